@@ -1,0 +1,268 @@
+//! Where the images of an object are, and which of them a request introduces.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::{
+    lenient::List,
+    review::{Container, Metadata, Volume, Workload},
+};
+
+/// The kind of a workload, as far as it matters for where its pod is and for the metrics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `batch` CronJob.
+    CronJob,
+    /// `apps` DaemonSet.
+    DaemonSet,
+    /// `apps` Deployment.
+    Deployment,
+    /// `batch` Job.
+    Job,
+    /// Any other kind; if it has images they are in `spec.template.spec`, as in an Argo Rollout.
+    Other,
+    /// Core Pod.
+    Pod,
+    /// Core PodTemplate.
+    PodTemplate,
+    /// `apps` ReplicaSet.
+    ReplicaSet,
+    /// Core ReplicationController.
+    ReplicationController,
+    /// `apps` StatefulSet.
+    StatefulSet,
+}
+
+impl Kind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 10] = [
+        Self::CronJob,
+        Self::DaemonSet,
+        Self::Deployment,
+        Self::Job,
+        Self::Other,
+        Self::Pod,
+        Self::PodTemplate,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::StatefulSet,
+    ];
+
+    /// The kind's name; `other` for [`Kind::Other`].
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CronJob => "CronJob",
+            Self::DaemonSet => "DaemonSet",
+            Self::Deployment => "Deployment",
+            Self::Job => "Job",
+            Self::Other => "other",
+            Self::Pod => "Pod",
+            Self::PodTemplate => "PodTemplate",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::ReplicationController => "ReplicationController",
+            Self::StatefulSet => "StatefulSet",
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Other)
+    }
+
+    /// The JSON Pointer to the pod's spec in an object of this kind.
+    fn pod_spec_pointer(self) -> &'static str {
+        match self {
+            Self::CronJob => "/spec/jobTemplate/spec/template/spec",
+            Self::Pod => "/spec",
+            Self::PodTemplate => "/template/spec",
+            _ => "/spec/template/spec",
+        }
+    }
+}
+
+/// The pod of an object, wherever it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pod<'r, 'a> {
+    containers: &'r List<Container<'a>>,
+    init_containers: &'r List<Container<'a>>,
+    ephemeral_containers: &'r List<Container<'a>>,
+    volumes: &'r List<Volume<'a>>,
+    /// The metadata of the pod template; none in a Pod, whose metadata is the object's.
+    pub(super) template_metadata: Option<&'r Metadata<'a>>,
+    pointer: &'static str,
+}
+
+/// Where one image is.
+#[derive(Clone, Copy, Debug)]
+pub struct Location {
+    pointer: &'static str,
+    field: Field,
+    index: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Field {
+    Containers,
+    EphemeralContainers,
+    InitContainers,
+    Volumes,
+}
+
+impl std::fmt::Display for Location {
+    /// The JSON Pointer (RFC 6901) to the image.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (list, image) = match self.field {
+            Field::Containers => ("containers", "image"),
+            Field::EphemeralContainers => ("ephemeralContainers", "image"),
+            Field::InitContainers => ("initContainers", "image"),
+            Field::Volumes => ("volumes", "image/reference"),
+        };
+        write!(formatter, "{}/{list}/{}/{image}", self.pointer, self.index)
+    }
+}
+
+/// One image of a pod.
+#[derive(Clone, Copy, Debug)]
+struct Image<'r> {
+    location: Location,
+    /// The name of the container or volume.
+    name: &'r str,
+    text: &'r str,
+}
+
+impl<'r, 'a> Pod<'r, 'a> {
+    /// The pod of an object; none when the object has nothing shaped like one.
+    pub(super) fn of(workload: &'r Workload<'a>, kind: Kind) -> Option<Self> {
+        let pointer = kind.pod_spec_pointer();
+        let template = match kind {
+            Kind::Pod => {
+                let spec = workload.spec.get()?;
+                return Some(Self {
+                    containers: &spec.containers,
+                    init_containers: &spec.init_containers,
+                    ephemeral_containers: &spec.ephemeral_containers,
+                    volumes: &spec.volumes,
+                    template_metadata: None,
+                    pointer,
+                });
+            }
+            Kind::CronJob => &workload.spec.get()?.job_template.get()?.spec.get()?.template,
+            Kind::PodTemplate => &workload.template,
+            _ => &workload.spec.get()?.template,
+        };
+        let template = template.get()?;
+        let spec = template.spec.get()?;
+        Some(Self {
+            containers: &spec.containers,
+            init_containers: &spec.init_containers,
+            ephemeral_containers: &spec.ephemeral_containers,
+            volumes: &spec.volumes,
+            template_metadata: template.metadata.get(),
+            pointer,
+        })
+    }
+
+    /// The images that a request introduces, with their location: all of them when there is no
+    /// `old` pod, else those that differ from the image of the same-named container or volume of
+    /// the old pod. An ephemeral container cannot change, so only new names are introduced.
+    pub(super) fn introduced(
+        self,
+        old: Option<Pod<'r, 'a>>,
+    ) -> impl Iterator<Item = (Location, &'r str)> {
+        let mut old = old.map(OldImages::new);
+        self.images()
+            .filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
+            .map(|image| (image.location, image.text))
+    }
+
+    fn images(self) -> impl Iterator<Item = Image<'r>> {
+        let containers = [
+            (Field::InitContainers, self.init_containers),
+            (Field::Containers, self.containers),
+            (Field::EphemeralContainers, self.ephemeral_containers),
+        ];
+        let containers = containers.into_iter().flat_map(move |(field, list)| {
+            list.iter().filter_map(move |(index, container)| {
+                let name = container.name.get().unwrap_or_default();
+                let text = container.image.get()?;
+                let location = Location { pointer: self.pointer, field, index };
+                Some(Image { location, name, text })
+            })
+        });
+        let volumes = self.volumes.iter().filter_map(move |(index, volume)| {
+            let name = volume.name.get().unwrap_or_default();
+            let text = volume.image.get()?.reference.get()?;
+            let location = Location { pointer: self.pointer, field: Field::Volumes, index };
+            Some(Image { location, name, text })
+        });
+        containers.chain(volumes)
+    }
+}
+
+/// The images of the pod before an update.
+struct OldImages<'r, 'a> {
+    pod: Pod<'r, 'a>,
+    /// The images by group and name, made when a container or volume is not in its old place.
+    by_name: Option<HashMap<(Group, &'r str), &'r str, RandomState>>,
+}
+
+/// Names are unique within a group: a container may move from one list to another.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Group {
+    Containers,
+    EphemeralContainers,
+    Volumes,
+}
+
+impl Field {
+    fn group(self) -> Group {
+        match self {
+            Self::Containers | Self::InitContainers => Group::Containers,
+            Self::EphemeralContainers => Group::EphemeralContainers,
+            Self::Volumes => Group::Volumes,
+        }
+    }
+}
+
+impl<'r, 'a> OldImages<'r, 'a> {
+    fn new(pod: Pod<'r, 'a>) -> Self {
+        Self { pod, by_name: None }
+    }
+
+    /// Whether the image was there before.
+    fn has(&mut self, image: &Image<'r>) -> bool {
+        let group = image.location.field.group();
+        self.text(image, group)
+            .is_some_and(|text| text == image.text || group == Group::EphemeralContainers)
+    }
+
+    fn text(&mut self, image: &Image<'r>, group: Group) -> Option<&'r str> {
+        if let Some((name, text)) = self.in_same_place(image.location)
+            && name == image.name
+        {
+            return Some(text);
+        }
+        let pod = self.pod;
+        let by_name = self.by_name.get_or_insert_with(|| {
+            pod.images()
+                .map(|image| ((image.location.field.group(), image.name), image.text))
+                .collect()
+        });
+        by_name.get(&(group, image.name)).copied()
+    }
+
+    fn in_same_place(&self, location: Location) -> Option<(&'r str, &'r str)> {
+        let list = match location.field {
+            Field::Containers => self.pod.containers,
+            Field::EphemeralContainers => self.pod.ephemeral_containers,
+            Field::InitContainers => self.pod.init_containers,
+            Field::Volumes => {
+                let volume = self.pod.volumes.at(location.index)?;
+                return Some((volume.name.get()?, volume.image.get()?.reference.get()?));
+            }
+        };
+        let container = list.at(location.index)?;
+        Some((container.name.get()?, container.image.get()?))
+    }
+}

@@ -1,0 +1,263 @@
+//! The AdmissionReview as the webhook reads it: only the fields it needs, straight from the bytes.
+//!
+//! The types follow `admission.k8s.io/v1`
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
+//! Every other field is skipped unread; there is no tree of the whole document.
+
+use serde::Deserialize;
+
+use super::lenient::{DisabledLabels, List, MirrorAnnotation, Object, Text};
+
+/// The versions of the AdmissionReview that are understood; they differ in nothing that is read.
+pub const API_VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
+
+/// A review with a request and a uid.
+#[derive(Debug)]
+pub struct Review<'a> {
+    request: Request<'a>,
+    api_version: &'static str,
+}
+
+/// Why a body is no review that can be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The text is no JSON.
+    #[error("the body is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// There is no `request` object.
+    #[error("the body has no `request` object; post an AdmissionReview, not the bare object")]
+    NoRequest,
+    /// The request has no `uid`.
+    #[error("the request has no `uid`, so there is nothing to answer to")]
+    NoUid,
+    /// The version is none of [`API_VERSIONS`].
+    #[error("`{0}` is not supported; accepted are {v1} and {v1beta1}", v1 = API_VERSIONS[0], v1beta1 = API_VERSIONS[1])]
+    UnsupportedVersion(String),
+}
+
+impl ReviewError {
+    /// Where in the body the error is: a position, or the name of a field.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Json(error) => format!("line {}, column {}", error.line(), error.column()),
+            Self::NoRequest => "request".to_owned(),
+            Self::NoUid => "request.uid".to_owned(),
+            Self::UnsupportedVersion(_) => "apiVersion".to_owned(),
+        }
+    }
+}
+
+impl<'a> Review<'a> {
+    /// Reads a review.
+    ///
+    /// # Errors
+    /// When the body is no JSON, has no request or no uid, or is of an unknown version. A body
+    /// without a version is read as `v1`.
+    pub fn from_slice(body: &'a [u8]) -> Result<Self, ReviewError> {
+        Document::from_slice(body)?.into_review()
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request<'a> {
+        &self.request
+    }
+
+    /// The version to answer in: that of the review.
+    #[must_use]
+    pub fn api_version(&self) -> &'static str {
+        self.api_version
+    }
+}
+
+/// A review before it is known to have what an answer needs.
+#[derive(Debug, Deserialize)]
+pub struct Document<'a>(#[serde(borrow)] Object<Fields<'a>>);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, default)]
+    api_version: Text<'a>,
+    #[serde(borrow, default)]
+    request: Object<Request<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a document of any shape.
+    ///
+    /// # Errors
+    /// When the body is no JSON.
+    pub fn from_slice(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+
+    fn into_review(self) -> Result<Review<'a>, ReviewError> {
+        let fields = self.0.into_inner().ok_or(ReviewError::NoRequest)?;
+        let api_version = match fields.api_version.get() {
+            None => API_VERSIONS[0],
+            Some(found) => API_VERSIONS
+                .into_iter()
+                .find(|version| *version == found)
+                .ok_or_else(|| ReviewError::UnsupportedVersion(found.to_owned()))?,
+        };
+        let request = fields.request.into_inner().ok_or(ReviewError::NoRequest)?;
+        match request.uid.get() {
+            None | Some("") => Err(ReviewError::NoUid),
+            Some(_) => Ok(Review { request, api_version }),
+        }
+    }
+}
+
+/// What the API server asks about.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    #[serde(borrow, default)]
+    pub(super) uid: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) kind: Object<GroupVersionKind<'a>>,
+    #[serde(borrow, default)]
+    pub(super) namespace: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) operation: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) object: Object<Workload<'a>>,
+    #[serde(borrow, default)]
+    pub(super) old_object: Object<Workload<'a>>,
+}
+
+impl Request<'_> {
+    /// The request's uid, as it must stand in the answer.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.uid.get().unwrap_or_default()
+    }
+
+    /// The namespace of the object; empty for an object without one.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.namespace.get().unwrap_or_default()
+    }
+
+    /// The name of the object; empty when the API server is still to generate it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.get().unwrap_or_default()
+    }
+
+    /// The kind of the object, as the request names it.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.kind.get().and_then(|kind| kind.kind.get()).unwrap_or_default()
+    }
+
+    /// The operation, as the request names it.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        self.operation.get().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct GroupVersionKind<'a> {
+    #[serde(borrow, default)]
+    kind: Text<'a>,
+}
+
+/// An object that may hold a pod somewhere: the union of the places where pods are.
+#[derive(Debug, Deserialize)]
+pub(super) struct Workload<'a> {
+    #[serde(borrow, default)]
+    pub(super) metadata: Object<Metadata<'a>>,
+    #[serde(borrow, default)]
+    pub(super) spec: Object<WorkloadSpec<'a>>,
+    /// Where a PodTemplate keeps its pod.
+    #[serde(borrow, default)]
+    pub(super) template: Object<PodTemplate<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Metadata<'a> {
+    #[serde(borrow, default)]
+    pub(super) labels: DisabledLabels<'a>,
+    #[serde(default)]
+    pub(super) annotations: MirrorAnnotation,
+}
+
+/// The `spec` of a pod, of a workload with a pod template, or of a cron job.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WorkloadSpec<'a> {
+    #[serde(borrow, default)]
+    pub(super) containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) init_containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) ephemeral_containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) volumes: List<Volume<'a>>,
+    #[serde(borrow, default)]
+    pub(super) template: Object<PodTemplate<'a>>,
+    #[serde(borrow, default)]
+    pub(super) job_template: Object<JobTemplate<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct JobTemplate<'a> {
+    #[serde(borrow, default)]
+    pub(super) spec: Object<JobSpec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct JobSpec<'a> {
+    #[serde(borrow, default)]
+    pub(super) template: Object<PodTemplate<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PodTemplate<'a> {
+    #[serde(borrow, default)]
+    pub(super) metadata: Object<Metadata<'a>>,
+    #[serde(borrow, default)]
+    pub(super) spec: Object<PodSpec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PodSpec<'a> {
+    #[serde(borrow, default)]
+    pub(super) containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) init_containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) ephemeral_containers: List<Container<'a>>,
+    #[serde(borrow, default)]
+    pub(super) volumes: List<Volume<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Container<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) image: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Volume<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) image: Object<ImageVolume<'a>>,
+}
+
+/// A volume made from an image (KEP-4639).
+#[derive(Debug, Deserialize)]
+pub(super) struct ImageVolume<'a> {
+    #[serde(borrow, default)]
+    pub(super) reference: Text<'a>,
+}

@@ -1,0 +1,216 @@
+//! The image reference: what the text of an image says about registry, host and path.
+//!
+//! Parsing follows the reference grammar of the container distribution project
+//! (`github.com/distribution/reference`) only as far as the swap rules need it: where the
+//! registry ends and the path begins. It never fails, because an image that no registry would
+//! serve must still pass through the webhook unharmed; [`is_valid_reference`] is the strict view.
+//!
+//! It deliberately does not normalize: the text of an image is taken as written.
+
+use std::sync::LazyLock;
+
+use regex_automata::meta::Regex;
+
+/// The registry of every image that names none.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// The name under which old clients address Docker Hub; it counts as [`DOCKER_HUB`].
+pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
+
+/// The path segment that Docker Hub puts before an image without an organization.
+pub const LIBRARY: &str = "library";
+
+/// The longest image that is looked at, in bytes; a longer one is left alone.
+///
+/// The distribution grammar ends a name at 255 characters, a tag at 128 and a digest at about 140,
+/// so nothing of this length can be pulled. Without a limit a pod of 3 MiB of image text would be
+/// matched against every glob of the map.
+pub const MAX_IMAGE_BYTES: usize = 4096;
+
+/// An image split at its registry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ImageReference<'a> {
+    text: &'a str,
+    registry: Option<&'a str>,
+    path: &'a str,
+}
+
+impl<'a> ImageReference<'a> {
+    /// Splits `text` at the first `/` when what stands before it is a registry: when it contains
+    /// `.` or `:` or is `localhost`, and something follows.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        match text.split_once('/') {
+            Some((first, path)) if !path.is_empty() && is_registry(first) => {
+                Self { text, registry: Some(first), path }
+            }
+            _ => Self { text, registry: None, path: text },
+        }
+    }
+
+    /// The image as written.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Whether the image names no registry and therefore means Docker Hub.
+    #[must_use]
+    pub fn is_shorthand(&self) -> bool {
+        self.registry.is_none()
+    }
+
+    /// The registry with its port, `docker.io` for a shorthand and for `index.docker.io`.
+    #[must_use]
+    pub fn registry(&self) -> &'a str {
+        match self.registry {
+            None | Some(DOCKER_HUB_INDEX) => DOCKER_HUB,
+            Some(registry) => registry,
+        }
+    }
+
+    /// The registry without its port.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        split_port(self.registry()).0
+    }
+
+    /// The registry's port with the colon before it, such as `:443`; empty when it has none.
+    #[must_use]
+    pub fn port_suffix(&self) -> &'a str {
+        split_port(self.registry()).1
+    }
+
+    /// What follows the registry, tag and digest included; for a shorthand the whole image.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The path without tag and digest.
+    #[must_use]
+    pub fn repository(&self) -> &'a str {
+        let name = self.path.split_once('@').map_or(self.path, |(name, _)| name);
+        let last_segment = name.rfind('/').map_or(0, |slash| slash + 1);
+        match name[last_segment..].rfind(':') {
+            Some(colon) => &name[..last_segment + colon],
+            None => name,
+        }
+    }
+
+    /// Whether the canonical path is `library/` and the path.
+    #[must_use]
+    pub fn is_library(&self) -> bool {
+        self.registry() == DOCKER_HUB && !self.path.contains('/')
+    }
+
+    /// The last segment of the image, tag and digest included.
+    #[must_use]
+    pub fn last_segment(&self) -> &'a str {
+        self.text.rsplit_once('/').map_or(self.text, |(_, last)| last)
+    }
+}
+
+/// Whether `first`, the text before an image's first `/`, is a registry.
+#[must_use]
+pub fn is_registry(first: &str) -> bool {
+    first.bytes().any(|byte| byte == b'.' || byte == b':') || first == "localhost"
+}
+
+/// Whether a registry would accept `text` as the name of an image, by the distribution grammar.
+#[must_use]
+pub fn is_valid_reference(text: &str) -> bool {
+    /// The longest repository name that the distribution grammar accepts, in bytes.
+    const MAX_NAME_BYTES: usize = 255;
+
+    text.len() <= MAX_IMAGE_BYTES
+        && REFERENCE.is_match(text)
+        && text.len() - ImageReference::parse(text).tag_and_digest().len() <= MAX_NAME_BYTES
+}
+
+/// Splits `host:port` before the colon; an IPv6 address in brackets keeps its colons.
+fn split_port(registry: &str) -> (&str, &str) {
+    match registry.rfind(':') {
+        Some(colon) if !registry.ends_with(']') => registry.split_at(colon),
+        _ => (registry, ""),
+    }
+}
+
+impl<'a> ImageReference<'a> {
+    fn tag_and_digest(&self) -> &'a str {
+        &self.path[self.repository().len()..]
+    }
+}
+
+/// The distribution grammar: `[domain[:port]/]path[:tag][@digest]`.
+#[expect(clippy::expect_used, reason = "the pattern is a constant that the tests compile")]
+static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
+    let label = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+    let component = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*";
+    let pattern = format!(
+        r"^(?:(?:{label}(?:\.{label})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?{component}(?:/{component})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?$"
+    );
+    Regex::new(&pattern).expect("the reference grammar compiles")
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_split_as_the_distribution_grammar_splits_them() {
+        // text, registry, host, port suffix, path, repository, shorthand, library
+        let cases = [
+            ("nginx", "docker.io", "docker.io", "", "nginx", "nginx", true, true),
+            ("nginx:1.27", "docker.io", "docker.io", "", "nginx:1.27", "nginx", true, true),
+            ("a/b", "docker.io", "docker.io", "", "a/b", "a/b", true, false),
+            ("docker.io/nginx", "docker.io", "docker.io", "", "nginx", "nginx", false, true),
+            ("index.docker.io/a/b", "docker.io", "docker.io", "", "a/b", "a/b", false, false),
+            ("quay.io/a/b:1", "quay.io", "quay.io", "", "a/b:1", "a/b", false, false),
+            ("localhost/x", "localhost", "localhost", "", "x", "x", false, false),
+            ("name:5000/x", "name:5000", "name", ":5000", "x", "x", false, false),
+            ("[::1]:5000/x", "[::1]:5000", "[::1]", ":5000", "x", "x", false, false),
+            ("[::1]/x", "[::1]", "[::1]", "", "x", "x", false, false),
+            ("quay.io/", "docker.io", "docker.io", "", "quay.io/", "quay.io/", true, false),
+            ("q.io/a:1@sha256:ab", "q.io", "q.io", "", "a:1@sha256:ab", "a", false, false),
+            ("q.io/a@sha256:ab", "q.io", "q.io", "", "a@sha256:ab", "a", false, false),
+            ("", "docker.io", "docker.io", "", "", "", true, true),
+        ];
+        for (text, registry, host, port, path, repository, shorthand, library) in cases {
+            let image = ImageReference::parse(text);
+            let seen = (
+                image.registry(),
+                image.host(),
+                image.port_suffix(),
+                image.path(),
+                image.repository(),
+                image.is_shorthand(),
+                image.is_library(),
+            );
+            assert_eq!(
+                seen,
+                (registry, host, port, path, repository, shorthand, library),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn valid_references_are_those_of_the_distribution_grammar() {
+        for valid in [
+            "nginx",
+            "nginx:1.27",
+            "a__b/c-d/e.f",
+            "localhost:5000/x",
+            "Registry.Corp:8443/team/app:V1",
+            "q.io/a:1@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7",
+        ] {
+            assert!(is_valid_reference(valid), "{valid}");
+        }
+        for invalid in ["", "Nginx", "a//b", "/a", "a/", "q.io/a:", "a b", "q.io:port/a", "q.io/é"]
+        {
+            assert!(!is_valid_reference(invalid), "{invalid}");
+        }
+        assert!(!is_valid_reference(&"a".repeat(256)), "the name is too long");
+    }
+}

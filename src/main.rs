@@ -1,0 +1,3 @@
+//! The `imageswap` program.
+
+fn main() {}

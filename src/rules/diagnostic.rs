@@ -1,0 +1,174 @@
+//! What is wrong with a map file, where, and what would be right.
+//!
+//! This module holds facts only; how they are shown is the business of the commands and the log.
+
+use std::{borrow::Cow, ops::Range};
+
+use serde::Serialize;
+
+/// The most diagnostics that are kept for one map; those beyond it are only counted.
+///
+/// A map of 16 MiB can hold eight million broken lines. A person reads the first few.
+pub const MAX_KEPT_DIAGNOSTICS: usize = 1000;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The rule works, though perhaps not as meant.
+    Warning,
+    /// The rule is skipped, or yields images that cannot be pulled.
+    Error,
+}
+
+impl Severity {
+    /// The lower-case name, as in `check --output json` and in metric labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What kind of mistake it is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// A target that another rule of the same map sends elsewhere.
+    Chain,
+    /// `:` between key and target, as before version 1.4.3 of the original.
+    DeprecatedSeparator,
+    /// A key that stands in the file more than once.
+    DuplicateKey,
+    /// A line that is no rule; it is skipped.
+    InvalidRule,
+    /// A target that makes images which no registry can serve.
+    InvalidTarget,
+    /// A map without `default`, in which registry rules do nothing.
+    MissingDefault,
+    /// A rule that no image reaches.
+    NeverMatches,
+}
+
+impl Code {
+    /// How bad a mistake of this kind is.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::InvalidRule | Self::InvalidTarget => Severity::Error,
+            Self::Chain
+            | Self::DeprecatedSeparator
+            | Self::DuplicateKey
+            | Self::MissingDefault
+            | Self::NeverMatches => Severity::Warning,
+        }
+    }
+
+    /// The kebab-case name, as printed by `check`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::DeprecatedSeparator => "deprecated-separator",
+            Self::DuplicateKey => "duplicate-key",
+            Self::InvalidRule => "invalid-rule",
+            Self::InvalidTarget => "invalid-target",
+            Self::MissingDefault => "missing-default",
+            Self::NeverMatches => "never-matches",
+        }
+    }
+}
+
+/// Cuts text from a map file to what a message can carry: a line may be as long as the file.
+#[must_use]
+pub fn shorten(text: &str) -> Cow<'_, str> {
+    /// Longer than any valid image with a digest, short enough for a terminal.
+    const MAX_SHOWN_CHARACTERS: usize = 400;
+    match text.char_indices().nth(MAX_SHOWN_CHARACTERS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// One finding about a map file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Diagnostic {
+    /// The kind of mistake.
+    pub code: Code,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// What would be right.
+    pub hint: String,
+    /// The line that it is about; none when it is about the whole file.
+    pub line: Option<u32>,
+    /// The part of that line, in bytes from its start, that it is about.
+    pub span: Range<usize>,
+    /// Another line that takes part, and what it does.
+    pub related: Option<Related>,
+}
+
+/// A second place that a diagnostic points to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Related {
+    /// The line's number, from 1.
+    pub line: u32,
+    /// What that line has to do with it.
+    pub label: String,
+}
+
+impl Diagnostic {
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// The diagnostics of one map: the first [`MAX_KEPT_DIAGNOSTICS`], and the count of all.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Diagnostics {
+    /// Counts `diagnostic`, and keeps it unless there are too many already.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        match diagnostic.severity() {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if self.kept.len() < MAX_KEPT_DIAGNOSTICS {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    /// Puts those that are kept in the order of their lines, those about the whole file first.
+    pub fn sort_by_line(&mut self) {
+        self.kept.sort_by_key(|diagnostic| diagnostic.line);
+    }
+
+    /// The diagnostics that are kept.
+    #[must_use]
+    pub fn kept(&self) -> &[Diagnostic] {
+        &self.kept
+    }
+
+    /// How many there are of a severity, those that are not kept included.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        match severity {
+            Severity::Error => self.errors,
+            Severity::Warning => self.warnings,
+        }
+    }
+
+    /// How many there are beyond those that are kept.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.errors + self.warnings - self.kept.len()
+    }
+}

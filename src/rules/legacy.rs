@@ -1,0 +1,66 @@
+//! LEGACY mode, the deprecated predecessor of the map: one prefix for all images.
+//!
+//! Section 6 of the swap rules.
+
+use super::decision::{Decision, Reason, SwappedImage};
+use crate::image::{ImageReference, MAX_IMAGE_BYTES};
+
+/// The prefix that LEGACY mode puts before images, from `IMAGE_PREFIX`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LegacyPrefix(Box<str>);
+
+impl LegacyPrefix {
+    /// Takes the prefix as written; an empty one swaps nothing.
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self(prefix.into())
+    }
+
+    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    #[must_use]
+    pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
+        let prefix = &*self.0;
+        if image.is_empty() {
+            return Decision::leave(Reason::Empty, None);
+        }
+        if image.len() > MAX_IMAGE_BYTES {
+            return Decision::leave(Reason::TooLong, None);
+        }
+        if prefix.is_empty() {
+            return Decision::leave(Reason::Legacy, None);
+        }
+        if image.contains(prefix) {
+            return Decision::leave(Reason::AlreadySwapped, None);
+        }
+        let swapped = if prefix.ends_with('-') {
+            SwappedImage::new([prefix, image])
+        } else {
+            let last = ImageReference::parse(image).last_segment();
+            SwappedImage::new([prefix.trim_end_matches('/'), "/", last])
+        };
+        Decision::swap(Reason::Legacy, None, image, swapped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legacy_mode_does_as_section_6_says() {
+        for (prefix, image, result, reason) in [
+            ("", "nginx", "nginx", Reason::Legacy),
+            ("d.io", "quay.io/a/b:1", "d.io/b:1", Reason::Legacy),
+            ("d.io/", "nginx", "d.io/nginx", Reason::Legacy),
+            ("d.io/mirror-", "quay.io/a", "d.io/mirror-quay.io/a", Reason::Legacy),
+            ("d.io", "x/d.io/y", "x/d.io/y", Reason::AlreadySwapped),
+            ("d.io", "", "", Reason::Empty),
+        ] {
+            let legacy = LegacyPrefix::new(prefix);
+            let decision = legacy.decide(image);
+            assert_eq!((decision.result(image).as_str(), decision.reason), (result, reason));
+            let again = decision.result(image);
+            assert_eq!(legacy.decide(&again).result(&again), again, "idempotent");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the rules of a map mean together, and where that is hardly what was meant.
+//!
+//! The parser sees one line at a time; the lints see the compiled set: a missing default, targets
+//! that make no valid reference, rules that no image reaches, and chains. They run for `check` and
+//! after a reload, never on the way of a request.
+
+mod chain;
+mod reach;
+
+use std::ops::Range;
+
+use super::{
+    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    map::{Key, Rule, rule_span, target_span},
+    set::RuleSet,
+};
+use crate::image::is_valid_reference;
+
+/// The most pairs of globs, or of glob and target, that are compared.
+///
+/// Comparing all pairs of ten thousand globs would take minutes. A map with more pairs is compared
+/// as far as this, a few hundred milliseconds.
+const MAX_COMPARED_PAIRS: usize = 500_000;
+
+/// Lints the rules compiled from `text`, the map file's content.
+#[must_use]
+pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
+    let mut linter =
+        Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
+    linter.missing_default();
+    linter.invalid_targets();
+    linter.unreachable_rules();
+    linter.chains();
+    linter.found
+}
+
+struct Linter<'a> {
+    rules: &'a RuleSet,
+    lines: Vec<&'a str>,
+    found: Diagnostics,
+}
+
+/// The part of a line that a diagnostic points to.
+#[derive(Clone, Copy)]
+enum Part {
+    Rule,
+    Target,
+}
+
+impl Linter<'_> {
+    fn missing_default(&mut self) {
+        if self.rules.default_rule().is_none() {
+            self.found.push(Diagnostic {
+                code: Code::MissingDefault,
+                message: "the map has no `default`, so only [EXACT] and [REPLACE] rules apply"
+                    .into(),
+                hint: "add `default::registry.example.com`, or `default::` to leave all images \
+                       alone that no other rule claims"
+                    .into(),
+                line: None,
+                span: 0..0,
+                related: None,
+            });
+        }
+    }
+
+    fn invalid_targets(&mut self) {
+        for rule in self.rules.rules() {
+            let target = &rule.target;
+            let sample = match &rule.key {
+                _ if target.is_empty() => continue,
+                Key::NoswapWildcards => continue,
+                Key::Exact(_) => target.text().to_owned(),
+                Key::Replace(_) if target.is_prefix() => format!("{target}image"),
+                _ if target.is_prefix() => format!("{target}registry.example.com/image"),
+                _ => format!("{}/image", target.base()),
+            };
+            if !is_valid_reference(&sample) {
+                let hint = match &rule.key {
+                    Key::Exact(_) => {
+                        "write a whole image, `host[:port]/path[:tag][@digest]`, the path in lower \
+                         case"
+                    }
+                    _ => "write `host[:port][/path]`, the path in lower case",
+                };
+                let message =
+                    format!("`{}` makes images that no registry can serve", shorten(target.text()));
+                self.report(Code::InvalidTarget, rule, Part::Target, message, hint.into(), None);
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        code: Code,
+        rule: &Rule,
+        part: Part,
+        message: String,
+        hint: String,
+        related: Option<Related>,
+    ) {
+        let span = self.span(rule.line, part);
+        self.found.push(Diagnostic { code, message, hint, line: Some(rule.line), span, related });
+    }
+
+    fn span(&self, line: u32, part: Part) -> Range<usize> {
+        let text = self.lines.get(line as usize - 1).copied().unwrap_or_default();
+        // The byte-order mark is no part of the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match part {
+            Part::Rule => rule_span(text),
+            Part::Target => target_span(text),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Rules that no image reaches.
+
+use super::{Linter, MAX_COMPARED_PAIRS, Part};
+use crate::{
+    image::{DOCKER_HUB, DOCKER_HUB_INDEX, is_registry, is_valid_reference},
+    rules::{
+        diagnostic::{Code, Related, shorten},
+        map::{Key, Rule},
+    },
+};
+
+impl Linter<'_> {
+    pub(super) fn unreachable_rules(&mut self) {
+        self.keys_of_no_image();
+        self.empty_globs();
+        self.shadowed_globs();
+        self.behind_a_glob_for_everything();
+    }
+
+    /// Keys that are no registry, no image, or no part of one.
+    fn keys_of_no_image(&mut self) {
+        for rule in self.rules.rules() {
+            let found = match &rule.key {
+                Key::Registry(key) => registry_problem(key),
+                Key::Exact(image) if !is_valid_reference(image) => {
+                    let hint = if image.contains(['*', '?', '[']) {
+                        format!("[EXACT] knows no wildcards; write `[REPLACE]{}`", shorten(image))
+                    } else {
+                        "write the image exactly as pods name it".into()
+                    };
+                    Some((format!("`{}` is no valid image", shorten(image)), hint))
+                }
+                _ => None,
+            };
+            if let Some((message, hint)) = found {
+                self.never_matches(rule, message, hint, None);
+            }
+        }
+    }
+
+    /// Globs with a class that no character is in.
+    fn empty_globs(&mut self) {
+        for (number, _) in self.rules.globs.iter().filter(|(_, glob)| glob.is_empty()) {
+            let rule = self.rules.rule(number);
+            let message = "a range of this glob goes from high to low".to_owned();
+            let hint = "write the lower character first, as in `[a-z]`".to_owned();
+            self.never_matches(rule, message, hint, None);
+        }
+    }
+
+    /// Globs of which every match goes to an earlier glob, or whose only match is an exact image.
+    fn shadowed_globs(&mut self) {
+        let globs: Vec<_> = self.rules.globs.iter().collect();
+        let mut compared = 0;
+        for (index, (number, glob)) in globs.iter().enumerate() {
+            compared += index;
+            let rule = self.rules.rule(*number);
+            let Key::Replace(text) = &rule.key else { continue };
+            let exact = self.rules.exact_rule(text).filter(|_| !text.contains(['*', '?', '[']));
+            let earlier = globs[..index].iter().filter(|_| compared <= MAX_COMPARED_PAIRS);
+            let shadow = exact.or_else(|| {
+                let shadow = earlier.into_iter().find(|(_, earlier)| earlier.subsumes(glob));
+                shadow.map(|(number, _)| self.rules.rule(*number))
+            });
+            if let Some(shadow) = shadow {
+                let message = format!("every image of `{}` goes to an earlier rule", shorten(text));
+                let label = "this rule takes them".to_owned();
+                let related = Related { line: shadow.line, label };
+                let hint = "put the more specific rule first, or remove this one".to_owned();
+                self.never_matches(rule, message, hint, Some(related));
+            }
+        }
+    }
+
+    /// Rules that come after the globs, when a glob matches every image.
+    fn behind_a_glob_for_everything(&mut self) {
+        let mut globs = self.rules.globs.iter();
+        let Some((number, _)) = globs.find(|(_, glob)| glob.matches_everything()) else { return };
+        let line = self.rules.rule(number).line;
+        for rule in self.rules.rules() {
+            if matches!(rule.key, Key::Default | Key::NoswapWildcards | Key::Registry(_)) {
+                let message = format!("`{}` is never reached", shorten(&rule.key.to_string()));
+                let label = "this glob takes every image".to_owned();
+                let hint = "use `default` instead of a glob that matches everything".to_owned();
+                self.never_matches(rule, message, hint, Some(Related { line, label }));
+            }
+        }
+    }
+
+    fn never_matches(
+        &mut self,
+        rule: &Rule,
+        message: String,
+        hint: String,
+        related: Option<Related>,
+    ) {
+        self.report(Code::NeverMatches, rule, Part::Rule, message, hint, related);
+    }
+}
+
+/// Why no image has `key` as its registry and path prefix, and what would be right.
+fn registry_problem(key: &str) -> Option<(String, String)> {
+    let (registry, path) = key.split_once('/').unwrap_or((key, ""));
+    let shown = shorten(key);
+    let lower = key.to_ascii_lowercase();
+    if let Some(kind) = ["[exact]", "[replace]"].into_iter().find(|kind| lower.starts_with(kind)) {
+        let message = format!("`{shown}` is no registry");
+        return Some((message, format!("write `{}` in capitals", kind.to_ascii_uppercase())));
+    }
+    if registry == DOCKER_HUB_INDEX {
+        let message = format!("images of {DOCKER_HUB_INDEX} count as those of {DOCKER_HUB}");
+        return Some((
+            message,
+            format!("write `{}`", key.replacen(DOCKER_HUB_INDEX, DOCKER_HUB, 1)),
+        ));
+    }
+    if !is_registry(registry) {
+        let message = format!(
+            "`{}` is no registry: it has no `.` and no `:`, and is not localhost",
+            shorten(registry)
+        );
+        return Some((message, format!("write `{DOCKER_HUB}/{shown}` for images of Docker Hub")));
+    }
+    if path.contains([':', '@']) {
+        let message = format!("`{shown}` has a tag or digest, which registry rules do not look at");
+        return Some((message, format!("write `[EXACT]{shown}` for this one image")));
+    }
+    None
+}

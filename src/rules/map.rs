@@ -1,0 +1,368 @@
+//! The map file: text to rules, with a diagnostic for every line that is not one.
+//!
+//! Section 1 of the swap rules. This module says what each line means by itself; what the rules
+//! mean together is the business of [`lint`](super::lint) and [`set`](super::set).
+
+use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range};
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashTable, hash_table::Entry};
+
+use super::{
+    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    target::Target,
+};
+
+/// The most bytes of a map file.
+///
+/// A ConfigMap ends at 1 MiB; a map that is mounted from elsewhere may be larger. The limit bounds
+/// the memory of a reload, in which the old and the new rule set live side by side.
+pub const MAX_MAP_BYTES: usize = 16 * 1024 * 1024;
+
+/// What stands before the separator of a rule.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Key {
+    /// `default`: every image that no other rule claims.
+    Default,
+    /// `[EXACT]image`: one image, written exactly so.
+    Exact(Box<str>),
+    /// `noswap_wildcards`: images that contain one of the substrings that the target lists.
+    NoswapWildcards,
+    /// A registry, or a registry with a path prefix; no trailing `/`.
+    Registry(Box<str>),
+    /// `[REPLACE]glob`: every image that the shell glob matches.
+    Replace(Box<str>),
+}
+
+impl Key {
+    const DEFAULT: &str = "default";
+    const EXACT: &str = "[EXACT]";
+    const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
+    const REPLACE: &str = "[REPLACE]";
+
+    /// The image of an `[EXACT]` key.
+    #[must_use]
+    pub fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(image) => Some(image),
+            _ => None,
+        }
+    }
+
+    /// Whether the key is a registry with a path prefix, such as `docker.io/library`.
+    #[must_use]
+    pub fn has_path_prefix(&self) -> bool {
+        matches!(self, Self::Registry(registry) if registry.contains('/'))
+    }
+
+    /// Reads a key; none when it is empty, or when nothing follows its bracket.
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(image) = text.strip_prefix(Self::EXACT) {
+            return (!image.is_empty()).then(|| Self::Exact(image.into()));
+        }
+        if let Some(glob) = text.strip_prefix(Self::REPLACE) {
+            return (!glob.is_empty()).then(|| Self::Replace(glob.into()));
+        }
+        match text.trim_end_matches('/') {
+            "" => None,
+            Self::DEFAULT => Some(Self::Default),
+            Self::NOSWAP_WILDCARDS => Some(Self::NoswapWildcards),
+            registry => Some(Self::Registry(registry.into())),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str(Self::DEFAULT),
+            Self::Exact(image) => write!(formatter, "{}{image}", Self::EXACT),
+            Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
+            Self::Registry(registry) => formatter.write_str(registry),
+            Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
+        }
+    }
+}
+
+/// One rule of a map: key, target and the line that gave the target.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What the rule applies to.
+    pub key: Key,
+    /// Where it sends images.
+    pub target: Target,
+    /// The line in the map file, from 1.
+    pub line: u32,
+}
+
+impl Rule {
+    /// Whether two rules say the same, wherever they stand.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.target == other.target
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}::{}", self.key, self.target)
+    }
+}
+
+/// The rules of a map in the order of the file, each key once.
+#[derive(Clone, Debug, Default)]
+pub struct MapFile {
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+impl MapFile {
+    /// Reads a map file and says what is wrong with it.
+    ///
+    /// A line that is no rule is skipped. Of a key that stands twice the last target wins, at the
+    /// place of the first.
+    #[must_use]
+    pub fn parse(text: &str) -> (Self, Diagnostics) {
+        let mut parser = Parser::default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (index, line) in text.split('\n').enumerate() {
+            parser.line(u32::try_from(index + 1).unwrap_or(u32::MAX), line);
+        }
+        (parser.map, parser.diagnostics)
+    }
+}
+
+impl fmt::Display for MapFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
+    }
+}
+
+/// The part of a map file's line that is not comment, without the white space around it, as a
+/// range of bytes of the line.
+#[must_use]
+pub fn rule_span(line: &str) -> Range<usize> {
+    let rule = line.split_once('#').map_or(line, |(rule, _)| rule);
+    let start = rule.len() - rule.trim_start().len();
+    start..start + rule.trim().len()
+}
+
+/// The part of a map file's line that holds the target, as a range of bytes of the line.
+#[must_use]
+pub fn target_span(line: &str) -> Range<usize> {
+    let span = rule_span(line);
+    let rule = &line[span.clone()];
+    let target = rule.find("::").map(|at| at + 2).or_else(|| rule.find(':').map(|at| at + 1));
+    match target.map(|at| span.start + at) {
+        Some(start) if start < span.end => {
+            let padding = line[start..span.end].len() - line[start..span.end].trim_start().len();
+            start + padding..span.end
+        }
+        _ => span,
+    }
+}
+
+#[derive(Default)]
+struct Parser {
+    map: MapFile,
+    by_key: HashTable<u32>,
+    hasher: RandomState,
+    diagnostics: Diagnostics,
+}
+
+impl Parser {
+    fn line(&mut self, number: u32, line: &str) {
+        let span = rule_span(line);
+        let rule = without_white_space(&line[span.clone()]);
+        if rule.is_empty() {
+            return;
+        }
+        match split(&rule) {
+            Ok((key, target, separator)) => {
+                if separator == Separator::Deprecated {
+                    self.diagnostics.push(Diagnostic {
+                        code: Code::DeprecatedSeparator,
+                        message: "a single `:` between key and target is deprecated".into(),
+                        hint: format!("write `{}`", shorten(&format!("{key}::{target}"))),
+                        line: Some(number),
+                        span,
+                        related: None,
+                    });
+                }
+                self.insert(Rule { key, target: Target::new(target), line: number }, line);
+            }
+            Err(error) => self.diagnostics.push(Diagnostic {
+                code: Code::InvalidRule,
+                message: error.to_string(),
+                hint: error.hint(&rule),
+                line: Some(number),
+                span,
+                related: None,
+            }),
+        }
+    }
+
+    fn insert(&mut self, rule: Rule, line: &str) {
+        let rules = &mut self.map.rules;
+        let entry = self.by_key.entry(
+            self.hasher.hash_one(&rule.key),
+            |&index| rules[index as usize].key == rule.key,
+            |&index| self.hasher.hash_one(&rules[index as usize].key),
+        );
+        match entry {
+            Entry::Vacant(entry) => {
+                // A map of 16 MiB holds fewer than 2^32 rules.
+                entry.insert(u32::try_from(rules.len()).unwrap_or(u32::MAX));
+                rules.push(rule);
+            }
+            Entry::Occupied(entry) => {
+                let first = &mut rules[*entry.get() as usize];
+                self.diagnostics.push(Diagnostic {
+                    code: Code::DuplicateKey,
+                    message: format!(
+                        "the key `{}` is already in the map",
+                        shorten(&rule.key.to_string())
+                    ),
+                    hint: "the last target wins; remove one of the two lines".into(),
+                    line: Some(rule.line),
+                    span: rule_span(line),
+                    related: Some(Related {
+                        line: first.line,
+                        label: "this target is overridden".into(),
+                    }),
+                });
+                *first = rule;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Separator {
+    Deprecated,
+    Double,
+}
+
+/// Why a line is no rule.
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error("nothing stands before the separator")]
+    EmptyKey,
+    #[error("there is no `::` between key and target")]
+    NoSeparator,
+    #[error("there is more than one separator")]
+    SeveralSeparators,
+}
+
+impl RuleError {
+    fn hint(&self, rule: &str) -> String {
+        let rule = shorten(rule);
+        match self {
+            Self::EmptyKey => {
+                "write `default::target`, or the registry that the rule is for".into()
+            }
+            Self::NoSeparator => match rule.split_once([';', '=', ',']) {
+                Some((key, target)) if !key.is_empty() => format!("write `{key}::{target}`"),
+                _ => format!("write `{rule}::target`, or `{rule}::` to leave its images alone"),
+            },
+            Self::SeveralSeparators => {
+                "write `key::target` with one `::`; a port may follow with a single `:`".into()
+            }
+        }
+    }
+}
+
+/// Splits a rule without white space at its only separator.
+fn split(rule: &str) -> Result<(Key, &str, Separator), RuleError> {
+    let (key, target, separator) = match rule.split_once("::") {
+        Some((_, target)) if target.starts_with(':') || target.contains("::") => {
+            return Err(RuleError::SeveralSeparators);
+        }
+        Some((key, target)) => (key, target, Separator::Double),
+        None => match rule.split_once(':') {
+            None => return Err(RuleError::NoSeparator),
+            Some((_, target)) if target.contains(':') => {
+                return Err(RuleError::SeveralSeparators);
+            }
+            Some((key, target)) => (key, target, Separator::Deprecated),
+        },
+    };
+    let key = Key::parse(key).ok_or(RuleError::EmptyKey)?;
+    Ok((key, target, separator))
+}
+
+fn without_white_space(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_whitespace) {
+        Cow::Owned(text.chars().filter(|character| !character.is_whitespace()).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys_and_targets(text: &str) -> Vec<String> {
+        MapFile::parse(text).0.rules.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_line_means_what_section_1_says() {
+        for (name, line, rule) in [
+            ("registry", "quay.io::q.corp", Some("quay.io::q.corp")),
+            ("port in key", "a.io:8443::b.io", Some("a.io:8443::b.io")),
+            ("port in target", "a.io::b.io:1/c", Some("a.io::b.io:1/c")),
+            ("white space", " a.io :: b.io\t", Some("a.io::b.io")),
+            ("white space in the separator", "a.io : : b.io", Some("a.io::b.io")),
+            ("comment with many signs", "a.io::b.io ### x # y", Some("a.io::b.io")),
+            ("CRLF", "a.io::b.io\r", Some("a.io::b.io")),
+            ("trailing slash on the key", "a.io/::b.io", Some("a.io::b.io")),
+            ("empty target", "a.io::", Some("a.io::")),
+            ("deprecated", "a.io:b.io", Some("a.io::b.io")),
+            ("exact", "[EXACT]a:1::b:2", Some("[EXACT]a:1::b:2")),
+            ("replace", "[REPLACE]*a:*::b/", Some("[REPLACE]*a:*::b/")),
+            ("only a comment", "# a::b", None),
+            ("two double separators", "a::b::c", None),
+            ("three colons", "k:::v", None),
+            ("four colons", "k::::v", None),
+            ("two single separators", "a:8443:b", None),
+            ("other separator", "a;b", None),
+            ("empty key", "::b", None),
+            ("empty exact key", "[EXACT]::b", None),
+            ("slash key", "/::b", None),
+        ] {
+            let expected: Vec<String> = rule.into_iter().map(String::from).collect();
+            assert_eq!(keys_and_targets(line), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_accepted() {
+        assert_eq!(keys_and_targets("\u{feff}default::d.io"), ["default::d.io"]);
+    }
+
+    #[test]
+    fn the_last_target_of_a_key_wins_at_the_first_place() {
+        let (map, diagnostics) = MapFile::parse("a.io::1\nb.io::2\na.io::3");
+        let rules: Vec<_> = map.rules.iter().map(|rule| (rule.to_string(), rule.line)).collect();
+        assert_eq!(rules, [("a.io::3".to_owned(), 3), ("b.io::2".to_owned(), 2)]);
+        let [duplicate] = diagnostics.kept() else { panic!("one diagnostic: {diagnostics:?}") };
+        assert_eq!((duplicate.code, duplicate.line), (Code::DuplicateKey, Some(3)));
+        assert_eq!(duplicate.related.as_ref().map(|related| related.line), Some(1));
+    }
+
+    #[test]
+    fn spans_point_into_the_line() {
+        let line = "  a.io :: b.io/x   # why";
+        assert_eq!(&line[rule_span(line)], "a.io :: b.io/x");
+        assert_eq!(&line[target_span(line)], "b.io/x");
+        assert_eq!(&"a.io::"[target_span("a.io::")], "a.io::");
+    }
+
+    #[test]
+    fn diagnostics_beyond_the_limit_are_counted_only() {
+        let text = "broken\n".repeat(super::super::diagnostic::MAX_KEPT_DIAGNOSTICS + 5);
+        assert_eq!(MapFile::parse(&text).1.dropped(), 5);
+    }
+}

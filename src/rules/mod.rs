@@ -1,0 +1,63 @@
+//! What happens to an image: map text to rules, rules to a compiled set, set and image to a
+//! decision.
+//!
+//! ```
+//! use imageswap::rules::{MapFile, RuleSet};
+//!
+//! let (map, diagnostics) = MapFile::parse("default::registry.example.com\nquay.io::\n");
+//! assert!(diagnostics.kept().is_empty());
+//! let rules = RuleSet::compile(map)?;
+//! assert_eq!(rules.decide("nginx:1.27").result("nginx:1.27"), "registry.example.com/nginx:1.27");
+//! assert_eq!(rules.decide("quay.io/a/b").result("quay.io/a/b"), "quay.io/a/b");
+//! # Ok::<(), imageswap::rules::CompileError>(())
+//! ```
+//!
+//! # Limits
+//! A map is at most [`MAX_MAP_BYTES`] long, an image at most
+//! [`MAX_IMAGE_BYTES`](crate::image::MAX_IMAGE_BYTES).
+//!
+//! This module is pure: no runtime, no file, no cluster, no clock.
+
+mod decision;
+pub mod diagnostic;
+mod explain;
+mod glob;
+mod globs;
+mod legacy;
+pub mod lint;
+pub mod map;
+mod registry;
+mod set;
+mod target;
+mod targets;
+
+pub use self::{
+    decision::{Decision, Reason, SwappedImage},
+    diagnostic::{Code, Diagnostic, Diagnostics, Severity},
+    explain::Step,
+    glob::Glob,
+    legacy::LegacyPrefix,
+    map::{Key, MAX_MAP_BYTES, MapFile, Rule},
+    set::{CompileError, RuleSet},
+    target::Target,
+};
+
+/// What decides over images: the rules of a map, or the prefix of LEGACY mode.
+#[derive(Clone, Debug)]
+pub enum Policy {
+    /// LEGACY mode.
+    Legacy(LegacyPrefix),
+    /// MAPS mode.
+    Maps(Box<RuleSet>),
+}
+
+impl Policy {
+    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    #[must_use]
+    pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
+        match self {
+            Self::Legacy(prefix) => prefix.decide(image),
+            Self::Maps(rules) => rules.decide(image),
+        }
+    }
+}

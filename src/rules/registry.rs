@@ -1,0 +1,157 @@
+//! The registry rules as a trie over registry and path segments.
+//!
+//! A lookup walks as many edges as the image has segments, however many rules there are; an edge
+//! is one probe of one hash table.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashTable, hash_table::Entry};
+
+use crate::image::{ImageReference, LIBRARY};
+
+/// The registry rules of a map.
+#[derive(Clone, Debug)]
+pub(super) struct RegistryTrie {
+    nodes: Vec<Node>,
+    /// The nodes by parent and segment.
+    edges: HashTable<u32>,
+    hasher: RandomState,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    parent: u32,
+    segment: Box<str>,
+    rule: Option<u32>,
+}
+
+/// The registry rule with the longest prefix of an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Found {
+    /// The rule.
+    pub(super) rule: u32,
+    /// Whether the key has a path prefix.
+    pub(super) has_path: bool,
+    /// How many bytes of the image's path the key's path prefix takes.
+    pub(super) consumed: usize,
+    /// Whether the key names the host alone while the image has a port.
+    pub(super) ignores_port: bool,
+}
+
+const ROOT: u32 = 0;
+
+impl Default for RegistryTrie {
+    fn default() -> Self {
+        let root = Node { parent: ROOT, segment: "".into(), rule: None };
+        Self { nodes: vec![root], edges: HashTable::new(), hasher: RandomState::default() }
+    }
+}
+
+impl RegistryTrie {
+    /// Files `rule` under `key`, a registry with or without a path prefix.
+    pub(super) fn insert(&mut self, key: &str, rule: u32) {
+        let node = key.split('/').fold(ROOT, |parent, segment| self.child_or_new(parent, segment));
+        self.nodes[node as usize].rule = Some(rule);
+    }
+
+    /// The rule whose key is the longest prefix of the image's registry and canonical path, in
+    /// whole segments; keys that name the image's port come before keys that do not.
+    pub(super) fn longest_prefix(&self, image: &ImageReference<'_>) -> Option<Found> {
+        let with_port = self.walk(image, image.registry());
+        if with_port.is_some() || image.port_suffix().is_empty() {
+            return with_port;
+        }
+        self.walk(image, image.host()).map(|found| Found { ignores_port: true, ..found })
+    }
+
+    fn walk(&self, image: &ImageReference<'_>, registry: &str) -> Option<Found> {
+        let mut node = self.child(ROOT, registry)?;
+        let mut found = None;
+        let mut consumed = 0;
+        let mut depth = 0;
+        let library = image.is_library().then_some((LIBRARY, 0));
+        let mut end = 0;
+        let mut segments =
+            library.into_iter().chain(image.repository().split('/').map(|segment| {
+                let start = end;
+                end = start + segment.len() + 1;
+                (segment, end - 1)
+            }));
+        loop {
+            if let Some(rule) = self.nodes[node as usize].rule {
+                found = Some(Found { rule, has_path: depth > 0, consumed, ignores_port: false });
+            }
+            let Some((segment, end)) = segments.next() else { return found };
+            match self.child(node, segment) {
+                Some(child) => (node, consumed, depth) = (child, end, depth + 1),
+                None => return found,
+            }
+        }
+    }
+
+    fn child(&self, parent: u32, segment: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one((parent, segment));
+        self.edges.find(hash, |&node| self.nodes[node as usize].is(parent, segment)).copied()
+    }
+
+    fn child_or_new(&mut self, parent: u32, segment: &str) -> u32 {
+        let nodes = &mut self.nodes;
+        let entry = self.edges.entry(
+            self.hasher.hash_one((parent, segment)),
+            |&node| nodes[node as usize].is(parent, segment),
+            |&node| {
+                let node = &nodes[node as usize];
+                self.hasher.hash_one((node.parent, &*node.segment))
+            },
+        );
+        match entry {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                // A map of 16 MiB has fewer than 2^32 segments.
+                let node = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+                entry.insert(node);
+                nodes.push(Node { parent, segment: segment.into(), rule: None });
+                node
+            }
+        }
+    }
+}
+
+impl Node {
+    fn is(&self, parent: u32, segment: &str) -> bool {
+        self.parent == parent && *self.segment == *segment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_prefix_of_whole_segments_wins() {
+        let mut trie = RegistryTrie::default();
+        let keys =
+            ["ghcr.io", "ghcr.io/acme", "docker.io/library", "docker.io/library/nginx", "a:1", "a"];
+        for (rule, key) in (0..).zip(keys) {
+            trie.insert(key, rule);
+        }
+        // image, rule, bytes of the path taken, port ignored
+        for (image, expected) in [
+            ("ghcr.io/acme/x:1", Some((1, 4, false))),
+            ("ghcr.io/acmeco/x:1", Some((0, 0, false))),
+            ("ghcr.io/acme:1", Some((1, 4, false))),
+            ("redis:7", Some((2, 0, false))),
+            ("nginx:1", Some((3, 5, false))),
+            ("docker.io/library/nginx@sha256:ab", Some((3, 13, false))),
+            ("bitnami/redis", None),
+            ("a:1/x", Some((4, 0, false))),
+            ("a:2/x", Some((5, 0, true))),
+            ("b:2/x", None),
+        ] {
+            let found = trie.longest_prefix(&ImageReference::parse(image));
+            let seen = found.map(|found| (found.rule, found.consumed, found.ignores_port));
+            assert_eq!(seen, expected, "{image}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The compiled rules of a map, and the order in which they decide.
+//!
+//! Sections 3 and 5 of the swap rules. A rule set is immutable: a changed map is a new one.
+
+use std::hash::BuildHasher;
+
+use aho_corasick::AhoCorasick;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::{
+    decision::{Decision, Reason, SwappedImage},
+    explain::{NoTrace, Step, Trace},
+    glob::Glob,
+    globs::GlobSet,
+    map::{Key, MapFile, Rule},
+    registry::{Found, RegistryTrie},
+    targets::TargetIndex,
+};
+use crate::image::{ImageReference, MAX_IMAGE_BYTES};
+
+/// The rules of one map, ready to decide.
+///
+/// The cost of a decision does not grow with the number of rules: exact images are one probe of a
+/// hash table, registries one probe a path segment, globs and wildcards one pass over the image.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    hasher: RandomState,
+    /// The `[EXACT]` rules by their image.
+    exact: HashTable<u32>,
+    pub(super) globs: GlobSet,
+    pub(super) registries: RegistryTrie,
+    wildcards: Option<Wildcards>,
+    default: Option<u32>,
+    pub(super) targets: TargetIndex,
+}
+
+#[derive(Clone, Debug)]
+struct Wildcards {
+    rule: u32,
+    substrings: AhoCorasick,
+}
+
+/// Why a map cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The `[REPLACE]` globs do not fit in one automaton.
+    #[error("the [REPLACE] globs are too many for one automaton: {0}")]
+    Globs(#[source] aho_corasick::BuildError),
+    /// The substrings of `noswap_wildcards` do not fit in one automaton.
+    #[error("line {line}: the noswap_wildcards are too many for one automaton: {source}")]
+    Wildcards {
+        /// The line of the rule.
+        line: u32,
+        /// What the automaton's builder says.
+        source: aho_corasick::BuildError,
+    },
+}
+
+impl RuleSet {
+    /// Compiles the rules of a map.
+    ///
+    /// # Errors
+    /// When the globs or wildcards exceed what one automaton can hold (2^31 states), which a map
+    /// within [`MAX_MAP_BYTES`](super::map::MAX_MAP_BYTES) does not.
+    pub fn compile(map: MapFile) -> Result<Self, CompileError> {
+        let rules = map.rules;
+        let mut set = Self { targets: TargetIndex::build(&rules), ..Self::default() };
+        let mut globs = Vec::new();
+        for (number, rule) in (0..).zip(&rules) {
+            match &rule.key {
+                Key::Default => set.default = Some(number),
+                Key::Exact(image) => {
+                    let hasher = &set.hasher;
+                    let rehash = |&other: &u32| hasher.hash_one(rules[other as usize].key.exact());
+                    set.exact.insert_unique(hasher.hash_one(Some(&**image)), number, rehash);
+                }
+                Key::NoswapWildcards => set.wildcards = Wildcards::build(number, rule)?,
+                Key::Registry(registry) => set.registries.insert(registry, number),
+                Key::Replace(glob) => globs.push((number, Glob::parse(glob))),
+            }
+        }
+        set.globs = GlobSet::build(globs.into_iter()).map_err(CompileError::Globs)?;
+        set.rules = rules;
+        Ok(set)
+    }
+
+    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    #[must_use]
+    pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
+        self.evaluate(image, &mut NoTrace)
+    }
+
+    /// Decides what becomes of an image, and says which rules were tried on the way.
+    #[must_use]
+    pub fn explain<'a>(&'a self, image: &'a str) -> (Vec<Step<'a>>, Decision<'a>) {
+        let mut steps = Vec::new();
+        let decision = self.evaluate(image, &mut steps);
+        (steps, decision)
+    }
+
+    /// The rules in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The `default` rule.
+    #[must_use]
+    pub fn default_rule(&self) -> Option<&Rule> {
+        self.default.map(|rule| self.rule(rule))
+    }
+
+    pub(super) fn rule(&self, number: u32) -> &Rule {
+        &self.rules[number as usize]
+    }
+
+    pub(super) fn exact_rule(&self, image: &str) -> Option<&Rule> {
+        let image = Some(image);
+        let is_image = |&number: &u32| self.rule(number).key.exact() == image;
+        self.exact.find(self.hasher.hash_one(image), is_image).map(|&number| self.rule(number))
+    }
+
+    fn evaluate<'a>(&'a self, text: &'a str, trace: &mut impl Trace<'a>) -> Decision<'a> {
+        if text.is_empty() {
+            return Decision::leave(Reason::Empty, None);
+        }
+        if text.len() > MAX_IMAGE_BYTES {
+            return Decision::leave(Reason::TooLong, None);
+        }
+        let image = ImageReference::parse(text);
+        let exact = self.exact_rule(text);
+        trace.step(|| Step::Exact { rules: self.exact.len(), matched: exact });
+        if let Some(rule) = exact {
+            if rule.target.is_empty() {
+                return Decision::leave(Reason::Exact, Some(rule));
+            }
+            let swapped = SwappedImage::new([rule.target.text()]);
+            return Decision::swap(Reason::Exact, rule, text, swapped);
+        }
+        let glob = self.globs.first_match(text).map(|number| self.rule(number));
+        trace.step(|| Step::Globs { globs: self.globs.len(), matched: glob });
+        if let Some(rule) = glob {
+            return by_glob(rule, &image);
+        }
+        let Some(default) = self.default_rule() else {
+            trace.step(|| Step::NoDefault);
+            return Decision::leave(Reason::NoDefault, None);
+        };
+        let registry = self.registries.longest_prefix(&image);
+        trace.step(|| Step::Registry {
+            image,
+            matched: registry.map(|found| self.rule(found.rule)),
+        });
+        if let Some(found) = registry {
+            return self.by_registry(found, &image);
+        }
+        let wildcard = self.wildcards.as_ref().and_then(|wildcards| wildcards.find(text));
+        trace.step(|| Step::Wildcards { matched: wildcard });
+        if let Some((rule, _)) = wildcard {
+            return Decision::leave(Reason::NoswapWildcard, Some(self.rule(rule)));
+        }
+        let covering = (!default.target.is_empty())
+            .then(|| self.targets.covering(&image))
+            .flatten()
+            .map(|number| self.rule(number));
+        trace.step(|| Step::Default { rule: default, covered_by: covering });
+        if default.target.is_empty() {
+            Decision::leave(Reason::Default, Some(default))
+        } else if covering.is_some() {
+            Decision::leave(Reason::AlreadySwapped, Some(default))
+        } else {
+            Decision::swap(Reason::Default, default, text, relocated(default, &image))
+        }
+    }
+
+    fn by_registry<'a>(&'a self, found: Found, image: &ImageReference<'a>) -> Decision<'a> {
+        let rule = self.rule(found.rule);
+        let target = &rule.target;
+        if target.is_empty() {
+            return Decision::leave(Reason::Registry, Some(rule));
+        }
+        if target.covers(image) || (found.has_path && target.is_repository_of(image)) {
+            return Decision::leave(Reason::AlreadySwapped, Some(rule));
+        }
+        let swapped = if target.is_prefix() || (found.has_path && found.consumed == 0) {
+            relocated(rule, image)
+        } else if found.has_path {
+            SwappedImage::new([target.base(), &image.path()[found.consumed..]])
+        } else if found.ignores_port && target.is_bare_host() {
+            SwappedImage::new([target.base(), image.port_suffix(), "/", image.path()])
+        } else {
+            relocated(rule, image)
+        };
+        Decision::swap(Reason::Registry, rule, image.text(), swapped)
+    }
+}
+
+fn by_glob<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Decision<'a> {
+    if rule.target.is_empty() {
+        return Decision::leave(Reason::Replace, Some(rule));
+    }
+    if rule.target.covers(image) {
+        return Decision::leave(Reason::AlreadySwapped, Some(rule));
+    }
+    let joint = if rule.target.is_prefix() { "" } else { "/" };
+    let swapped = SwappedImage::new([rule.target.base(), joint, image.last_segment()]);
+    Decision::swap(Reason::Replace, rule, image.text(), swapped)
+}
+
+impl Wildcards {
+    /// Compiles the list; none when it holds nothing.
+    fn build(number: u32, rule: &Rule) -> Result<Option<Self>, CompileError> {
+        // A substring longer than the longest image that is looked at can match none.
+        let substrings = rule.target.text().split(',');
+        let mut substrings: Vec<_> =
+            substrings.filter(|s| !s.is_empty() && s.len() <= MAX_IMAGE_BYTES).collect();
+        substrings.sort_unstable();
+        substrings.dedup();
+        if substrings.is_empty() {
+            return Ok(None);
+        }
+        let substrings = AhoCorasick::new(&substrings)
+            .map_err(|source| CompileError::Wildcards { line: rule.line, source })?;
+        Ok(Some(Self { rule: number, substrings }))
+    }
+
+    /// The rule and the first substring that the image contains.
+    fn find<'a>(&self, image: &'a str) -> Option<(u32, &'a str)> {
+        self.substrings.find(image).map(|found| (self.rule, &image[found.range()]))
+    }
+}
+
+/// The image with its registry replaced by the rule's target.
+fn relocated<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> SwappedImage<'a> {
+    if rule.target.is_prefix() {
+        SwappedImage::new([rule.target.text(), image.host(), "/", image.path()])
+    } else {
+        SwappedImage::new([rule.target.base(), "/", image.path()])
+    }
+}

@@ -1,0 +1,49 @@
+//! Bodies that are no review: each is refused with what is wrong and where, and none panics.
+
+use imageswap::admission::{Review, ReviewError};
+
+#[test]
+fn a_body_that_is_no_review_is_refused_with_the_place() {
+    let truncated = &crate::fixture("00-create-pod").to_string()[..200];
+    for (body, place, message) in [
+        ("", "line 1, column 0", "EOF"),
+        ("not json", "line 1, column 2", "expected"),
+        ("{\"request\": {\"uid\": \"a\",}}", "line 1, column 25", "trailing comma"),
+        (truncated, "line 1, column 200", "EOF"),
+        ("[]", "request", "no `request`"),
+        ("null", "request", "no `request`"),
+        ("{}", "request", "no `request`"),
+        ("{\"kind\":\"Pod\",\"spec\":{}}", "request", "post an AdmissionReview"),
+        ("{\"request\":[]}", "request", "no `request`"),
+        ("{\"request\":{}}", "request.uid", "no `uid`"),
+        ("{\"request\":{\"uid\":\"\"}}", "request.uid", "no `uid`"),
+        ("{\"request\":{\"uid\":7}}", "request.uid", "no `uid`"),
+        ("{\"apiVersion\":\"v2\",\"request\":{\"uid\":\"a\"}}", "apiVersion", "`v2`"),
+        ("{\"request\":{\"uid\":\"a\",\"uid\":\"b\"}}", "line 1, column 27", "duplicate"),
+        ("{\"request\":{\"uid\":\"a\"}} x", "line 1, column 25", "trailing"),
+    ] {
+        let error = Review::from_slice(body.as_bytes()).unwrap_err();
+        assert_eq!(error.place(), place, "{body}: {error}");
+        assert!(error.to_string().contains(message), "{body}: {error}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_refused() {
+    let body = b"{\"request\":{\"uid\":\"\xff\"}}";
+    assert!(matches!(Review::from_slice(body), Err(ReviewError::Json(_))));
+}
+
+#[test]
+fn deep_nesting_is_skipped_without_recursion() {
+    let depth = 100_000;
+    let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let body = format!("{{\"x\":{nested},\"request\":{{\"uid\":\"a\",\"y\":{nested}}}}}");
+    assert_eq!(Review::from_slice(body.as_bytes()).unwrap().request().uid(), "a");
+}
+
+#[test]
+fn a_review_without_a_version_is_read_as_v1() {
+    let review = Review::from_slice(b"{\"request\":{\"uid\":\"a\"}}").unwrap();
+    assert_eq!(review.api_version(), "admission.k8s.io/v1");
+}

@@ -1,0 +1,49 @@
+//! The swap rules: one table of cases and random maps, against the compiled rule set and a naive
+//! oracle.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cases;
+mod oracle;
+mod properties;
+
+use cases::CASES;
+use imageswap::rules::{MapFile, RuleSet};
+use oracle::{Oracle, Verdict};
+
+fn compile(map: &str) -> RuleSet {
+    RuleSet::compile(MapFile::parse(map).0).unwrap()
+}
+
+fn verdict(rules: &RuleSet, image: &str) -> Verdict {
+    let decision = rules.decide(image);
+    Verdict { result: decision.result(image), reason: decision.reason.as_str() }
+}
+
+#[test]
+fn every_case_holds_for_the_rule_set_and_for_the_oracle() {
+    for case in CASES {
+        let result = case.result.unwrap_or(case.image).to_owned();
+        let expected = Verdict { result, reason: case.reason };
+        let rules = compile(case.map);
+        assert_eq!(verdict(&rules, case.image), expected, "rule set: {}\n{}", case.image, case.map);
+        let oracle = Oracle::new(case.map);
+        assert_eq!(oracle.decide(case.image), expected, "oracle: {}\n{}", case.image, case.map);
+        assert_eq!(rules.decide(case.image).swapped.is_some(), case.result.is_some());
+    }
+}
+
+#[test]
+fn every_case_is_idempotent() {
+    for case in CASES {
+        let rules = compile(case.map);
+        let once = rules.decide(case.image).result(case.image);
+        assert_eq!(rules.decide(&once).result(&once), once, "{}\n{}", case.image, case.map);
+    }
+}
+
+#[test]
+fn an_image_too_long_to_be_pulled_is_left_alone() {
+    let rules = compile("default::d.io");
+    assert_eq!(rules.decide(&"a".repeat(4096)).reason.as_str(), "default");
+    assert_eq!(rules.decide(&"a".repeat(4097)).reason.as_str(), "too-long");
+}

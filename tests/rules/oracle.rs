@@ -1,0 +1,299 @@
+//! A naive reading of the swap rules: no index, no automaton, one pass over all rules for every
+//! question. It is the yardstick for the compiled rule set and shares no code with it.
+
+/// What becomes of an image, and the reason's name.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) result: String,
+    pub(crate) reason: &'static str,
+}
+
+/// The rules of a map as pairs of key and target, in file order.
+pub(crate) struct Oracle {
+    rules: Vec<(String, String)>,
+}
+
+struct Image {
+    text: String,
+    registry: String,
+    host: String,
+    port: Option<String>,
+    path: String,
+    shorthand: bool,
+}
+
+impl Image {
+    fn parse(text: &str) -> Self {
+        let mut registry = "docker.io".to_owned();
+        let mut path = text.to_owned();
+        let mut shorthand = true;
+        if let Some(slash) = text.find('/') {
+            let first = &text[..slash];
+            let follows = &text[slash + 1..];
+            let is_registry = first.contains('.') || first.contains(':') || first == "localhost";
+            if is_registry && !follows.is_empty() {
+                shorthand = false;
+                follows.clone_into(&mut path);
+                if first != "index.docker.io" {
+                    first.clone_into(&mut registry);
+                }
+            }
+        }
+        let (host, port) = match registry.rfind(':') {
+            Some(colon) if !registry.ends_with(']') => {
+                (registry[..colon].to_owned(), Some(registry[colon + 1..].to_owned()))
+            }
+            _ => (registry.clone(), None),
+        };
+        Self { text: text.to_owned(), registry, host, port, path, shorthand }
+    }
+
+    fn canonical_path(&self) -> String {
+        if self.registry == "docker.io" && !self.path.contains('/') {
+            format!("library/{}", self.path)
+        } else {
+            self.path.clone()
+        }
+    }
+}
+
+impl Oracle {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut rules: Vec<(String, String)> = Vec::new();
+        for line in text.trim_start_matches('\u{feff}').split('\n') {
+            let line: String =
+                line.split('#').next().unwrap().chars().filter(|c| !c.is_whitespace()).collect();
+            if line.is_empty() {
+                continue;
+            }
+            let doubles = line.as_bytes().windows(2).filter(|pair| pair == b"::").count();
+            let singles = line.matches(':').count();
+            let (mut key, target) = match (doubles, singles) {
+                (1, _) => line.split_once("::").unwrap(),
+                (0, 1) => line.split_once(':').unwrap(),
+                _ => continue,
+            };
+            if !key.starts_with("[EXACT]") && !key.starts_with("[REPLACE]") {
+                key = key.trim_end_matches('/');
+            }
+            if ["", "[EXACT]", "[REPLACE]"].contains(&key) {
+                continue;
+            }
+            match rules.iter_mut().find(|rule| rule.0 == key) {
+                Some(rule) => target.clone_into(&mut rule.1),
+                None => rules.push((key.to_owned(), target.to_owned())),
+            }
+        }
+        Self { rules }
+    }
+
+    fn target(&self, key: &str) -> Option<&str> {
+        self.rules.iter().find(|rule| rule.0 == key).map(|rule| rule.1.as_str())
+    }
+
+    pub(crate) fn decide(&self, text: &str) -> Verdict {
+        let leave = |reason| Verdict { result: text.to_owned(), reason };
+        let swap = |result, reason| Verdict { result, reason };
+        if text.is_empty() {
+            return leave("empty");
+        }
+        if text.len() > 4096 {
+            return leave("too-long");
+        }
+        if let Some(target) = self.target(&format!("[EXACT]{text}")) {
+            return if target.is_empty() { leave("exact") } else { swap(target.into(), "exact") };
+        }
+        let image = Image::parse(text);
+        for (key, target) in &self.rules {
+            let Some(glob) = key.strip_prefix("[REPLACE]") else { continue };
+            if !fnmatch(glob, text) {
+                continue;
+            }
+            if target.is_empty() {
+                return leave("replace");
+            }
+            if under(&image, target) {
+                return leave("already-swapped");
+            }
+            let last = text.rsplit('/').next().unwrap();
+            let joint = if target.ends_with('-') { "" } else { "/" };
+            return swap(format!("{}{joint}{last}", target.trim_end_matches('/')), "replace");
+        }
+        let Some(default) = self.target("default") else { return leave("no-default") };
+        if let Some((key, target, rest)) = self.registry_rule(&image) {
+            if target.is_empty() {
+                return leave("registry");
+            }
+            if under(&image, target) || (key.contains('/') && repository_of(&image, target)) {
+                return leave("already-swapped");
+            }
+            let base = target.trim_end_matches('/');
+            let result = if target.ends_with('-') {
+                format!("{target}{}/{}", image.host, image.path)
+            } else if key.contains('/') {
+                format!("{base}{rest}")
+            } else if image.shorthand {
+                format!("{base}/{}", image.path)
+            } else if image.port.is_some() && !key.contains(':') && bare_host(base) {
+                format!("{base}:{}/{}", image.port.unwrap(), image.path)
+            } else {
+                format!("{base}/{}", image.path)
+            };
+            return swap(result, "registry");
+        }
+        if let Some(substrings) = self.target("noswap_wildcards")
+            && substrings.split(',').any(|part| !part.is_empty() && text.contains(part))
+        {
+            return leave("noswap-wildcard");
+        }
+        if default.is_empty() {
+            return leave("default");
+        }
+        if self.under_any_target(&image) {
+            return leave("already-swapped");
+        }
+        if default.ends_with('-') {
+            return swap(format!("{default}{}/{}", image.host, image.path), "default");
+        }
+        swap(format!("{}/{}", default.trim_end_matches('/'), image.path), "default")
+    }
+
+    /// The registry rule that applies, and the rest of the canonical path behind its key.
+    fn registry_rule(&self, image: &Image) -> Option<(&str, &str, String)> {
+        let mut names = vec![image.registry.clone()];
+        if image.port.is_some() {
+            names.push(image.host.clone());
+        }
+        for name in names {
+            let full = format!("{name}/{}", image.canonical_path());
+            let bare = without_tag_and_digest(&full);
+            let longest = self
+                .rules
+                .iter()
+                .filter(|(key, _)| !key.starts_with('[') || key.starts_with("[:"))
+                .filter(|(key, _)| key != "default" && key != "noswap_wildcards")
+                .filter(|(key, _)| bare == *key || bare.starts_with(&format!("{key}/")))
+                // A key must hold the registry whole: `name` is its first segment.
+                .filter(|(key, _)| *key == name || key.starts_with(&format!("{name}/")))
+                .max_by_key(|(key, _)| key.len());
+            if let Some((key, target)) = longest {
+                return Some((key, target, full[key.len()..].to_owned()));
+            }
+        }
+        None
+    }
+
+    fn under_any_target(&self, image: &Image) -> bool {
+        self.rules.iter().filter(|rule| !rule.1.is_empty()).any(|(key, target)| {
+            if key == "noswap_wildcards" {
+                false
+            } else if key.starts_with("[EXACT]") {
+                image.text == *target
+            } else {
+                under(image, target)
+                    || (!key.starts_with("[REPLACE]")
+                        && key.contains('/')
+                        && repository_of(image, target))
+            }
+        })
+    }
+}
+
+/// Section 5.
+fn under(image: &Image, target: &str) -> bool {
+    let base = target.trim_end_matches('/');
+    (target.ends_with('-') && image.text.starts_with(target))
+        || image.text == base
+        || image.text.starts_with(&format!("{base}/"))
+        || (bare_host(base) && base == image.host)
+}
+
+/// The image is the target with a tag or digest.
+fn repository_of(image: &Image, target: &str) -> bool {
+    let base = target.trim_end_matches('/');
+    image.text.starts_with(&format!("{base}:")) || image.text.starts_with(&format!("{base}@"))
+}
+
+fn bare_host(base: &str) -> bool {
+    !base.contains('/') && !base.contains(':')
+}
+
+fn without_tag_and_digest(name: &str) -> &str {
+    let slash = name.find('/').unwrap();
+    let name = match name[slash..].find('@') {
+        Some(at) => &name[..slash + at],
+        None => name,
+    };
+    let last = name.rfind('/').unwrap();
+    match name[last..].rfind(':') {
+        Some(colon) => &name[..last + colon],
+        None => name,
+    }
+}
+
+/// Shell glob over the whole text, by trying everything.
+pub(crate) fn fnmatch(glob: &str, text: &str) -> bool {
+    let glob: Vec<char> = glob.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    // reachable[i]: the glob so far matches the first i characters.
+    let mut reachable = vec![false; text.len() + 1];
+    reachable[0] = true;
+    let mut at = 0;
+    while at < glob.len() {
+        let (class, next) = match glob[at] {
+            '*' => {
+                let first = reachable.iter().position(|&reached| reached);
+                if let Some(first) = first {
+                    reachable[first..].fill(true);
+                }
+                at += 1;
+                continue;
+            }
+            '[' => class(&glob, at),
+            _ => (None, at + 1),
+        };
+        let matches = |character: char| match (&class, glob[at]) {
+            (Some(class), _) => class(character),
+            (None, '?') => true,
+            (None, literal) => literal == character,
+        };
+        let stepped: Vec<bool> = (0..=text.len())
+            .map(|end| end > 0 && reachable[end - 1] && matches(text[end - 1]))
+            .collect();
+        reachable = stepped;
+        at = next;
+    }
+    reachable[text.len()]
+}
+
+type Class = Box<dyn Fn(char) -> bool>;
+
+/// The class that opens at `open`, and where the glob goes on.
+fn class(glob: &[char], open: usize) -> (Option<Class>, usize) {
+    let mut start = open + 1;
+    let negated = glob.get(start) == Some(&'!');
+    if negated {
+        start += 1;
+    }
+    let search_from = if glob.get(start) == Some(&']') { start + 1 } else { start };
+    let Some(length) = glob.get(search_from..).and_then(|g| g.iter().position(|&c| c == ']'))
+    else {
+        return (None, open + 1);
+    };
+    let end = search_from + length;
+    let mut ranges = Vec::new();
+    let mut at = start;
+    while at < end {
+        if at + 2 < end && glob[at + 1] == '-' {
+            ranges.push((glob[at], glob[at + 2]));
+            at += 3;
+        } else {
+            ranges.push((glob[at], glob[at]));
+            at += 1;
+        }
+    }
+    let contains = move |character: char| {
+        ranges.iter().any(|&(low, high)| low <= character && character <= high) != negated
+    };
+    (Some(Box::new(contains)), end + 1)
+}
