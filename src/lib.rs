@@ -1,5 +1,19 @@
 //! A Kubernetes mutating admission webhook that rewrites container images by a map file.
-#![doc = ""]
+//!
+//! The crate is the library behind the `imageswap` program. `ARCHITECTURE.md` in the repository
+//! shows how its modules hang together; the way of one request is [`server`] to [`admission`] to
+//! [`rules`] to [`image`], and never back.
+
 pub mod admission;
+pub mod app;
+pub mod certs;
+pub mod cli;
+pub mod commands;
+pub mod file;
+pub mod health;
 pub mod image;
+pub mod metrics;
+pub mod reload;
 pub mod rules;
+pub mod server;
+pub mod settings;

@@ -146,9 +146,13 @@ impl Diagnostics {
         }
     }
 
-    /// Puts those that are kept in the order of their lines, those about the whole file first.
-    pub fn sort_by_line(&mut self) {
+    /// Adds `others`, and puts what is kept in the order of the lines, the whole file first.
+    pub fn extend(&mut self, others: Self) {
+        self.errors += others.errors;
+        self.warnings += others.warnings;
+        self.kept.extend(others.kept);
         self.kept.sort_by_key(|diagnostic| diagnostic.line);
+        self.kept.truncate(MAX_KEPT_DIAGNOSTICS);
     }
 
     /// The diagnostics that are kept.

@@ -16,6 +16,12 @@ impl LegacyPrefix {
         Self(prefix.into())
     }
 
+    /// The prefix as written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Decides what becomes of an image. Never fails and never panics, whatever the text.
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {

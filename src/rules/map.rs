@@ -55,6 +55,21 @@ impl Key {
         matches!(self, Self::Registry(registry) if registry.contains('/'))
     }
 
+    /// The kinds of keys, as in metric labels.
+    pub const KINDS: [&str; 5] = ["default", "exact", "noswap-wildcards", "registry", "replace"];
+
+    /// The key's kind, one of [`Key::KINDS`].
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Exact(_) => "exact",
+            Self::NoswapWildcards => "noswap-wildcards",
+            Self::Registry(_) => "registry",
+            Self::Replace(_) => "replace",
+        }
+    }
+
     /// Reads a key; none when it is empty, or when nothing follows its bracket.
     fn parse(text: &str) -> Option<Self> {
         if let Some(image) = text.strip_prefix(Self::EXACT) {

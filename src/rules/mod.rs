@@ -42,6 +42,28 @@ pub use self::{
     target::Target,
 };
 
+/// A map file, read, compiled and linted.
+#[derive(Clone, Debug)]
+pub struct LoadedMap {
+    /// The compiled rules.
+    pub rules: RuleSet,
+    /// What is wrong with the file, in the order of its lines.
+    pub diagnostics: Diagnostics,
+}
+
+impl LoadedMap {
+    /// Reads a map file's text, compiles it, and gathers all diagnostics.
+    ///
+    /// # Errors
+    /// As [`RuleSet::compile`]. A line that is no rule is a diagnostic, not an error.
+    pub fn from_text(text: &str) -> Result<Self, CompileError> {
+        let (map, mut diagnostics) = MapFile::parse(text);
+        let rules = RuleSet::compile(map)?;
+        diagnostics.extend(lint::lint(&rules, text));
+        Ok(Self { rules, diagnostics })
+    }
+}
+
 /// What decides over images: the rules of a map, or the prefix of LEGACY mode.
 #[derive(Clone, Debug)]
 pub enum Policy {

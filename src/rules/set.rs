@@ -47,14 +47,14 @@ struct Wildcards {
 pub enum CompileError {
     /// The `[REPLACE]` globs do not fit in one automaton.
     #[error("the [REPLACE] globs are too many for one automaton: {0}")]
-    Globs(#[source] aho_corasick::BuildError),
+    Globs(aho_corasick::BuildError),
     /// The substrings of `noswap_wildcards` do not fit in one automaton.
-    #[error("line {line}: the noswap_wildcards are too many for one automaton: {source}")]
+    #[error("line {line}: the noswap_wildcards are too many for one automaton: {reason}")]
     Wildcards {
         /// The line of the rule.
         line: u32,
         /// What the automaton's builder says.
-        source: aho_corasick::BuildError,
+        reason: aho_corasick::BuildError,
     },
 }
 
@@ -222,7 +222,7 @@ impl Wildcards {
             return Ok(None);
         }
         let substrings = AhoCorasick::new(&substrings)
-            .map_err(|source| CompileError::Wildcards { line: rule.line, source })?;
+            .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
     }
 

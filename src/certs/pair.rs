@@ -1,0 +1,178 @@
+//! A certificate chain and its private key, checked to belong together.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio_rustls::rustls::{
+    self,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    sign::CertifiedKey,
+};
+use x509_parser::{certificate::X509Certificate, error::X509Error, prelude::FromDer};
+
+/// The most bytes of a certificate chain or key file.
+///
+/// A chain of ten RSA-4096 certificates has some 25 KB; a Secret ends at 1 MiB.
+const MAX_PEM_BYTES: u64 = 1024 * 1024;
+
+/// The names under which certificate and key are looked for, in this order: the original's, then
+/// those of a `kubernetes.io/tls` Secret, as cert-manager writes it.
+const FILE_NAMES: [(&str, &str); 2] = [("cert.pem", "key.pem"), ("tls.crt", "tls.key")];
+
+/// A certificate that is ready to be served.
+#[derive(Debug)]
+pub struct ServingCertificate {
+    key: Arc<CertifiedKey>,
+    not_after: i64,
+}
+
+/// Why there is no certificate to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// None of the pairs of files is there.
+    #[error("{directory}: neither cert.pem and key.pem nor tls.crt and tls.key are there")]
+    Missing {
+        /// Where they were looked for.
+        directory: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// A file is too large to be a certificate or key.
+    #[error("{file}: larger than {MAX_PEM_BYTES} bytes")]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file holds no PEM of the kind that is wanted.
+    #[error("{file}: no PEM block of {wanted}: {reason}")]
+    Pem {
+        /// The file.
+        file: PathBuf,
+        /// What was looked for.
+        wanted: &'static str,
+        /// What the parser says.
+        reason: pem::Error,
+    },
+    /// The chain's first certificate cannot be parsed.
+    #[error("{file}: the first certificate cannot be parsed: {reason}")]
+    Certificate {
+        /// The file, or a description of where the certificate comes from.
+        file: PathBuf,
+        /// What the parser says.
+        reason: X509Error,
+    },
+    /// Key and certificate do not belong together, or the key is of an unknown kind.
+    #[error("{key}: not a usable key for the certificate in {certificate}: {reason}")]
+    Mismatch {
+        /// The file with the key.
+        key: PathBuf,
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// What rustls says.
+        reason: rustls::Error,
+    },
+    /// A certificate could not be made.
+    #[error("making a self-signed certificate: {0}")]
+    Generate(#[from] rcgen::Error),
+}
+
+impl ServingCertificate {
+    /// Reads the pair of files in `directory`.
+    ///
+    /// The kubelet exchanges all files of a volume at once, by the symbolic link `..data`; it is
+    /// followed once, so that certificate and key are of one generation.
+    ///
+    /// # Errors
+    /// When the files are not there, are no PEM, or do not belong together.
+    pub fn read(directory: &Path) -> Result<Self, CertificateError> {
+        let generation = fs::canonicalize(directory.join("..data"));
+        let generation = generation.unwrap_or_else(|_| directory.to_owned());
+        let pair = FILE_NAMES
+            .map(|(certificate, key)| (generation.join(certificate), generation.join(key)))
+            .into_iter()
+            .find(|(certificate, key)| certificate.exists() && key.exists());
+        let Some((certificate_file, key_file)) = pair else {
+            return Err(CertificateError::Missing { directory: directory.to_owned() });
+        };
+        let (certificate, key) = (read(&certificate_file)?, read(&key_file)?);
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate)
+            .collect::<Result<_, _>>()
+            .and_then(
+                |chain: Vec<_>| {
+                    if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
+                },
+            )
+            .map_err(|reason| CertificateError::Pem {
+                file: certificate_file.clone(),
+                wanted: "a certificate",
+                reason,
+            })?;
+        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|reason| CertificateError::Pem {
+            file: key_file.clone(),
+            wanted: "a private key",
+            reason,
+        })?;
+        Self::new(chain, key, certificate_file, key_file)
+    }
+
+    /// Checks that a chain and a key belong together. The paths are for errors.
+    pub(super) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        certificate_file: PathBuf,
+        key_file: PathBuf,
+    ) -> Result<Self, CertificateError> {
+        let not_after = match X509Certificate::from_der(chain.first().map_or(&[], |der| der)) {
+            Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
+            Err(reason) => {
+                let reason = X509Error::from(reason);
+                return Err(CertificateError::Certificate { file: certificate_file, reason });
+            }
+        };
+        let key =
+            CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|reason| {
+                CertificateError::Mismatch { key: key_file, certificate: certificate_file, reason }
+            })?;
+        Ok(Self { key: Arc::new(key), not_after })
+    }
+
+    /// When the certificate ends, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Whether `other` is the same chain.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
+    /// The certificate chain in DER.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.key.cert
+    }
+
+    pub(super) fn key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
+    let unreadable = |reason| CertificateError::Unreadable { file: file.to_owned(), reason };
+    match crate::file::read_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
+        Some(content) => Ok(content),
+        None => Err(CertificateError::TooLarge { file: file.to_owned() }),
+    }
+}

@@ -1,0 +1,153 @@
+//! The command line: what the program can be asked to do, and its exit codes.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing::{level_filters::LevelFilter, warn};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    app,
+    commands::{self, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
+    settings::{LogFormat, ServeArguments, unknown_variables},
+};
+
+/// The exit code for arguments, settings and files that cannot be used.
+const UNUSABLE: u8 = 2;
+
+/// Rewrites the images of Kubernetes pods to other registries, by a map file.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, propagate_version = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the admission webhook
+    Serve(Box<ServeArguments>),
+    /// Show what becomes of images
+    Swap(SwapArguments),
+    /// Show why an image becomes what it becomes, step by step
+    Explain(ExplainArguments),
+    /// Find the mistakes in map files
+    Check(CheckArguments),
+}
+
+/// Runs the program on the arguments and environment of the process.
+///
+/// The exit code is 0 when all is well, 1 when `check` finds errors or `serve` fails while running,
+/// and 2 when arguments, settings or files cannot be used.
+#[must_use]
+pub fn run() -> ExitCode {
+    let program = Program::parse();
+    let mut output = io::stdout().lock();
+    let result = match &program.command {
+        Command::Serve(arguments) => {
+            drop(output);
+            return serve(arguments);
+        }
+        Command::Swap(arguments) => {
+            commands::swap::run(arguments, &mut io::stdin().lock(), &mut output)
+        }
+        Command::Explain(arguments) => commands::explain::run(arguments, &mut output),
+        Command::Check(arguments) => {
+            commands::check::run(arguments, io::stdout().is_terminal(), &mut output)
+        }
+    };
+    let result = result.and_then(|code| output.flush().map(|()| code).map_err(Into::into));
+    match result {
+        Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => unusable(&error),
+    }
+}
+
+fn serve(arguments: &ServeArguments) -> ExitCode {
+    let settings = match arguments.parse() {
+        Ok(settings) => settings,
+        Err(error) => return unusable(&error.into()),
+    };
+    init_log(settings.log_level, settings.log_format);
+    warn_of_unknown_variables();
+    match app::serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "imageswap ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn unusable(error: &anyhow::Error) -> ExitCode {
+    // If the standard error is gone too, there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+    ExitCode::from(UNUSABLE)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Logs to the standard error, which leaves the standard output to the other commands.
+///
+/// Of the libraries only warnings are logged: their view of every frame would bury the reviews.
+fn init_log(level: LevelFilter, format: LogFormat) {
+    let is_terminal = io::stderr().is_terminal();
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_default(level.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = if format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal) {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    } else {
+        lines.with_ansi(is_terminal).with_target(false).boxed()
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+fn warn_of_unknown_variables() {
+    let program = Program::command();
+    let arguments = program.get_subcommands().flat_map(clap::Command::get_arguments);
+    let known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for (variable, nearest) in unknown_variables(variables, &known) {
+        match nearest {
+            Some(nearest) => warn!(variable, "unknown setting; did you mean {nearest}?"),
+            None => warn!(variable, "unknown setting; `imageswap serve --help` lists them"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_serve_is_named_after_its_variable() {
+        let program = Program::command();
+        let serve = program.find_subcommand("serve").unwrap();
+        let mut seen = 0;
+        for argument in serve.get_arguments() {
+            assert!(argument.get_help().is_some(), "{argument} has no help");
+            let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) else {
+                continue;
+            };
+            let name = variable.strip_prefix("IMAGESWAP_").unwrap_or(variable);
+            let name = name.to_ascii_lowercase().replace('_', "-");
+            assert_eq!(argument.get_long(), Some(name.as_str()));
+            seen += 1;
+        }
+        assert!(seen >= 16, "{seen} flags");
+    }
+}

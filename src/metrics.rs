@@ -1,0 +1,411 @@
+//! The metrics of the process, in the Prometheus text format.
+//!
+//! Handles are made once, on first use, and their labels come from closed enums, so that counting
+//! neither allocates nor locks. There is no global recorder: each [`Metrics`] has its own, and two
+//! servers in one process (as in tests) do not mix.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use metrics_process::Collector;
+
+use crate::{
+    admission::{Kind, Operation, Outcome, Verdict},
+    rules::{Diagnostics, Key, Reason, RuleSet, Severity},
+};
+
+/// The media type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Buckets of a request's duration in seconds: those of the Python client, which the original used.
+const HTTP_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Buckets of a review's handling in seconds: from a small pod to the largest with a slow map.
+const ADMISSION_BUCKETS: [f64; 13] =
+    [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 1e-1, 1.0];
+
+/// A closed set of label values.
+macro_rules! labels {
+    ($(#[$attribute:meta])* $name:ident { $($variant:ident => $text:literal,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[allow(missing_docs, reason = "each variant is its label")]
+        pub enum $name { $($variant,)+ }
+
+        impl $name {
+            /// All values, in the order of their discriminants.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The label.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+labels! {
+    /// The method of a request.
+    Method { Get => "GET", Head => "HEAD", Other => "other", Post => "POST", }
+}
+
+labels! {
+    /// The path of a request.
+    Path {
+        Healthz => "/healthz", Livez => "/livez", Metrics => "/metrics", Mutate => "/mutate",
+        Other => "other", Readyz => "/readyz", Root => "/",
+    }
+}
+
+labels! {
+    /// The status of an answer.
+    Status {
+        Ok => "200", BadRequest => "400", NotFound => "404", MethodNotAllowed => "405",
+        RequestTimeout => "408", PayloadTooLarge => "413", UnsupportedMediaType => "415",
+        InternalServerError => "500", ServiceUnavailable => "503",
+    }
+}
+
+labels! {
+    /// What came of a reload.
+    ReloadResult { Applied => "applied", Failed => "failed", Refused => "refused", }
+}
+
+/// All metrics of one process.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    process: Collector,
+    http_requests: Table<Counter, { Method::ALL.len() * Status::ALL.len() }>,
+    http_durations: Table<Histogram, { Method::ALL.len() * Status::ALL.len() * Path::ALL.len() }>,
+    http_exceptions: Table<Counter, { Method::ALL.len() * Status::ALL.len() }>,
+    reviews: Table<Counter, { Kind::ALL.len() * Operation::ALL.len() * Outcome::ALL.len() }>,
+    invalid_reviews: Counter,
+    images: Table<Counter, { Reason::ALL.len() }>,
+    admission_duration: Histogram,
+    map_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    tls_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    connections: Gauge,
+}
+
+impl Metrics {
+    /// Makes the metrics, all at zero.
+    ///
+    /// # Errors
+    /// When the exporter refuses the buckets, which are constants.
+    pub fn new() -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(
+                Matcher::Full("imageswap_http_request_duration_seconds".into()),
+                &HTTP_BUCKETS,
+            )?
+            .set_buckets_for_metric(
+                Matcher::Full("imageswap_admission_duration_seconds".into()),
+                &ADMISSION_BUCKETS,
+            )?
+            .build_recorder();
+        let process = Collector::default();
+        let (connections, admission_duration, invalid_reviews) =
+            with_local_recorder(&recorder, || {
+                describe();
+                process.describe();
+                gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+                (
+                    gauge!("imageswap_connections"),
+                    histogram!("imageswap_admission_duration_seconds"),
+                    counter!(
+                        "imageswap_admission_reviews_total",
+                        "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
+                    ),
+                )
+            });
+        let metrics = Self {
+            handle: recorder.handle(),
+            recorder,
+            process,
+            http_requests: Table::default(),
+            http_durations: Table::default(),
+            http_exceptions: Table::default(),
+            reviews: Table::default(),
+            invalid_reviews,
+            images: Table::default(),
+            admission_duration,
+            map_reloads: Table::default(),
+            tls_reloads: Table::default(),
+            connections,
+        };
+        // A rate over a counter that appears with its first event would miss that event.
+        for result in ReloadResult::ALL {
+            metrics.map_reloads(*result).increment(0);
+            metrics.tls_reloads(*result).increment(0);
+        }
+        Ok(metrics)
+    }
+
+    /// Counts an answered request.
+    pub fn http(&self, method: Method, path: Path, status: Status, elapsed: Duration) {
+        let by_status = method as usize * Status::ALL.len() + status as usize;
+        self.http_requests
+            .at(by_status, || {
+                self.record(|| {
+                    counter!(
+                        "imageswap_http_request_total",
+                        "method" => method.as_str(), "status" => status.as_str()
+                    )
+                })
+            })
+            .increment(1);
+        let by_path = by_status * Path::ALL.len() + path as usize;
+        self.http_durations
+            .at(by_path, || {
+                self.record(|| {
+                    histogram!(
+                        "imageswap_http_request_duration_seconds",
+                        "method" => method.as_str(), "path" => path.as_str(),
+                        "status" => status.as_str()
+                    )
+                })
+            })
+            .record(elapsed);
+        if status == Status::InternalServerError {
+            self.http_exceptions
+                .at(by_status, || {
+                    self.record(|| {
+                        counter!(
+                            "imageswap_http_request_exceptions_total",
+                            "method" => method.as_str(), "status" => status.as_str()
+                        )
+                    })
+                })
+                .increment(1);
+        }
+    }
+
+    /// Counts an answered review and its images.
+    pub fn review(&self, verdict: &Verdict<'_>, elapsed: Duration) {
+        let Verdict { kind, operation, outcome, .. } = *verdict;
+        let index = (kind as usize * Operation::ALL.len() + operation as usize)
+            * Outcome::ALL.len()
+            + outcome as usize;
+        self.reviews
+            .at(index, || {
+                self.record(|| {
+                    counter!(
+                        "imageswap_admission_reviews_total",
+                        "kind" => kind.as_str(), "operation" => operation.as_str(),
+                        "outcome" => outcome.as_str()
+                    )
+                })
+            })
+            .increment(1);
+        for (reason, &count) in Reason::ALL.iter().zip(&verdict.reasons) {
+            if count > 0 {
+                self.images
+                    .at(*reason as usize, || {
+                        self.record(
+                            || counter!("imageswap_images_total", "reason" => reason.as_str()),
+                        )
+                    })
+                    .increment(count.into());
+            }
+        }
+        self.admission_duration.record(elapsed);
+    }
+
+    /// Counts a body that was no review.
+    pub fn invalid_review(&self) {
+        self.invalid_reviews.increment(1);
+    }
+
+    /// Counts a reload of the map.
+    pub fn map_reload(&self, result: ReloadResult) {
+        self.map_reloads(result).increment(1);
+    }
+
+    /// Takes down what a newly applied map holds and what is wrong with it.
+    pub fn map_applied(&self, rules: &RuleSet, diagnostics: &Diagnostics) {
+        self.record(|| {
+            for kind in Key::KINDS {
+                let count = rules.rules().iter().filter(|rule| rule.key.kind() == kind).count();
+                gauge!("imageswap_map_rules", "kind" => kind).set(to_f64(count));
+            }
+            for severity in [Severity::Error, Severity::Warning] {
+                gauge!("imageswap_map_diagnostics", "severity" => severity.as_str())
+                    .set(to_f64(diagnostics.count(severity)));
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            gauge!("imageswap_map_last_success_timestamp_seconds").set(now.as_secs_f64());
+        });
+    }
+
+    /// Counts a reload of the serving certificate.
+    pub fn tls_reload(&self, result: ReloadResult) {
+        self.tls_reloads(result).increment(1);
+    }
+
+    /// Takes down when the serving certificate ends, in seconds since 1970.
+    #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
+    pub fn tls_not_after(&self, timestamp: i64) {
+        self.record(|| gauge!("imageswap_tls_not_after_timestamp_seconds").set(timestamp as f64));
+    }
+
+    /// Counts a connection until the guard is dropped.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionGuard {
+        self.connections.increment(1.0);
+        ConnectionGuard(self.connections.clone())
+    }
+
+    /// Folds what the histograms have gathered. Has to be called every few seconds, or they grow
+    /// until the next [`render`](Self::render).
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The metrics in the Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.record(|| self.process.collect());
+        self.handle.render()
+    }
+
+    fn map_reloads(&self, result: ReloadResult) -> &Counter {
+        self.map_reloads.at(result as usize, || {
+            self.record(|| counter!("imageswap_map_reloads_total", "result" => result.as_str()))
+        })
+    }
+
+    fn tls_reloads(&self, result: ReloadResult) -> &Counter {
+        self.tls_reloads.at(result as usize, || {
+            self.record(|| counter!("imageswap_tls_reloads_total", "result" => result.as_str()))
+        })
+    }
+
+    fn record<T>(&self, make: impl FnOnce() -> T) -> T {
+        with_local_recorder(&self.recorder, make)
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Counts a connection as long as it lives.
+#[derive(Debug)]
+pub struct ConnectionGuard(Gauge);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// Handles by the product of their labels, each made when it is first used.
+struct Table<T, const N: usize>([OnceLock<T>; N]);
+
+impl<T, const N: usize> Table<T, N> {
+    fn at(&self, index: usize, make: impl FnOnce() -> T) -> &T {
+        self.0[index].get_or_init(make)
+    }
+}
+
+impl<T, const N: usize> Default for Table<T, N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn to_f64(count: usize) -> f64 {
+    count as f64
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+    describe_counter!("imageswap_http_request_total", "HTTP requests answered.");
+    describe_histogram!(
+        "imageswap_http_request_duration_seconds",
+        "Time from a request's headers to its answer, in seconds."
+    );
+    describe_counter!(
+        "imageswap_http_request_exceptions_total",
+        "HTTP requests that failed by a fault of this program."
+    );
+    describe_counter!(
+        "imageswap_admission_reviews_total",
+        "Admission reviews by what came of them."
+    );
+    describe_counter!("imageswap_images_total", "Images decided, by reason.");
+    describe_histogram!(
+        "imageswap_admission_duration_seconds",
+        "Time to read, decide and answer a review, without the network, in seconds."
+    );
+    describe_counter!("imageswap_map_reloads_total", "Map reloads by result.");
+    describe_gauge!(
+        "imageswap_map_last_success_timestamp_seconds",
+        "When the map in use was loaded, in seconds since 1970."
+    );
+    describe_gauge!("imageswap_map_rules", "Rules of the map in use, by kind.");
+    describe_gauge!("imageswap_map_diagnostics", "Diagnostics of the map in use, by severity.");
+    describe_gauge!(
+        "imageswap_tls_not_after_timestamp_seconds",
+        "When the serving certificate ends, in seconds since 1970."
+    );
+    describe_counter!("imageswap_tls_reloads_total", "Certificate reloads by result.");
+    describe_gauge!("imageswap_connections", "Connections that are open now.");
+    describe_gauge!("imageswap_build_info", "The program's version, as a label.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_have_a_place_for_every_combination_of_labels() {
+        let metrics = Metrics::new().unwrap();
+        for method in Method::ALL {
+            for path in Path::ALL {
+                for status in Status::ALL {
+                    metrics.http(*method, *path, *status, Duration::from_millis(1));
+                }
+            }
+        }
+        for kind in Kind::ALL {
+            for operation in Operation::ALL {
+                for outcome in Outcome::ALL {
+                    let reasons = [1; Reason::ALL.len()];
+                    let changes = smallvec::SmallVec::new();
+                    metrics.review(
+                        &Verdict { kind, operation, outcome, changes, reasons },
+                        Duration::from_micros(1),
+                    );
+                }
+            }
+        }
+        let text = metrics.render();
+        for line in [
+            "imageswap_http_request_total{method=\"POST\",status=\"200\"} 7",
+            "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 7",
+            "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
+            "imageswap_images_total{reason=\"already-swapped\"} 250",
+            "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 250",
+            "imageswap_connections 0",
+            "imageswap_build_info",
+            "process_cpu_seconds_total",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert_eq!(text.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 253);
+    }
+}

@@ -1,0 +1,90 @@
+//! The serving certificate, from a pair of files.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tracing::{info, warn};
+
+use super::{Freshness, Source};
+use crate::{
+    certs::{CertificateSlot, ServingCertificate},
+    health::Health,
+    metrics::{Metrics, ReloadResult},
+};
+
+/// Loads certificate and key of a directory into the certificate slot.
+#[derive(Debug)]
+pub struct CertificateSource {
+    directory: PathBuf,
+    slot: Arc<CertificateSlot>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    current: Option<ServingCertificate>,
+    /// The failure that was logged last, so that a lasting one is logged and counted once.
+    last_failure: Option<String>,
+}
+
+impl CertificateSource {
+    /// Will load the pair in `directory` into `slot`.
+    #[must_use]
+    pub fn new(
+        directory: PathBuf,
+        slot: Arc<CertificateSlot>,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { directory, slot, health, metrics, current: None, last_failure: None }
+    }
+
+    fn apply(&mut self, certificate: ServingCertificate) {
+        let not_after = certificate.not_after();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let seconds_left = not_after.saturating_sub_unsigned(now);
+        if seconds_left <= 0 {
+            warn!(
+                directory = %self.directory.display(), not_after,
+                "the certificate has expired; the API server will refuse it"
+            );
+        }
+        self.slot.store(&certificate);
+        self.metrics.tls_reload(ReloadResult::Applied);
+        self.metrics.tls_not_after(not_after);
+        self.health.certificate.ready();
+        info!(directory = %self.directory.display(), days_left = seconds_left / 86_400, "certificate loaded");
+        self.current = Some(certificate);
+    }
+}
+
+impl Source for CertificateSource {
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn reload(&mut self) -> Freshness {
+        match ServingCertificate::read(&self.directory) {
+            Ok(certificate) => {
+                self.last_failure = None;
+                if self.current.as_ref().is_none_or(|current| !current.is_same(&certificate)) {
+                    self.apply(certificate);
+                }
+                Freshness::Fresh
+            }
+            Err(error) => {
+                let failure = error.to_string();
+                if self.last_failure.as_ref() != Some(&failure) {
+                    warn!(
+                        error = %failure,
+                        "the certificate could not be loaded; the last good one stays in use"
+                    );
+                    self.metrics.tls_reload(ReloadResult::Failed);
+                    self.health.certificate.failed(&failure);
+                    self.last_failure = Some(failure);
+                }
+                Freshness::Stale
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Accepting connections, as many as the limit allows, until told to stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::{Service, Shutdown, connection};
+
+/// How long to wait after an error of `accept`.
+///
+/// The usual one is that the process is out of file descriptors, and trying again at once would
+/// only spin. Some connection ends in the meantime.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// A bound port whose connections are not served yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptorDebug>,
+}
+
+/// [`TlsAcceptor`] holds keys and shows nothing of itself.
+struct TlsAcceptorDebug(TlsAcceptor);
+
+impl std::fmt::Debug for TlsAcceptorDebug {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TlsAcceptor")
+    }
+}
+
+impl Listener {
+    /// Binds a port, with TLS when an acceptor is given.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { socket: listener, address, tls: tls.map(TlsAcceptorDebug) })
+    }
+
+    /// The address that was bound, with the port that the system chose for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves connections until `shutdown` drains, and then until the last one has ended.
+    ///
+    /// Connections that the system has accepted before the drain are still served.
+    pub async fn serve(self, service: Arc<Service>, shutdown: Shutdown) {
+        let places = Arc::new(Semaphore::new(service.limits.max_connections));
+        let connections = TaskTracker::new();
+        let tls = self.tls.map(|tls| tls.0);
+        let spawn = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
+            let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
+            connections.spawn(async move {
+                let _counted = service.metrics.connection();
+                if let Err(error) = connection::serve(stream, tls, service, shutdown).await {
+                    debug!(%peer, %error, "connection ended");
+                }
+                drop(place);
+            });
+        };
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.drain.cancelled() => break,
+                accepted = accept(&self.socket, &places) => accepted,
+            };
+            if let Some(((stream, peer), place)) = accepted {
+                spawn(stream, peer, place);
+            } else {
+                let backoff = tokio::time::sleep(ACCEPT_BACKOFF);
+                let _ = shutdown.drain.run_until_cancelled(backoff).await;
+            }
+        }
+        // Those in the listen queue have sent their request to a server that was there.
+        while let Ok(Some(((stream, peer), place))) =
+            tokio::time::timeout(Duration::ZERO, accept(&self.socket, &places)).await
+        {
+            spawn(stream, peer, place);
+        }
+        drop(self.socket);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+type Accepted = ((TcpStream, SocketAddr), OwnedSemaphorePermit);
+
+/// Waits for a free place, then for a connection; none on an error, which is logged.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+    // The semaphore is never closed.
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok(accepted) => Some((accepted, place)),
+        Err(error) => {
+            // A peer that went away before it was accepted is no fault of this side.
+            if error.kind() != io::ErrorKind::ConnectionAborted {
+                warn!(%error, "cannot accept connections");
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The HTTP server: the webhook over TLS, and the probes and metrics also over plain HTTP.
+//!
+//! One task accepts, one task serves a connection; what a connection needs is in [`Service`], which
+//! holds no lock. Every wait on a peer ends by a timeout, and every buffer has a limit: see
+//! [`Limits`].
+
+mod accept;
+mod body;
+mod connection;
+mod routes;
+pub mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use tokio_util::sync::CancellationToken;
+
+pub use self::accept::Listener;
+use self::body::BodyBudget;
+use crate::{health::Health, metrics::Metrics, rules::Policy};
+
+/// The path under which the policy in use is found; empty until the map is loaded.
+pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
+
+/// What requests need, shared by all connections.
+#[derive(Debug)]
+pub struct Service {
+    /// What decides over images.
+    pub policy: PolicySlot,
+    /// The label that turns swapping off when its value is `disabled`.
+    pub disable_label: Box<str>,
+    /// The name of this pod, for `/healthz`.
+    pub pod_name: Box<str>,
+    /// Whether the process is ready.
+    pub health: Arc<Health>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// What peers may ask of this server.
+    pub limits: Limits,
+    /// The memory that bodies hold now.
+    bodies: BodyBudget,
+}
+
+impl Service {
+    /// Puts together what requests need.
+    #[must_use]
+    pub fn new(
+        policy: PolicySlot,
+        disable_label: &str,
+        pod_name: &str,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            policy,
+            disable_label: disable_label.into(),
+            pod_name: pod_name.into(),
+            health,
+            metrics,
+            bodies: BodyBudget::new(limits.max_buffered_bytes),
+            limits,
+        }
+    }
+}
+
+/// What peers may ask of the server, in time and memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most bytes of a request's body; a larger one is answered with 413.
+    pub max_body_bytes: usize,
+    /// The most bytes of bodies that are gathered at once, over all connections; beyond it
+    /// requests are answered with 503.
+    pub max_buffered_bytes: usize,
+    /// The most connections; beyond it new ones wait in the listen queue of the system.
+    pub max_connections: usize,
+    /// The longest that a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// The longest that an HTTP/1.1 connection may take from one answer to the headers of the next
+    /// request; it bounds idle connections too.
+    pub header_timeout: Duration,
+    /// The longest that a body may take; a slower one is answered with 408.
+    pub body_timeout: Duration,
+    /// The longest that a connection may stay without a request.
+    pub idle_timeout: Duration,
+    /// The longest that a connection that is to end may take to do so.
+    pub close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // The API server takes objects of 3 MiB; an update carries two, and some fields more.
+            max_body_bytes: 8 * 1024 * 1024,
+            // Thirty-two of the largest bodies at once; pods of common size never come near it.
+            max_buffered_bytes: 256 * 1024 * 1024,
+            // An API server holds a few; the rest is for attackers, who then hold some 100 MB.
+            max_connections: 4096,
+            // The API server gives up on a webhook after at most 30 s, by default after 10 s, so a
+            // slower peer waits for nothing.
+            handshake_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            // Longer than the API server keeps an idle connection (90 s in Go's client), so that
+            // it is the client who closes, and no request crosses with the closing.
+            idle_timeout: Duration::from_mins(3),
+            close_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How connections are told to end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// Accept no more, and end each connection after the requests that it has begun.
+    pub drain: CancellationToken,
+    /// Drop what is left.
+    pub abort: CancellationToken,
+}

@@ -1,0 +1,242 @@
+//! Requests to answers: the webhook, the probes and the metrics.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+};
+use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing::{Level, debug, enabled, error};
+
+use super::{Service, body::BodyError};
+use crate::{
+    admission::{Review, Verdict},
+    metrics::{self, Method, Path, Status},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The longest list of changes that a debug line carries.
+const MAX_LOGGED_CHANGES: usize = 64;
+
+/// Answers a request, and counts it.
+pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let begun = Instant::now();
+    let (method, path) = (method(&request), path(&request));
+    let answer = match (path, method) {
+        (Path::Root | Path::Mutate, Method::Post) => mutate(service, request).await,
+        (Path::Healthz, Method::Get | Method::Head) => healthz(service),
+        (Path::Livez, Method::Get | Method::Head) => Answer::ok(json!({ "live": true })),
+        (Path::Readyz, Method::Get | Method::Head) => readyz(service),
+        (Path::Metrics, Method::Get | Method::Head) => metrics_page(service),
+        (Path::Other, _) => Answer::error(
+            Status::NotFound,
+            format!("there is nothing at {}", request.uri().path()),
+            "POST / and /mutate; GET /healthz, /livez, /readyz and /metrics",
+        ),
+        (Path::Root | Path::Mutate, _) => method_not_allowed("POST"),
+        (Path::Healthz | Path::Livez | Path::Readyz | Path::Metrics, _) => {
+            method_not_allowed("GET, HEAD")
+        }
+    };
+    service.metrics.http(method, path, answer.status, begun.elapsed());
+    answer.into_response()
+}
+
+/// An answer before it is HTTP.
+struct Answer {
+    status: Status,
+    content_type: HeaderValue,
+    allow: Option<HeaderValue>,
+    body: Bytes,
+}
+
+impl Answer {
+    fn new(status: Status, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type, allow: None, body: body.into() }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the callers make the value in place")]
+    fn ok(body: serde_json::Value) -> Self {
+        Self::new(Status::Ok, JSON, body.to_string())
+    }
+
+    /// An error with what is wrong and what would be right, as a JSON body.
+    fn error(status: Status, error: impl std::fmt::Display, hint: &str) -> Self {
+        let body = json!({ "status": http_status(status).as_u16(), "error": error.to_string(), "hint": hint });
+        Self::new(status, JSON, body.to_string())
+    }
+
+    fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = http_status(self.status);
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type);
+        if let Some(allow) = self.allow {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+}
+
+async fn mutate(service: &Service, request: Request<Incoming>) -> Answer {
+    if let Err(answer) = check_content_type(&request) {
+        return answer;
+    }
+    let limits = &service.limits;
+    let body = service
+        .bodies
+        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout)
+        .await;
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return body_error(&error),
+    };
+    // A fault in the rules must cost one answer, not all streams of the connection.
+    catch_unwind(AssertUnwindSafe(|| review(service, &body))).unwrap_or_else(|_| {
+        error!("a review could not be answered: the handler panicked");
+        Answer::error(
+            Status::InternalServerError,
+            "the review could not be answered",
+            "this is a fault of imageswap; its log says more",
+        )
+    })
+}
+
+fn review(service: &Service, body: &[u8]) -> Answer {
+    let begun = Instant::now();
+    let policy = service.policy.load();
+    let Some(policy) = policy.as_deref() else {
+        return Answer::error(
+            Status::ServiceUnavailable,
+            "no map is loaded yet",
+            "GET /readyz says what is missing",
+        );
+    };
+    let review = match Review::from_slice(body) {
+        Ok(review) => review,
+        Err(error) => {
+            service.metrics.invalid_review();
+            debug!(%error, "not a review");
+            let body = json!({ "status": 400, "error": error.to_string(), "at": error.place() });
+            return Answer::new(Status::BadRequest, JSON, body.to_string());
+        }
+    };
+    let verdict = Verdict::of(&review, policy, &service.disable_label);
+    let response = verdict.response(&review);
+    service.metrics.review(&verdict, begun.elapsed());
+    if enabled!(Level::DEBUG) {
+        log(&review, &verdict);
+    }
+    Answer::new(Status::Ok, JSON, response)
+}
+
+fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
+    let request = review.request();
+    let changes: Vec<_> = verdict
+        .changes
+        .iter()
+        .take(MAX_LOGGED_CHANGES)
+        .map(|change| format!("{}: {} -> {}", change.location, change.image, change.swapped))
+        .collect();
+    debug!(
+        uid = request.uid(),
+        kind = request.kind(),
+        operation = request.operation(),
+        namespace = request.namespace(),
+        name = request.name(),
+        outcome = verdict.outcome.as_str(),
+        changes = ?changes,
+        "reviewed"
+    );
+}
+
+fn check_content_type(request: &Request<Incoming>) -> Result<(), Answer> {
+    let value = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let media_type = value.unwrap_or_default().split(|&byte| byte == b';').next();
+    if media_type.unwrap_or_default().trim_ascii().eq_ignore_ascii_case(b"application/json") {
+        return Ok(());
+    }
+    let error = match value {
+        Some(value) => format!("Content-Type is {}", String::from_utf8_lossy(value)),
+        None => "there is no Content-Type".to_owned(),
+    };
+    let hint = "post an AdmissionReview with `Content-Type: application/json`";
+    Err(Answer::error(Status::UnsupportedMediaType, error, hint))
+}
+
+fn body_error(error: &BodyError) -> Answer {
+    let (status, hint) = match error {
+        BodyError::TooLarge { .. } => (Status::PayloadTooLarge, "raise the limit if it is real"),
+        BodyError::TimedOut(_) => (Status::RequestTimeout, "send the whole body at once"),
+        BodyError::OutOfMemory => (Status::ServiceUnavailable, "try again"),
+        BodyError::Unreadable(_) => (Status::BadRequest, "send a complete body"),
+    };
+    Answer::error(status, error, hint)
+}
+
+/// The answer of the original's health check.
+fn healthz(service: &Service) -> Answer {
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+    Answer::ok(json!({ "pod_name": &*service.pod_name, "date_time": now, "health": "ok" }))
+}
+
+fn readyz(service: &Service) -> Answer {
+    let reasons = service.health.reasons();
+    let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
+    let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
+    Answer::new(status, JSON, body.to_string())
+}
+
+fn metrics_page(service: &Service) -> Answer {
+    let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    Answer::new(Status::Ok, content_type, service.metrics.render())
+}
+
+fn method_not_allowed(allow: &'static str) -> Answer {
+    let hint = format!("use {allow}");
+    let answer = Answer::error(Status::MethodNotAllowed, "this path has no such method", &hint);
+    Answer { allow: Some(HeaderValue::from_static(allow)), ..answer }
+}
+
+fn method(request: &Request<Incoming>) -> Method {
+    match *request.method() {
+        hyper::Method::GET => Method::Get,
+        hyper::Method::HEAD => Method::Head,
+        hyper::Method::POST => Method::Post,
+        _ => Method::Other,
+    }
+}
+
+fn path(request: &Request<Incoming>) -> Path {
+    match request.uri().path() {
+        "/" => Path::Root,
+        "/mutate" => Path::Mutate,
+        "/healthz" => Path::Healthz,
+        "/livez" => Path::Livez,
+        "/readyz" => Path::Readyz,
+        "/metrics" => Path::Metrics,
+        _ => Path::Other,
+    }
+}
+
+fn http_status(status: Status) -> StatusCode {
+    match status {
+        Status::Ok => StatusCode::OK,
+        Status::BadRequest => StatusCode::BAD_REQUEST,
+        Status::NotFound => StatusCode::NOT_FOUND,
+        Status::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Status::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Status::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Status::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Status::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        Status::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

@@ -1,0 +1,30 @@
+//! The TLS settings of the webhook.
+
+use std::sync::Arc;
+
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{self, ServerConfig, crypto::ring},
+};
+
+use crate::certs::CertificateSlot;
+
+/// The application protocols, best first (RFC 7301).
+const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+
+/// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
+pub(super) const HTTP_2: &[u8] = b"h2";
+
+/// TLS 1.2 and 1.3 with rustls' safe defaults, serving whatever certificate is in the slot.
+///
+/// # Errors
+/// When the provider supports none of the versions, which it does.
+pub fn acceptor(certificate: Arc<CertificateSlot>) -> Result<TlsAcceptor, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

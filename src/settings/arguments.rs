@@ -1,0 +1,102 @@
+//! The flags and environment variables of the program, as text.
+//!
+//! The doc comments here are the program's help.
+
+use clap::Args;
+
+/// The raw text of the flags that say which rules apply.
+#[derive(Args, Clone, Debug)]
+pub struct RuleArguments {
+    /// The map file: which images go where
+    ///
+    /// A rule a line, such as `docker.io::registry.example.com`; see the README. The default is
+    /// where the container image expects it, except in `serve --dev`, which has a sample built in.
+    #[arg(long, visible_alias = "maps", env = "IMAGESWAP_MAPS_FILE", value_name = "FILE")]
+    pub(super) maps_file: Option<String>,
+
+    /// How images are swapped: `MAPS`, by the map file, or `LEGACY`, by one prefix (deprecated)
+    /// [default: MAPS]
+    #[arg(long, env = "IMAGESWAP_MODE", value_name = "MODE")]
+    pub(super) mode: Option<String>,
+
+    /// The registry that LEGACY mode puts before images
+    #[arg(long, env = "IMAGE_PREFIX", value_name = "PREFIX")]
+    pub(super) image_prefix: Option<String>,
+}
+
+/// The raw text of the flags of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    pub(super) rules: RuleArguments,
+
+    /// Run for development: loopback, a self-signed certificate, the built-in sample map
+    ///
+    /// Changes the defaults of `--listen`, `--admin-listen`, `--tls-mode`, `--maps-file` and
+    /// `--shutdown-delay`; what is set explicitly stays as set. Needs no cluster.
+    #[arg(long)]
+    pub(super) dev: bool,
+
+    /// The address of the webhook, over TLS [default: [::]:5000]
+    #[arg(long, env = "IMAGESWAP_LISTEN", value_name = "ADDRESS")]
+    pub(super) listen: Option<String>,
+
+    /// The address of probes and metrics, over plain HTTP [default: [::]:8080]
+    #[arg(long, env = "IMAGESWAP_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub(super) admin_listen: Option<String>,
+
+    /// Where the certificate comes from: `files` or `self-signed` [default: files]
+    ///
+    /// `files` reads it from `--tls-dir` and follows changes; `self-signed` makes one in memory,
+    /// which is for development only.
+    #[arg(long, env = "IMAGESWAP_TLS_MODE", value_name = "MODE")]
+    pub(super) tls_mode: Option<String>,
+
+    /// The directory with `cert.pem` and `key.pem`, or `tls.crt` and `tls.key` [default: /tls]
+    #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
+    pub(super) tls_dir: Option<String>,
+
+    /// The label that, with the value `disabled`, turns swapping off for a workload
+    /// [default: k8s.twr.io/imageswap]
+    #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
+    pub(super) disable_label: Option<String>,
+
+    /// Refuse a map with any error as a whole, instead of skipping its broken lines [default: false]
+    #[arg(
+        long,
+        env = "IMAGESWAP_STRICT_MAPS",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) strict_maps: Option<String>,
+
+    /// The largest body of a request, in bytes [default: 8388608]
+    #[arg(long, env = "IMAGESWAP_MAX_BODY_BYTES", value_name = "BYTES")]
+    pub(super) max_body_bytes: Option<String>,
+
+    /// The most connections at once; more wait until one ends [default: 4096]
+    #[arg(long, env = "IMAGESWAP_MAX_CONNECTIONS", value_name = "COUNT")]
+    pub(super) max_connections: Option<String>,
+
+    /// How long to go on accepting after SIGTERM, while the cluster learns of it [default: 3s]
+    #[arg(long, env = "IMAGESWAP_SHUTDOWN_DELAY", value_name = "DURATION")]
+    pub(super) shutdown_delay: Option<String>,
+
+    /// How long requests in flight may take to end after that [default: 20s]
+    #[arg(long, env = "IMAGESWAP_SHUTDOWN_TIMEOUT", value_name = "DURATION")]
+    pub(super) shutdown_timeout: Option<String>,
+
+    /// The name of this pod, shown by /healthz [default: the host name]
+    #[arg(long, env = "IMAGESWAP_POD_NAME", value_name = "NAME")]
+    pub(super) pod_name: Option<String>,
+
+    /// What to log: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `OFF` [default: INFO]
+    #[arg(long, env = "IMAGESWAP_LOG_LEVEL", value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+
+    /// How to log: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere
+    /// [default: auto]
+    #[arg(long, env = "IMAGESWAP_LOG_FORMAT", value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+}

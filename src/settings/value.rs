@@ -1,0 +1,78 @@
+//! From the text of one setting to its value, or to an error that says what would be right.
+
+use std::{str::FromStr, time::Duration};
+
+/// The longest time that a shutdown may take in each of its two phases.
+const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
+
+/// A setting that is not valid.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} (--{flag}): `{value}` is not valid; {accepts}")]
+pub struct SettingsError {
+    variable: &'static str,
+    flag: String,
+    value: String,
+    accepts: &'static str,
+}
+
+/// The name of a setting's environment variable, and what it accepts.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
+    variable: &'static str,
+    accepts: &'static str,
+}
+
+impl Setting {
+    pub(super) const fn new(variable: &'static str, accepts: &'static str) -> Self {
+        Self { variable, accepts }
+    }
+
+    pub(super) fn error(self, value: &str) -> SettingsError {
+        let Self { variable, accepts } = self;
+        let flag = variable.strip_prefix("IMAGESWAP_").unwrap_or(variable);
+        let flag = flag.to_ascii_lowercase().replace('_', "-");
+        SettingsError { variable, flag, value: value.to_owned(), accepts }
+    }
+
+    pub(super) fn parse<T: FromStr>(self, value: &str) -> Result<T, SettingsError> {
+        value.trim().parse().map_err(|_| self.error(value))
+    }
+
+    /// Finds `value` in a list of names, whatever the case.
+    pub(super) fn choose<T: Copy>(
+        self,
+        value: &str,
+        names: &[(&str, T)],
+    ) -> Result<T, SettingsError> {
+        names
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(value.trim()))
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| self.error(value))
+    }
+
+    pub(super) fn within<T: FromStr + PartialOrd>(
+        self,
+        value: &str,
+        range: std::ops::RangeInclusive<T>,
+    ) -> Result<T, SettingsError> {
+        let number = self.parse(value)?;
+        if range.contains(&number) { Ok(number) } else { Err(self.error(value)) }
+    }
+
+    pub(super) fn duration(self, value: &str) -> Result<Duration, SettingsError> {
+        let text = value.trim();
+        let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
+            Some(unit) => text.split_at(unit),
+            None => (text, "s"),
+        };
+        let number: u64 = number.parse().map_err(|_| self.error(value))?;
+        let duration = match unit {
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.saturating_mul(60)),
+            _ => return Err(self.error(value)),
+        };
+        if duration <= MAX_SHUTDOWN { Ok(duration) } else { Err(self.error(value)) }
+    }
+}
