@@ -24,11 +24,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Service, Shutdown, routes, tls::HTTP_2};
+use super::{Limits, Service, Shutdown, routes, tls::HTTP_2};
 
 /// The most streams of one HTTP/2 connection that may be open at once.
 ///
@@ -37,6 +38,9 @@ const MAX_CONCURRENT_STREAMS: u32 = 250;
 
 /// The most bytes of a request's headers. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// How much later than an idle connection is closed, one with half a request is dropped.
+const HEADER_SLACK: Duration = Duration::from_secs(1);
 
 /// How often an idle HTTP/2 peer is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -91,8 +95,11 @@ async fn serve_http1(
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    let limits = service.limits;
-    let requests = Arc::new(Requests::default());
+    // To hyper the time between two requests is a part of the time for the second one's headers, and
+    // it ends that with an error. So an idle connection is closed here first, in order.
+    let idle_timeout = service.limits.idle_timeout.min(service.limits.header_timeout);
+    let limits = Limits { idle_timeout, ..service.limits };
+    let requests = Arc::new(Requests::new());
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
@@ -107,7 +114,7 @@ async fn serve_http1(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(limits.header_timeout + HEADER_SLACK)
         .max_header_size(MAX_HEADER_BYTES as usize)
         .serve_connection(TokioIo::new(stream), handler);
     drive(pin!(connection), &requests, limits, shutdown).await
@@ -119,7 +126,7 @@ async fn serve_http2(
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
     let limits = service.limits;
-    let requests = Arc::new(Requests::default());
+    let requests = Arc::new(Requests::new());
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
@@ -171,54 +178,64 @@ where
 async fn drive(
     mut connection: Pin<&mut impl Connection>,
     requests: &Requests,
-    limits: super::Limits,
+    limits: Limits,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    let mut seen = 0;
     loop {
         // A peer that has asked for nothing yet gets less patience than one that is known.
-        let patience = if seen == 0 { limits.header_timeout } else { limits.idle_timeout };
+        let patience =
+            if requests.started() == 0 { limits.header_timeout } else { limits.idle_timeout };
+        let idle_until = requests.idle_since().unwrap_or_else(Instant::now) + patience;
         tokio::select! {
             result = connection.as_mut() => return Ok(result?),
             () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
-            () = shutdown.drain.cancelled() => break,
-            () = sleep(patience) => {
-                let started = requests.started();
-                if started == seen && requests.none_in_flight() {
+            () = sleep_until(idle_until) => {
+                if requests.idle_since().is_some_and(|since| since + patience <= Instant::now()) {
                     break;
                 }
-                seen = started;
             }
-        }
-    }
-    let mut deadline = Instant::now() + limits.close_timeout;
-    if requests.started() == 0 {
-        // The first request may be on its way; hyper would close without reading it.
-        let grace = Instant::now() + FIRST_REQUEST_GRACE;
-        deadline += FIRST_REQUEST_GRACE;
-        tokio::select! {
-            result = connection.as_mut() => return Ok(result?),
-            () = requests.first() => {}
-            () = sleep_until(grace) => {}
+            () = shutdown.drain.cancelled() => {
+                if requests.started() == 0 {
+                    // The first request may be on its way; hyper would close without reading it.
+                    tokio::select! {
+                        result = connection.as_mut() => return Ok(result?),
+                        () = requests.first() => {}
+                        () = sleep(FIRST_REQUEST_GRACE) => {}
+                    }
+                }
+                break;
+            }
         }
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         result = connection => Ok(result?),
         () = shutdown.abort.cancelled() => Err(ConnectionError::Aborted),
-        () = sleep_until(deadline) => Err(ConnectionError::CloseTimeout),
+        () = sleep(limits.close_timeout) => Err(ConnectionError::CloseTimeout),
     }
 }
 
 /// Counts the requests of one connection.
-#[derive(Default)]
 struct Requests {
+    opened: Instant,
     started: AtomicU64,
     finished: AtomicU64,
-    first: tokio::sync::Notify,
+    /// When the last request was answered, in milliseconds after the connection was opened.
+    last_finished: AtomicU64,
+    first: Notify,
 }
 
 impl Requests {
+    fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            started: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            last_finished: AtomicU64::new(0),
+            first: Notify::new(),
+        }
+    }
+
     async fn count(
         &self,
         answer: impl Future<Output = Response<Full<Bytes>>>,
@@ -226,21 +243,34 @@ impl Requests {
         if self.started.fetch_add(1, Ordering::Relaxed) == 0 {
             self.first.notify_one();
         }
-        let response = answer.await;
-        self.finished.fetch_add(1, Ordering::Relaxed);
-        response
+        // Counts a request that is dropped, as when a client resets its stream, as finished too.
+        let _finished = Finished(self);
+        answer.await
     }
 
     fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
     }
 
-    fn none_in_flight(&self) -> bool {
-        self.started() == self.finished.load(Ordering::Relaxed)
+    /// Since when no request is in flight; none while one is.
+    fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.finished.load(Ordering::Relaxed) == self.started();
+        let last = Duration::from_millis(self.last_finished.load(Ordering::Relaxed));
+        is_idle.then(|| self.opened + last)
     }
 
     /// Waits until the first request has begun.
     async fn first(&self) {
         self.first.notified().await;
+    }
+}
+
+struct Finished<'a>(&'a Requests);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        let after = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_finished.store(after, Ordering::Relaxed);
+        self.0.finished.fetch_add(1, Ordering::Relaxed);
     }
 }

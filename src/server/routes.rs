@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
-    body::Incoming,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    body::{Body, Incoming},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -48,7 +48,14 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
         }
     };
     service.metrics.http(method, path, answer.status, begun.elapsed());
-    answer.into_response()
+    let mut response = answer.into_response();
+    if method == Method::Head {
+        // Over HTTP/2 hyper would send the body all the same.
+        let length = response.body().size_hint().lower();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        *response.body_mut() = Full::default();
+    }
+    response
 }
 
 /// An answer before it is HTTP.

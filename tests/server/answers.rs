@@ -1,0 +1,124 @@
+//! Each kind of request and its answer, over HTTP/1.1 and HTTP/2.
+
+use hyper::Method;
+use imageswap::{app::App, server::Limits, settings::RuleSource};
+use serde_json::Value;
+
+use crate::{
+    client::{Client, PROTOCOLS, Pieces, Protocol, admin_get},
+    eventually, first_image, fixture, metric, ready, settings, started,
+};
+
+#[tokio::test]
+async fn a_review_is_answered_with_its_patch() {
+    let app = started(Limits::default()).await;
+    for protocol in PROTOCOLS {
+        let mut client = Client::connect(app.address(), protocol).await.unwrap();
+        for path in ["/", "/?timeout=10s", "/mutate"] {
+            let body = Pieces::from(fixture("00-create-pod"));
+            let answer = client
+                .send(Method::POST, path, Some("application/json; charset=utf-8"), body)
+                .await
+                .unwrap();
+            assert_eq!(first_image(&answer), "d.io/library/busybox:1.36");
+            assert_eq!(answer.headers["content-type"], "application/json");
+        }
+        let in_pieces = fixture("00-create-pod");
+        let in_pieces = in_pieces.as_bytes().chunks(100).map(<[u8]>::to_vec);
+        let answer = client.post(Pieces::chunked(in_pieces)).await.unwrap();
+        assert_eq!(first_image(&answer), "d.io/library/busybox:1.36");
+    }
+    let reviews =
+        "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"}";
+    assert_eq!(metric(app.admin_address(), reviews).await, Some(8.0));
+    assert_eq!(
+        metric(app.admin_address(), "imageswap_images_total{reason=\"default\"}").await,
+        Some(32.0)
+    );
+}
+
+#[tokio::test]
+async fn each_bad_request_is_answered_with_what_is_wrong() {
+    let json = Some("application/json");
+    let cases = [
+        (Method::GET, "/", None, "", 405, "POST"),
+        (Method::PUT, "/mutate", json, "{}", 405, "POST"),
+        (Method::POST, "/metrics", json, "{}", 405, "GET, HEAD"),
+        (Method::DELETE, "/healthz", None, "", 405, "GET, HEAD"),
+        (Method::POST, "/nothing", json, "{}", 404, "/nothing"),
+        (Method::POST, "/", None, "{}", 415, "no Content-Type"),
+        (Method::POST, "/", Some("text/plain"), "{}", 415, "text/plain"),
+        (Method::POST, "/", json, "", 400, "line 1, column 0"),
+        (Method::POST, "/", json, "{\"request\":", 400, "line 1, column 11"),
+        (Method::POST, "/", json, "{\"kind\":\"Pod\"}", 400, "no `request` object"),
+        (Method::POST, "/", json, "{\"request\":{}}", 400, "request.uid"),
+        (Method::POST, "/", json, "{\"apiVersion\":\"x\",\"request\":{}}", 400, "apiVersion"),
+    ];
+    let app = started(Limits::default()).await;
+    for protocol in PROTOCOLS {
+        for (method, path, content_type, body, status, text) in &cases {
+            let mut client = Client::connect(app.address(), protocol).await.unwrap();
+            let body = Pieces::from(body.as_bytes().to_vec());
+            let answer = client.send(method.clone(), path, *content_type, body).await.unwrap();
+            let case = format!("{protocol:?} {method} {path}: {answer:?}");
+            assert_eq!(answer.status, *status, "{case}");
+            let body: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(body["status"], *status, "{case}");
+            assert!(answer.body.contains(text), "{case}");
+            assert_eq!(answer.headers.contains_key("allow"), *status == 405, "{case}");
+        }
+    }
+    let admin = app.admin_address();
+    for (labels, count) in [
+        ("method=\"GET\",status=\"405\"", 2.0),
+        ("method=\"other\",status=\"405\"", 4.0),
+        ("method=\"POST\",status=\"405\"", 2.0),
+        ("method=\"POST\",status=\"404\"", 2.0),
+        ("method=\"POST\",status=\"415\"", 4.0),
+        ("method=\"POST\",status=\"400\"", 10.0),
+    ] {
+        let name = format!("imageswap_http_request_total{{{labels}}}");
+        assert_eq!(metric(admin, &name).await, Some(count), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn probes_and_metrics_are_on_both_ports() {
+    let app = started(Limits::default()).await;
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    for path in ["/healthz", "/livez", "/readyz", "/metrics"] {
+        for answer in [client.get(path).await, admin_get(app.admin_address(), path).await] {
+            assert_eq!(answer.status, 200, "{path}");
+        }
+        let head = client.send(Method::HEAD, path, None, Pieces::default()).await.unwrap();
+        assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""), "{path}");
+    }
+    let health: Value = serde_json::from_str(&client.get("/healthz").await.body).unwrap();
+    assert_eq!((&health["health"], &health["pod_name"]), (&"ok".into(), &"imageswap-0".into()));
+    assert!(health["date_time"].as_str().unwrap().starts_with("20"), "{health}");
+    let metrics = client.get("/metrics").await;
+    assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("text/plain; version="));
+}
+
+#[tokio::test]
+async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("map.conf");
+    let app = App::start(settings(RuleSource::MapFile(file.clone()))).await.unwrap();
+    let admin = app.admin_address();
+    let reason = eventually("the reason", async || {
+        let answer = admin_get(admin, "/readyz").await;
+        assert_eq!(answer.status, 503);
+        answer.body.contains("map.conf").then_some(answer.body)
+    })
+    .await;
+    assert!(reason.contains("No such file"), "{reason}");
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let answer = client.post(fixture("00-create-pod")).await.unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    std::fs::write(&file, "default::late.io").unwrap();
+    eventually("ready", async || (admin_get(admin, "/readyz").await.status == 200).then_some(()))
+        .await;
+    let answer = client.post(fixture("00-create-pod")).await.unwrap();
+    assert_eq!(first_image(&answer), "late.io/library/busybox:1.36");
+}

@@ -1,0 +1,277 @@
+//! A client over real TLS, for HTTP/1.1 and HTTP/2.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::{Body, Frame, SizeHint},
+    client::conn::{http1, http2},
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        self, ClientConfig, DigitallySignedStruct, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, UnixTime},
+    },
+};
+
+/// The longest that any single step of a test may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+
+/// One connection to the webhook.
+pub(crate) struct Client {
+    sender: Sender,
+    /// The certificate that the server showed.
+    pub(crate) certificate: CertificateDer<'static>,
+    /// Ends when the connection has ended.
+    pub(crate) ended: tokio::task::JoinHandle<hyper::Result<()>>,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Pieces>),
+    Http2(http2::SendRequest<Pieces>),
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The connection was not there, or ended before the request was sent.
+    NotSent(String),
+    /// The request was sent and lost.
+    Lost(String),
+}
+
+impl Client {
+    /// Connects, and speaks `protocol`.
+    pub(crate) async fn connect(address: SocketAddr, protocol: Protocol) -> Result<Self, NoAnswer> {
+        let not_sent = |error: String| NoAnswer::NotSent(error);
+        let stream = tls(address, protocol).await.map_err(|error| not_sent(error.to_string()))?;
+        let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned();
+        let stream = TokioIo::new(stream);
+        let (sender, ended) = match protocol {
+            Protocol::Http1 => {
+                let (sender, connection) =
+                    http1::handshake(stream).await.map_err(|error| not_sent(error.to_string()))?;
+                (Sender::Http1(sender), tokio::spawn(connection))
+            }
+            Protocol::Http2 => {
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+                    .await
+                    .map_err(|error| not_sent(error.to_string()))?;
+                (Sender::Http2(sender), tokio::spawn(connection))
+            }
+        };
+        Ok(Self { sender, certificate, ended })
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Pieces,
+    ) -> Result<Answer, NoAnswer> {
+        let mut request = Request::builder().method(method);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let answer = match &mut self.sender {
+            Sender::Http1(sender) => {
+                sender.ready().await.map_err(|error| NoAnswer::NotSent(error.to_string()))?;
+                let request = request.uri(path).header(HOST, "localhost").body(body).unwrap();
+                timeout(DEADLINE, sender.try_send_request(request)).await.unwrap()
+            }
+            Sender::Http2(sender) => {
+                sender.ready().await.map_err(|error| NoAnswer::NotSent(error.to_string()))?;
+                let uri = format!("https://localhost{path}");
+                let request = request.uri(uri).body(body).unwrap();
+                timeout(DEADLINE, sender.try_send_request(request)).await.unwrap()
+            }
+        };
+        // A request that comes back with the error was never sent.
+        let answer = answer.map_err(|mut error| match error.take_message() {
+            Some(_) => NoAnswer::NotSent(error.into_error().to_string()),
+            None => NoAnswer::Lost(format!("{:?}", error.into_error())),
+        })?;
+        let (parts, body) = answer.into_parts();
+        let body = timeout(DEADLINE, body.collect()).await.unwrap();
+        let body = body.map_err(|error| NoAnswer::Lost(error.to_string()))?.to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// Posts a review.
+    pub(crate) async fn post(&mut self, body: impl Into<Pieces>) -> Result<Answer, NoAnswer> {
+        self.send(Method::POST, "/?timeout=10s", Some("application/json"), body.into()).await
+    }
+
+    /// Gets a page.
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, Pieces::default()).await.unwrap()
+    }
+}
+
+/// Opens a TLS connection, whatever certificate the server shows.
+pub(crate) async fn tls(
+    address: SocketAddr,
+    protocol: Protocol,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+        .with_no_client_auth();
+    config.alpn_protocols = match protocol {
+        Protocol::Http1 => vec![b"http/1.1".to_vec()],
+        Protocol::Http2 => vec![b"h2".to_vec()],
+    };
+    let connect = async {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
+    timeout(DEADLINE, connect).await.unwrap()
+}
+
+/// Gets a page of the admin server, over plain HTTP/1.1.
+pub(crate) async fn admin_get(address: SocketAddr, path: &str) -> Answer {
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) = http1::handshake::<_, Pieces>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path).header(HOST, "localhost").body(Pieces::default()).unwrap();
+    let (parts, body) =
+        timeout(DEADLINE, sender.send_request(request)).await.unwrap().unwrap().into_parts();
+    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    connection.abort();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+/// A body in pieces, of declared length or not, that ends or stalls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pieces {
+    left: VecDeque<Bytes>,
+    declares_length: bool,
+    stalls: bool,
+}
+
+impl Pieces {
+    /// A body whose length is not declared.
+    pub(crate) fn chunked(pieces: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        let pieces = pieces.into_iter().map(Into::into).collect();
+        Self { left: pieces, declares_length: false, stalls: false }
+    }
+
+    /// A body that never ends after its first piece.
+    pub(crate) fn stalled(first: impl Into<Bytes>) -> Self {
+        Self { left: [first.into()].into(), declares_length: false, stalls: true }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Pieces {
+    fn from(body: T) -> Self {
+        Self { left: [body.into()].into(), declares_length: true, stalls: false }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.left.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            None if self.stalls => Poll::Pending,
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty() && !self.stalls
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.declares_length {
+            SizeHint::with_exact(self.left.iter().map(|piece| piece.len() as u64).sum())
+        } else {
+            SizeHint::default()
+        }
+    }
+}
+
+/// Takes every certificate, but checks that the server has its key.
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,148 @@
+//! What a peer may not do: send too much, or take too long.
+
+use std::time::Duration;
+
+use imageswap::server::Limits;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, tls},
+    eventually, first_image, fixture, metric, started,
+};
+
+/// Long enough to do something, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
+    let limits = Limits { max_body_bytes: 50_000, ..Limits::default() };
+    let app = started(limits).await;
+    for protocol in PROTOCOLS {
+        for (length, status) in [(50_000, 400), (50_001, 413), (200_000, 413)] {
+            let body = vec![b' '; length];
+            let pieces = body.chunks(7_000).map(<[u8]>::to_vec);
+            for body in [Pieces::from(body.clone()), Pieces::chunked(pieces)] {
+                let mut client = Client::connect(app.address(), protocol).await.unwrap();
+                match client.post(body).await {
+                    Ok(answer) => assert_eq!(answer.status, status, "{protocol:?} {length}"),
+                    // The server answers and closes while the client still writes; over HTTP/1.1
+                    // the client may see the closing first.
+                    Err(NoAnswer::Lost(error)) => {
+                        assert_eq!(status, 413, "{protocol:?} {length}: {error}");
+                    }
+                    Err(NoAnswer::NotSent(error)) => panic!("{protocol:?} {length}: {error}"),
+                }
+            }
+        }
+    }
+    let admin = app.admin_address();
+    let refused = "imageswap_http_request_total{method=\"POST\",status=\"413\"}";
+    assert_eq!(metric(admin, refused).await, Some(8.0));
+}
+
+#[tokio::test]
+async fn large_bodies_beyond_the_memory_are_refused_and_others_still_answered() {
+    let limits = Limits { max_buffered_bytes: 100_000, ..Limits::default() };
+    let app = started(limits).await;
+    let mut hog = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let hog = tokio::spawn(async move { hog.post(Pieces::stalled(vec![b' '; 90_000])).await });
+    eventually("the memory is used up", async || {
+        let body = Pieces::chunked([vec![b' '; 20_000], vec![b' '; 20_000]]);
+        (client.post(body).await.unwrap().status == 503).then_some(())
+    })
+    .await;
+    let answer = client.post(fixture("05-create-cronjob")).await.unwrap();
+    assert_eq!(first_image(&answer), "d.io/python:3.12-slim");
+    hog.abort();
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_answered_with_408() {
+    let app = started(Limits { body_timeout: SHORT, ..Limits::default() }).await;
+    for protocol in PROTOCOLS {
+        let mut client = Client::connect(app.address(), protocol).await.unwrap();
+        let answer = client.post(Pieces::stalled("{\"request\":")).await.unwrap();
+        assert_eq!(answer.status, 408, "{answer:?}");
+        assert!(answer.body.contains("0.3 s"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_handshake_is_dropped() {
+    let app = started(Limits { handshake_timeout: SHORT, ..Limits::default() }).await;
+    for first_bytes in [&b""[..], b"\x16\x03\x01"] {
+        let mut stream = TcpStream::connect(app.address()).await.unwrap();
+        stream.write_all(first_bytes).await.unwrap();
+        assert_closed(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn stalled_headers_are_dropped() {
+    let app = started(Limits { header_timeout: SHORT, ..Limits::default() }).await;
+    let mut slow = tls(app.address(), Protocol::Http1).await.unwrap();
+    slow.write_all(b"POST / HTTP/1.1\r\nHost: local").await.unwrap();
+    assert_closed(&mut slow).await;
+    let mut silent = tls(app.address(), Protocol::Http2).await.unwrap();
+    assert_closed(&mut silent).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_in_order() {
+    let limits = Limits { idle_timeout: SHORT, header_timeout: SHORT, ..Limits::default() };
+    let app = started(limits).await;
+    for protocol in PROTOCOLS {
+        let mut client = Client::connect(app.address(), protocol).await.unwrap();
+        client.post(fixture("00-create-pod")).await.unwrap();
+        timeout(DEADLINE, client.ended).await.unwrap().unwrap().unwrap();
+    }
+    let admin = app.admin_address();
+    eventually("no connection but that of the metrics", async || {
+        (metric(admin, "imageswap_connections").await == Some(1.0)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn headers_beyond_the_limit_are_refused() {
+    let app = started(Limits::default()).await;
+    let mut stream = tls(app.address(), Protocol::Http1).await.unwrap();
+    let padding = "x".repeat(64 * 1024);
+    let request = format!("POST / HTTP/1.1\r\nHost: localhost\r\nX-Padding: {padding}\r\n\r\n");
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let app = started(Limits { max_connections: 2, ..Limits::default() }).await;
+    let address = app.address();
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(address, Protocol::Http2).await.unwrap();
+        client.post(fixture("00-create-pod")).await.unwrap();
+        clients.push(client);
+    }
+    let mut third = tokio::spawn(async move {
+        let mut client = Client::connect(address, Protocol::Http2).await.unwrap();
+        client.post(fixture("00-create-pod")).await.unwrap()
+    });
+    assert!(timeout(SHORT, &mut third).await.is_err(), "there is no place yet");
+    clients.pop();
+    let answer = timeout(DEADLINE, third).await.unwrap().unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+/// Waits until the server closes the connection, in whatever way.
+async fn assert_closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
+    let mut rest = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut rest)).await.unwrap();
+}

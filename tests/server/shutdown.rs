@@ -1,0 +1,107 @@
+//! The end: SIGTERM under load loses no request.
+
+use std::{
+    net::SocketAddr,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use crate::{
+    Program,
+    client::{Client, NoAnswer, PROTOCOLS, Protocol, admin_get},
+    eventually, fixture,
+};
+
+/// The clients of each protocol that ask without pause.
+const CLIENTS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_under_load_loses_no_request() {
+    let mut program = Program::start(&["--dev", "--shutdown-delay", "500ms"]);
+    let answered = Arc::new(AtomicUsize::new(0));
+    let gone = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = PROTOCOLS
+        .into_iter()
+        .flat_map(|protocol| std::iter::repeat_n(protocol, CLIENTS))
+        .map(|protocol| {
+            let (answered, gone) = (answered.clone(), gone.clone());
+            tokio::spawn(ask_until_gone(program.address, protocol, answered, gone))
+        })
+        .collect();
+    eventually("load", async || (answered.load(Ordering::Relaxed) > 500).then_some(())).await;
+    program.terminate();
+    let admin = program.admin_address;
+    let body = eventually("not ready", async || {
+        let answer = admin_get(admin, "/readyz").await;
+        (answer.status == 503).then_some(answer.body)
+    })
+    .await;
+    assert!(body.contains("shutting down"), "{body}");
+    let before = answered.load(Ordering::Relaxed);
+    eventually("still answering while not ready", async || {
+        (answered.load(Ordering::Relaxed) > before + 100).then_some(())
+    })
+    .await;
+    for client in clients {
+        let lost = client.await.unwrap();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+    let status = program.child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    eventually("the last line", async || program.logged("imageswap ended").then_some(())).await;
+}
+
+/// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
+/// returns the requests that were sent and not answered.
+async fn ask_until_gone(
+    address: SocketAddr,
+    protocol: Protocol,
+    answered: Arc<AtomicUsize>,
+    gone: Arc<AtomicBool>,
+) -> Vec<String> {
+    let review = fixture("00-create-pod");
+    let mut lost = Vec::new();
+    while !gone.load(Ordering::Relaxed) {
+        let Ok(mut client) = Client::connect(address, protocol).await else {
+            // The port is closed, or was closed during the handshake: nothing was sent.
+            gone.store(true, Ordering::Relaxed);
+            break;
+        };
+        loop {
+            match client.post(review.clone()).await {
+                Ok(answer) if answer.status == 200 => {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(answer) => lost.push(format!("{answer:?}")),
+                Err(NoAnswer::NotSent(_)) => break,
+                Err(NoAnswer::Lost(error)) => {
+                    lost.push(error);
+                    break;
+                }
+            }
+        }
+    }
+    lost
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let mut program = Program::start(&["--dev", "--shutdown-delay", "60m"]);
+    program.terminate();
+    eventually("the first signal", async || program.logged("shutting down").then_some(())).await;
+    program.terminate();
+    let status = program.child.wait().unwrap();
+    assert_eq!(status.code(), Some(1));
+    eventually("the reason", async || program.logged("imageswap ends").then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_too() {
+    let mut program = Program::start(&["--dev"]);
+    let id = program.child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
