@@ -176,3 +176,53 @@ fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
         None => Err(CertificateError::TooLarge { file: file.to_owned() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    fn pem_pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn each_error_names_the_file_and_what_was_wanted() {
+        let ((certificate, key), (other, _)) = (pem_pair(), pem_pair());
+        let too_large = "x".repeat(usize::try_from(MAX_PEM_BYTES).unwrap() + 1);
+        let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (certificate, key, expected) in [
+            ("garbage", &*key, "cert.pem: no PEM block of a certificate"),
+            (&*certificate, "garbage", "key.pem: no PEM block of a private key"),
+            (&*certificate, &*certificate, "key.pem: no PEM block of a private key"),
+            (no_der, &*key, "cert.pem: the first certificate cannot be parsed"),
+            (&*other, &*key, "key.pem: not a usable key for the certificate in "),
+            (&*too_large, &*key, "cert.pem: larger than 1048576 bytes"),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("cert.pem"), certificate).unwrap();
+            fs::write(directory.path().join("key.pem"), key).unwrap();
+            let error = ServingCertificate::read(directory.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let error = ServingCertificate::read(empty.path()).unwrap_err().to_string();
+        assert!(error.ends_with("neither cert.pem and key.pem nor tls.crt and tls.key are there"));
+    }
+
+    #[test]
+    fn a_good_pair_is_read_under_either_pair_of_names() {
+        let (certificate, key) = pem_pair();
+        for (certificate_name, key_name) in FILE_NAMES {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join(certificate_name), &certificate).unwrap();
+            fs::write(directory.path().join(key_name), &key).unwrap();
+            let read = ServingCertificate::read(directory.path()).unwrap();
+            assert_eq!(read.chain().len(), 1);
+            assert!(read.is_same(&ServingCertificate::read(directory.path()).unwrap()));
+        }
+    }
+}

@@ -7,11 +7,11 @@ pub mod swap;
 
 use crate::{
     reload::{MapError, read_map},
-    rules::{LoadedMap, Policy},
+    rules::{MapFile, Policy, RuleSet},
     settings::RuleSource,
 };
 
-/// Loads the rules that `source` names.
+/// Loads the rules that `source` names; what is wrong with them is for `check` to say.
 ///
 /// # Errors
 /// When the map file cannot be read or compiled.
@@ -24,8 +24,8 @@ fn load_policy(source: RuleSource) -> Result<Policy, MapError> {
             (file, text)
         }
     };
-    match LoadedMap::from_text(&text) {
-        Ok(map) => Ok(Policy::Maps(Box::new(map.rules))),
+    match RuleSet::compile(MapFile::parse(&text).0) {
+        Ok(rules) => Ok(Policy::Maps(Box::new(rules))),
         Err(reason) => Err(MapError::Compile { file, reason }),
     }
 }

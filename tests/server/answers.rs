@@ -117,8 +117,7 @@ async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(answer.status, 503, "{answer:?}");
     std::fs::write(&file, "default::late.io").unwrap();
-    eventually("ready", async || (admin_get(admin, "/readyz").await.status == 200).then_some(()))
-        .await;
+    ready(admin).await;
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "late.io/library/busybox:1.36");
 }

@@ -47,8 +47,7 @@ async fn requests_follow_twenty_maps_and_three_certificates_without_a_failure() 
     .await
     .unwrap();
     let admin = app.admin_address();
-    eventually("ready", async || (admin_get(admin, "/readyz").await.status == 200).then_some(()))
-        .await;
+    ready(admin).await;
 
     let versions = Arc::new(Versions::default());
     let clients: Vec<_> = PROTOCOLS
