@@ -1,45 +1,8 @@
-//! One shell glob: `*` any run of characters (`/` included), `?` one character, `[abc]`, `[a-z]`,
-//! `[!x]`.
+//! Globs compared with each other, and with the images that a rule makes. For the lints only.
 //!
-//! The semantics are those of Python's `fnmatch` on a case-sensitive system, because the maps of
-//! the original rely on them: an unclosed `[` is a literal, `]` right after the opening bracket is
-//! a member, a reversed range is empty.
-//!
-//! A glob is deliberately not compiled to an automaton: thousands of them would not fit in one,
-//! and matching one is a few searches for literals.
+//! The answers err to one side, which each method names; none of them is wrong on the other.
 
-use memchr::memmem;
-
-/// A parsed glob.
-#[derive(Clone, Debug)]
-pub struct Glob {
-    /// What stands before the first `*`.
-    head: Segment,
-    /// What stands after each `*`.
-    rest: Vec<Segment>,
-}
-
-/// A run of tokens without `*`; it matches a fixed number of characters.
-#[derive(Clone, Debug, Default)]
-struct Segment {
-    tokens: Vec<Token>,
-    characters: usize,
-}
-
-/// A part of a glob other than `*`.
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    AnyCharacter,
-    Class(Class),
-    Literal(Box<str>),
-}
-
-/// A set of characters in brackets.
-#[derive(Clone, Debug, PartialEq)]
-struct Class {
-    negated: bool,
-    ranges: Vec<(char, char)>,
-}
+use super::{Builder, Class, Glob, Segment, Token};
 
 /// One character of a glob, for comparing globs with each other.
 #[derive(Clone, Copy, Debug)]
@@ -51,57 +14,6 @@ enum Unit<'a> {
 }
 
 impl Glob {
-    /// Parses a glob; every string is one.
-    #[must_use]
-    pub fn parse(pattern: &str) -> Self {
-        let mut builder = Builder::default();
-        let mut rest = pattern;
-        while let Some(character) = rest.chars().next() {
-            rest = &rest[character.len_utf8()..];
-            match character {
-                '*' => builder.star(),
-                '?' => builder.token(Token::AnyCharacter),
-                '[' => match Class::parse(rest) {
-                    Some((class, after)) => {
-                        builder.token(Token::Class(class));
-                        rest = after;
-                    }
-                    None => builder.literal.push('['),
-                },
-                character => builder.literal.push(character),
-            }
-        }
-        builder.finish()
-    }
-
-    /// Whether the glob matches the whole of `text`.
-    ///
-    /// Takes time in proportion to the product of both lengths at worst, when classes and `?`
-    /// follow a `*`; a few literal searches otherwise.
-    #[must_use]
-    pub fn matches(&self, text: &str) -> bool {
-        let Some(mut position) = self.head.match_at(text, 0) else { return false };
-        let Some((last, middles)) = self.rest.split_last() else { return position == text.len() };
-        for middle in middles {
-            match middle.find(text, position) {
-                Some(end) => position = end,
-                None => return false,
-            }
-        }
-        last.matches_end_of(&text[position..])
-    }
-
-    /// The literals that every matching text contains.
-    pub fn literals(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.head)
-            .chain(&self.rest)
-            .flat_map(|segment| &segment.tokens)
-            .filter_map(|token| match token {
-                Token::Literal(literal) => Some(&**literal),
-                Token::AnyCharacter | Token::Class(_) => None,
-            })
-    }
-
     /// Whether no text can match: a class of the glob is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -225,50 +137,6 @@ impl Glob {
 }
 
 impl Segment {
-    fn push(&mut self, token: Token) {
-        self.characters += match &token {
-            Token::Literal(literal) => literal.chars().count(),
-            Token::AnyCharacter | Token::Class(_) => 1,
-        };
-        self.tokens.push(token);
-    }
-
-    /// The end of the match that starts at byte `start`.
-    fn match_at(&self, text: &str, start: usize) -> Option<usize> {
-        let mut rest = &text[start..];
-        for token in &self.tokens {
-            rest = token.strip_from(rest)?;
-        }
-        Some(text.len() - rest.len())
-    }
-
-    /// The end of the first match that starts at byte `from` or later.
-    fn find(&self, text: &str, from: usize) -> Option<usize> {
-        if let Some(Token::Literal(literal)) = self.tokens.first() {
-            let mut start = from;
-            loop {
-                start += memmem::find(&text.as_bytes()[start..], literal.as_bytes())?;
-                match self.match_at(text, start) {
-                    Some(end) => return Some(end),
-                    None => start += literal.chars().next().map_or(1, char::len_utf8),
-                }
-            }
-        }
-        let starts = text[from..].char_indices().map(|(offset, _)| from + offset);
-        starts.chain([text.len()]).find_map(|start| self.match_at(text, start))
-    }
-
-    fn matches_end_of(&self, text: &str) -> bool {
-        if let [Token::Literal(literal)] = &*self.tokens {
-            return text.ends_with(&**literal);
-        }
-        let start = match self.characters {
-            0 => Some(text.len()),
-            characters => text.char_indices().rev().nth(characters - 1).map(|(start, _)| start),
-        };
-        start.is_some_and(|start| self.match_at(text, start).is_some())
-    }
-
     fn units(&self) -> impl Iterator<Item = Unit<'_>> {
         self.tokens.iter().flat_map(|token| {
             let (unit, literal) = match token {
@@ -281,85 +149,9 @@ impl Segment {
     }
 }
 
-impl Token {
-    fn strip_from<'a>(&self, text: &'a str) -> Option<&'a str> {
-        match self {
-            Self::Literal(literal) => text.strip_prefix(&**literal),
-            Self::AnyCharacter => {
-                let mut characters = text.chars();
-                characters.next().map(|_| characters.as_str())
-            }
-            Self::Class(class) => {
-                let mut characters = text.chars();
-                let character = characters.next()?;
-                class.contains(character).then_some(characters.as_str())
-            }
-        }
-    }
-}
-
 impl Class {
-    /// Reads a class after its opening bracket, and returns what follows the closing one.
-    fn parse(text: &str) -> Option<(Self, &str)> {
-        let (negated, members) = match text.strip_prefix('!') {
-            Some(members) => (true, members),
-            None => (false, text),
-        };
-        // A closing bracket in the first place is a member.
-        let first = members.chars().next()?.len_utf8();
-        let end = first + members[first..].find(']')?;
-        let mut ranges = Vec::new();
-        let mut characters = members[..end].chars();
-        while let Some(low) = characters.next() {
-            let mut ahead = characters.clone();
-            match (ahead.next(), ahead.next()) {
-                (Some('-'), Some(high)) => {
-                    ranges.push((low, high));
-                    characters = ahead;
-                }
-                _ => ranges.push((low, low)),
-            }
-        }
-        Some((Self { negated, ranges }, &members[end + 1..]))
-    }
-
-    fn contains(&self, character: char) -> bool {
-        self.ranges.iter().any(|&(low, high)| (low..=high).contains(&character)) != self.negated
-    }
-
     fn is_empty(&self) -> bool {
         !self.negated && self.ranges.iter().all(|(low, high)| low > high)
-    }
-}
-
-#[derive(Default)]
-struct Builder {
-    done: Vec<Segment>,
-    current: Segment,
-    literal: String,
-}
-
-impl Builder {
-    fn token(&mut self, token: Token) {
-        self.flush();
-        self.current.push(token);
-    }
-
-    fn star(&mut self) {
-        self.flush();
-        self.done.push(std::mem::take(&mut self.current));
-    }
-
-    fn flush(&mut self) {
-        if !self.literal.is_empty() {
-            self.current.push(Token::Literal(std::mem::take(&mut self.literal).into()));
-        }
-    }
-
-    fn finish(mut self) -> Glob {
-        self.star();
-        let rest = self.done.split_off(1);
-        Glob { head: self.done.pop().unwrap_or_default(), rest }
     }
 }
 
@@ -432,46 +224,6 @@ impl Unit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_match_as_fnmatch_does() {
-        for (glob, text, matched) in [
-            ("", "", true),
-            ("*", "", true),
-            ("*", "a/b", true),
-            ("a*", "a", true),
-            ("a*c", "abc", true),
-            ("a*c", "ac/", false),
-            ("a**c", "abc", true),
-            ("*a*a", "aa", true),
-            ("*a*a", "a", false),
-            ("*aab", "aaab", true),
-            ("*a?b*", "xaab", true),
-            ("*?", "", false),
-            ("?", "é", true),
-            ("*?é", "aé", true),
-            ("*é?x", "ééax", true),
-            ("[abc]", "b", true),
-            ("[a-c]x", "cx", true),
-            ("[!a]", "a", false),
-            ("[!a]", "é", true),
-            ("[^a]", "^", true),
-            ("[", "[", true),
-            ("[a", "[a", true),
-            ("[]", "[]", true),
-            ("[]a]", "]", true),
-            ("[!]", "[!]", true),
-            ("[!]]", "]", false),
-            ("[z-a]", "m", false),
-            ("[a-]", "-", true),
-            ("[-a]", "-", true),
-            ("[a-c-e]", "d", false),
-            ("hello:v1.?", "hello:v1.1", true),
-            ("*nvidia:k8s-device-plugin_*", "nvcr.io/nvidia:k8s-device-plugin_v0.9.0", true),
-        ] {
-            assert_eq!(Glob::parse(glob).matches(text), matched, "{glob} on {text:?}");
-        }
-    }
 
     #[test]
     fn subsumption_never_claims_too_much() {

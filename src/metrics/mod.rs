@@ -4,6 +4,8 @@
 //! neither allocates nor locks. There is no global recorder: each [`Metrics`] has its own, and two
 //! servers in one process (as in tests) do not mix.
 
+mod labels;
+
 use std::{
     sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,6 +17,7 @@ use metrics_exporter_prometheus::{
 };
 use metrics_process::Collector;
 
+pub use self::labels::{Method, Path, ReloadResult, Status};
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
     rules::{Diagnostics, Key, Reason, RuleSet, Severity},
@@ -30,54 +33,6 @@ const HTTP_BUCKETS: [f64; 14] =
 /// Buckets of a review's handling in seconds: from a small pod to the largest with a slow map.
 const ADMISSION_BUCKETS: [f64; 13] =
     [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 1e-1, 1.0];
-
-/// A closed set of label values.
-macro_rules! labels {
-    ($(#[$attribute:meta])* $name:ident { $($variant:ident => $text:literal,)+ }) => {
-        $(#[$attribute])*
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        #[allow(missing_docs, reason = "each variant is its label")]
-        pub enum $name { $($variant,)+ }
-
-        impl $name {
-            /// All values, in the order of their discriminants.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The label.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-    };
-}
-
-labels! {
-    /// The method of a request.
-    Method { Get => "GET", Head => "HEAD", Other => "other", Post => "POST", }
-}
-
-labels! {
-    /// The path of a request.
-    Path {
-        Healthz => "/healthz", Livez => "/livez", Metrics => "/metrics", Mutate => "/mutate",
-        Other => "other", Readyz => "/readyz", Root => "/",
-    }
-}
-
-labels! {
-    /// The status of an answer.
-    Status {
-        Ok => "200", BadRequest => "400", NotFound => "404", MethodNotAllowed => "405",
-        RequestTimeout => "408", PayloadTooLarge => "413", UnsupportedMediaType => "415",
-        InternalServerError => "500", ServiceUnavailable => "503",
-    }
-}
-
-labels! {
-    /// What came of a reload.
-    ReloadResult { Applied => "applied", Failed => "failed", Refused => "refused", }
-}
 
 /// All metrics of one process.
 pub struct Metrics {
