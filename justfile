@@ -1,0 +1,35 @@
+# `cargo-deny` is where `.ci/run` installs it, unless it is elsewhere on the path.
+export PATH := justfile_directory() / "target/tools/bin:" + env("PATH")
+
+# List the recipes
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Find mistakes in the code, and dependencies that are not allowed
+lint:
+    cargo clippy --all-targets --locked -- -D warnings
+    cargo deny --locked check -D warnings licenses bans sources
+
+# Run the tests
+test:
+    cargo test --locked
+
+# Run the release build as a cluster would
+smoke:
+    .ci/smoke
+
+# Run the whole gate, as before a merge
+ci:
+    .ci/run
+
+# Measure
+bench:
+    cargo bench --locked
+
+# Serve on loopback with a sample map and a self-signed certificate
+dev:
+    cargo run --locked -- serve --dev
