@@ -1,0 +1,88 @@
+//! Help, version, and arguments that are none.
+
+use crate::Workspace;
+
+const RULE_VARIABLES: [&str; 3] = ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE", "IMAGE_PREFIX"];
+
+const SERVE_VARIABLES: [&str; 16] = [
+    "IMAGESWAP_ADMIN_LISTEN",
+    "IMAGESWAP_DISABLE_LABEL",
+    "IMAGESWAP_LISTEN",
+    "IMAGESWAP_LOG_FORMAT",
+    "IMAGESWAP_LOG_LEVEL",
+    "IMAGESWAP_MAPS_FILE",
+    "IMAGESWAP_MAX_BODY_BYTES",
+    "IMAGESWAP_MAX_CONNECTIONS",
+    "IMAGESWAP_MODE",
+    "IMAGESWAP_POD_NAME",
+    "IMAGESWAP_SHUTDOWN_DELAY",
+    "IMAGESWAP_SHUTDOWN_TIMEOUT",
+    "IMAGESWAP_STRICT_MAPS",
+    "IMAGESWAP_TLS_DIR",
+    "IMAGESWAP_TLS_MODE",
+    "IMAGE_PREFIX",
+];
+
+#[test]
+fn help_names_every_variable() {
+    let workspace = Workspace::new::<&str>(&[]);
+    for (command, variables) in [
+        (&[][..], &[][..]),
+        (&["serve"], &SERVE_VARIABLES),
+        (&["swap"], &RULE_VARIABLES),
+        (&["explain"], &RULE_VARIABLES),
+        (&["check"], &[]),
+    ] {
+        for flag in ["--help", "-h"] {
+            let run = workspace.imageswap(&[command, &[flag]].concat()).run();
+            assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{}", run.description);
+            assert!(run.stdout.contains("Usage: imageswap"), "{}", run.stdout);
+            // A line may break behind the colon.
+            let named = run.stdout.split("[env:").skip(1).map(str::trim_start);
+            let mut named: Vec<_> = named.map(|text| text.split('=').next().unwrap()).collect();
+            named.sort_unstable();
+            assert_eq!(named, variables, "{}", run.description);
+        }
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_crate() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let version = env!("CARGO_PKG_VERSION");
+    for flag in ["--version", "-V"] {
+        workspace.imageswap(&[flag]).run().succeeds(&format!("imageswap {version}\n"));
+        for command in ["serve", "swap", "explain", "check"] {
+            let run = workspace.imageswap(&[command, flag]).run();
+            run.succeeds(&format!("imageswap-{command} {version}\n"));
+        }
+    }
+}
+
+#[test]
+fn arguments_that_are_none_exit_with_2() {
+    let workspace = Workspace::new(&[("map", "default::d.io\n")]);
+    // arguments, what the error says
+    for (arguments, error) in [
+        (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'"),
+        (&["check"], "<FILE>..."),
+        (&["check", "--output", "xml", "map"], "[possible values: text, json]"),
+        (&["explain"], "<IMAGE>"),
+        (&["explain", "--maps", "map", "a", "b"], "unexpected argument 'b'"),
+        (&["swap", "--frobnicate"], "unexpected argument '--frobnicate'"),
+        (&["swap", "--maps"], "a value is required for '--maps-file <FILE>'"),
+        (&["swap", "--maps", "map", "--maps-file", "map"], "cannot be used multiple times"),
+        (&["swap", "--output", "xml"], "[possible values: text, json]"),
+        (&["serve", "map"], "unexpected argument 'map'"),
+        (&["serve", "--listen"], "a value is required for '--listen <ADDRESS>'"),
+        (&["--maps", "map"], "unexpected argument '--maps'"),
+    ] {
+        let run = workspace.imageswap(arguments).run();
+        run.is_unusable(&[error]);
+        assert_eq!(run.stdout, "", "{}", run.description);
+    }
+    // Without any argument the help takes the place of the error.
+    let run = workspace.imageswap::<&str>(&[]).run();
+    assert_eq!((run.code, &*run.stdout), (Some(2), ""));
+    assert!(run.stderr.contains("Usage: imageswap <COMMAND>"), "{}", run.stderr);
+}

@@ -1,0 +1,259 @@
+//! `imageswap check`.
+
+use imageswap::rules::diagnostic::MAX_KEPT_DIAGNOSTICS;
+use serde_json::{Value, json};
+
+use crate::{Finished, Workspace};
+
+const FIELDS: [&str; 9] =
+    ["file", "line", "column", "severity", "code", "message", "hint", "text", "related_line"];
+
+const CLEAN: &str = "default::d.io\n";
+const WARNINGS: &str = "default:d.io\n";
+const ERRORS: &str = "default::d.io\nbroken\n";
+
+/// Line (0 for the whole file), code, and the other line that takes part (0 for none).
+type Finding = (u64, &'static str, u64);
+
+/// The findings about `file` in the JSON output, after a look at what does not depend on the case.
+fn findings(run: &Finished, file: &str, map: &str) -> Vec<(u64, String, u64)> {
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let lines: Vec<_> = map.trim_start_matches('\u{feff}').lines().collect();
+    let records = run.records(&FIELDS);
+    let records = records.iter().filter(|record| record["file"] == file);
+    records
+        .map(|record| {
+            let line = number(&record["line"]);
+            let code = record["code"].as_str().unwrap();
+            let is_error = ["invalid-rule", "invalid-target"].contains(&code);
+            assert_eq!(record["severity"], if is_error { "error" } else { "warning" }, "{record}");
+            match usize::try_from(line).unwrap().checked_sub(1) {
+                Some(index) => assert_eq!(record["text"], lines[index], "{record}"),
+                None => assert!(record["text"].is_null() && record["column"].is_null(), "{record}"),
+            }
+            for sentence in ["message", "hint"] {
+                assert!(!record[sentence].as_str().unwrap().is_empty(), "{record}");
+            }
+            (line, code.to_owned(), number(&record["related_line"]))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_found(seen: &[(u64, String, u64)], expected: &[Finding], name: &str) {
+    let seen: Vec<_> = seen.iter().map(|(line, code, other)| (*line, &**code, *other)).collect();
+    assert_eq!(seen, expected, "{name}");
+}
+
+#[test]
+fn one_file_with_every_kind_of_mistake() {
+    let map = "\
+# Nothing is wrong with a comment.
+[EXACT]a.io/x:1::b.io/y:1
+[EXACT]b.io/y:1::c.io/z:1
+
+q.io:d.io # an old line
+  q.io::e.io
+no separator
+k.io:::d.io
+a.io::b.io::c.io
+a.io:8443:b.io
+::d.io
+r.io::Not/Valid
+team::d.io/team
+";
+    let workspace = Workspace::new(&[("map", map)]);
+    let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
+    let expected: [Finding; 11] = [
+        (0, "missing-default", 0),
+        (2, "chain", 3),
+        (5, "deprecated-separator", 0),
+        (6, "duplicate-key", 5),
+        (7, "invalid-rule", 0),
+        (8, "invalid-rule", 0),
+        (9, "invalid-rule", 0),
+        (10, "invalid-rule", 0),
+        (11, "invalid-rule", 0),
+        (12, "invalid-target", 0),
+        (13, "never-matches", 0),
+    ];
+    assert_found(&findings(&run, "map", map), &expected, "every kind");
+    assert_eq!((run.code, &*run.stderr), (Some(1), ""));
+    let columns: Vec<_> =
+        run.records(&FIELDS).into_iter().map(|record| record["column"].clone()).collect();
+    let expected = [0, 18, 1, 3, 1, 1, 1, 1, 1, 7, 1];
+    assert_eq!(
+        columns,
+        expected.map(|column| if column == 0 { Value::Null } else { json!(column) })
+    );
+}
+
+#[test]
+fn mistakes_that_only_several_rules_make() {
+    let cases: [(&str, &str, &[Finding]); 14] = [
+        ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
+        ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
+        (
+            "mistake-behind-the-byte-order-mark",
+            "\u{feff}default:d.io",
+            &[(1, "deprecated-separator", 0)],
+        ),
+        ("empty", "", &[(0, "missing-default", 0)]),
+        ("chain-of-registries", "default::d.io\na.io::b.io\nb.io::c.io\n", &[(2, "chain", 3)]),
+        ("chain-to-a-glob", "default::\na.io::h.io/p\n[REPLACE]h.io/*::g.io\n", &[(2, "chain", 3)]),
+        ("chain-to-an-exact-image", "default::d.io\n[EXACT]d.io/x::e.io/x\n", &[(1, "chain", 2)]),
+        (
+            "glob-over-glob",
+            "default::\n[REPLACE]a.io/*::d.io\n[REPLACE]a.io/x*::e.io\n",
+            &[(3, "never-matches", 2)],
+        ),
+        (
+            "glob-over-all",
+            "[REPLACE]*::d.io\nq.io::\ndefault::\n",
+            &[(2, "never-matches", 1), (3, "never-matches", 1)],
+        ),
+        ("reversed-range", "default::\n[REPLACE]a[z-a]*::d.io\n", &[(2, "never-matches", 0)]),
+        ("wildcard-in-exact", "default::\n[EXACT]a.io/*::d.io/x\n", &[(2, "never-matches", 0)]),
+        ("small-letters", "default::\n[exact]a.io/x::d.io/x\n", &[(2, "never-matches", 0)]),
+        ("tag-on-a-registry", "default::\na.io/x:1::d.io\n", &[(2, "never-matches", 0)]),
+        (
+            "other-name-of-docker-hub",
+            "default::\nindex.docker.io::d.io\n",
+            &[(2, "never-matches", 0)],
+        ),
+    ];
+    let workspace = Workspace::new(&cases.map(|(name, map, _)| (name, map)));
+    // All in one run, so that a diagnostic must be told with the right file too.
+    let files = cases.map(|(name, ..)| name);
+    let run =
+        workspace.imageswap(&[&["check", "--output", "json"], files.as_slice()].concat()).run();
+    assert_eq!((run.code, &*run.stderr), (Some(0), ""));
+    for (name, map, expected) in cases {
+        assert_found(&findings(&run, name, map), expected, name);
+    }
+}
+
+#[test]
+fn text_shows_the_lines_as_a_compiler_does() {
+    let map = "\
+default::d.io
+a.io::b.io/x   # moved
+b.io::c.io
+  é.io: q.io  # écrit
+é.io::d.io
+no separator
+";
+    let expected = "\
+warning[chain]: images that this rule makes are sent on to `c.io` by line 3
+ --> map.conf:2:7
+  |
+2 | a.io::b.io/x   # moved
+  |       ^^^^^^
+  |
+ ::: map.conf:3:1
+  |
+3 | b.io::c.io
+  | ---------- this rule claims them on a second pass
+  |
+  = help: give the rule its final target, or narrow line 3
+
+warning[deprecated-separator]: a single `:` between key and target is deprecated
+ --> map.conf:4:3
+  |
+4 |   é.io: q.io  # écrit
+  |   ^^^^^^^^^^
+  |
+  = help: write `é.io::q.io`
+
+warning[duplicate-key]: the key `é.io` is already in the map
+ --> map.conf:5:1
+  |
+5 | é.io::d.io
+  | ^^^^^^^^^^
+  |
+ ::: map.conf:4:3
+  |
+4 |   é.io: q.io  # écrit
+  |   ---------- this target is overridden
+  |
+  = help: the last target wins; remove one of the two lines
+
+error[invalid-rule]: there is no `::` between key and target
+ --> map.conf:6:1
+  |
+6 | no separator
+  | ^^^^^^^^^^^^
+  |
+  = help: write `noseparator::target`, or `noseparator::` to leave its images alone
+
+map.conf: 4 rules, 1 error, 3 warnings
+";
+    let workspace = Workspace::new(&[("map.conf", map)]);
+    workspace.imageswap(&["check", "map.conf"]).run().ends(1, expected, "");
+}
+
+#[test]
+fn the_exit_code_tells_errors_from_warnings() {
+    let workspace = Workspace::new(&[
+        ("clean", CLEAN),
+        ("warnings", WARNINGS),
+        ("no-default", "[EXACT]a.io/x::d.io/x\n"),
+        ("errors", ERRORS),
+    ]);
+    // files, exit code, exit code with --deny-warnings
+    for (files, code, strict_code) in [
+        (&["clean"][..], 0, 0),
+        (&["clean", "clean"], 0, 0),
+        (&["warnings"], 0, 1),
+        (&["no-default"], 0, 1),
+        (&["warnings", "clean"], 0, 1),
+        (&["errors"], 1, 1),
+        (&["errors", "clean"], 1, 1),
+        (&["clean", "missing"], 2, 2),
+        (&["missing", "errors"], 2, 2),
+        (&["errors", "missing", "warnings"], 2, 2),
+    ] {
+        for output in ["text", "json"] {
+            let check = ["check", "--output", output];
+            let run = workspace.imageswap(&[check.as_slice(), files].concat()).run();
+            assert_eq!(run.code, Some(code), "{}", run.description);
+            let check = ["check", "--deny-warnings", "--output", output];
+            let run = workspace.imageswap(&[check.as_slice(), files].concat()).run();
+            assert_eq!(run.code, Some(strict_code), "{}", run.description);
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_does_not_keep_the_others_from_being_checked() {
+    let workspace = Workspace::new(&[("errors", ERRORS), ("clean", CLEAN)]);
+    let run = workspace.imageswap(&["check", "errors", "missing", "clean"]).run();
+    let summaries: Vec<_> = run.stdout.lines().filter(|line| line.contains(" rule, ")).collect();
+    let expected = ["errors: 1 rule, 1 error, 0 warnings", "clean: 1 rule, 0 errors, 0 warnings"];
+    assert_eq!(summaries, expected);
+    run.is_unusable(&["missing: "]);
+}
+
+#[test]
+fn the_sample_map_is_clean() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/imageswap-maps.conf");
+    let workspace = Workspace::new::<&str>(&[]);
+    let run = workspace.imageswap(&["check", "--deny-warnings", sample]).run();
+    run.succeeds(&format!("{sample}: 10 rules, 0 errors, 0 warnings\n"));
+}
+
+#[test]
+fn diagnostics_beyond_the_limit_are_counted() {
+    let map = "broken\n".repeat(MAX_KEPT_DIAGNOSTICS + 500);
+    let workspace = Workspace::new(&[("map", map)]);
+    let run = workspace.imageswap(&["check", "map"]).run();
+    let shown = run.stdout.lines().filter(|line| line.starts_with("error[invalid-rule]")).count();
+    // The warning that there is no default is shown too.
+    assert_eq!(shown, MAX_KEPT_DIAGNOSTICS - 1);
+    let summary = "map: 0 rules, 1500 errors, 1 warning (501 more not shown)";
+    assert_eq!(run.stdout.lines().last(), Some(summary));
+    assert_eq!((run.code, &*run.stderr), (Some(1), ""));
+    let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
+    assert_eq!(run.records(&FIELDS).len(), MAX_KEPT_DIAGNOSTICS);
+    assert_eq!(run.code, Some(1));
+}

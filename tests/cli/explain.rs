@@ -1,0 +1,137 @@
+//! `imageswap explain`.
+
+use crate::{RULES, Workspace};
+
+/// A case: name, arguments, and all that is printed.
+type Case = (&'static str, &'static [&'static str], &'static str);
+
+const CASES: [Case; 7] = [
+    (
+        "by the default, after all else",
+        &["--maps", "rules", "nginx:1.27"],
+        "\
+image     nginx:1.27
+registry  docker.io (none is written, so Docker Hub)
+path      library/nginx:1.27
+rules     rules
+  [EXACT]          none of 1 is this image
+  [REPLACE]        none of 1 matches
+  registry         no rule for docker.io/library/nginx or a part of it
+  noswap_wildcards the image contains none
+  default          line 1 `default::d.io` applies
+result    d.io/nginx:1.27 (default, line 1)
+again     d.io/nginx:1.27 is left alone (already-swapped, line 1)
+",
+    ),
+    (
+        "by a glob, before the registries are tried",
+        &["--maps", "rules", "q.io/nvidia/cuda:12"],
+        "\
+image     q.io/nvidia/cuda:12
+registry  q.io
+path      nvidia/cuda:12
+rules     rules
+  [EXACT]          none of 1 is this image
+  [REPLACE]        line 4 `[REPLACE]*/cuda:*::d.io/gpu` is the first that matches
+result    d.io/gpu/cuda:12 (replace, line 4)
+again     d.io/gpu/cuda:12 is left alone (already-swapped, line 4)
+",
+    ),
+    (
+        "left alone by a wildcard, so there is no second pass",
+        &["--maps", "rules", "keep.io:8443/x"],
+        "\
+image     keep.io:8443/x
+registry  keep.io:8443
+path      x
+rules     rules
+  [EXACT]          none of 1 is this image
+  [REPLACE]        none of 1 matches
+  registry         no rule for keep.io:8443/x or a part of it
+  noswap_wildcards the image contains `keep.io`
+result    keep.io:8443/x is left alone (noswap-wildcard, line 2)
+",
+    ),
+    (
+        "already under a target",
+        &["--maps", "rules", "d.io/q/x"],
+        "\
+image     d.io/q/x
+registry  d.io
+path      q/x
+rules     rules
+  [EXACT]          none of 1 is this image
+  [REPLACE]        none of 1 matches
+  registry         no rule for d.io/q/x or a part of it
+  noswap_wildcards the image contains none
+  default          the image is already under the target of line 1 `default::d.io`
+result    d.io/q/x is left alone (already-swapped, line 1)
+",
+    ),
+    (
+        "a chain",
+        &["--maps", "chain", "a.io/x"],
+        "\
+image     a.io/x
+registry  a.io
+path      x
+rules     chain
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         line 2 `a.io::b.io` has the longest prefix
+result    b.io/x (registry, line 2)
+again     c.io/x (registry, line 3)
+          A second pass changes the image again: a chain, which `imageswap check` reports.
+",
+    ),
+    (
+        "a map without a default",
+        &["--maps", "no-default", "q.io/x"],
+        "\
+image     q.io/x
+registry  q.io
+path      x
+rules     no-default
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  default          the map has none, so registry rules do not apply
+result    q.io/x is left alone (no-default)
+",
+    ),
+    (
+        "LEGACY mode",
+        &["--mode", "LEGACY", "--image-prefix", "d.io", "q.io/a/b:1"],
+        "\
+image     q.io/a/b:1
+registry  q.io
+path      a/b:1
+rules     LEGACY mode
+  prefix           `d.io`
+result    d.io/b:1 (legacy)
+again     d.io/b:1 is left alone (already-swapped)
+",
+    ),
+];
+
+#[test]
+fn each_step_is_told() {
+    let workspace = Workspace::new(&[
+        ("rules", RULES),
+        ("chain", "default::d.io\na.io::b.io\nb.io::c.io\n"),
+        ("no-default", "q.io::d.io\n"),
+    ]);
+    for (name, arguments, expected) in CASES {
+        let run = workspace.imageswap(&[&["explain"], arguments].concat()).run();
+        assert_eq!(run.stdout, expected, "{name}");
+        run.succeeds(expected);
+    }
+}
+
+#[test]
+fn the_environment_names_the_rules() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let by_flag = workspace.imageswap(&["explain", "--maps-file", "rules", "nginx"]).run();
+    let by_variable = workspace.imageswap(&["explain", "nginx"]);
+    by_variable.variable("IMAGESWAP_MAPS_FILE", "rules").run().succeeds(&by_flag.stdout);
+    assert!(by_flag.stdout.contains("result    d.io/nginx (default, line 1)\n"));
+}

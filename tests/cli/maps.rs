@@ -1,0 +1,65 @@
+//! Map files that cannot be used, by every command that reads one.
+
+use std::fs::{self, File};
+
+use imageswap::rules::MAX_MAP_BYTES;
+
+use crate::Workspace;
+
+/// A workspace with map files that cannot be used, and the error that each must give.
+fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
+    let workspace = Workspace::new(&[("binary", b"default::d.io\n\nq.io::\xff\n")]);
+    fs::create_dir(workspace.0.path().join("directory")).unwrap();
+    let large = File::create(workspace.0.path().join("large")).unwrap();
+    large.set_len(MAX_MAP_BYTES as u64 + 1).unwrap();
+    let errors = [
+        ("missing", "missing: No such file or directory (os error 2)".to_owned()),
+        ("directory", "directory: Is a directory (os error 21)".to_owned()),
+        ("binary", "binary:3: no UTF-8 text: the byte at 21 of the file is not valid".to_owned()),
+        ("large", format!("large: larger than {MAX_MAP_BYTES} bytes")),
+    ];
+    (workspace, errors)
+}
+
+#[test]
+fn swap_names_the_map_that_it_cannot_use() {
+    let (workspace, errors) = bad_maps();
+    for (file, error) in errors {
+        let error = format!("error: {error}\n");
+        let swap = workspace.imageswap(&["swap", "--maps", file, "nginx"]);
+        swap.run().ends(2, "", &error);
+        let swap = workspace.imageswap(&["swap"]).variable("IMAGESWAP_MAPS_FILE", file);
+        swap.input("nginx\n").run().ends(2, "", &error);
+    }
+}
+
+#[test]
+fn explain_names_the_map_that_it_cannot_use() {
+    let (workspace, errors) = bad_maps();
+    for (file, error) in errors {
+        let run = workspace.imageswap(&["explain", "--maps", file, "nginx"]).run();
+        assert_eq!(run.stderr, format!("error: {error}\n"));
+        assert_eq!(run.code, Some(2), "{file}");
+        assert!(!run.stdout.contains("result"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn check_names_the_map_that_it_cannot_use() {
+    let (workspace, errors) = bad_maps();
+    for (file, error) in errors {
+        for output in ["text", "json"] {
+            let check = workspace.imageswap(&["check", "--output", output, file]);
+            check.run().ends(2, "", &format!("error: {error}\n"));
+        }
+    }
+}
+
+#[test]
+fn a_map_of_the_largest_size_is_read() {
+    let mut map = b"default::d.io\n#".to_vec();
+    map.resize(MAX_MAP_BYTES, b'x');
+    let workspace = Workspace::new(&[("map", map)]);
+    workspace.imageswap(&["swap", "--maps", "map", "nginx"]).run().succeeds("d.io/nginx\n");
+    workspace.imageswap(&["check", "map"]).run().succeeds("map: 1 rule, 0 errors, 0 warnings\n");
+}

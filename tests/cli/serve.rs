@@ -1,0 +1,167 @@
+//! `imageswap serve`, as far as it comes when it cannot start.
+
+use std::net::{SocketAddr, TcpListener};
+
+use serde_json::Value;
+
+use crate::{Finished, Invocation, Workspace};
+
+/// Variable, flag, values that are not valid, and what is accepted.
+type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const SETTINGS: [Setting; 12] = [
+    (
+        "IMAGESWAP_ADMIN_LISTEN",
+        "--admin-listen",
+        &["localhost:80", ":8080", "127.0.0.1:65536"],
+        "it is an IP address and a port, such as [::]:8080",
+    ),
+    (
+        "IMAGESWAP_DISABLE_LABEL",
+        "--disable-label",
+        &["a b", "/x", "a/", "a/b/c", "a=b"],
+        "it is the name of a label, such as k8s.twr.io/imageswap",
+    ),
+    (
+        "IMAGESWAP_LISTEN",
+        "--listen",
+        &["5000", "localhost:5000", "::1:5000"],
+        "it is an IP address and a port, such as [::]:5000",
+    ),
+    ("IMAGESWAP_LOG_FORMAT", "--log-format", &["xml"], "it is auto, json or text"),
+    (
+        "IMAGESWAP_LOG_LEVEL",
+        "--log-level",
+        &["LOUD", "1"],
+        "it is DEBUG, INFO, WARNING, ERROR or OFF",
+    ),
+    (
+        "IMAGESWAP_MAX_BODY_BYTES",
+        "--max-body-bytes",
+        &["4095", "67108865", "8Mi", "1e6"],
+        "it is a number of bytes from 4096 to 67108864",
+    ),
+    (
+        "IMAGESWAP_MAX_CONNECTIONS",
+        "--max-connections",
+        &["0", "1000001", "many"],
+        "it is a number from 1 to 1000000",
+    ),
+    ("IMAGESWAP_MODE", "--mode", &["FANCY"], "it is MAPS or LEGACY"),
+    (
+        "IMAGESWAP_SHUTDOWN_DELAY",
+        "--shutdown-delay",
+        &["3h", "1.5s", "61m", "s"],
+        "it is a whole number with the unit ms, s or m, such as 3s, of at most an hour",
+    ),
+    (
+        "IMAGESWAP_SHUTDOWN_TIMEOUT",
+        "--shutdown-timeout",
+        &["20 seconds", "3600001ms"],
+        "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
+    ),
+    ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "it is true or false"),
+    ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is files or self-signed"),
+];
+
+/// A port that is taken for as long as the value lives.
+fn taken_port() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// `serve` with both ports set to one that is taken, unless `arguments` or variables that are set
+/// later say otherwise: if it bound anything, it would fail with 1.
+fn serve(workspace: &Workspace, taken: SocketAddr, arguments: &[&str]) -> Invocation {
+    workspace
+        .imageswap(&[&["serve"], arguments].concat())
+        .variable("IMAGESWAP_LISTEN", &taken.to_string())
+        .variable("IMAGESWAP_ADMIN_LISTEN", &taken.to_string())
+        .variable("IMAGESWAP_TLS_MODE", "self-signed")
+}
+
+#[test]
+fn a_setting_that_is_not_valid_ends_serve_before_it_binds() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let (_listener, taken) = taken_port();
+    for (variable, flag, values, accepts) in SETTINGS {
+        for value in values {
+            let error = format!("error: {variable} ({flag}): `{value}` is not valid; {accepts}\n");
+            serve(&workspace, taken, &[flag, value]).run().ends(2, "", &error);
+            let by_variable = serve(&workspace, taken, &[]).variable(variable, value);
+            by_variable.run().ends(2, "", &error);
+            let dev = serve(&workspace, taken, &["--dev"]).variable(variable, value);
+            dev.run().ends(2, "", &error);
+        }
+    }
+}
+
+#[test]
+fn a_valid_flag_wins_over_a_variable_that_is_not_valid() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let (_listener, taken) = taken_port();
+    for (variable, flag, valid) in [
+        ("IMAGESWAP_MODE", "--mode", "LEGACY"),
+        ("IMAGESWAP_LOG_LEVEL", "--log-level", "INFO"),
+        ("IMAGESWAP_STRICT_MAPS", "--strict-maps", "true"),
+    ] {
+        let run = serve(&workspace, taken, &[flag, valid]).variable(variable, "?").run();
+        assert_cannot_bind(&run, "IMAGESWAP_LISTEN (--listen)", taken);
+    }
+}
+
+#[test]
+fn an_address_in_use_is_told_with_its_setting() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let (_listener, taken) = taken_port();
+    let taken_text = taken.to_string();
+    for (listen, admin_listen, setting) in [
+        (&*taken_text, "127.0.0.1:0", "IMAGESWAP_LISTEN (--listen)"),
+        ("127.0.0.1:0", &*taken_text, "IMAGESWAP_ADMIN_LISTEN (--admin-listen)"),
+    ] {
+        let addresses = ["--listen", listen, "--admin-listen", admin_listen];
+        let mode = ["serve", "--tls-mode", "self-signed"];
+        let run = workspace.imageswap(&[mode.as_slice(), &addresses].concat()).run();
+        assert_cannot_bind(&run, setting, taken);
+        let run = workspace.imageswap(&[["serve", "--dev"].as_slice(), &addresses].concat()).run();
+        assert_cannot_bind(&run, setting, taken);
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_told_with_the_nearest_setting() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let (_listener, taken) = taken_port();
+    let run = serve(&workspace, taken, &[])
+        .variable("IMAGESWAP_MAP_FILE", "map")
+        .variable("IMAGESWAP_ZZZZZZZZ", "1")
+        .variable("IMAGESWAP_PORT_443_TCP_ADDR", "10.0.0.1")
+        .variable("IMAGESWAP_SERVICE_HOST", "10.0.0.1")
+        .run();
+    let warnings: Vec<_> = log_lines(&run)
+        .into_iter()
+        .filter(|line| line["level"] == "WARN")
+        .map(|line| (line["variable"].clone(), line["message"].clone()))
+        .collect();
+    let expected = [
+        ("IMAGESWAP_MAP_FILE", "unknown setting; did you mean IMAGESWAP_MAPS_FILE?"),
+        ("IMAGESWAP_ZZZZZZZZ", "unknown setting; `imageswap serve --help` lists them"),
+    ];
+    assert_eq!(warnings, expected.map(|(variable, message)| (variable.into(), message.into())));
+}
+
+/// The log, which is JSON because the standard error is no terminal.
+fn log_lines(run: &Finished) -> Vec<Value> {
+    run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
+    assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}: {}", run.description, run.stderr);
+    let log = log_lines(run);
+    let last = log.last().unwrap();
+    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"imageswap ends".into()));
+    let error = last["error"].as_str().unwrap();
+    assert!(error.starts_with(&format!("{setting}: cannot bind {taken}: ")), "{error}");
+}

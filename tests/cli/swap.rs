@@ -1,0 +1,179 @@
+//! `imageswap swap`.
+
+use imageswap::rules::Reason;
+use serde_json::{Value, json};
+
+use crate::{RULES, Workspace};
+
+const FIELDS: [&str; 6] = ["image", "result", "swapped", "reason", "rule", "line"];
+
+#[test]
+fn arguments_are_swapped_in_their_order() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let arguments = ["swap", "--maps", "rules", "nginx:1.27", "off.io/a", "", "q.io/a@sha256:ab"];
+    let expected = "d.io/nginx:1.27\noff.io/a\n\nd.io/q/a@sha256:ab\n";
+    workspace.imageswap(&arguments).run().succeeds(expected);
+    // With images as arguments the standard input is not read.
+    workspace.imageswap(&arguments).input("redis\n").run().succeeds(expected);
+}
+
+#[test]
+fn the_standard_input_is_swapped_line_by_line() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    for (name, input, expected) in [
+        ("lines", "nginx\nq.io/a\n", "d.io/nginx\nd.io/q/a\n"),
+        ("no trailing newline", "nginx\nq.io/a", "d.io/nginx\nd.io/q/a\n"),
+        ("CRLF", "nginx\r\nq.io/a\r\n", "d.io/nginx\nd.io/q/a\n"),
+        ("CRLF, no trailing newline", "nginx\r\nq.io/a\r", "d.io/nginx\nd.io/q/a\n"),
+        ("blank lines stay", "\nnginx\n\n \t\r\nq.io/a\n\n", "\nd.io/nginx\n\n\nd.io/q/a\n\n"),
+        ("white space around", "  nginx\t\n", "d.io/nginx\n"),
+        ("no line", "", ""),
+    ] {
+        let run = workspace.imageswap(&["swap", "--maps", "rules"]).input(input).run();
+        assert_eq!(run.stdout, expected, "{name}");
+        run.succeeds(expected);
+    }
+}
+
+#[test]
+fn a_line_of_json_says_all_about_an_image() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let json = ["swap", "--maps", "rules", "--output", "json"];
+    workspace.imageswap(&json).input("x\r\n\n").run().succeeds(
+        r#"{"image":"x","result":"d.io/x","swapped":true,"reason":"default","rule":"default","line":1}
+{"image":"","result":"","swapped":false,"reason":"empty","rule":null,"line":null}
+"#,
+    );
+    // Quotes and control characters are escaped, so that a record is always one line.
+    let odd = "q.io/a\"\\\n\u{7}é";
+    let run = workspace.imageswap(&[json.as_slice(), &[odd]].concat()).run();
+    let records = run.records(&FIELDS);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["image"], odd);
+    assert_eq!(records[0]["result"], format!("d.io/q/{}", &odd[5..]));
+}
+
+#[test]
+fn json_gives_each_reason_with_its_rule() {
+    const LEGACY: &[(&str, &str)] = &[("IMAGESWAP_MODE", "LEGACY"), ("IMAGE_PREFIX", "d.io")];
+
+    let long = "a".repeat(4097);
+    let workspace = Workspace::new(&[("rules", RULES), ("no-default", "q.io::d.io\n")]);
+    // environment, map, image, result (none: left alone), reason, rule, line
+    let cases = [
+        (&[][..], "rules", "d.io/x", None, "already-swapped", json!("default"), json!(1)),
+        (&[], "rules", "nginx", Some("d.io/nginx"), "default", json!("default"), json!(1)),
+        (&[], "rules", "", None, "empty", Value::Null, Value::Null),
+        (
+            &[],
+            "rules",
+            "e.io/x:1",
+            Some("d.io/exact:2"),
+            "exact",
+            json!("[EXACT]e.io/x:1"),
+            json!(3),
+        ),
+        (LEGACY, "rules", "q.io/a/b:1", Some("d.io/b:1"), "legacy", Value::Null, Value::Null),
+        (&[], "no-default", "q.io/a", None, "no-default", Value::Null, Value::Null),
+        (&[], "rules", "x/local:1", None, "noswap-wildcard", json!("noswap_wildcards"), json!(2)),
+        (&[], "rules", "q.io/a:1", Some("d.io/q/a:1"), "registry", json!("q.io"), json!(5)),
+        (&[], "rules", "off.io/a", None, "registry", json!("off.io"), json!(6)),
+        (
+            &[],
+            "rules",
+            "n.io/a/cuda:12",
+            Some("d.io/gpu/cuda:12"),
+            "replace",
+            json!("[REPLACE]*/cuda:*"),
+            json!(4),
+        ),
+        (&[], "rules", &long, None, "too-long", Value::Null, Value::Null),
+    ];
+    for (variables, map, image, result, reason, rule, line) in &cases {
+        let mut invocation =
+            workspace.imageswap(&["swap", "--output", "json", "--maps-file", map, image]);
+        for (name, value) in *variables {
+            invocation = invocation.variable(name, value);
+        }
+        let run = invocation.run();
+        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{reason}");
+        let expected = json!({
+            "image": image,
+            "result": result.unwrap_or(image),
+            "swapped": result.is_some(),
+            "reason": reason,
+            "rule": rule,
+            "line": line,
+        });
+        assert_eq!(run.records(&FIELDS), [expected], "{reason}");
+    }
+    for reason in Reason::ALL {
+        assert!(cases.iter().any(|case| case.4 == reason.as_str()), "no case for {reason:?}");
+    }
+}
+
+#[test]
+fn legacy_mode_is_set_by_the_environment() {
+    let workspace = Workspace::new::<&str>(&[]);
+    for (mode, prefix, image, expected) in [
+        ("LEGACY", "d.io", "q.io/a/b:1", "d.io/b:1\n"),
+        ("legacy", "d.io/", "nginx", "d.io/nginx\n"),
+        ("LEGACY", "d.io/mirror-", "q.io/a", "d.io/mirror-q.io/a\n"),
+        ("LEGACY", "d.io", "x/d.io/y", "x/d.io/y\n"),
+        ("LEGACY", "", "nginx", "nginx\n"),
+    ] {
+        let swap = workspace.imageswap(&["swap", image]);
+        swap.variable("IMAGESWAP_MODE", mode)
+            .variable("IMAGE_PREFIX", prefix)
+            .run()
+            .succeeds(expected);
+    }
+}
+
+#[test]
+fn a_flag_wins_over_its_variable() {
+    let maps = [("one", "default::one.io"), ("two", "default::two.io")];
+    let workspace = Workspace::new(&maps);
+    // The flags, and whose registry the image goes to with `IMAGESWAP_MAPS_FILE=one`.
+    for (flags, expected) in [
+        (&[][..], "one.io/x\n"),
+        (&["--maps", "two"], "two.io/x\n"),
+        (&["--maps-file", "two"], "two.io/x\n"),
+        (&["--maps-file=two"], "two.io/x\n"),
+        (&["--mode", "LEGACY", "--image-prefix", "three.io"], "three.io/x\n"),
+    ] {
+        let swap = workspace.imageswap(&[&["swap", "x"], flags].concat());
+        swap.variable("IMAGESWAP_MAPS_FILE", "one").run().succeeds(expected);
+    }
+    let swap = workspace.imageswap(&["swap", "--mode", "maps", "--maps", "one", "x"]);
+    swap.variable("IMAGESWAP_MODE", "LEGACY").run().succeeds("one.io/x\n");
+}
+
+#[test]
+fn a_mode_that_is_none_is_told_with_variable_and_flag() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let expected = "error: IMAGESWAP_MODE (--mode): `FANCY` is not valid; it is MAPS or LEGACY\n";
+    for command in ["swap", "explain"] {
+        let flag = workspace.imageswap(&[command, "--maps", "rules", "--mode", "FANCY", "x"]);
+        flag.run().ends(2, "", expected);
+        let variable = workspace.imageswap(&[command, "--maps", "rules", "x"]);
+        variable.variable("IMAGESWAP_MODE", "FANCY").run().ends(2, "", expected);
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_by_its_number() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let too_long = [b"nginx\n\n".as_slice(), &vec![b'a'; 1024 * 1024 + 1], b"\n"].concat();
+    for (input, before, error) in [
+        (
+            b"nginx\nredis:\xff\nq.io/a\n".as_slice(),
+            "d.io/nginx\n",
+            "error: standard input, line 2: stream did not contain valid UTF-8\n",
+        ),
+        (&too_long, "d.io/nginx\n\n", "error: standard input, line 3: longer than 1048576 bytes\n"),
+    ] {
+        let swap = workspace.imageswap(&["swap", "--maps", "rules"]);
+        swap.input(input).run().ends(2, before, error);
+    }
+}
