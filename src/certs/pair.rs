@@ -171,7 +171,7 @@ impl ServingCertificate {
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let unreadable = |reason| CertificateError::Unreadable { file: file.to_owned(), reason };
-    match crate::file::read_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
+    match crate::file::read_regular_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
         Some(content) => Ok(content),
         None => Err(CertificateError::TooLarge { file: file.to_owned() }),
     }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{Freshness, Source};
 use crate::{
-    file::read_up_to,
+    file::{read_regular_up_to, read_up_to},
     health::Health,
     metrics::{Metrics, ReloadResult},
     rules::{CompileError, Diagnostics, LoadedMap, MAX_MAP_BYTES, Policy, RuleSet, Severity},
@@ -54,7 +54,7 @@ pub enum MapError {
         file: PathBuf,
     },
     /// The file is no text.
-    #[error("{file}:{line}: no UTF-8 text: the byte at {offset} of the file is not valid")]
+    #[error("{file}:{line}: no UTF-8 text: byte {offset} of the file, from 0, is not valid")]
     NoText {
         /// The file.
         file: PathBuf,
@@ -78,11 +78,11 @@ pub enum MapError {
 /// # Errors
 /// When the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is no UTF-8.
 pub fn read_map(file: &Path) -> Result<String, MapError> {
-    to_text(file, read_bytes(file)?)
+    to_text(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
 }
 
-fn read_bytes(file: &Path) -> Result<Vec<u8>, MapError> {
-    match read_up_to(file, MAX_MAP_BYTES as u64) {
+fn within_limit(file: &Path, read: io::Result<Option<Vec<u8>>>) -> Result<Vec<u8>, MapError> {
+    match read {
         Ok(Some(content)) => Ok(content),
         Ok(None) => Err(MapError::TooLarge { file: file.to_owned() }),
         Err(reason) => Err(MapError::Unreadable { file: file.to_owned(), reason }),
@@ -179,7 +179,8 @@ impl Source for MapSource {
     }
 
     fn reload(&mut self) -> Freshness {
-        let content = match read_bytes(&self.file) {
+        let read = read_regular_up_to(&self.file, MAX_MAP_BYTES as u64);
+        let content = match within_limit(&self.file, read) {
             Ok(content) => content,
             Err(error) => {
                 self.failed(&error);

@@ -136,9 +136,20 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
         assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     }
 
+    // A directory in the place of the file.
+    let file = volume.directory().join("maps.conf");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let failed = "imageswap_map_reloads_total{result=\"failed\"}";
+    eventually("a directory", async || {
+        (metric(admin, failed).await == Some(failures + 1.0)).then_some(())
+    })
+    .await;
+    failures += 1.0;
+    assert_image_becomes(address, "good.io/library/busybox:1.36").await;
+
     // The whole volume goes and comes back.
     volume.replace();
-    let failed = "imageswap_map_reloads_total{result=\"failed\"}";
     eventually("a missing map", async || {
         (metric(admin, failed).await == Some(failures + 1.0)).then_some(())
     })
