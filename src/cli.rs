@@ -1,12 +1,12 @@
 //! The command line: what the program can be asked to do, and its exit codes.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     process::ExitCode,
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing::{level_filters::LevelFilter, warn};
+use tracing::{Level, level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
@@ -45,19 +45,20 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let program = Program::parse();
-    let mut output = io::stdout().lock();
+    let is_terminal = io::stdout().is_terminal();
+    // On a terminal each line is for a person who waits; elsewhere the lines may be millions.
+    let mut output: Box<dyn Write> = if is_terminal {
+        Box::new(io::stdout().lock())
+    } else {
+        Box::new(BufWriter::new(io::stdout().lock()))
+    };
     let result = match &program.command {
-        Command::Serve(arguments) => {
-            drop(output);
-            return serve(arguments);
-        }
+        Command::Serve(arguments) => return serve(arguments),
         Command::Swap(arguments) => {
             commands::swap::run(arguments, &mut io::stdin().lock(), &mut output)
         }
         Command::Explain(arguments) => commands::explain::run(arguments, &mut output),
-        Command::Check(arguments) => {
-            commands::check::run(arguments, io::stdout().is_terminal(), &mut output)
-        }
+        Command::Check(arguments) => commands::check::run(arguments, is_terminal, &mut output),
     };
     let result = result.and_then(|code| output.flush().map(|()| code).map_err(Into::into));
     match result {
@@ -78,16 +79,24 @@ fn serve(arguments: &ServeArguments) -> ExitCode {
     match app::serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "imageswap ends");
+            if tracing::enabled!(Level::ERROR) {
+                tracing::error!(error = format!("{error:#}"), "imageswap ends");
+            } else {
+                tell(&error);
+            }
             ExitCode::FAILURE
         }
     }
 }
 
 fn unusable(error: &anyhow::Error) -> ExitCode {
+    tell(error);
+    ExitCode::from(UNUSABLE)
+}
+
+fn tell(error: &anyhow::Error) {
     // If the standard error is gone too, there is nobody left to tell.
     let _ = writeln!(io::stderr(), "error: {error:#}");
-    ExitCode::from(UNUSABLE)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -66,7 +66,8 @@ pub fn run(
         let (text, map) = match map {
             Ok(map) => map,
             Err(error) => {
-                writeln!(std::io::stderr(), "error: {error}")?;
+                // The exit code tells of it too, if nobody reads this.
+                let _ = writeln!(std::io::stderr(), "error: {error}");
                 code = 2;
                 continue;
             }
@@ -84,11 +85,14 @@ pub fn run(
         }
         let errors = map.diagnostics.count(Severity::Error);
         let warnings = map.diagnostics.count(Severity::Warning);
+        let dropped = match map.diagnostics.dropped() {
+            0 => String::new(),
+            dropped => format!(" ({dropped} more not shown)"),
+        };
+        if arguments.output == Output::Json && !dropped.is_empty() {
+            let _ = writeln!(std::io::stderr(), "warning: {}:{dropped}", checked.name);
+        }
         if arguments.output == Output::Text {
-            let dropped = match map.diagnostics.dropped() {
-                0 => String::new(),
-                dropped => format!(" ({dropped} more not shown)"),
-            };
             writeln!(
                 output,
                 "{}: {}, {}, {}{dropped}",
@@ -167,8 +171,10 @@ impl<'a> File<'a> {
 
     /// A range of a line, within what is shown of it.
     fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
-        let shown = shorten(self.text(line)).len();
-        span.start.min(shown)..span.end.min(shown)
+        let shown = shorten(self.text(line));
+        // What lies behind the cut, or within the sign that marks it, moves to the end.
+        let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };
+        clip(span.start)..clip(span.end)
     }
 
     /// The text of a line, without a byte-order mark and line end.

@@ -74,16 +74,16 @@ pub fn run(
         line.clear();
         let read = input
             .by_ref()
-            .take(MAX_LINE_BYTES)
+            .take(MAX_LINE_BYTES + 1)
             .read_line(&mut line)
             .with_context(|| format!("standard input, line {number}"))?;
-        match read as u64 {
-            0 => break,
-            MAX_LINE_BYTES => {
-                bail!("standard input, line {number}: longer than {MAX_LINE_BYTES} bytes")
-            }
-            _ => print(&policy, line.trim(), arguments.output, output)?,
+        if read == 0 {
+            break;
         }
+        if read as u64 > MAX_LINE_BYTES && !line.ends_with('\n') {
+            bail!("standard input, line {number}: longer than {MAX_LINE_BYTES} bytes");
+        }
+        print(&policy, line.trim(), arguments.output, output)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -257,3 +257,18 @@ fn diagnostics_beyond_the_limit_are_counted() {
     assert_eq!(run.records(&FIELDS).len(), MAX_KEPT_DIAGNOSTICS);
     assert_eq!(run.code, Some(1));
 }
+
+#[test]
+fn a_line_longer_than_what_is_shown_is_cut() {
+    // What is shown ends behind 400 characters; the rule may end, and the target begin, anywhere.
+    for length in 390..410 {
+        let key = "x".repeat(length);
+        let map = format!("default::\n{key} # comment\n{key}.io::D.io/{key} # comment\n");
+        let workspace = Workspace::new(&[("map", map)]);
+        let run = workspace.imageswap(&["check", "map"]).run();
+        assert_eq!((run.code, &*run.stderr), (Some(1), ""), "{length}");
+        assert_eq!(run.stdout.matches("\n --> map:").count(), 2, "{length}: {}", run.stdout);
+        let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
+        assert_eq!((run.code, run.records(&FIELDS).len()), (Some(1), 2), "{length}");
+    }
+}

@@ -48,3 +48,15 @@ fn a_full_disk_is_an_error() {
         assert_eq!(output.stderr, expected, "{arguments:?}");
     }
 }
+
+#[test]
+fn an_error_that_nobody_reads_is_still_one() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    for arguments in [&["swap", "--maps", "missing", "x"][..], &["check", "missing", "rules"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut invocation = workspace.imageswap(arguments);
+        let output = invocation.0.stderr(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
