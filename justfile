@@ -12,7 +12,8 @@ fmt:
 # Find mistakes in the code, and dependencies that are not allowed
 lint:
     cargo clippy --all-targets --locked -- -D warnings
-    cargo deny --locked check -D warnings licenses bans sources
+    cargo deny --locked check -D warnings licenses sources
+    cargo deny --locked --exclude-dev check -D warnings bans
 
 # Run the tests
 test:
