@@ -37,10 +37,13 @@ pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let signals = Signals::listen()?;
-        App::start(settings).await?.run(signals).await
-    })
+        App::start(settings)?.run(signals).await
+    });
+    // Not waiting for a file that cannot be read to its end.
+    runtime.shutdown_background();
+    served
 }
 
 /// The webhook, bound and loading.
@@ -61,17 +64,17 @@ impl App {
     ///
     /// # Errors
     /// When a port cannot be bound or a self-signed certificate not be made.
-    pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
+    pub fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let health = Arc::new(Health::default());
         let metrics = Arc::new(Metrics::new().context("making the metrics")?);
         let policy = PolicySlot::default();
         let certificate = Arc::new(CertificateSlot::default());
         let acceptor = tls::acceptor(certificate.clone()).context("making the TLS settings")?;
-        let listener = Listener::bind(settings.listen, Some(acceptor)).await;
+        let listener = Listener::bind(settings.listen, Some(acceptor));
         let listener = listener.with_context(|| {
             format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
         })?;
-        let admin_listener = Listener::bind(settings.admin_listen, None).await;
+        let admin_listener = Listener::bind(settings.admin_listen, None);
         let admin_listener = admin_listener.with_context(|| {
             format!(
                 "IMAGESWAP_ADMIN_LISTEN (--admin-listen): cannot bind {}",

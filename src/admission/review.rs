@@ -22,7 +22,7 @@ pub struct Review<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     /// The text is no JSON.
-    #[error("the body is no JSON: {0}")]
+    #[error("the body cannot be read as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// There is no `request` object.
     #[error("the body has no `request` object; post an AdmissionReview, not the bare object")]

@@ -100,7 +100,8 @@ impl ServingCertificate {
         let pair = FILE_NAMES
             .map(|(certificate, key)| (generation.join(certificate), generation.join(key)))
             .into_iter()
-            .find(|(certificate, key)| certificate.exists() && key.exists());
+            // One that is there but cannot be read, or lacks its other half, is an error below.
+            .find(|(certificate, key)| !is_missing(certificate) || !is_missing(key));
         let Some((certificate_file, key_file)) = pair else {
             return Err(CertificateError::Missing { directory: directory.to_owned() });
         };
@@ -167,6 +168,10 @@ impl ServingCertificate {
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
         self.key.clone()
     }
+}
+
+fn is_missing(file: &Path) -> bool {
+    fs::metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {

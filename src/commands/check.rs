@@ -9,7 +9,11 @@ use serde::Serialize;
 use super::swap::Output;
 use crate::{
     reload::{MapError, read_map},
-    rules::{Code, Diagnostic, LoadedMap, Severity, diagnostic::shorten},
+    rules::{
+        Code, Diagnostic, LoadedMap, Severity,
+        diagnostic::shorten,
+        map::{rule_span, without_mark},
+    },
 };
 
 /// The arguments of `check`.
@@ -72,7 +76,8 @@ pub fn run(
                 continue;
             }
         };
-        let checked = File { name: file.display().to_string(), lines: text.lines().collect() };
+        let checked =
+            File { name: file.display().to_string(), lines: without_mark(&text).lines().collect() };
         for diagnostic in map.diagnostics.kept() {
             match arguments.output {
                 Output::Text => writeln!(output, "{}\n", checked.render(diagnostic, &renderer))?,
@@ -85,17 +90,20 @@ pub fn run(
         }
         let errors = map.diagnostics.count(Severity::Error);
         let warnings = map.diagnostics.count(Severity::Warning);
-        let dropped = match map.diagnostics.dropped() {
+        let mut remarks = match map.diagnostics.dropped() {
             0 => String::new(),
             dropped => format!(" ({dropped} more not shown)"),
         };
-        if arguments.output == Output::Json && !dropped.is_empty() {
-            let _ = writeln!(std::io::stderr(), "warning: {}:{dropped}", checked.name);
+        if map.diagnostics.is_partial() {
+            remarks.push_str(" (too many globs to compare all of them)");
+        }
+        if arguments.output == Output::Json && !remarks.is_empty() {
+            let _ = writeln!(std::io::stderr(), "warning: {}:{remarks}", checked.name);
         }
         if arguments.output == Output::Text {
             writeln!(
                 output,
-                "{}: {}, {}, {}{dropped}",
+                "{}: {}, {}, {}{remarks}",
                 checked.name,
                 counted(map.rules.rules().len(), "rule"),
                 counted(errors, "error"),
@@ -154,7 +162,7 @@ impl<'a> File<'a> {
         };
         if let Some(related) = &diagnostic.related {
             let text = self.text(related.line);
-            let span = self.clipped(related.line, &crate::rules::map::rule_span(text));
+            let span = self.clipped(related.line, &rule_span(text));
             let context = AnnotationKind::Context.span(span).label(&*related.label);
             group = group.element(self.snippet(related.line).annotation(context));
         }
@@ -177,9 +185,8 @@ impl<'a> File<'a> {
         clip(span.start)..clip(span.end)
     }
 
-    /// The text of a line, without a byte-order mark and line end.
+    /// The text of a line, without its end.
     fn text(&self, line: u32) -> &'a str {
-        let text = self.lines.get(line as usize - 1).copied().unwrap_or_default();
-        text.strip_prefix('\u{feff}').unwrap_or(text)
+        self.lines.get(line as usize - 1).copied().unwrap_or_default()
     }
 }

@@ -5,6 +5,8 @@ pub mod check;
 pub mod explain;
 pub mod swap;
 
+use anyhow::Context;
+
 use crate::{
     reload::{MapError, read_map},
     rules::{MapFile, Policy, RuleSet},
@@ -15,17 +17,18 @@ use crate::{
 ///
 /// # Errors
 /// When the map file cannot be read or compiled.
-fn load_policy(source: RuleSource) -> Result<Policy, MapError> {
+fn load_policy(source: RuleSource) -> anyhow::Result<Policy> {
     let (file, text) = match source {
         RuleSource::Legacy(prefix) => return Ok(Policy::Legacy(prefix)),
         RuleSource::BuiltIn(map) => ("the built-in map".into(), map.to_owned()),
         RuleSource::MapFile(file) => {
-            let text = read_map(&file)?;
+            let text = read_map(&file)
+                .context("the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used")?;
             (file, text)
         }
     };
     match RuleSet::compile(MapFile::parse(&text).0) {
         Ok(rules) => Ok(Policy::Maps(Box::new(rules))),
-        Err(reason) => Err(MapError::Compile { file, reason }),
+        Err(reason) => Err(MapError::Compile { file, reason }.into()),
     }
 }

@@ -48,6 +48,7 @@ pub struct Metrics {
     admission_duration: Histogram,
     map_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     tls_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    handshake_failures: Counter,
     connections: Gauge,
 }
 
@@ -68,7 +69,7 @@ impl Metrics {
             )?
             .build_recorder();
         let process = Collector::default();
-        let (connections, admission_duration, invalid_reviews) =
+        let (connections, admission_duration, invalid_reviews, handshake_failures) =
             with_local_recorder(&recorder, || {
                 describe();
                 process.describe();
@@ -80,6 +81,7 @@ impl Metrics {
                         "imageswap_admission_reviews_total",
                         "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
                     ),
+                    counter!("imageswap_tls_handshake_failures_total"),
                 )
             });
         let metrics = Self {
@@ -95,6 +97,7 @@ impl Metrics {
             admission_duration,
             map_reloads: Table::default(),
             tls_reloads: Table::default(),
+            handshake_failures,
             connections,
         };
         // A rate over a counter that appears with its first event would miss that event.
@@ -212,6 +215,11 @@ impl Metrics {
         self.record(|| gauge!("imageswap_tls_not_after_timestamp_seconds").set(timestamp as f64));
     }
 
+    /// Counts a TLS handshake that failed.
+    pub fn handshake_failure(&self) {
+        self.handshake_failures.increment(1);
+    }
+
     /// Counts a connection until the guard is dropped.
     #[must_use]
     pub fn connection(&self) -> ConnectionGuard {
@@ -318,6 +326,10 @@ fn describe() {
         "When the serving certificate ends, in seconds since 1970."
     );
     describe_counter!("imageswap_tls_reloads_total", "Certificate reloads by result.");
+    describe_counter!(
+        "imageswap_tls_handshake_failures_total",
+        "TLS handshakes that failed, as when the API server does not trust the certificate."
+    );
     describe_gauge!("imageswap_connections", "Connections that are open now.");
     describe_gauge!("imageswap_build_info", "The program's version, as a label.");
 }

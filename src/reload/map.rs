@@ -128,10 +128,18 @@ impl MapSource {
         if self.last_failure.as_ref() == Some(&failure) {
             return;
         }
-        warn!(error = %failure, "the map could not be loaded; the last good one stays in use");
+        warn!(error = %failure, "the map could not be loaded; {}", self.consequence());
         self.metrics.map_reload(ReloadResult::Failed);
         self.health.map.failed(&failure);
         self.last_failure = Some(failure);
+    }
+
+    fn consequence(&self) -> &'static str {
+        if self.policy.load().is_some() {
+            "the last good one stays in use"
+        } else {
+            "there is none yet, so the webhook is not ready"
+        }
     }
 
     fn apply(&mut self, map: LoadedMap) {
@@ -149,7 +157,7 @@ impl MapSource {
         if let Some(refusal) = refusal {
             warn!(
                 file = %self.file.display(), errors,
-                "the map is refused: {refusal}; the last good one stays in use"
+                "the map is refused: {refusal}; {}", self.consequence()
             );
             self.metrics.map_reload(ReloadResult::Refused);
             self.health.map.failed(&format!("{} is refused: {refusal}", self.file.display()));

@@ -71,8 +71,10 @@ pub async fn keep_fresh(mut source: impl Source, timing: Timing, stop: Cancellat
             let freshness = source.reload();
             (source, freshness)
         });
+        // A load that hangs, as on a dead network volume, does not keep the process from ending.
+        let Some(loaded) = stop.run_until_cancelled(loaded).await else { return };
         let freshness;
-        (source, freshness) = match loaded.await {
+        (source, freshness) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 // A panic takes the source with it; the task ends, and with it the process.

@@ -75,10 +75,12 @@ impl Source for CertificateSource {
             Err(error) => {
                 let failure = error.to_string();
                 if self.last_failure.as_ref() != Some(&failure) {
-                    warn!(
-                        error = %failure,
-                        "the certificate could not be loaded; the last good one stays in use"
-                    );
+                    let consequence = if self.current.is_some() {
+                        "the last good one stays in use"
+                    } else {
+                        "there is none yet, so the webhook is not ready"
+                    };
+                    warn!(error = %failure, "the certificate could not be loaded; {consequence}");
                     self.metrics.tls_reload(ReloadResult::Failed);
                     self.health.certificate.failed(&failure);
                     self.last_failure = Some(failure);

@@ -132,9 +132,22 @@ pub struct Diagnostics {
     kept: Vec<Diagnostic>,
     errors: usize,
     warnings: usize,
+    is_partial: bool,
 }
 
 impl Diagnostics {
+    /// Takes down that the map was too large to compare all of its globs.
+    pub fn mark_partial(&mut self) {
+        self.is_partial = true;
+    }
+
+    /// Whether the map was too large to compare all of its globs, so that rules that never match
+    /// and chains may be missing.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
     /// Counts `diagnostic`, and keeps it unless there are too many already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity() {
@@ -150,6 +163,7 @@ impl Diagnostics {
     pub fn extend(&mut self, others: Self) {
         self.errors += others.errors;
         self.warnings += others.warnings;
+        self.is_partial |= others.is_partial;
         self.kept.extend(others.kept);
         self.kept.sort_by_key(|diagnostic| diagnostic.line);
         self.kept.truncate(MAX_KEPT_DIAGNOSTICS);

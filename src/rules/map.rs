@@ -1,7 +1,7 @@
 //! The map file: text to rules, with a diagnostic for every line that is not one.
 //!
 //! Section 1 of the swap rules. This module says what each line means by itself; what the rules
-//! mean together is the business of [`lint`](super::lint) and [`set`](super::set).
+//! mean together is the business of [`lint`](super::lint) and `set`.
 
 use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range};
 
@@ -12,6 +12,7 @@ use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
     target::Target,
 };
+use crate::image::MAX_IMAGE_BYTES;
 
 /// The most bytes of a map file.
 ///
@@ -46,6 +47,15 @@ impl Key {
         match self {
             Self::Exact(image) => Some(image),
             _ => None,
+        }
+    }
+
+    /// The image of an `[EXACT]` key or the glob of a `[REPLACE]` key; empty for other keys.
+    #[must_use]
+    pub fn exact_or_glob(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Replace(text) => text,
+            Self::Default | Self::NoswapWildcards | Self::Registry(_) => "",
         }
     }
 
@@ -139,7 +149,7 @@ impl MapFile {
     #[must_use]
     pub fn parse(text: &str) -> (Self, Diagnostics) {
         let mut parser = Parser::default();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = without_mark(text);
         for (index, line) in text.split('\n').enumerate() {
             parser.line(u32::try_from(index + 1).unwrap_or(u32::MAX), line);
         }
@@ -151,6 +161,12 @@ impl fmt::Display for MapFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
     }
+}
+
+/// The text without the byte-order mark that it may begin with.
+#[must_use]
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// The part of a map file's line that is not comment, without the white space around it, as a
@@ -265,6 +281,8 @@ enum RuleError {
     EmptyKey,
     #[error("there is no `::` between key and target")]
     NoSeparator,
+    #[error("the key or the target is longer than {MAX_IMAGE_BYTES} bytes")]
+    TooLong,
     #[error("there is more than one separator")]
     SeveralSeparators,
 }
@@ -280,6 +298,7 @@ impl RuleError {
                 Some((key, target)) if !key.is_empty() => format!("write `{key}::{target}`"),
                 _ => format!("write `{rule}::target`, or `{rule}::` to leave its images alone"),
             },
+            Self::TooLong => "no image is as long as that; shorten it".into(),
             Self::SeveralSeparators => {
                 "write `key::target` with one `::`; a port may follow with a single `:`".into()
             }
@@ -302,7 +321,15 @@ fn split(rule: &str) -> Result<(Key, &str, Separator), RuleError> {
             Some((key, target)) => (key, target, Separator::Deprecated),
         },
     };
-    let key = Key::parse(key).ok_or(RuleError::EmptyKey)?;
+    let key = match Key::parse(key) {
+        None => return Err(RuleError::EmptyKey),
+        // Only the list of wildcards may be long.
+        Some(Key::NoswapWildcards) => Key::NoswapWildcards,
+        Some(_) if key.len().max(target.len()) > MAX_IMAGE_BYTES => {
+            return Err(RuleError::TooLong);
+        }
+        Some(key) => key,
+    };
     Ok((key, target, separator))
 }
 
@@ -346,6 +373,8 @@ mod tests {
             ("empty key", "::b", None),
             ("empty exact key", "[EXACT]::b", None),
             ("slash key", "/::b", None),
+            ("key too long", &format!("{}::b", "a".repeat(MAX_IMAGE_BYTES + 1)), None),
+            ("target too long", &format!("a.io::{}", "b".repeat(MAX_IMAGE_BYTES + 1)), None),
         ] {
             let expected: Vec<String> = rule.into_iter().map(String::from).collect();
             assert_eq!(keys_and_targets(line), expected, "{name}");

@@ -4,7 +4,7 @@
 
 use std::hash::BuildHasher;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
@@ -221,7 +221,10 @@ impl Wildcards {
         if substrings.is_empty() {
             return Ok(None);
         }
-        let substrings = AhoCorasick::new(&substrings)
+        // The DFA that would be taken for few substrings costs a kilobyte for each byte of them.
+        let substrings = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
     }

@@ -3,14 +3,26 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::{Service, Shutdown, connection};
+use super::{
+    Service, Shutdown,
+    connection::{self, ConnectionError},
+    throttle::Throttle,
+};
+
+/// The most connections that the system accepts ahead of the program.
+///
+/// Tokio's 128 would turn clients away when a node with hundreds of pods starts at once; the system
+/// may allow less (`net.core.somaxconn`).
+const LISTEN_QUEUE: u32 = 1024;
 
 /// How long to wait after an error of `accept`.
 ///
@@ -40,8 +52,12 @@ impl Listener {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    pub fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restarted process takes over the port while old connections linger.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(LISTEN_QUEUE)?;
         let address = listener.local_addr()?;
         Ok(Self { socket: listener, address, tls: tls.map(TlsAcceptorDebug) })
     }
@@ -63,8 +79,15 @@ impl Listener {
             let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
             connections.spawn(async move {
                 let _counted = service.metrics.connection();
-                if let Err(error) = connection::serve(stream, tls, service, shutdown).await {
-                    debug!(%peer, %error, "connection ended");
+                match connection::serve(stream, tls, service.clone(), shutdown).await {
+                    Ok(()) => {}
+                    Err(error @ ConnectionError::Handshake(_)) => {
+                        service.metrics.handshake_failure();
+                        if let Some(suppressed) = service.complaints.pass() {
+                            warn!(%peer, %error, suppressed, "a client could not connect");
+                        }
+                    }
+                    Err(error) => debug!(%peer, %error, "connection ended"),
                 }
                 drop(place);
             });
@@ -73,7 +96,7 @@ impl Listener {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.drain.cancelled() => break,
-                accepted = accept(&self.socket, &places) => accepted,
+                accepted = accept(&self.socket, &places, &service.complaints) => accepted,
             };
             if let Some(((stream, peer), place)) = accepted {
                 spawn(stream, peer, place);
@@ -82,9 +105,13 @@ impl Listener {
                 let _ = shutdown.drain.run_until_cancelled(backoff).await;
             }
         }
-        // Those in the listen queue have sent their request to a server that was there.
-        while let Ok(Some(((stream, peer), place))) =
-            tokio::time::timeout(Duration::ZERO, accept(&self.socket, &places)).await
+        // Those in the listen queue have sent their request to a server that was there. Tokio's
+        // budget for a task would end the loop after 128 of them.
+        while let Ok(Some(((stream, peer), place))) = unconstrained(timeout(
+            Duration::ZERO,
+            accept(&self.socket, &places, &service.complaints),
+        ))
+        .await
         {
             spawn(stream, peer, place);
         }
@@ -97,15 +124,21 @@ impl Listener {
 type Accepted = ((TcpStream, SocketAddr), OwnedSemaphorePermit);
 
 /// Waits for a free place, then for a connection; none on an error, which is logged.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    complaints: &Throttle,
+) -> Option<Accepted> {
     // The semaphore is never closed.
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok(accepted) => Some((accepted, place)),
         Err(error) => {
             // A peer that went away before it was accepted is no fault of this side.
-            if error.kind() != io::ErrorKind::ConnectionAborted {
-                warn!(%error, "cannot accept connections");
+            if error.kind() != io::ErrorKind::ConnectionAborted
+                && let Some(suppressed) = complaints.pass()
+            {
+                warn!(%error, suppressed, "cannot accept connections");
             }
             None
         }

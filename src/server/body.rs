@@ -1,7 +1,11 @@
-//! Gathering a request's body, within limits of size, memory and time.
+//! Bodies within limits of size, memory and time: gathering those of requests, holding those of
+//! answers until they are sent.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,10 +13,29 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
+/// The most bytes of a body that is read although the answer is known already, and the largest
+/// answer that is not counted; both are what a peer can make the server hold at no cost anyway.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+
+/// How long the rest of a small body may take.
+const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The memory that bodies may hold at once, over all connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BodyBudget {
-    left: AtomicUsize,
+    left: Arc<AtomicUsize>,
+}
+
+/// The bytes of a large answer, counted until the last reference to them is dropped.
+struct Held {
+    data: Bytes,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 /// Why a body was not gathered.
@@ -31,7 +54,7 @@ pub(super) enum BodyError {
 impl BodyBudget {
     /// A budget of `bytes`.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { left: AtomicUsize::new(bytes) }
+        Self { left: Arc::new(AtomicUsize::new(bytes)) }
     }
 
     /// Gathers a body of at most `limit` bytes within `deadline`.
@@ -51,6 +74,30 @@ impl BodyBudget {
         }
     }
 
+    /// Reads a small body to its end and drops it, so that a client that is still writing sees the
+    /// answer instead of a reset.
+    pub(super) async fn discard(body: Incoming) {
+        let mut body = http_body_util::Limited::new(body, SMALL_BODY_BYTES);
+        let read = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+        let _ = tokio::time::timeout(SMALL_BODY_TIMEOUT, read).await;
+    }
+
+    /// Counts the bytes of an answer until they are sent or dropped; none when a large answer does
+    /// not fit in the memory.
+    pub(super) fn hold(&self, data: Bytes) -> Option<Bytes> {
+        if data.len() <= SMALL_BODY_BYTES {
+            return Some(data);
+        }
+        let reservation = self.reserve(data.len())?;
+        Some(Bytes::from_owner(Held { data, _reservation: reservation }))
+    }
+
+    fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
+        reservation.grow(bytes)?;
+        Some(reservation)
+    }
+
     async fn collect(&self, mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
         let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
@@ -62,15 +109,15 @@ impl BodyBudget {
                 Ok(first)
             };
         }
-        let mut reservation = Reservation { budget: self, bytes: 0 };
-        reservation.grow_to(declared.max(first.len()))?;
-        let mut gathered = BytesMut::with_capacity(declared.max(first.len()));
+        // What is declared may never come, so memory is taken as it arrives.
+        let mut reservation = self.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
+        let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));
         gathered.extend_from_slice(&first);
         while let Some(chunk) = next(&mut body).await? {
             if gathered.len() + chunk.len() > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            reservation.grow_to(gathered.len() + chunk.len())?;
+            reservation.grow(chunk.len()).ok_or(BodyError::OutOfMemory)?;
             gathered.extend_from_slice(&chunk);
         }
         if gathered.len() > limit {
@@ -91,27 +138,24 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
 }
 
 /// A part of the budget, given back when dropped.
-struct Reservation<'a> {
-    budget: &'a BodyBudget,
+#[derive(Debug)]
+struct Reservation {
+    budget: BodyBudget,
     bytes: usize,
 }
 
-impl Reservation<'_> {
-    fn grow_to(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let Some(more) = bytes.checked_sub(self.bytes).filter(|&more| more > 0) else {
-            return Ok(());
-        };
-        let take = |left: usize| left.checked_sub(more);
-        self.budget
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .map_err(|_| BodyError::OutOfMemory)?;
-        self.bytes = bytes;
-        Ok(())
+impl Reservation {
+    /// Takes more; none when there is not enough left.
+    fn grow(&mut self, bytes: usize) -> Option<()> {
+        let take = |left: usize| left.checked_sub(bytes);
+        let left = &self.budget.left;
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        self.bytes += bytes;
+        Some(())
     }
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
     }

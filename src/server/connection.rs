@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Limits, Service, Shutdown, routes, tls::HTTP_2};
+use super::{Limits, Port, Service, Shutdown, routes, tls::HTTP_2};
 
 /// The most streams of one HTTP/2 connection that may be open at once.
 ///
@@ -49,7 +49,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a new connection may still send its first request after the drain has begun.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
+const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(3);
 
 /// Why a connection ended other than by an orderly close.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,9 @@ pub(super) async fn serve(
 ) -> Result<(), ConnectionError> {
     // An answer is written whole, so there is nothing to gain by waiting for more.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return serve_http1(stream, service, shutdown).await };
+    let Some(tls) = tls else {
+        return serve_http1(stream, Port::Admin, service, shutdown).await;
+    };
     let handshake = tokio::select! {
         handshake = timeout(service.limits.handshake_timeout, tls.accept(stream)) => handshake,
         () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
@@ -86,12 +88,13 @@ pub(super) async fn serve(
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
         serve_http2(stream, service, shutdown).await
     } else {
-        serve_http1(stream, service, shutdown).await
+        serve_http1(stream, Port::Webhook, service, shutdown).await
     }
 }
 
 async fn serve_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    port: Port,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
@@ -104,7 +107,8 @@ async fn serve_http1(
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let mut response = requests.count(routes::answer(&service, request)).await;
+            let answer = routes::answer(&service, port, request);
+            let mut response = requests.count(answer).await;
             if service.health.is_draining() {
                 // The client takes its next request elsewhere instead of racing with the close.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -131,7 +135,8 @@ async fn serve_http2(
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let response = requests.count(routes::answer(&service, request)).await;
+            let answer = routes::answer(&service, Port::Webhook, request);
+            let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
         }
     });

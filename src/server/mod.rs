@@ -8,6 +8,7 @@ mod accept;
 mod body;
 mod connection;
 mod routes;
+mod throttle;
 pub mod tls;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +17,7 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
-use self::body::BodyBudget;
+use self::{body::BodyBudget, throttle::Throttle};
 use crate::{health::Health, metrics::Metrics, rules::Policy};
 
 /// The path under which the policy in use is found; empty until the map is loaded.
@@ -39,6 +40,8 @@ pub struct Service {
     pub limits: Limits,
     /// The memory that bodies hold now.
     bodies: BodyBudget,
+    /// Keeps what peers do wrong from filling the log.
+    complaints: Throttle,
 }
 
 impl Service {
@@ -59,9 +62,19 @@ impl Service {
             health,
             metrics,
             bodies: BodyBudget::new(limits.max_buffered_bytes),
+            complaints: Throttle::default(),
             limits,
         }
     }
+}
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Port {
+    /// Probes and metrics, over plain HTTP.
+    Admin,
+    /// Everything, over TLS.
+    Webhook,
 }
 
 /// What peers may ask of the server, in time and memory.
@@ -69,8 +82,8 @@ impl Service {
 pub struct Limits {
     /// The most bytes of a request's body; a larger one is answered with 413.
     pub max_body_bytes: usize,
-    /// The most bytes of bodies that are gathered at once, over all connections; beyond it
-    /// requests are answered with 503.
+    /// The most bytes of large bodies at once, of requests and answers over all connections; beyond
+    /// it requests are answered with 503.
     pub max_buffered_bytes: usize,
     /// The most connections; beyond it new ones wait in the listen queue of the system.
     pub max_connections: usize,

@@ -14,9 +14,12 @@ use hyper::{
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tracing::{Level, debug, enabled, error};
+use tracing::{Level, debug, enabled, error, warn};
 
-use super::{Service, body::BodyError};
+use super::{
+    Port, Service,
+    body::{BodyBudget, BodyError},
+};
 use crate::{
     admission::{Review, Verdict},
     metrics::{self, Method, Path, Status},
@@ -28,11 +31,53 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const MAX_LOGGED_CHANGES: usize = 64;
 
 /// Answers a request, and counts it.
-pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn answer(
+    service: &Service,
+    port: Port,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let begun = Instant::now();
     let (method, path) = (method(&request), path(&request));
-    let answer = match (path, method) {
-        (Path::Root | Path::Mutate, Method::Post) => mutate(service, request).await,
+    let answer = match route(service, port, path, method, &request) {
+        Some(answer) => {
+            BodyBudget::discard(request.into_body()).await;
+            answer
+        }
+        None => mutate(service, request).await,
+    };
+    let status = answer.status;
+    let response = answer.into_response(&service.bodies);
+    let status = if response.is_some() { status } else { Status::ServiceUnavailable };
+    let mut response = response.unwrap_or_else(Answer::out_of_memory);
+    service.metrics.http(method, path, status, begun.elapsed());
+    if method == Method::Head {
+        // Over HTTP/2 hyper would send the body all the same.
+        let length = response.body().size_hint().lower();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        *response.body_mut() = Full::default();
+    }
+    response
+}
+
+/// The answer to a request whose body does not matter; none for a review.
+fn route(
+    service: &Service,
+    port: Port,
+    path: Path,
+    method: Method,
+    request: &Request<Incoming>,
+) -> Option<Answer> {
+    Some(match (path, method) {
+        (Path::Root | Path::Mutate, _) if port == Port::Admin => Answer::error(
+            Status::NotFound,
+            "reviews are not answered on this port",
+            "post them to the port of the webhook, over TLS",
+        ),
+        (Path::Root | Path::Mutate, Method::Post) => {
+            let refusal = content_type_refusal(request)?;
+            service.complain(&refusal);
+            refusal
+        }
         (Path::Healthz, Method::Get | Method::Head) => healthz(service),
         (Path::Livez, Method::Get | Method::Head) => Answer::ok(json!({ "live": true })),
         (Path::Readyz, Method::Get | Method::Head) => readyz(service),
@@ -46,16 +91,17 @@ pub(super) async fn answer(service: &Service, request: Request<Incoming>) -> Res
         (Path::Healthz | Path::Livez | Path::Readyz | Path::Metrics, _) => {
             method_not_allowed("GET, HEAD")
         }
-    };
-    service.metrics.http(method, path, answer.status, begun.elapsed());
-    let mut response = answer.into_response();
-    if method == Method::Head {
-        // Over HTTP/2 hyper would send the body all the same.
-        let length = response.body().size_hint().lower();
-        response.headers_mut().insert(CONTENT_LENGTH, length.into());
-        *response.body_mut() = Full::default();
+    })
+}
+
+impl Service {
+    /// Logs that a review was refused, which the user whose pod is not created will ask about.
+    fn complain(&self, refusal: &Answer) {
+        if let Some(suppressed) = self.complaints.pass() {
+            let answer = String::from_utf8_lossy(&refusal.body);
+            warn!(%answer, suppressed, "a request for a review was refused");
+        }
     }
-    response
 }
 
 /// An answer before it is HTTP.
@@ -82,32 +128,43 @@ impl Answer {
         Self::new(status, JSON, body.to_string())
     }
 
-    fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    /// None when the body does not fit in the memory.
+    fn into_response(self, bodies: &BodyBudget) -> Option<Response<Full<Bytes>>> {
+        let mut response = Response::new(Full::new(bodies.hold(self.body)?));
         *response.status_mut() = http_status(self.status);
         response.headers_mut().insert(CONTENT_TYPE, self.content_type);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(ALLOW, allow);
         }
+        Some(response)
+    }
+
+    fn out_of_memory() -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
     }
 }
 
 async fn mutate(service: &Service, request: Request<Incoming>) -> Answer {
-    if let Err(answer) = check_content_type(&request) {
-        return answer;
-    }
     let limits = &service.limits;
     let body = service
         .bodies
         .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout)
         .await;
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return body_error(&error),
+    let answer = match body {
+        Ok(body) => guarded_review(service, &body),
+        Err(error) => body_error(&error),
     };
+    if answer.status != Status::Ok {
+        service.complain(&answer);
+    }
+    answer
+}
+
+fn guarded_review(service: &Service, body: &[u8]) -> Answer {
     // A fault in the rules must cost one answer, not all streams of the connection.
-    catch_unwind(AssertUnwindSafe(|| review(service, &body))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| review(service, body))).unwrap_or_else(|_| {
         error!("a review could not be answered: the handler panicked");
         Answer::error(
             Status::InternalServerError,
@@ -131,7 +188,6 @@ fn review(service: &Service, body: &[u8]) -> Answer {
         Ok(review) => review,
         Err(error) => {
             service.metrics.invalid_review();
-            debug!(%error, "not a review");
             let body = json!({ "status": 400, "error": error.to_string(), "at": error.place() });
             return Answer::new(Status::BadRequest, JSON, body.to_string());
         }
@@ -165,18 +221,18 @@ fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
     );
 }
 
-fn check_content_type(request: &Request<Incoming>) -> Result<(), Answer> {
+fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
     let value = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media_type = value.unwrap_or_default().split(|&byte| byte == b';').next();
     if media_type.unwrap_or_default().trim_ascii().eq_ignore_ascii_case(b"application/json") {
-        return Ok(());
+        return None;
     }
     let error = match value {
         Some(value) => format!("Content-Type is {}", String::from_utf8_lossy(value)),
         None => "there is no Content-Type".to_owned(),
     };
     let hint = "post an AdmissionReview with `Content-Type: application/json`";
-    Err(Answer::error(Status::UnsupportedMediaType, error, hint))
+    Some(Answer::error(Status::UnsupportedMediaType, error, hint))
 }
 
 fn body_error(error: &BodyError) -> Answer {

@@ -18,7 +18,7 @@ pub use self::{
     environment::unknown_variables,
     value::SettingsError,
 };
-use crate::{rules::LegacyPrefix, server::Limits};
+use crate::{image::is_valid_reference, rules::LegacyPrefix, server::Limits};
 
 /// The map that `serve --dev` uses when none is named.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -118,6 +118,8 @@ const DEV_DEFAULTS: Defaults = Defaults {
 };
 
 const MODE: Setting = Setting::new("IMAGESWAP_MODE", "it is MAPS or LEGACY");
+const IMAGE_PREFIX: Setting =
+    Setting::new("IMAGE_PREFIX", "it is host[:port][/path], such as registry.example.com/mirror");
 const LISTEN: Setting =
     Setting::new("IMAGESWAP_LISTEN", "it is an IP address and a port, such as [::]:5000");
 const ADMIN_LISTEN: Setting =
@@ -155,7 +157,12 @@ impl RuleArguments {
 
     fn parse_or(&self, default: RuleSource) -> Result<RuleSource, SettingsError> {
         if MODE.choose(or(&self.mode, "MAPS"), &[("MAPS", false), ("LEGACY", true)])? {
-            return Ok(RuleSource::Legacy(LegacyPrefix::new(or(&self.image_prefix, ""))));
+            let prefix = or(&self.image_prefix, "");
+            let joint = if prefix.ends_with(['-', '/']) { "" } else { "/" };
+            if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{joint}image")) {
+                return Err(IMAGE_PREFIX.error(prefix));
+            }
+            return Ok(RuleSource::Legacy(LegacyPrefix::new(prefix)));
         }
         Ok(given(&self.maps_file).map_or(default, |file| RuleSource::MapFile(file.into())))
     }
@@ -269,9 +276,10 @@ fn own_names(listen: SocketAddr) -> Vec<String> {
     names
 }
 
-/// Kubernetes names a pod's host after the pod, and shells set the variable too.
+/// The name of the host, which in a pod is the pod's name.
 fn host_name() -> String {
-    std::env::var("HOSTNAME").unwrap_or_else(|_| "imageswap".to_owned())
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "imageswap".to_owned() } else { name.trim().to_owned() }
 }
 
 impl fmt::Display for RuleSource {

@@ -178,6 +178,14 @@ warning[duplicate-key]: the key `é.io` is already in the map
   |
   = help: the last target wins; remove one of the two lines
 
+warning[never-matches]: no valid image is below `é.io`
+ --> map.conf:5:1
+  |
+5 | é.io::d.io
+  | ^^^^^^^^^^
+  |
+  = help: write `host[:port][/path]`, without a scheme, the path in lower case
+
 error[invalid-rule]: there is no `::` between key and target
  --> map.conf:6:1
   |
@@ -186,7 +194,7 @@ error[invalid-rule]: there is no `::` between key and target
   |
   = help: write `noseparator::target`, or `noseparator::` to leave its images alone
 
-map.conf: 4 rules, 1 error, 3 warnings
+map.conf: 4 rules, 1 error, 4 warnings
 ";
     let workspace = Workspace::new(&[("map.conf", map)]);
     workspace.imageswap(&["check", "map.conf"]).run().ends(1, expected, "");
@@ -267,8 +275,58 @@ fn a_line_longer_than_what_is_shown_is_cut() {
         let workspace = Workspace::new(&[("map", map)]);
         let run = workspace.imageswap(&["check", "map"]).run();
         assert_eq!((run.code, &*run.stderr), (Some(1), ""), "{length}");
-        assert_eq!(run.stdout.matches("\n --> map:").count(), 2, "{length}: {}", run.stdout);
+        assert_eq!(run.stdout.matches("\n --> map:").count(), 3, "{length}: {}", run.stdout);
         let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
-        assert_eq!((run.code, run.records(&FIELDS).len()), (Some(1), 2), "{length}");
+        assert_eq!((run.code, run.records(&FIELDS).len()), (Some(1), 3), "{length}");
     }
+}
+
+#[test]
+fn a_byte_order_mark_counts_on_the_first_line_only() {
+    let map = "\u{feff}default::d.io\n\u{feff}quay.io::q.io\n\u{feff}\u{85}\u{85}broken\n";
+    let workspace = Workspace::new(&[("map", map)]);
+    let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
+    let found: Vec<_> = run
+        .records(&FIELDS)
+        .iter()
+        .map(|record| {
+            (record["line"].as_u64().unwrap(), record["code"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    assert_eq!(found, [(2, "never-matches".to_owned()), (3, "invalid-rule".to_owned())]);
+    assert_eq!(workspace.imageswap(&["check", "map"]).run().code, Some(1));
+}
+
+#[test]
+fn common_mistakes_in_keys_are_found() {
+    for (rule, hint) in [
+        ("*.corp.io::z.io", "registry keys know no wildcards; write `[REPLACE]*.corp.io/*`"),
+        ("https//ghcr.io::z.io", "write `docker.io/https//ghcr.io` for images of Docker Hub"),
+        (
+            "quay.io/ACME::z.io",
+            "write `host[:port][/path]`, without a scheme, the path in lower case",
+        ),
+        ("hub.io//a::z.io", "write `host[:port][/path]`, without a scheme, the path in lower case"),
+        ("Default::z.io", "write `default`"),
+        ("noswap_wildcard::a", "write `noswap_wildcards`"),
+    ] {
+        let workspace = Workspace::new(&[("map", format!("default::\n{rule}\n"))]);
+        let run =
+            workspace.imageswap(&["check", "--deny-warnings", "--output", "json", "map"]).run();
+        assert_eq!(run.code, Some(1), "{rule}");
+        let records = run.records(&FIELDS);
+        assert_eq!(
+            (&records[0]["code"], &records[0]["hint"]),
+            (&"never-matches".into(), &hint.into())
+        );
+    }
+}
+
+#[test]
+fn a_map_too_large_to_compare_all_globs_is_checked_in_part_and_says_so() {
+    let globs: Vec<_> = (0..1500).map(|n| format!("[REPLACE]a{n}/*::d.io\n")).collect();
+    let workspace = Workspace::new(&[("map", format!("default::\n{}", globs.concat()))]);
+    let run = workspace.imageswap(&["check", "map"]).run();
+    let end = "map: 1501 rules, 0 errors, 0 warnings (too many globs to compare all of them)\n";
+    assert!(run.stdout.ends_with(end), "{}", run.stdout);
 }

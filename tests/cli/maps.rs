@@ -6,6 +6,9 @@ use imageswap::rules::MAX_MAP_BYTES;
 
 use crate::Workspace;
 
+/// What stands before the error of a command that takes one map.
+const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used: ";
+
 /// A workspace with map files that cannot be used, and the error that each must give.
 fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
     let workspace = Workspace::new(&[("binary", b"default::d.io\n\nq.io::\xff\n")]);
@@ -25,7 +28,7 @@ fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
 fn swap_names_the_map_that_it_cannot_use() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
-        let error = format!("error: {error}\n");
+        let error = format!("error: {CONTEXT}{error}\n");
         let swap = workspace.imageswap(&["swap", "--maps", file, "nginx"]);
         swap.run().ends(2, "", &error);
         let swap = workspace.imageswap(&["swap"]).variable("IMAGESWAP_MAPS_FILE", file);
@@ -38,7 +41,7 @@ fn explain_names_the_map_that_it_cannot_use() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         let run = workspace.imageswap(&["explain", "--maps", file, "nginx"]).run();
-        assert_eq!(run.stderr, format!("error: {error}\n"));
+        assert_eq!(run.stderr, format!("error: {CONTEXT}{error}\n"));
         assert_eq!(run.code, Some(2), "{file}");
         assert!(!run.stdout.contains("result"), "{}", run.stdout);
     }

@@ -80,7 +80,15 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn map() -> impl Strategy<Value = String> {
-    prop::collection::vec(rule(), 0..6).prop_map(|rules| rules.join("\n"))
+    let rules = prop::collection::vec(rule(), 0..6);
+    // Rules often share a target, which separate draws would rarely do.
+    (rules, prop::option::of(target())).prop_map(|(rules, shared)| {
+        let share = |(index, rule): (usize, String)| match (&shared, rule.split_once("::")) {
+            (Some(shared), Some((key, _))) if index % 2 == 0 => format!("{key}::{shared}"),
+            _ => rule,
+        };
+        rules.into_iter().enumerate().map(share).collect::<Vec<_>>().join("\n")
+    })
 }
 
 fn images() -> impl Strategy<Value = Vec<String>> {

@@ -5,7 +5,7 @@ use imageswap::{app::App, server::Limits, settings::RuleSource};
 use serde_json::Value;
 
 use crate::{
-    client::{Client, PROTOCOLS, Pieces, Protocol, admin_get},
+    client::{Client, PROTOCOLS, Pieces, Protocol, admin_get, admin_post},
     eventually, first_image, fixture, metric, ready, settings, started,
 };
 
@@ -104,7 +104,7 @@ async fn probes_and_metrics_are_on_both_ports() {
 async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("map.conf");
-    let app = App::start(settings(RuleSource::MapFile(file.clone()))).await.unwrap();
+    let app = App::start(settings(RuleSource::MapFile(file.clone()))).unwrap();
     let admin = app.admin_address();
     let reason = eventually("the reason", async || {
         let answer = admin_get(admin, "/readyz").await;
@@ -120,4 +120,14 @@ async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     ready(admin).await;
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "late.io/library/busybox:1.36");
+}
+
+#[tokio::test]
+async fn the_admin_port_answers_no_reviews() {
+    let app = started(Limits::default()).await;
+    for path in ["/", "/mutate"] {
+        let answer = admin_post(app.admin_address(), path, fixture("00-create-pod")).await;
+        assert_eq!(answer.status, 404, "{answer:?}");
+        assert!(answer.body.contains("port of the webhook"), "{answer:?}");
+    }
 }

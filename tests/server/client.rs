@@ -15,7 +15,7 @@ use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::{Body, Frame, SizeHint},
     client::conn::{http1, http2},
-    header::{CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, time::timeout};
@@ -76,8 +76,17 @@ pub(crate) enum NoAnswer {
 impl Client {
     /// Connects, and speaks `protocol`.
     pub(crate) async fn connect(address: SocketAddr, protocol: Protocol) -> Result<Self, NoAnswer> {
+        match timeout(DEADLINE, TcpStream::connect(address)).await.unwrap() {
+            Ok(stream) => Self::over(stream, protocol).await,
+            Err(error) => Err(NoAnswer::NotSent(error.to_string())),
+        }
+    }
+
+    /// Speaks `protocol` over a connection that is there.
+    pub(crate) async fn over(stream: TcpStream, protocol: Protocol) -> Result<Self, NoAnswer> {
         let not_sent = |error: String| NoAnswer::NotSent(error);
-        let stream = tls(address, protocol).await.map_err(|error| not_sent(error.to_string()))?;
+        let stream =
+            tls_over(stream, protocol).await.map_err(|error| not_sent(error.to_string()))?;
         let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned();
         let stream = TokioIo::new(stream);
         let (sender, ended) = match protocol {
@@ -144,11 +153,33 @@ impl Client {
     }
 }
 
+/// Posts a review over HTTP/2 and takes no more of the answer than the smallest window lets in; the
+/// rest stays with the server until the value is dropped.
+pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
+    const SMALLEST_WINDOW: u32 = 65_535;
+    let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(SMALLEST_WINDOW)
+        .initial_connection_window_size(SMALLEST_WINDOW)
+        .handshake(stream)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = Request::post("https://localhost/").header(CONTENT_TYPE, "application/json");
+    let answer = sender.send_request(request.body(Pieces::from(review)).unwrap());
+    let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
+    (sender, answer)
+}
+
 /// Opens a TLS connection, whatever certificate the server shows.
 pub(crate) async fn tls(
     address: SocketAddr,
     protocol: Protocol,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_over(TcpStream::connect(address).await?, protocol).await
+}
+
+async fn tls_over(stream: TcpStream, protocol: Protocol) -> std::io::Result<TlsStream<TcpStream>> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -159,22 +190,29 @@ pub(crate) async fn tls(
         Protocol::Http1 => vec![b"http/1.1".to_vec()],
         Protocol::Http2 => vec![b"h2".to_vec()],
     };
-    let connect = async {
-        let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
-    };
-    timeout(DEADLINE, connect).await.unwrap()
+    let name = ServerName::try_from("localhost").unwrap();
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    timeout(DEADLINE, handshake).await.unwrap()
 }
 
 /// Gets a page of the admin server, over plain HTTP/1.1.
 pub(crate) async fn admin_get(address: SocketAddr, path: &str) -> Answer {
+    admin(address, Request::get(path).body(Pieces::default()).unwrap()).await
+}
+
+/// Posts JSON to the admin server.
+pub(crate) async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer {
+    let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+    admin(address, request.body(body.into()).unwrap()).await
+}
+
+async fn admin(address: SocketAddr, mut request: Request<Pieces>) -> Answer {
+    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = http1::handshake::<_, Pieces>(stream).await.unwrap();
     let connection = tokio::spawn(connection);
-    let request = Request::get(path).header(HOST, "localhost").body(Pieces::default()).unwrap();
-    let (parts, body) =
-        timeout(DEADLINE, sender.send_request(request)).await.unwrap().unwrap().into_parts();
+    let answer = timeout(DEADLINE, sender.send_request(request)).await.unwrap().unwrap();
+    let (parts, body) = answer.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     connection.abort();
     Answer { status: parts.status, headers: parts.headers, body }

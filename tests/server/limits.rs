@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, tls},
+    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, tls, unread_answer},
     eventually, first_image, fixture, metric, started,
 };
 
@@ -59,6 +59,51 @@ async fn large_bodies_beyond_the_memory_are_refused_and_others_still_answered() 
     let answer = client.post(fixture("05-create-cronjob")).await.unwrap();
     assert_eq!(first_image(&answer), "d.io/python:3.12-slim");
     hog.abort();
+}
+
+#[tokio::test]
+async fn what_is_declared_and_never_sent_takes_no_memory() {
+    let limits = Limits { max_buffered_bytes: 200_000, ..Limits::default() };
+    let app = started(limits).await;
+    let mut hogs = Vec::new();
+    for _ in 0..10 {
+        let mut hog = tls(app.address(), Protocol::Http1).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                    Content-Length: 8000000\r\n\r\n{";
+        hog.write_all(head.as_bytes()).await.unwrap();
+        hogs.push(hog);
+    }
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let body = vec![b' '; 100_000];
+    let answer =
+        client.post(Pieces::chunked(body.chunks(10_000).map(<[u8]>::to_vec))).await.unwrap();
+    assert_eq!(answer.status, 400, "{answer:?}");
+}
+
+#[tokio::test]
+async fn answers_that_are_not_read_are_counted_until_they_are() {
+    let limits = Limits { max_buffered_bytes: 3_000_000, ..Limits::default() };
+    let app = started(limits).await;
+    let containers = "{\"image\":\"a\"},".repeat(20_000);
+    let review = format!(
+        "{{\"request\":{{\"uid\":\"u\",\"operation\":\"CREATE\",\"kind\":{{\"kind\":\"Pod\"}},\
+         \"object\":{{\"spec\":{{\"containers\":[{containers}{{}}]}}}}}}}}"
+    );
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let answer = client.post(review.clone()).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.len() > 1_500_000, "{} bytes", answer.body.len());
+    let mut unread = Vec::new();
+    eventually("an answer that does not fit", async || {
+        unread.push(unread_answer(app.address(), review.clone()).await);
+        (client.post(review.clone()).await.unwrap().status == 503).then_some(())
+    })
+    .await;
+    drop(unread);
+    eventually("memory again", async || {
+        (client.post(review.clone()).await.unwrap().status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ fn settings(rules: RuleSource) -> ServeSettings {
 /// A server in this process with the map `default::d.io`.
 async fn started(limits: Limits) -> App {
     let settings = settings(RuleSource::BuiltIn("default::d.io"));
-    App::start(ServeSettings { limits, ..settings }).await.unwrap()
+    App::start(ServeSettings { limits, ..settings }).unwrap()
 }
 
 fn fixture(name: &str) -> String {

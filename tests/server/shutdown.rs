@@ -9,10 +9,14 @@ use std::{
     },
 };
 
+use imageswap::reload::{Freshness, Source, Timing, keep_fresh};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     Program,
-    client::{Client, NoAnswer, PROTOCOLS, Protocol, admin_get},
-    eventually, fixture,
+    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Protocol, admin_get},
+    eventually, fixture, ready,
 };
 
 /// The clients of each protocol that ask without pause.
@@ -104,4 +108,61 @@ async fn an_interrupt_ends_it_too() {
     let id = program.child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_in_the_listen_queue_are_served_before_the_end() {
+    // More than the 128 that Tokio would accept in one go.
+    const QUEUED: usize = 140;
+    let mut program = Program::start(&["--dev"]);
+    ready(program.admin_address).await;
+    let signal = |name: &str| {
+        let id = program.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let mut streams = Vec::new();
+    for _ in 0..QUEUED {
+        streams.push(TcpStream::connect(program.address).await.unwrap());
+    }
+    signal("-TERM");
+    let clients: Vec<_> = streams
+        .into_iter()
+        .map(|stream| {
+            tokio::spawn(async move {
+                let mut client = Client::over(stream, Protocol::Http1).await.unwrap();
+                client.post(fixture("00-create-pod")).await.unwrap().status
+            })
+        })
+        .collect();
+    signal("-CONT");
+    for client in clients {
+        assert_eq!(client.await.unwrap(), 200);
+    }
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_to_its_end_does_not_keep_it_from_ending() {
+    struct Hanging(std::path::PathBuf, std::sync::mpsc::Receiver<()>);
+
+    impl Source for Hanging {
+        fn directory(&self) -> &std::path::Path {
+            &self.0
+        }
+
+        fn reload(&mut self) -> Freshness {
+            let _ = self.1.recv();
+            Freshness::Fresh
+        }
+    }
+
+    let (release, hang) = std::sync::mpsc::channel();
+    let directory = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let source = Hanging(directory.path().to_owned(), hang);
+    let task = tokio::spawn(keep_fresh(source, Timing::default(), stop.clone()));
+    stop.cancel();
+    tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
+    drop(release);
 }

@@ -3,11 +3,11 @@
 //! An image that one rule swaps would then be swapped again on a second pass, as it happens when
 //! the API server reinvokes the webhook or a controller copies a swapped template. A map without a
 //! chain is idempotent. The search therefore may report a chain that only a far-fetched image
-//! takes, and never misses one (as far as [`MAX_COMPARED_PAIRS`] goes).
+//! takes, and never misses one (as far as its [`Budget`] goes).
 
 use std::collections::HashSet;
 
-use super::{Linter, MAX_COMPARED_PAIRS, Part};
+use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, ImageReference, LIBRARY, is_registry},
     rules::{
@@ -32,7 +32,11 @@ impl<'a> Linter<'a> {
         links.extend(self.links_from_exact_targets());
         links.extend(self.links_to_keys_under_a_target());
         links.extend(self.links_to_registries_of_targets());
-        links.extend(self.links_to_globs());
+        let (links_to_globs, is_partial) = self.links_to_globs();
+        links.extend(links_to_globs);
+        if is_partial {
+            self.found.mark_partial();
+        }
         for (from, to) in links {
             if !seen.insert((from.line, to.line)) {
                 continue;
@@ -124,22 +128,19 @@ impl<'a> Linter<'a> {
         links
     }
 
-    fn links_to_globs(&self) -> Vec<Link<'a>> {
+    /// Globs that claim what rules make, and whether some were not looked at.
+    fn links_to_globs(&self) -> (Vec<Link<'a>>, bool) {
         let globs: Vec<_> = self.rules.globs.iter().collect();
         let mut links = Vec::new();
         let mut seen = HashSet::new();
-        let mut compared = 0;
+        let mut budget = Budget::new();
         for rule in self.rules.rules().iter().filter(|rule| makes_images(rule)) {
             let own = match &rule.key {
                 Key::Replace(text) => Some(Glob::parse(text)),
                 _ => None,
             };
-            if own.is_none() && !seen.insert((rule.target.text(), rule.key.has_path_prefix())) {
+            if own.is_none() && !seen.insert((rule.target.text(), names_repository(rule))) {
                 continue;
-            }
-            compared += globs.len();
-            if compared > MAX_COMPARED_PAIRS {
-                break;
             }
             let mut is_later = false;
             for (number, glob) in &globs {
@@ -147,6 +148,10 @@ impl<'a> Linter<'a> {
                 if claiming.line == rule.line {
                     is_later = true;
                     continue;
+                }
+                let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();
+                if !budget.take(claiming.key.exact_or_glob().len(), made_length) {
+                    return (links, true);
                 }
                 let stays = claiming.target.is_empty()
                     || samples(rule)
@@ -162,7 +167,7 @@ impl<'a> Linter<'a> {
                 }
             }
         }
-        links
+        (links, false)
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
-    map::{Key, Rule, rule_span, target_span},
+    map::{Key, Rule, rule_span, target_span, without_mark},
     set::RuleSet,
 };
 use crate::image::is_valid_reference;
@@ -19,12 +19,19 @@ use crate::image::is_valid_reference;
 /// The most pairs of globs, or of glob and target, that are compared.
 ///
 /// Comparing all pairs of ten thousand globs would take minutes. A map with more pairs is compared
-/// as far as this, a few hundred milliseconds.
+/// as far as this, a few hundred milliseconds, and the diagnostics are marked as partial.
 const MAX_COMPARED_PAIRS: usize = 500_000;
+
+/// The most steps of comparing the texts of pairs, of which each takes some nanoseconds.
+///
+/// A pair takes as many as the product of both lengths at worst, which for two globs of 4 KB is
+/// as much as for twenty thousand common pairs.
+const MAX_COMPARED_STEPS: usize = 500_000_000;
 
 /// Lints the rules compiled from `text`, the map file's content.
 #[must_use]
 pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
+    let text = without_mark(text);
     let mut linter =
         Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
     linter.missing_default();
@@ -32,6 +39,29 @@ pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     linter.unreachable_rules();
     linter.chains();
     linter.found
+}
+
+/// How much of the comparing is left.
+struct Budget {
+    pairs: usize,
+    steps: usize,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { pairs: MAX_COMPARED_PAIRS, steps: MAX_COMPARED_STEPS }
+    }
+
+    /// Takes a pair of texts of these lengths; false when nothing is left.
+    fn take(&mut self, length: usize, other_length: usize) -> bool {
+        let left = (self.pairs.checked_sub(1), self.steps.checked_sub(length * other_length));
+        if let (Some(pairs), Some(steps)) = left {
+            *self = Self { pairs, steps };
+            true
+        } else {
+            false
+        }
+    }
 }
 
 struct Linter<'a> {
@@ -105,8 +135,6 @@ impl Linter<'_> {
 
     fn span(&self, line: u32, part: Part) -> Range<usize> {
         let text = self.lines.get(line as usize - 1).copied().unwrap_or_default();
-        // The byte-order mark is no part of the first line.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match part {
             Part::Rule => rule_span(text),
             Part::Target => target_span(text),

@@ -1,6 +1,6 @@
 //! Rules that no image reaches.
 
-use super::{Linter, MAX_COMPARED_PAIRS, Part};
+use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, is_registry, is_valid_reference},
     rules::{
@@ -51,15 +51,19 @@ impl Linter<'_> {
     /// Globs of which every match goes to an earlier glob, or whose only match is an exact image.
     fn shadowed_globs(&mut self) {
         let globs: Vec<_> = self.rules.globs.iter().collect();
-        let mut compared = 0;
+        let mut budget = Budget::new();
+        let mut is_partial = false;
         for (index, (number, glob)) in globs.iter().enumerate() {
-            compared += index;
             let rule = self.rules.rule(*number);
             let Key::Replace(text) = &rule.key else { continue };
             let exact = self.rules.exact_rule(text).filter(|_| !text.contains(['*', '?', '[']));
-            let earlier = globs[..index].iter().filter(|_| compared <= MAX_COMPARED_PAIRS);
             let shadow = exact.or_else(|| {
-                let shadow = earlier.into_iter().find(|(_, earlier)| earlier.subsumes(glob));
+                let shadow = globs[..index].iter().find(|(number, earlier)| {
+                    let length = self.rules.rule(*number).key.exact_or_glob().len();
+                    let is_in_budget = !is_partial && budget.take(length, text.len());
+                    is_partial |= !is_in_budget;
+                    is_in_budget && earlier.subsumes(glob)
+                });
                 shadow.map(|(number, _)| self.rules.rule(*number))
             });
             if let Some(shadow) = shadow {
@@ -69,6 +73,9 @@ impl Linter<'_> {
                 let hint = "put the more specific rule first, or remove this one".to_owned();
                 self.never_matches(rule, message, hint, Some(related));
             }
+        }
+        if is_partial {
+            self.found.mark_partial();
         }
     }
 
@@ -107,6 +114,10 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
         let message = format!("`{shown}` is no registry");
         return Some((message, format!("write `{}` in capitals", kind.to_ascii_uppercase())));
     }
+    let keywords = ["default", "noswap_wildcards"];
+    if let Some(keyword) = keywords.into_iter().find(|keyword| is_near(&lower, keyword)) {
+        return Some((format!("`{shown}` is no registry"), format!("write `{keyword}`")));
+    }
     if registry == DOCKER_HUB_INDEX {
         let message = format!("images of {DOCKER_HUB_INDEX} count as those of {DOCKER_HUB}");
         return Some((
@@ -125,5 +136,20 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
         let message = format!("`{shown}` has a tag or digest, which registry rules do not look at");
         return Some((message, format!("write `[EXACT]{shown}` for this one image")));
     }
-    None
+    if is_valid_reference(&format!("{key}/image")) {
+        return None;
+    }
+    let hint = if key.contains(['*', '?']) {
+        format!("registry keys know no wildcards; write `[REPLACE]{shown}/*`")
+    } else {
+        "write `host[:port][/path]`, without a scheme, the path in lower case".to_owned()
+    };
+    Some((format!("no valid image is below `{shown}`"), hint))
+}
+
+/// Whether `key` looks like `keyword` with a typing error.
+fn is_near(key: &str, keyword: &str) -> bool {
+    /// More would take other words for a keyword.
+    const MAX_EDITS: usize = 2;
+    key.len() <= keyword.len() + MAX_EDITS && strsim::damerau_levenshtein(key, keyword) <= MAX_EDITS
 }
