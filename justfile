@@ -23,6 +23,10 @@ test:
 smoke:
     .ci/smoke
 
+# Run the webhook in a cluster: a real control plane on loopback
+cluster-test:
+    .ci/cluster
+
 # Run the whole gate, as before a merge
 ci:
     .ci/run
