@@ -114,10 +114,6 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
         let message = format!("`{shown}` is no registry");
         return Some((message, format!("write `{}` in capitals", kind.to_ascii_uppercase())));
     }
-    let keywords = ["default", "noswap_wildcards"];
-    if let Some(keyword) = keywords.into_iter().find(|keyword| is_near(&lower, keyword)) {
-        return Some((format!("`{shown}` is no registry"), format!("write `{keyword}`")));
-    }
     if registry == DOCKER_HUB_INDEX {
         let message = format!("images of {DOCKER_HUB_INDEX} count as those of {DOCKER_HUB}");
         return Some((
@@ -130,7 +126,13 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
             "`{}` is no registry: it has no `.` and no `:`, and is not localhost",
             shorten(registry)
         );
-        return Some((message, format!("write `{DOCKER_HUB}/{shown}` for images of Docker Hub")));
+        let keyword =
+            ["default", "noswap_wildcards"].into_iter().find(|word| is_near(&lower, word));
+        let hint = match keyword {
+            Some(keyword) => format!("write `{keyword}`"),
+            None => format!("write `{DOCKER_HUB}/{shown}` for images of Docker Hub"),
+        };
+        return Some((message, hint));
     }
     if path.contains([':', '@']) {
         let message = format!("`{shown}` has a tag or digest, which registry rules do not look at");
