@@ -61,8 +61,13 @@ fn describe(image: &str, output: &mut impl Write) -> std::io::Result<()> {
     let reference = ImageReference::parse(image);
     let origin = if reference.is_shorthand() { " (none is written, so Docker Hub)" } else { "" };
     writeln!(output, "registry  {}{origin}", reference.registry())?;
-    let library = if reference.is_library() { "library/" } else { "" };
-    writeln!(output, "path      {library}{}", reference.path())
+    let path = reference.path();
+    let canonical = if reference.is_library() {
+        format!(" (library/{path} to registry rules)")
+    } else {
+        String::new()
+    };
+    writeln!(output, "path      {path}{canonical}")
 }
 
 fn steps(rules: &RuleSet, image: &str, output: &mut impl Write) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ const CASES: [Case; 7] = [
         "\
 image     nginx:1.27
 registry  docker.io (none is written, so Docker Hub)
-path      library/nginx:1.27
+path      nginx:1.27 (library/nginx:1.27 to registry rules)
 rules     rules
   [EXACT]          none of 1 is this image
   [REPLACE]        none of 1 matches
