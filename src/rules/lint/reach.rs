@@ -58,13 +58,18 @@ impl Linter<'_> {
             let Key::Replace(text) = &rule.key else { continue };
             let exact = self.rules.exact_rule(text).filter(|_| !text.contains(['*', '?', '[']));
             let shadow = exact.or_else(|| {
-                let shadow = globs[..index].iter().find(|(number, earlier)| {
-                    let length = self.rules.rule(*number).key.exact_or_glob().len();
-                    let is_in_budget = !is_partial && budget.take(length, text.len());
-                    is_partial |= !is_in_budget;
-                    is_in_budget && earlier.subsumes(glob)
-                });
-                shadow.map(|(number, _)| self.rules.rule(*number))
+                let earlier = if is_partial { &[] } else { &globs[..index] };
+                for (number, earlier) in earlier {
+                    let rule = self.rules.rule(*number);
+                    if !budget.take(rule.key.exact_or_glob().len(), text.len()) {
+                        is_partial = true;
+                        return None;
+                    }
+                    if earlier.subsumes(glob) {
+                        return Some(rule);
+                    }
+                }
+                None
             });
             if let Some(shadow) = shadow {
                 let message = format!("every image of `{}` goes to an earlier rule", shorten(text));
