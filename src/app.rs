@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::{
     certs::{CertificateSlot, self_signed},
+    cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
     health::Health,
     metrics::{Metrics, ReloadResult},
     reload::{CertificateSource, MapSource, Timing, keep_fresh},
@@ -39,7 +40,7 @@ pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
         .context("starting the runtime")?;
     let served = runtime.block_on(async {
         let signals = Signals::listen()?;
-        App::start(settings)?.run(signals).await
+        App::start(settings).await?.run(signals).await
     });
     // Not waiting for a file that cannot be read to its end.
     runtime.shutdown_background();
@@ -60,11 +61,11 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the ports and starts all tasks. Must be called within a runtime.
+    /// Binds the ports and starts all tasks.
     ///
     /// # Errors
-    /// When a port cannot be bound or a self-signed certificate not be made.
-    pub fn start(settings: ServeSettings) -> anyhow::Result<Self> {
+    /// When a port cannot be bound, a self-signed certificate not be made, or no cluster be found.
+    pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let health = Arc::new(Health::default());
         let metrics = Arc::new(Metrics::new().context("making the metrics")?);
         let policy = PolicySlot::default();
@@ -99,7 +100,7 @@ impl App {
             tasks: JoinSet::new(),
         };
         app.load_rules(policy, metrics.clone())?;
-        app.load_certificate(certificate, metrics.clone())?;
+        app.load_certificate(certificate, metrics.clone()).await?;
         app.spawn("metrics upkeep", upkeep(metrics, app.stop.clone()));
         app.spawn("webhook", listener.serve(service.clone(), app.shutdown.clone()));
         app.spawn("admin server", {
@@ -194,7 +195,7 @@ impl App {
         Ok(())
     }
 
-    fn load_certificate(
+    async fn load_certificate(
         &mut self,
         slot: Arc<CertificateSlot>,
         metrics: Arc<Metrics>,
@@ -205,9 +206,25 @@ impl App {
                 let reload = keep_fresh(source, Timing::default(), self.stop.clone());
                 self.spawn("certificate reload", reload);
             }
+            CertificateOrigin::Managed(settings) => {
+                let hints = Hints::default();
+                let source = TemplateSource::load(settings.template.clone(), hints.clone());
+                let shared =
+                    Shared { template: source.slot(), slot, health: self.health.clone(), metrics };
+                let keeper = Keeper::connect(settings, Creation::WhenReady, shared).await;
+                let keeper = keeper.context(
+                    "the certificate is kept in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) \
+                     is managed; for one in files it is `files`, and for none at all there is \
+                     `serve --dev`",
+                )?;
+                let stop = self.stop.clone();
+                self.spawn("webhook template", keep_fresh(source, Timing::default(), stop.clone()));
+                self.spawn("cluster watch", keeper.watch(&hints, &stop));
+                self.spawn("cluster", keeper.run(hints, stop));
+            }
             CertificateOrigin::SelfSigned(names) => {
                 let certificate = self_signed(&names)?;
-                metrics.tls_not_after(certificate.not_after());
+                metrics.tls_not_after(certificate.validity().not_after);
                 slot.store(&certificate);
                 self.health.certificate.ready();
                 warn!("serving a self-signed certificate, for development only");

@@ -12,7 +12,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 use crate::{
     app,
     commands::{self, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
-    settings::{LogFormat, ServeArguments, unknown_variables},
+    settings::{InitArguments, LogFormat, LogSettings, ServeArguments, unknown_variables},
 };
 
 /// The exit code for arguments, settings and files that cannot be used.
@@ -30,6 +30,8 @@ struct Program {
 enum Command {
     /// Run the admission webhook
     Serve(Box<ServeArguments>),
+    /// Write a certificate and the webhook configuration once, for `serve --tls-mode files`
+    Init(InitArguments),
     /// Show what becomes of images
     Swap(SwapArguments),
     /// Show why an image becomes what it becomes, step by step
@@ -53,7 +55,18 @@ pub fn run() -> ExitCode {
         Box::new(BufWriter::new(io::stdout().lock()))
     };
     let result = match &program.command {
-        Command::Serve(arguments) => return serve(arguments),
+        Command::Serve(arguments) => {
+            return match arguments.parse() {
+                Ok(settings) => run_logged(settings.log, || app::serve(settings)),
+                Err(error) => unusable(&error.into()),
+            };
+        }
+        Command::Init(arguments) => {
+            return match arguments.parse() {
+                Ok(settings) => run_logged(settings.log, || commands::init::run(settings)),
+                Err(error) => unusable(&error.into()),
+            };
+        }
         Command::Swap(arguments) => {
             commands::swap::run(arguments, &mut io::stdin().lock(), &mut output)
         }
@@ -69,14 +82,11 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(arguments: &ServeArguments) -> ExitCode {
-    let settings = match arguments.parse() {
-        Ok(settings) => settings,
-        Err(error) => return unusable(&error.into()),
-    };
-    init_log(settings.log_level, settings.log_format);
+/// Runs what logs what it does.
+fn run_logged(log: LogSettings, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    init_log(log);
     warn_of_unknown_variables();
-    match app::serve(settings) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if tracing::enabled!(Level::ERROR) {
@@ -106,7 +116,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Logs to the standard error, which leaves the standard output to the other commands.
 ///
 /// Of the libraries only warnings are logged: their view of every frame would bury the reviews.
-fn init_log(level: LevelFilter, format: LogFormat) {
+fn init_log(LogSettings { level, format }: LogSettings) {
     let is_terminal = io::stderr().is_terminal();
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod app;
 pub mod certs;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod file;
 pub mod health;

@@ -14,6 +14,8 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::{certificate::X509Certificate, error::X509Error, prelude::FromDer};
 
+use super::Validity;
+
 /// The most bytes of a certificate chain or key file.
 ///
 /// A chain of ten RSA-4096 certificates has some 25 KB; a Secret ends at 1 MiB.
@@ -24,10 +26,10 @@ const MAX_PEM_BYTES: u64 = 1024 * 1024;
 const FILE_NAMES: [(&str, &str); 2] = [("cert.pem", "key.pem"), ("tls.crt", "tls.key")];
 
 /// A certificate that is ready to be served.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ServingCertificate {
     key: Arc<CertifiedKey>,
-    not_after: i64,
+    validity: Validity,
 }
 
 /// Why there is no certificate to serve.
@@ -82,7 +84,7 @@ pub enum CertificateError {
         reason: rustls::Error,
     },
     /// A certificate could not be made.
-    #[error("making a self-signed certificate: {0}")]
+    #[error("making a certificate: {0}")]
     Generate(#[from] rcgen::Error),
 }
 
@@ -106,7 +108,20 @@ impl ServingCertificate {
             return Err(CertificateError::Missing { directory: directory.to_owned() });
         };
         let (certificate, key) = (read(&certificate_file)?, read(&key_file)?);
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate)
+        Self::from_pem(&certificate, &key, certificate_file, key_file)
+    }
+
+    /// Reads a chain and its key from PEM. The paths are for errors: where the texts come from.
+    ///
+    /// # Errors
+    /// When they are no PEM, or do not belong together.
+    pub fn from_pem(
+        certificate: &[u8],
+        key: &[u8],
+        certificate_file: PathBuf,
+        key_file: PathBuf,
+    ) -> Result<Self, CertificateError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<_, _>>()
             .and_then(
                 |chain: Vec<_>| {
@@ -118,7 +133,7 @@ impl ServingCertificate {
                 wanted: "a certificate",
                 reason,
             })?;
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|reason| CertificateError::Pem {
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|reason| CertificateError::Pem {
             file: key_file.clone(),
             wanted: "a private key",
             reason,
@@ -133,8 +148,8 @@ impl ServingCertificate {
         certificate_file: PathBuf,
         key_file: PathBuf,
     ) -> Result<Self, CertificateError> {
-        let not_after = match X509Certificate::from_der(chain.first().map_or(&[], |der| der)) {
-            Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
+        let validity = match X509Certificate::from_der(chain.first().map_or(&[], |der| der)) {
+            Ok((_, certificate)) => Validity::of(&certificate),
             Err(reason) => {
                 let reason = X509Error::from(reason);
                 return Err(CertificateError::Certificate { file: certificate_file, reason });
@@ -144,13 +159,13 @@ impl ServingCertificate {
             CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|reason| {
                 CertificateError::Mismatch { key: key_file, certificate: certificate_file, reason }
             })?;
-        Ok(Self { key: Arc::new(key), not_after })
+        Ok(Self { key: Arc::new(key), validity })
     }
 
-    /// When the certificate ends, in seconds since 1970.
+    /// When the certificate is valid.
     #[must_use]
-    pub fn not_after(&self) -> i64 {
-        self.not_after
+    pub fn validity(&self) -> Validity {
+        self.validity
     }
 
     /// Whether `other` is the same chain.

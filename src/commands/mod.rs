@@ -1,8 +1,9 @@
-//! The commands that answer on the terminal: they read files, and touch neither network nor
-//! cluster.
+//! The commands besides `serve`. Those that answer on the terminal read files, and touch neither
+//! network nor cluster; `init` prepares a cluster.
 
 pub mod check;
 pub mod explain;
+pub mod init;
 pub mod swap;
 
 use anyhow::Context;

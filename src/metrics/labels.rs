@@ -47,3 +47,13 @@ labels! {
     /// What came of a reload.
     ReloadResult { Applied => "applied", Failed => "failed", Refused => "refused", }
 }
+
+labels! {
+    /// What came of making a certificate or an authority.
+    RotationResult { Failed => "failed", Issued => "issued", }
+}
+
+labels! {
+    /// What came of writing the webhook configuration.
+    WriteResult { Created => "created", Failed => "failed", Repaired => "repaired", }
+}

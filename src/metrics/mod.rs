@@ -16,8 +16,9 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use metrics_process::Collector;
+use time::OffsetDateTime;
 
-pub use self::labels::{Method, Path, ReloadResult, Status};
+pub use self::labels::{Method, Path, ReloadResult, RotationResult, Status, WriteResult};
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
     rules::{Diagnostics, Key, Reason, RuleSet, Severity},
@@ -48,6 +49,8 @@ pub struct Metrics {
     admission_duration: Histogram,
     map_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     tls_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    certificate_rotations: Table<Counter, { RotationResult::ALL.len() }>,
+    configuration_writes: Table<Counter, { WriteResult::ALL.len() }>,
     handshake_failures: Counter,
     connections: Gauge,
 }
@@ -97,6 +100,8 @@ impl Metrics {
             admission_duration,
             map_reloads: Table::default(),
             tls_reloads: Table::default(),
+            certificate_rotations: Table::default(),
+            configuration_writes: Table::default(),
             handshake_failures,
             connections,
         };
@@ -104,6 +109,12 @@ impl Metrics {
         for result in ReloadResult::ALL {
             metrics.map_reloads(*result).increment(0);
             metrics.tls_reloads(*result).increment(0);
+        }
+        for result in RotationResult::ALL {
+            metrics.certificate_rotations(*result).increment(0);
+        }
+        for result in WriteResult::ALL {
+            metrics.configuration_writes(*result).increment(0);
         }
         Ok(metrics)
     }
@@ -209,10 +220,21 @@ impl Metrics {
         self.tls_reloads(result).increment(1);
     }
 
-    /// Takes down when the serving certificate ends, in seconds since 1970.
+    /// Takes down when the serving certificate ends.
     #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
-    pub fn tls_not_after(&self, timestamp: i64) {
-        self.record(|| gauge!("imageswap_tls_not_after_timestamp_seconds").set(timestamp as f64));
+    pub fn tls_not_after(&self, not_after: OffsetDateTime) {
+        let timestamp = not_after.unix_timestamp() as f64;
+        self.record(|| gauge!("imageswap_tls_not_after_timestamp_seconds").set(timestamp));
+    }
+
+    /// Counts a new certificate or authority, or a failure to make one.
+    pub fn certificate_rotation(&self, result: RotationResult) {
+        self.certificate_rotations(result).increment(1);
+    }
+
+    /// Counts a write to the webhook configuration, or a failure to write it.
+    pub fn configuration_write(&self, result: WriteResult) {
+        self.configuration_writes(result).increment(1);
     }
 
     /// Counts a TLS handshake that failed.
@@ -249,6 +271,24 @@ impl Metrics {
     fn tls_reloads(&self, result: ReloadResult) -> &Counter {
         self.tls_reloads.at(result as usize, || {
             self.record(|| counter!("imageswap_tls_reloads_total", "result" => result.as_str()))
+        })
+    }
+
+    fn certificate_rotations(&self, result: RotationResult) -> &Counter {
+        self.certificate_rotations.at(result as usize, || {
+            self.record(
+                || counter!("imageswap_certificate_rotations_total", "result" => result.as_str()),
+            )
+        })
+    }
+
+    fn configuration_writes(&self, result: WriteResult) -> &Counter {
+        self.configuration_writes.at(result as usize, || {
+            self.record(|| {
+                counter!(
+                    "imageswap_webhook_configuration_writes_total", "result" => result.as_str()
+                )
+            })
         })
     }
 
@@ -326,6 +366,14 @@ fn describe() {
         "When the serving certificate ends, in seconds since 1970."
     );
     describe_counter!("imageswap_tls_reloads_total", "Certificate reloads by result.");
+    describe_counter!(
+        "imageswap_certificate_rotations_total",
+        "Certificates and authorities made by this replica, by result."
+    );
+    describe_counter!(
+        "imageswap_webhook_configuration_writes_total",
+        "Writes of this replica to the webhook configuration, by result."
+    );
     describe_counter!(
         "imageswap_tls_handshake_failures_total",
         "TLS handshakes that failed, as when the API server does not trust the certificate."

@@ -3,9 +3,9 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{Freshness, Source};
@@ -40,20 +40,19 @@ impl CertificateSource {
     }
 
     fn apply(&mut self, certificate: ServingCertificate) {
-        let not_after = certificate.not_after();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let seconds_left = not_after.saturating_sub_unsigned(now);
-        if seconds_left <= 0 {
+        let (validity, now) = (certificate.validity(), OffsetDateTime::now_utc());
+        if validity.is_over(now) {
             warn!(
-                directory = %self.directory.display(), not_after,
+                directory = %self.directory.display(), not_after = %validity.not_after,
                 "the certificate has expired; the API server will refuse it"
             );
         }
         self.slot.store(&certificate);
         self.metrics.tls_reload(ReloadResult::Applied);
-        self.metrics.tls_not_after(not_after);
+        self.metrics.tls_not_after(validity.not_after);
         self.health.certificate.ready();
-        info!(directory = %self.directory.display(), days_left = seconds_left / 86_400, "certificate loaded");
+        let days_left = validity.days_left(now);
+        info!(directory = %self.directory.display(), days_left, "certificate loaded");
         self.current = Some(certificate);
     }
 }

@@ -24,6 +24,65 @@ pub struct RuleArguments {
     pub(super) image_prefix: Option<String>,
 }
 
+/// The raw text of the flags that say where the cluster is, and what to do in it.
+#[derive(Args, Clone, Debug)]
+pub struct ClusterArguments {
+    /// The namespace of the Service and of the Secrets [default: that of the pod]
+    #[arg(long, env = "IMAGESWAP_NAMESPACE_NAME", value_name = "NAMESPACE")]
+    pub(super) namespace_name: Option<String>,
+
+    /// The signer that issues the certificate, such as `kubernetes.io/kubelet-serving`
+    /// [default: none; the webhook has an authority of its own]
+    #[arg(long, env = "IMAGESWAP_CSR_SIGNER_NAME", value_name = "SIGNER")]
+    pub(super) csr_signer_name: Option<String>,
+
+    /// Leave the webhook configuration alone, because something else owns it [default: false]
+    #[arg(
+        long,
+        env = "IMAGESWAP_DISABLE_AUTO_MWC",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) disable_auto_mwc: Option<String>,
+
+    /// The template of the webhook configuration
+    /// [default: /mwc/imageswap-mwc.yaml where it is there, and else one that is built in]
+    #[arg(long, env = "IMAGESWAP_MWC_TEMPLATE_FILE", value_name = "FILE")]
+    pub(super) mwc_template_file: Option<String>,
+
+    /// Where the API server calls a webhook outside the cluster, instead of at the Service
+    #[arg(long, env = "IMAGESWAP_WEBHOOK_URL", value_name = "URL")]
+    pub(super) webhook_url: Option<String>,
+}
+
+/// The raw text of the flags of the log.
+#[derive(Args, Clone, Debug)]
+pub struct LogArguments {
+    /// What to log: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `OFF` [default: INFO]
+    #[arg(long, env = "IMAGESWAP_LOG_LEVEL", value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+
+    /// How to log: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere
+    /// [default: auto]
+    #[arg(long, env = "IMAGESWAP_LOG_FORMAT", value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+}
+
+/// The raw text of the flags of `init`.
+#[derive(Args, Clone, Debug)]
+pub struct InitArguments {
+    /// Where `cert.pem` and `key.pem` are written [default: /tls]
+    #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
+    pub(super) tls_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub(super) log: LogArguments,
+}
+
 /// The raw text of the flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArguments {
@@ -45,16 +104,20 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub(super) admin_listen: Option<String>,
 
-    /// Where the certificate comes from: `files` or `self-signed` [default: files]
+    /// Where the certificate comes from: `managed`, `files` or `self-signed` [default: managed]
     ///
-    /// `files` reads it from `--tls-dir` and follows changes; `self-signed` makes one in memory,
-    /// which is for development only.
+    /// `managed` keeps it in Secrets of the cluster, renews it, and keeps the webhook configuration;
+    /// `files` reads it from `--tls-dir`, follows changes, and needs no cluster; `self-signed` makes
+    /// one in memory, which is for development only.
     #[arg(long, env = "IMAGESWAP_TLS_MODE", value_name = "MODE")]
     pub(super) tls_mode: Option<String>,
 
     /// The directory with `cert.pem` and `key.pem`, or `tls.crt` and `tls.key` [default: /tls]
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
     pub(super) tls_dir: Option<String>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
 
     /// The label that, with the value `disabled`, turns swapping off for a workload
     /// [default: k8s.twr.io/imageswap]
@@ -91,12 +154,6 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_POD_NAME", value_name = "NAME")]
     pub(super) pod_name: Option<String>,
 
-    /// What to log: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `OFF` [default: INFO]
-    #[arg(long, env = "IMAGESWAP_LOG_LEVEL", value_name = "LEVEL")]
-    pub(super) log_level: Option<String>,
-
-    /// How to log: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere
-    /// [default: auto]
-    #[arg(long, env = "IMAGESWAP_LOG_FORMAT", value_name = "FORMAT")]
-    pub(super) log_format: Option<String>,
+    #[command(flatten)]
+    pub(super) log: LogArguments,
 }

@@ -5,20 +5,23 @@
 //! read before all settings are valid.
 
 mod arguments;
+mod cluster;
 mod environment;
+mod log;
 mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use tracing::level_filters::LevelFilter;
-
 use self::value::Setting;
 pub use self::{
-    arguments::{RuleArguments, ServeArguments},
+    arguments::{ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments},
     environment::unknown_variables,
+    log::{LogFormat, LogSettings},
     value::SettingsError,
 };
-use crate::{image::is_valid_reference, rules::LegacyPrefix, server::Limits};
+use crate::{
+    cluster::ClusterSettings, image::is_valid_reference, rules::LegacyPrefix, server::Limits,
+};
 
 /// The map that `serve --dev` uses when none is named.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -48,19 +51,10 @@ pub enum RuleSource {
 pub enum CertificateOrigin {
     /// A pair of files in a directory, which is watched.
     Files(PathBuf),
+    /// The cluster: a Secret, which the webhook keeps.
+    Managed(ClusterSettings),
     /// Made in memory for these names.
     SelfSigned(Vec<String>),
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// A JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// Everything that `serve` needs to know.
@@ -86,10 +80,19 @@ pub struct ServeSettings {
     pub shutdown_delay: Duration,
     /// How long requests in flight may take after that.
     pub shutdown_timeout: Duration,
-    /// The least severe level that is logged.
-    pub log_level: LevelFilter,
-    /// How log lines look.
-    pub log_format: LogFormat,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// Everything that `init` needs to know.
+#[derive(Clone, Debug)]
+pub struct InitSettings {
+    /// Where the pair is written.
+    pub tls_directory: PathBuf,
+    /// What is done in the cluster.
+    pub cluster: ClusterSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
 }
 
 /// The defaults that differ between a cluster and development.
@@ -104,7 +107,7 @@ struct Defaults {
 const CLUSTER_DEFAULTS: Defaults = Defaults {
     listen: "[::]:5000",
     admin_listen: "[::]:8080",
-    tls_mode: "files",
+    tls_mode: "managed",
     shutdown_delay: "3s",
     map: None,
 };
@@ -124,7 +127,7 @@ const LISTEN: Setting =
     Setting::new("IMAGESWAP_LISTEN", "it is an IP address and a port, such as [::]:5000");
 const ADMIN_LISTEN: Setting =
     Setting::new("IMAGESWAP_ADMIN_LISTEN", "it is an IP address and a port, such as [::]:8080");
-const TLS_MODE: Setting = Setting::new("IMAGESWAP_TLS_MODE", "it is files or self-signed");
+const TLS_MODE: Setting = Setting::new("IMAGESWAP_TLS_MODE", "it is managed, files or self-signed");
 const DISABLE_LABEL: Setting = Setting::new(
     "IMAGESWAP_DISABLE_LABEL",
     "it is the name of a label, such as k8s.twr.io/imageswap",
@@ -142,9 +145,6 @@ const SHUTDOWN_TIMEOUT: Setting = Setting::new(
     "IMAGESWAP_SHUTDOWN_TIMEOUT",
     "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
 );
-const LOG_LEVEL: Setting =
-    Setting::new("IMAGESWAP_LOG_LEVEL", "it is DEBUG, INFO, WARNING, ERROR or OFF");
-const LOG_FORMAT: Setting = Setting::new("IMAGESWAP_LOG_FORMAT", "it is auto, json or text");
 
 impl RuleArguments {
     /// Which rules apply; the map file is not read yet.
@@ -176,10 +176,7 @@ impl ServeArguments {
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
         let defaults = if self.dev { &DEV_DEFAULTS } else { &CLUSTER_DEFAULTS };
         let listen = LISTEN.parse(or(&self.listen, defaults.listen))?;
-        let self_signed = TLS_MODE.choose(
-            or(&self.tls_mode, defaults.tls_mode),
-            &[("files", false), ("self-signed", true)],
-        )?;
+        let tls_mode = TLS_MODE.choose(or(&self.tls_mode, defaults.tls_mode), &TLS_MODES)?;
         Ok(ServeSettings {
             rules: self.rules.parse_or(match defaults.map {
                 Some(map) => RuleSource::BuiltIn(map),
@@ -187,10 +184,10 @@ impl ServeArguments {
             })?,
             listen,
             admin_listen: ADMIN_LISTEN.parse(or(&self.admin_listen, defaults.admin_listen))?,
-            certificate: if self_signed {
-                CertificateOrigin::SelfSigned(own_names(listen))
-            } else {
-                CertificateOrigin::Files(or(&self.tls_dir, "/tls").into())
+            certificate: match tls_mode {
+                TlsMode::Files => CertificateOrigin::Files(tls_directory(&self.tls_dir)),
+                TlsMode::Managed => CertificateOrigin::Managed(self.cluster.parse()?),
+                TlsMode::SelfSigned => CertificateOrigin::SelfSigned(own_names(listen)),
             },
             disable_label: label(or(&self.disable_label, "k8s.twr.io/imageswap"))?,
             strict_maps: STRICT_MAPS.choose(or(&self.strict_maps, "false"), &BOOLEANS)?,
@@ -199,8 +196,7 @@ impl ServeArguments {
                 .duration(or(&self.shutdown_delay, defaults.shutdown_delay))?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.duration(or(&self.shutdown_timeout, "20s"))?,
             pod_name: given(&self.pod_name).map_or_else(host_name, str::to_owned),
-            log_level: LOG_LEVEL.choose(or(&self.log_level, "INFO"), &LOG_LEVELS)?,
-            log_format: LOG_FORMAT.choose(or(&self.log_format, "auto"), &LOG_FORMATS)?,
+            log: self.log.parse()?,
         })
     }
 
@@ -217,23 +213,36 @@ impl ServeArguments {
     }
 }
 
-const BOOLEANS: [(&str, bool); 6] =
-    [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
+impl InitArguments {
+    /// Validates all settings.
+    ///
+    /// # Errors
+    /// When one is not valid: the first, in the order of the flags.
+    pub fn parse(&self) -> Result<InitSettings, SettingsError> {
+        Ok(InitSettings {
+            tls_directory: tls_directory(&self.tls_dir),
+            cluster: self.cluster.parse()?,
+            log: self.log.parse()?,
+        })
+    }
+}
 
-/// Python's names of the levels, which the original took, and Rust's.
-const LOG_LEVELS: [(&str, LevelFilter); 8] = [
-    ("DEBUG", LevelFilter::DEBUG),
-    ("INFO", LevelFilter::INFO),
-    ("WARNING", LevelFilter::WARN),
-    ("WARN", LevelFilter::WARN),
-    ("ERROR", LevelFilter::ERROR),
-    ("CRITICAL", LevelFilter::ERROR),
-    ("TRACE", LevelFilter::TRACE),
-    ("OFF", LevelFilter::OFF),
+/// The names of [`CertificateOrigin`].
+#[derive(Clone, Copy)]
+enum TlsMode {
+    Files,
+    Managed,
+    SelfSigned,
+}
+
+const TLS_MODES: [(&str, TlsMode); 3] = [
+    ("files", TlsMode::Files),
+    ("managed", TlsMode::Managed),
+    ("self-signed", TlsMode::SelfSigned),
 ];
 
-const LOG_FORMATS: [(&str, LogFormat); 3] =
-    [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+const BOOLEANS: [(&str, bool); 6] =
+    [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
 
 /// The value, unless it is empty: a ConfigMap often holds empty values for what is not set.
 #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
@@ -245,6 +254,11 @@ fn given(value: &Option<String>) -> Option<&str> {
 #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
 fn or<'a>(value: &'a Option<String>, default: &'a str) -> &'a str {
     given(value).unwrap_or(default)
+}
+
+#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+fn tls_directory(value: &Option<String>) -> PathBuf {
+    or(value, "/tls").into()
 }
 
 /// Checks the name of a label
@@ -295,6 +309,7 @@ impl fmt::Display for RuleSource {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tracing::level_filters::LevelFilter;
 
     use super::*;
 
@@ -314,7 +329,7 @@ mod tests {
         let cluster = parse(&[]).unwrap();
         assert_eq!(cluster.listen.to_string(), "[::]:5000");
         assert_eq!(cluster.rules, RuleSource::MapFile(DEFAULT_MAPS_FILE.into()));
-        assert_eq!(cluster.certificate, CertificateOrigin::Files("/tls".into()));
+        assert!(matches!(cluster.certificate, CertificateOrigin::Managed(_)));
         assert_eq!(cluster.shutdown_delay, Duration::from_secs(3));
         let dev = parse(&["--dev"]).unwrap();
         assert_eq!(dev.listen.to_string(), "127.0.0.1:5000");
@@ -334,6 +349,12 @@ mod tests {
             ("--listen", "5000", "IMAGESWAP_LISTEN"),
             ("--admin-listen", "localhost:80", "IMAGESWAP_ADMIN_LISTEN"),
             ("--tls-mode", "none", "IMAGESWAP_TLS_MODE"),
+            ("--namespace-name", "A_b", "IMAGESWAP_NAMESPACE_NAME"),
+            ("--csr-signer-name", "kubelet-serving", "IMAGESWAP_CSR_SIGNER_NAME"),
+            ("--disable-auto-mwc", "maybe", "IMAGESWAP_DISABLE_AUTO_MWC"),
+            ("--webhook-url", "http://10.0.0.5/", "IMAGESWAP_WEBHOOK_URL"),
+            ("--webhook-url", "https://user@10.0.0.5/", "IMAGESWAP_WEBHOOK_URL"),
+            ("--webhook-url", "https://10.0.0.5/?a", "IMAGESWAP_WEBHOOK_URL"),
             ("--disable-label", "a b", "IMAGESWAP_DISABLE_LABEL"),
             ("--disable-label", "/x", "IMAGESWAP_DISABLE_LABEL"),
             ("--strict-maps", "maybe", "IMAGESWAP_STRICT_MAPS"),
@@ -356,6 +377,6 @@ mod tests {
             parse(&["--listen", "", "--mode", "legacy", "--log-level", "Warning"]).unwrap();
         assert_eq!(settings.listen.to_string(), "[::]:5000");
         assert_eq!(settings.rules, RuleSource::Legacy(LegacyPrefix::new("")));
-        assert_eq!(settings.log_level, LevelFilter::WARN);
+        assert_eq!(settings.log.level, LevelFilter::WARN);
     }
 }

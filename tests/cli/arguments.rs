@@ -4,8 +4,21 @@ use crate::Workspace;
 
 const RULE_VARIABLES: [&str; 3] = ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE", "IMAGE_PREFIX"];
 
-const SERVE_VARIABLES: [&str; 16] = [
+const INIT_VARIABLES: [&str; 8] = [
+    "IMAGESWAP_CSR_SIGNER_NAME",
+    "IMAGESWAP_DISABLE_AUTO_MWC",
+    "IMAGESWAP_LOG_FORMAT",
+    "IMAGESWAP_LOG_LEVEL",
+    "IMAGESWAP_MWC_TEMPLATE_FILE",
+    "IMAGESWAP_NAMESPACE_NAME",
+    "IMAGESWAP_TLS_DIR",
+    "IMAGESWAP_WEBHOOK_URL",
+];
+
+const SERVE_VARIABLES: [&str; 21] = [
     "IMAGESWAP_ADMIN_LISTEN",
+    "IMAGESWAP_CSR_SIGNER_NAME",
+    "IMAGESWAP_DISABLE_AUTO_MWC",
     "IMAGESWAP_DISABLE_LABEL",
     "IMAGESWAP_LISTEN",
     "IMAGESWAP_LOG_FORMAT",
@@ -14,12 +27,15 @@ const SERVE_VARIABLES: [&str; 16] = [
     "IMAGESWAP_MAX_BODY_BYTES",
     "IMAGESWAP_MAX_CONNECTIONS",
     "IMAGESWAP_MODE",
+    "IMAGESWAP_MWC_TEMPLATE_FILE",
+    "IMAGESWAP_NAMESPACE_NAME",
     "IMAGESWAP_POD_NAME",
     "IMAGESWAP_SHUTDOWN_DELAY",
     "IMAGESWAP_SHUTDOWN_TIMEOUT",
     "IMAGESWAP_STRICT_MAPS",
     "IMAGESWAP_TLS_DIR",
     "IMAGESWAP_TLS_MODE",
+    "IMAGESWAP_WEBHOOK_URL",
     "IMAGE_PREFIX",
 ];
 
@@ -29,6 +45,7 @@ fn help_names_every_variable() {
     for (command, variables) in [
         (&[][..], &[][..]),
         (&["serve"], &SERVE_VARIABLES),
+        (&["init"], &INIT_VARIABLES),
         (&["swap"], &RULE_VARIABLES),
         (&["explain"], &RULE_VARIABLES),
         (&["check"], &[]),
@@ -52,7 +69,7 @@ fn the_version_is_that_of_the_crate() {
     let version = env!("CARGO_PKG_VERSION");
     for flag in ["--version", "-V"] {
         workspace.imageswap(&[flag]).run().succeeds(&format!("imageswap {version}\n"));
-        for command in ["serve", "swap", "explain", "check"] {
+        for command in ["serve", "init", "swap", "explain", "check"] {
             let run = workspace.imageswap(&[command, flag]).run();
             run.succeeds(&format!("imageswap-{command} {version}\n"));
         }

@@ -61,7 +61,7 @@ const SETTINGS: [Setting; 12] = [
         "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
     ),
     ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "it is true or false"),
-    ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is files or self-signed"),
+    ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is managed, files or self-signed"),
 ];
 
 /// A port that is taken for as long as the value lives.

@@ -104,7 +104,7 @@ async fn probes_and_metrics_are_on_both_ports() {
 async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("map.conf");
-    let app = App::start(settings(RuleSource::MapFile(file.clone()))).unwrap();
+    let app = App::start(settings(RuleSource::MapFile(file.clone()))).await.unwrap();
     let admin = app.admin_address();
     let reason = eventually("the reason", async || {
         let answer = admin_get(admin, "/readyz").await;

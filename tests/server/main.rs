@@ -23,7 +23,7 @@ use client::{Answer, DEADLINE};
 use imageswap::{
     app::App,
     server::Limits,
-    settings::{CertificateOrigin, LogFormat, RuleSource, ServeSettings},
+    settings::{CertificateOrigin, LogFormat, LogSettings, RuleSource, ServeSettings},
 };
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -42,15 +42,14 @@ fn settings(rules: RuleSource) -> ServeSettings {
         limits: Limits::default(),
         shutdown_delay: Duration::ZERO,
         shutdown_timeout: DEADLINE,
-        log_level: LevelFilter::OFF,
-        log_format: LogFormat::Text,
+        log: LogSettings { level: LevelFilter::OFF, format: LogFormat::Text },
     }
 }
 
 /// A server in this process with the map `default::d.io`.
 async fn started(limits: Limits) -> App {
     let settings = settings(RuleSource::BuiltIn("default::d.io"));
-    App::start(ServeSettings { limits, ..settings }).unwrap()
+    App::start(ServeSettings { limits, ..settings }).await.unwrap()
 }
 
 fn fixture(name: &str) -> String {

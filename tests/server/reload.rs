@@ -44,6 +44,7 @@ async fn requests_follow_twenty_maps_and_three_certificates_without_a_failure() 
         certificate: CertificateOrigin::Files(certificates.directory().into()),
         ..settings(RuleSource::MapFile(maps.directory().join("maps.conf")))
     })
+    .await
     .unwrap();
     let admin = app.admin_address();
     ready(admin).await;
@@ -173,6 +174,7 @@ async fn with_strict_maps_any_error_refuses_the_map() {
     let file = volume.directory().join("maps.conf");
     let app =
         App::start(ServeSettings { strict_maps: true, ..settings(RuleSource::MapFile(file)) })
+            .await
             .unwrap();
     let admin = app.admin_address();
     let reloads = |result: &'static str| async move {
@@ -197,7 +199,7 @@ async fn a_bad_pair_leaves_the_old_certificate_in_use() {
         certificate: CertificateOrigin::Files(volume.directory().into()),
         ..settings(RuleSource::BuiltIn("default::d.io"))
     };
-    let app = App::start(settings).unwrap();
+    let app = App::start(settings).await.unwrap();
     let admin = app.admin_address();
     let reloads = |result: &'static str| async move {
         metric(admin, &format!("imageswap_tls_reloads_total{{result=\"{result}\"}}")).await

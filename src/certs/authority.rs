@@ -1,0 +1,131 @@
+//! The webhook's own certificate authority.
+
+use std::fmt;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use time::{Duration, OffsetDateTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
+use super::{CertificateError, Roots, Validity, key_id};
+
+/// How long an authority is valid. Its successor comes at half of that, so that one lasts for the
+/// life of most clusters, and the succession still does not wait for an accident.
+const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
+
+/// How long a certificate is valid: 12 months, as in the original.
+const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
+
+/// How far back the validity begins, for API servers whose clock is behind.
+const CLOCK_SKEW: Duration = Duration::hours(1);
+
+/// A root certificate and its key.
+#[derive(Debug)]
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+    validity: Validity,
+}
+
+/// A certificate and its key, both in PEM.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PemPair {
+    /// The certificate chain.
+    pub certificate: String,
+    /// The private key, in PKCS #8.
+    pub key: String,
+}
+
+impl fmt::Debug for PemPair {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the key, which is secret.
+        formatter
+            .debug_struct("PemPair")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes an authority with a new ECDSA P-256 key.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn generate(now: OffsetDateTime) -> Result<Self, CertificateError> {
+        let key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::default();
+        // Go tells authorities apart by name, so each has its own.
+        let name = format!("imageswap CA {}", key_id(key.public_key_raw()));
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters.not_before = now - CLOCK_SKEW;
+        parameters.not_after = now + AUTHORITY_VALIDITY;
+        let validity =
+            Validity { not_before: parameters.not_before, not_after: parameters.not_after };
+        let certificate = parameters.self_signed(&key)?.der().clone();
+        Ok(Self { certificate, issuer: Issuer::new(parameters, key), validity })
+    }
+
+    /// Reads an authority from its certificate and key, and checks that they belong together.
+    ///
+    /// # Errors
+    /// When one of them is no PEM, or the key is of another certificate.
+    pub fn from_pem(certificate: &[u8], key: &str) -> Result<Self, String> {
+        let certificate = CertificateDer::from_pem_slice(certificate)
+            .map_err(|error| format!("no PEM block of a certificate: {error}"))?;
+        let key = KeyPair::from_pem(key).map_err(|error| format!("no private key: {error}"))?;
+        let (_, parsed) = X509Certificate::from_der(&certificate)
+            .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
+        if parsed.public_key().subject_public_key.data != key.public_key_raw() {
+            return Err("the key is not that of the certificate".to_owned());
+        }
+        let validity = Validity::of(&parsed);
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)
+            .map_err(|error| format!("the certificate cannot issue others: {error}"))?;
+        Ok(Self { certificate, issuer, validity })
+    }
+
+    /// Issues a certificate with a new key for a server with these names.
+    ///
+    /// # Errors
+    /// When a name is no valid host name or address.
+    pub fn issue(
+        &self,
+        names: &[String],
+        now: OffsetDateTime,
+    ) -> Result<PemPair, CertificateError> {
+        let key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::new(names)?;
+        parameters.distinguished_name.push(DnType::CommonName, "imageswap");
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        parameters.not_before = now - CLOCK_SKEW;
+        // Nothing outlives the authority that vouches for it.
+        parameters.not_after = self.validity.not_after.min(now + CERTIFICATE_VALIDITY);
+        let certificate = parameters.signed_by(&key, &self.issuer)?.pem();
+        Ok(PemPair { certificate, key: key.serialize_pem() })
+    }
+
+    /// The root certificate, as one to trust.
+    #[must_use]
+    pub fn root(&self) -> Roots {
+        Roots::from(self.certificate.clone())
+    }
+
+    /// The root's key in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// When the root is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+}

@@ -1,0 +1,165 @@
+//! The certificates that a client trusts, as in a caBundle.
+
+use std::{sync::Arc, time::Duration};
+
+use pem::{EncodeConfig, LineEnding, Pem};
+use time::OffsetDateTime;
+use tokio_rustls::rustls::{
+    self, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier, verify_server_name},
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
+};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
+use super::{Validity, pair::ServingCertificate};
+
+/// Root certificates in the order in which they were added, each once.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Roots(Vec<CertificateDer<'static>>);
+
+/// Why a client with some roots does not accept a certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The certificate is not for the name.
+    #[error("it is not for the name {0}")]
+    Name(String),
+    /// Anything else: signed by another root, not valid now, not for servers.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Roots {
+    /// Reads the certificates of a PEM text; what else is in it does not count.
+    ///
+    /// # Errors
+    /// When a block of a certificate is broken or holds no certificate.
+    pub fn from_pem(text: &[u8]) -> Result<Self, String> {
+        let mut roots = Self::default();
+        for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
+            let certificate = certificate.map_err(|error| error.to_string())?;
+            if let Err(error) = X509Certificate::from_der(&certificate) {
+                return Err(format!("certificate {}: {error}", index + 1));
+            }
+            roots.push(certificate);
+        }
+        Ok(roots)
+    }
+
+    /// The certificates as PEM text.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let blocks: Vec<_> =
+            self.0.iter().map(|root| Pem::new("CERTIFICATE", root.to_vec())).collect();
+        pem::encode_many_config(&blocks, EncodeConfig::new().set_line_ending(LineEnding::LF))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of `others` that are not there yet.
+    pub fn add(&mut self, others: &Self) {
+        for root in &others.0 {
+            self.push(root.clone());
+        }
+    }
+
+    /// Forgets all but the last `count`.
+    pub fn keep_last(&mut self, count: usize) {
+        self.0.drain(..self.0.len().saturating_sub(count));
+    }
+
+    /// Whether all of `others` are here.
+    #[must_use]
+    pub fn contains_all(&self, others: &Self) -> bool {
+        others.0.iter().all(|root| self.0.contains(root))
+    }
+
+    /// Those that are not in `others`.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        Self(self.0.iter().filter(|root| !others.0.contains(root)).cloned().collect())
+    }
+
+    /// Whether the successor of any of them is due.
+    #[must_use]
+    pub fn is_any_half_over(&self, now: OffsetDateTime) -> bool {
+        self.0.iter().any(|root| {
+            let parsed = X509Certificate::from_der(root);
+            parsed.is_ok_and(|(_, root)| Validity::of(&root).is_half_over(now))
+        })
+    }
+
+    /// Checks what a client that trusts these roots would: that one of them signed the chain, that
+    /// it is valid at the time, meant for servers, and for `name`.
+    ///
+    /// # Errors
+    /// When a client would not accept the certificate.
+    pub fn verify(
+        &self,
+        certificate: &ServingCertificate,
+        name: &ServerName<'_>,
+        now: OffsetDateTime,
+    ) -> Result<(), TrustError> {
+        let Some((leaf, intermediates)) = certificate.chain().split_first() else {
+            return Err(TrustError::Other("the chain is empty".to_owned()));
+        };
+        if self.0.contains(leaf) {
+            return verify_itself(certificate, leaf, name, now);
+        }
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(self.0.iter().cloned());
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+            .build()
+            .map_err(|error| TrustError::Other(error.to_string()))?;
+        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let result = verifier.verify_server_cert(leaf, intermediates, name, &[], now);
+        result.map(drop).map_err(|error| refusal(&error, name))
+    }
+
+    fn push(&mut self, root: CertificateDer<'static>) {
+        if !self.0.contains(&root) {
+            self.0.push(root);
+        }
+    }
+}
+
+impl From<CertificateDer<'static>> for Roots {
+    fn from(root: CertificateDer<'static>) -> Self {
+        Self(vec![root])
+    }
+}
+
+/// Checks a certificate that is a root itself. The API server, like all of Go, accepts that; rustls
+/// would not if the certificate may sign others, as those that `openssl req -x509` makes.
+fn verify_itself(
+    certificate: &ServingCertificate,
+    leaf: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: OffsetDateTime,
+) -> Result<(), TrustError> {
+    let Validity { not_before, not_after } = certificate.validity();
+    if now < not_before || not_after < now {
+        let reason = format!("it is valid from {not_before} to {not_after} only");
+        return Err(TrustError::Other(reason));
+    }
+    ParsedCertificate::try_from(leaf)
+        .and_then(|leaf| verify_server_name(&leaf, name))
+        .map_err(|error| refusal(&error, name))
+}
+
+fn refusal(error: &rustls::Error, name: &ServerName<'_>) -> TrustError {
+    match error {
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::NotValidForName
+            | rustls::CertificateError::NotValidForNameContext { .. },
+        ) => TrustError::Name(name.to_str().into_owned()),
+        error => TrustError::Other(error.to_string()),
+    }
+}

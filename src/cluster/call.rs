@@ -1,0 +1,83 @@
+//! Calls to the API server: within a time, and with errors that say what was asked for.
+
+use std::{error::Error, fmt::Display, future::Future, time::Duration};
+
+use crate::certs::CertificateError;
+
+/// How long a call may take. The API server itself gives up on most after a minute; a call that
+/// takes longer than this is not worth waiting for, because it will be repeated.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why something in the cluster could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Neither a kubeconfig nor the files of a pod's service account can be used.
+    #[error("no way to reach a cluster: {0}")]
+    Unreachable(String),
+    /// The API server refused a call, or could not be asked.
+    #[error("{action}: {reason}")]
+    Call {
+        /// What was asked for.
+        action: String,
+        /// What it says.
+        reason: String,
+    },
+    /// The object has been changed by another since it was read. To be repeated at once.
+    #[error("{action}: another replica was faster")]
+    Conflict {
+        /// What was asked for.
+        action: String,
+    },
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An object of the cluster does not hold what it should.
+    #[error("{object}: {reason}")]
+    Content {
+        /// The kind and name, and the key where it matters.
+        object: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+impl ClusterError {
+    pub(super) fn content(object: impl Display, reason: impl Display) -> Self {
+        Self::Content { object: object.to_string(), reason: reason.to_string() }
+    }
+}
+
+/// Makes a call; `action` says in the imperative what it does.
+pub(super) async fn call<T>(
+    action: String,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(TIMEOUT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+            Err(ClusterError::Conflict { action })
+        }
+        Ok(Err(error)) => Err(ClusterError::Call { action, reason: reason(&error) }),
+        Err(_) => {
+            let reason = format!("no answer within {} s", TIMEOUT.as_secs());
+            Err(ClusterError::Call { action, reason })
+        }
+    }
+}
+
+/// What an error says, without the names that Rust has for its kinds.
+pub(super) fn reason(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    innermost(error)
+}
+
+/// What an error says at its root: the outer ones only say that there is an inner one.
+pub(super) fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

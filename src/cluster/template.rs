@@ -1,0 +1,191 @@
+//! The template of the webhook configuration: which requests the API server asks the webhook about.
+
+use std::{io, path::Path, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use serde_json::Value;
+use tracing::warn;
+
+use super::{TemplateFile, configuration, hints::Hints};
+use crate::{
+    file::read_regular_up_to,
+    reload::{Freshness, Source},
+};
+
+/// The template that is built in.
+const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
+
+/// The most bytes of a template: what a ConfigMap can hold.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A webhook configuration without what only the running webhook knows: where it is, and which roots
+/// vouch for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    pub(super) value: Value,
+    /// The names of its webhooks.
+    pub(super) webhooks: Vec<String>,
+}
+
+/// The template in use; none as long as none could be loaded, and then the webhook configuration is
+/// left as it is.
+pub type TemplateSlot = Arc<ArcSwapOption<Template>>;
+
+/// Why a text is no template.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    /// It is larger than a ConfigMap can be.
+    #[error("larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// It is no YAML, or a field has another type than in Kubernetes.
+    #[error("{0}")]
+    Syntax(String),
+    /// A field has a value that it must not have here.
+    #[error("{field}: `{found}` where `{expected}` is expected")]
+    Field {
+        /// The path of the field.
+        field: &'static str,
+        /// What stands there.
+        found: String,
+        /// What has to stand there.
+        expected: &'static str,
+    },
+    /// It has no webhook.
+    #[error("webhooks: there is none")]
+    Empty,
+}
+
+impl Template {
+    /// The template that is built in.
+    ///
+    /// # Errors
+    /// When it is broken, which a test rules out.
+    pub fn built_in() -> Result<Self, TemplateError> {
+        Self::parse(BUILT_IN)
+    }
+
+    /// Reads a template from YAML or JSON.
+    ///
+    /// # Errors
+    /// When it is no `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the
+    /// name that the webhook may write.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
+        let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
+        for (field, pointer, expected) in [
+            ("apiVersion", "/apiVersion", "admissionregistration.k8s.io/v1"),
+            ("kind", "/kind", "MutatingWebhookConfiguration"),
+            ("metadata.name", "/metadata/name", configuration::NAME),
+        ] {
+            let found = value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            if found != expected {
+                return Err(TemplateError::Field { field, found: found.to_owned(), expected });
+            }
+        }
+        for webhook in value.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            // The templates of the original have a placeholder here.
+            if let Some(client) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) {
+                client.remove("caBundle");
+            }
+        }
+        let typed: MutatingWebhookConfiguration =
+            serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
+        let webhooks: Vec<_> =
+            typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
+        if webhooks.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        Ok(Self { value, webhooks })
+    }
+}
+
+/// Follows the file of a template.
+#[derive(Debug)]
+pub struct TemplateSource {
+    file: TemplateFile,
+    slot: TemplateSlot,
+    hints: Hints,
+    last_failure: Option<String>,
+}
+
+impl TemplateSource {
+    /// Loads `file`, and will do so again when it changes, and give a hint then.
+    #[must_use]
+    pub fn load(file: TemplateFile, hints: Hints) -> Self {
+        let mut source = Self { file, slot: TemplateSlot::default(), hints, last_failure: None };
+        source.reload();
+        source
+    }
+
+    /// Where the template is found.
+    #[must_use]
+    pub fn slot(&self) -> TemplateSlot {
+        self.slot.clone()
+    }
+
+    fn file(&self) -> &Path {
+        match &self.file {
+            TemplateFile::Default(file) | TemplateFile::Named(file) => file,
+        }
+    }
+
+    fn read(&self) -> Result<Template, TemplateError> {
+        match read_regular_up_to(self.file(), MAX_BYTES) {
+            Ok(Some(text)) => {
+                let text = String::from_utf8(text)
+                    .map_err(|error| TemplateError::Syntax(error.to_string()))?;
+                Template::parse(&text)
+            }
+            Ok(None) => Err(TemplateError::TooLarge),
+            Err(error) => match &self.file {
+                TemplateFile::Default(_) if error.kind() == io::ErrorKind::NotFound => {
+                    Template::built_in()
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+impl Source for TemplateSource {
+    fn directory(&self) -> &Path {
+        match self.file().parent() {
+            Some(directory) if directory != Path::new("") => directory,
+            _ => Path::new("."),
+        }
+    }
+
+    fn reload(&mut self) -> Freshness {
+        match self.read() {
+            Ok(template) => {
+                self.last_failure = None;
+                if self.slot.load().as_deref() != Some(&template) {
+                    self.slot.store(Some(Arc::new(template)));
+                    self.hints.give();
+                }
+                Freshness::Fresh
+            }
+            Err(error) => {
+                let failure = error.to_string();
+                if self.last_failure.as_ref() != Some(&failure) {
+                    let consequence = if self.slot.load().is_some() {
+                        "the last good one stays in use"
+                    } else {
+                        "the configuration is left as it is"
+                    };
+                    warn!(
+                        file = %self.file().display(), error = %failure,
+                        "the template of the webhook configuration cannot be used; {consequence}"
+                    );
+                    self.last_failure = Some(failure);
+                }
+                Freshness::Stale
+            }
+        }
+    }
+}

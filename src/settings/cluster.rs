@@ -1,0 +1,83 @@
+//! The settings of what the webhook does in its cluster.
+
+use hyper::Uri;
+
+use super::{BOOLEANS, ClusterArguments, SettingsError, given, or, value::Setting};
+use crate::cluster::{ClusterSettings, TemplateFile, WebhookUrl};
+
+/// Where the ConfigMap with the template is mounted, as in the original.
+const DEFAULT_TEMPLATE_FILE: &str = "/mwc/imageswap-mwc.yaml";
+
+const NAMESPACE: Setting = Setting::new(
+    "IMAGESWAP_NAMESPACE_NAME",
+    "it is the name of a namespace, such as imageswap-system",
+);
+const SIGNER: Setting = Setting::new(
+    "IMAGESWAP_CSR_SIGNER_NAME",
+    "it is a domain, a slash and a name, such as kubernetes.io/kubelet-serving",
+);
+const DISABLE_AUTO_MWC: Setting = Setting::new("IMAGESWAP_DISABLE_AUTO_MWC", "it is true or false");
+const WEBHOOK_URL: Setting = Setting::new(
+    "IMAGESWAP_WEBHOOK_URL",
+    "it is an https URL without user, query or fragment, such as https://10.0.0.5:5000/",
+);
+
+impl ClusterArguments {
+    pub(super) fn parse(&self) -> Result<ClusterSettings, SettingsError> {
+        let checked =
+            |setting: Setting, value: Option<&str>, is_valid: fn(&str) -> bool| match value {
+                Some(value) if !is_valid(value) => Err(setting.error(value)),
+                value => Ok(value.map(str::to_owned)),
+            };
+        Ok(ClusterSettings {
+            namespace: checked(NAMESPACE, given(&self.namespace_name), is_namespace)?,
+            signer: checked(SIGNER, given(&self.csr_signer_name), is_signer)?,
+            is_configuration_foreign: DISABLE_AUTO_MWC
+                .choose(or(&self.disable_auto_mwc, "false"), &BOOLEANS)?,
+            template: match given(&self.mwc_template_file) {
+                Some(file) => TemplateFile::Named(file.into()),
+                None => TemplateFile::Default(DEFAULT_TEMPLATE_FILE.into()),
+            },
+            url: given(&self.webhook_url).map(webhook_url).transpose()?,
+        })
+    }
+}
+
+/// A label of the domain name system
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>).
+fn is_namespace(name: &str) -> bool {
+    let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let name = name.as_bytes();
+    name.len() <= 63
+        && name.first().is_some_and(is_edge)
+        && name.last().is_some_and(is_edge)
+        && name.iter().all(|byte| is_edge(byte) || *byte == b'-')
+}
+
+/// A domain, a slash and a path
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#signers>).
+fn is_signer(name: &str) -> bool {
+    let is_part = |part: &str, extra: &[char]| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(&c))
+    };
+    name.split_once('/').is_some_and(|(domain, path)| {
+        domain.contains('.') && is_part(domain, &['-', '.']) && is_part(path, &['-', '.', ':', '_'])
+    })
+}
+
+/// A URL as a webhook configuration may have it
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#url>).
+fn webhook_url(value: &str) -> Result<WebhookUrl, SettingsError> {
+    let invalid = || WEBHOOK_URL.error(value);
+    let url: Uri = value.parse().map_err(|_| invalid())?;
+    let authority = url.authority().ok_or_else(invalid)?;
+    let is_valid = url.scheme_str() == Some("https")
+        && url.query().is_none()
+        && !value.contains('#')
+        && !authority.as_str().contains('@');
+    if !is_valid {
+        return Err(invalid());
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(WebhookUrl { url: value.to_owned(), host })
+}
