@@ -9,6 +9,7 @@ mod call;
 mod configuration;
 mod hints;
 mod keeper;
+mod pace;
 mod secrets;
 mod signing;
 mod template;

@@ -62,6 +62,7 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
 /// Makes passes until everything is as it should be.
 async fn prepare(keeper: &mut Keeper) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let mut last_failure = String::new();
     loop {
         let left = PATIENCE.saturating_sub(begun.elapsed());
         let pause = match keeper.pass(true).await {
@@ -69,7 +70,11 @@ async fn prepare(keeper: &mut Keeper) -> anyhow::Result<()> {
             Ok(Kept::Waiting(pause)) if pause < left => pause,
             Ok(Kept::Waiting(_)) => bail!("not done within {} s", PATIENCE.as_secs()),
             Err(error) if PAUSE < left => {
-                warn!(error = %error, "trying again");
+                let failure = error.to_string();
+                if failure != last_failure {
+                    warn!(error = %failure, "the cluster is not as it should be; trying again");
+                    last_failure = failure;
+                }
                 PAUSE
             }
             Err(error) => return Err(error.into()),

@@ -1,8 +1,10 @@
 //! Does what has to be done: reads the Secrets, serves what they hold, keeps the webhook
 //! configuration, and takes the next step of a rotation.
 
+mod brought;
+mod issue;
+
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,15 +18,14 @@ use super::{
     Cluster, ClusterError, ClusterSettings, SERVICE, WebhookUrl,
     configuration::{self, Configuration, Destination, Permission},
     hints::Hints,
+    pace::{Failures, jittered},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, Stored},
-    signing::{CLUSTER_ROOTS, Progress, Signing},
+    signing::{CLUSTER_ROOTS, Signing},
     template::TemplateSlot,
-    trust::{Anchor, AnchorKey, Configured, Issuer, SETTLING, Situation, Step, Trust},
+    trust::{Configured, Issuer, SETTLING, Situation, Step},
 };
 use crate::{
-    certs::{
-        Authority, CertificateSlot, PemPair, PendingKey, Roots, ServerName, ServingCertificate,
-    },
+    certs::{CertificateSlot, Roots, ServerName, ServingCertificate},
     health::Health,
     metrics::{Metrics, ReloadResult, RotationResult},
 };
@@ -39,18 +40,9 @@ const INTERVAL: Duration = Duration::from_hours(1);
 /// How long to wait after a hint, for others of the same change.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// The longest pause after failures. A hint ends it, as when the API server is back.
-const MAX_PAUSE: Duration = Duration::from_mins(1);
-
 /// How soon to look again for what another has to do first: the cluster's signer, the loader of the
 /// map.
 const SOON: Duration = Duration::from_secs(1);
-
-/// How long before its end a certificate that is not renewed by the webhook is warned about.
-const WARNING_DAYS: i64 = 30;
-
-/// How long a signer may take before it is complained about.
-const SIGNER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// When the webhook configuration may be created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,8 +82,16 @@ pub struct Keeper {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     served: Option<ServingCertificate>,
-    /// The roots of the next anchor, and since when the API server has been seen to trust them.
-    next_trusted: Option<(Roots, Instant)>,
+    /// What the API server is to trust for the certificate that is served.
+    bundle: Roots,
+    /// Roots that are about to be used, and since when the API server has been seen to trust them.
+    trusted_since: Option<(Roots, Instant)>,
+    /// Roots that replicas which are behind may still need, and until when they are trusted.
+    leaving: Option<(Roots, Instant)>,
+    /// Whether the certificate was the operator's own when it was last looked at.
+    was_brought: bool,
+    /// Whether the operator's own certificate has been refused, and counted.
+    is_brought_refused: bool,
     /// Since when the signer has been waited for.
     signer_asked: Option<Instant>,
 }
@@ -148,7 +148,11 @@ impl Keeper {
             health,
             metrics,
             served: None,
-            next_trusted: None,
+            bundle: Roots::default(),
+            trusted_since: None,
+            leaving: None,
+            was_brought: false,
+            is_brought_refused: false,
             signer_asked: None,
         })
     }
@@ -243,16 +247,19 @@ impl Keeper {
         let stored = self.secrets.read(CERTIFICATE).await?;
         let mut authority = self.secrets.read(AUTHORITY).await?;
         if stored.is_brought() {
-            return self.keep_brought(&stored, &authority).await.map(Some);
+            self.was_brought = true;
+            return self.keep_brought(&stored, &authority, may_switch).await.map(Some);
         }
         let certificate = self.serve_stored(&stored);
         let trust = authority.trust();
-        let configured = self.keep_configuration(&trust.bundle()).await?;
+        self.bundle = trust.bundle();
+        let configured = self.keep_configuration(&self.bundle.clone()).await?;
         let issuer = match &self.signing {
             Some(signing) => Issuer::Signer(signing.roots().await?),
             None => Issuer::Own,
         };
-        let next_trusted_for = self.next_trusted_for(&trust, &configured);
+        let next = trust.next.as_ref().map(|next| &next.roots);
+        let next_trusted_for = self.trusted_for(next, &configured);
         let situation = Situation {
             trust: &trust,
             certificate: certificate.as_ref(),
@@ -261,20 +268,25 @@ impl Keeper {
             name: &self.name,
             configured: &configured,
             next_trusted_for,
-            may_switch,
+            // All replicas see that the operator's own certificate is gone.
+            may_switch: may_switch || self.was_brought,
             now: OffsetDateTime::now_utc(),
         };
         let step = situation.next_step();
         let result = match step {
             Step::Done if self.configuration.is_awaited() => Ok(Some(Kept::Waiting(SOON))),
-            Step::Done => Ok(Some(Kept::Done)),
+            Step::Done => {
+                self.was_brought = false;
+                Ok(Some(Kept::Done))
+            }
             Step::Wait => {
                 let wait = SETTLING.saturating_sub(next_trusted_for).max(SOON);
                 Ok(Some(Kept::Waiting(wait)))
             }
             Step::Issue(cause) => self.issue(stored, &trust, cause).await,
             Step::Forget | Step::Prepare(_) | Step::Promote => {
-                let trust = changed(trust, step, certificate.as_ref(), &issuer, &configured)?;
+                let trust =
+                    issue::changed(trust, step, certificate.as_ref(), &issuer, &configured)?;
                 authority.set_trust(&trust);
                 self.secrets.write(&authority).await.map(|()| {
                     self.tell(step);
@@ -340,45 +352,6 @@ impl Keeper {
         self.served = Some(certificate);
     }
 
-    /// Serves the operator's own certificate if its root vouches for it; nothing is written.
-    async fn keep_brought(
-        &mut self,
-        stored: &Stored,
-        authority: &Stored,
-    ) -> Result<Kept, ClusterError> {
-        let place = format!("Secret {}/{CERTIFICATE}", self.namespace);
-        let roots = authority.brought_roots()?;
-        let certificate = stored.certificate()?.ok_or_else(|| {
-            ClusterError::content(
-                &place,
-                "neither cert.pem and key.pem nor tls.crt and tls.key are there",
-            )
-        })?;
-        let (validity, now) = (certificate.validity(), OffsetDateTime::now_utc());
-        let is_served = self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
-        if let Err(error) = roots.verify(&certificate, &self.name, now) {
-            if !is_served {
-                self.metrics.tls_reload(ReloadResult::Refused);
-            }
-            let reason = format!(
-                "the API server would not accept the certificate with the root in Secret \
-                 {AUTHORITY}, rootca.pem: {error}"
-            );
-            return Err(ClusterError::content(&place, reason));
-        }
-        self.serve(certificate);
-        if validity.days_left(now) < WARNING_DAYS {
-            warn!(
-                secret = CERTIFICATE, not_after = %validity.not_after,
-                "your own certificate ends soon; replace it in time"
-            );
-        }
-        let mut bundle = authority.trust().previous;
-        bundle.add(&roots);
-        self.keep_configuration(&bundle).await?;
-        Ok(if self.configuration.is_awaited() { Kept::Waiting(SOON) } else { Kept::Done })
-    }
-
     async fn keep_configuration(&mut self, bundle: &Roots) -> Result<Configured, ClusterError> {
         let may_create = self.served.is_some()
             && match self.creation {
@@ -389,160 +362,18 @@ impl Keeper {
         self.configuration.keep(bundle, permission).await
     }
 
-    /// How long the API server has been seen to trust the next anchor.
-    fn next_trusted_for(&mut self, trust: &Trust, configured: &Configured) -> Duration {
-        let next = trust.next.as_ref().map(|next| &next.roots);
-        let Some(next) = next.filter(|next| configured.trusts(next)) else {
-            self.next_trusted = None;
+    /// How long the API server has been seen to trust `roots`, which are about to be used.
+    fn trusted_for(&mut self, roots: Option<&Roots>, configured: &Configured) -> Duration {
+        let Some(roots) = roots.filter(|roots| configured.trusts(roots)) else {
+            self.trusted_since = None;
             return Duration::ZERO;
         };
-        match &self.next_trusted {
-            Some((roots, since)) if roots == next => since.elapsed(),
+        match &self.trusted_since {
+            Some((seen, since)) if seen == roots => since.elapsed(),
             _ => {
-                self.next_trusted = Some((next.clone(), Instant::now()));
+                self.trusted_since = Some((roots.clone(), Instant::now()));
                 Duration::ZERO
             }
         }
     }
-
-    /// Puts a new certificate into its Secret.
-    async fn issue(
-        &mut self,
-        mut stored: Stored,
-        trust: &Trust,
-        cause: &'static str,
-    ) -> Result<Option<Kept>, ClusterError> {
-        // `Situation` lets nothing be issued by an anchor of the wrong kind.
-        let Some(current) = &trust.current else { return Ok(Some(Kept::Done)) };
-        let pair = match (&self.signing, &current.key) {
-            (None, AnchorKey::Own(authority)) => {
-                authority.issue(&self.names, OffsetDateTime::now_utc())?
-            }
-            (Some(signing), _) => {
-                let Some(key) = stored.pending_key() else {
-                    stored.set_pending_key(Some(&PendingKey::generate()?));
-                    return self.secrets.write(&stored).await.map(|()| None);
-                };
-                match signing.advance(&key, &self.names).await? {
-                    Progress::Issued(pair) => {
-                        self.check_issued(signing, &pair, &current.roots)?;
-                        self.signer_asked = None;
-                        pair
-                    }
-                    Progress::Approved => return self.await_signer().map(Some),
-                    Progress::Refused(reason) => {
-                        stored.set_pending_key(None);
-                        self.secrets.write(&stored).await?;
-                        self.signer_asked = None;
-                        return Err(ClusterError::content(signer_title(signing), reason));
-                    }
-                }
-            }
-            _ => return Ok(Some(Kept::Done)),
-        };
-        stored.set_pair(&pair);
-        self.secrets.write(&stored).await?;
-        self.metrics.certificate_rotation(RotationResult::Issued);
-        let namespace = &self.namespace;
-        info!(namespace, secret = CERTIFICATE, cause, "certificate issued");
-        Ok(None)
-    }
-
-    /// Waits for a signer that has not signed yet, within its time.
-    fn await_signer(&mut self) -> Result<Kept, ClusterError> {
-        let asked = *self.signer_asked.get_or_insert_with(Instant::now);
-        match &self.signing {
-            Some(signing) if asked.elapsed() >= SIGNER_PATIENCE => Err(ClusterError::content(
-                signer_title(signing),
-                format_args!(
-                    "the approved request was not signed within {} s; is there a signer of that \
-                     name in this cluster, and does it sign for servers like this one?",
-                    SIGNER_PATIENCE.as_secs()
-                ),
-            )),
-            _ => Ok(Kept::Waiting(SOON)),
-        }
-    }
-
-    /// Checks that the API server will accept what a signer has issued.
-    fn check_issued(
-        &self,
-        signing: &Signing,
-        pair: &PemPair,
-        roots: &Roots,
-    ) -> Result<(), ClusterError> {
-        let PemPair { certificate, key } = pair;
-        let place = || "the signed request".into();
-        let certificate =
-            ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place())?;
-        roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()).map_err(|error| {
-            let reason = format!(
-                "the API server would not accept the certificate that it issued with the roots in \
-                 ConfigMap {CLUSTER_ROOTS}: {error}"
-            );
-            ClusterError::content(signer_title(signing), reason)
-        })
-    }
-}
-
-fn signer_title(signing: &Signing) -> String {
-    format!("the signer {}", signing.signer())
-}
-
-/// What is trusted after a step.
-fn changed(
-    mut trust: Trust,
-    step: Step,
-    certificate: Option<&ServingCertificate>,
-    issuer: &Issuer,
-    configured: &Configured,
-) -> Result<Trust, ClusterError> {
-    match step {
-        Step::Prepare(_) => {
-            // The first authority of a webhook that is already called, as by the original: what
-            // the API server trusts stays trusted, until the certificate in use has ended.
-            if let (None, Some(certificate), Configured::Bundles(bundles)) =
-                (&trust.current, certificate, configured)
-            {
-                let until = certificate.validity().not_after;
-                for bundle in bundles {
-                    trust.keep_trusting(bundle, until);
-                }
-            }
-            trust.prepare(match issuer {
-                Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),
-                Issuer::Signer(roots) => Anchor::foreign(roots.clone()),
-            });
-        }
-        Step::Promote => trust.promote(certificate, OffsetDateTime::now_utc()),
-        Step::Forget => trust.forget(),
-        Step::Done | Step::Issue(_) | Step::Wait => {}
-    }
-    Ok(trust)
-}
-
-/// Failures in a row, of which equal ones are logged once.
-#[derive(Debug, Default)]
-struct Failures {
-    count: u32,
-    last: String,
-}
-
-impl Failures {
-    /// Takes a failure down, and says how long to wait before trying again.
-    fn pause_after(&mut self, failure: String) -> Duration {
-        if failure != self.last {
-            warn!(error = %failure, "the cluster is not as it should be; trying again");
-            self.last = failure;
-        }
-        let pause = SOON.saturating_mul(2_u32.saturating_pow(self.count)).min(MAX_PAUSE);
-        self.count += 1;
-        jittered(pause)
-    }
-}
-
-/// Between three and five quarters of `duration`, so that replicas do not all come at once.
-fn jittered(duration: Duration) -> Duration {
-    let random = RandomState::new().hash_one(()) % 1000;
-    duration * 3 / 4 + duration / 2 * u32::try_from(random).unwrap_or_default() / 1000
 }

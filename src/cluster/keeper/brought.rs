@@ -1,0 +1,103 @@
+//! The operator's own certificate ("bring your own certificate"): checked and served, never written.
+
+use std::time::Instant;
+
+use time::OffsetDateTime;
+use tracing::warn;
+
+use super::{
+    super::{
+        ClusterError,
+        secrets::{AUTHORITY, CERTIFICATE, Stored},
+        trust::{Configured, SETTLING},
+    },
+    Keeper, Kept, SOON,
+};
+use crate::{
+    certs::{Roots, ServingCertificate},
+    metrics::ReloadResult,
+};
+
+/// How long before its end a certificate that is not renewed by the webhook is warned about.
+const WARNING_DAYS: i64 = 30;
+
+impl Keeper {
+    /// Serves the operator's own certificate if its root vouches for it; no Secret is written.
+    pub(super) async fn keep_brought(
+        &mut self,
+        stored: &Stored,
+        authority: &Stored,
+        is_regular: bool,
+    ) -> Result<Kept, ClusterError> {
+        let checked = self.check_brought(stored, authority);
+        let Ok((certificate, roots)) = checked else {
+            // What is served stays, and what the API server trusts.
+            self.keep_configuration(&self.bundle.clone()).await?;
+            if !self.is_brought_refused {
+                self.is_brought_refused = true;
+                self.metrics.tls_reload(ReloadResult::Refused);
+            }
+            return checked.map(|_| Kept::Done);
+        };
+        self.is_brought_refused = false;
+        let mut bundle = authority.trust().previous;
+        bundle.add(&roots);
+        let is_new = !self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
+        if is_new && self.served.is_some() {
+            // The API server trusts both before the new one is served, and a while after, for the
+            // replicas that are behind.
+            let mut both = self.bundle.clone();
+            both.add(&bundle);
+            let configured = self.keep_configuration(&both).await?;
+            let trusted_for = self.trusted_for(Some(&roots), &configured);
+            if configured != Configured::Absent && trusted_for < SETTLING {
+                return Ok(Kept::Waiting(SETTLING.saturating_sub(trusted_for).max(SOON)));
+            }
+            self.leaving = Some((self.bundle.clone(), Instant::now() + 2 * SETTLING));
+        }
+        let validity = certificate.validity();
+        self.serve(certificate);
+        if validity.days_left(OffsetDateTime::now_utc()) < WARNING_DAYS && (is_new || is_regular) {
+            warn!(
+                secret = CERTIFICATE, not_after = %validity.not_after,
+                "your own certificate ends soon; replace it in time"
+            );
+        }
+        self.leaving.take_if(|(_, until)| *until <= Instant::now());
+        if let Some((leaving, _)) = &self.leaving {
+            bundle.add(leaving);
+        }
+        self.bundle = bundle;
+        self.keep_configuration(&self.bundle.clone()).await?;
+        Ok(match &self.leaving {
+            _ if self.configuration.is_awaited() => Kept::Waiting(SOON),
+            Some((_, until)) => Kept::Waiting(until.saturating_duration_since(Instant::now())),
+            None => Kept::Done,
+        })
+    }
+
+    /// The operator's own certificate and its roots, if the API server would accept the one by the
+    /// others.
+    fn check_brought(
+        &self,
+        stored: &Stored,
+        authority: &Stored,
+    ) -> Result<(ServingCertificate, Roots), ClusterError> {
+        let place = || format!("Secret {}/{CERTIFICATE}", self.namespace);
+        let roots = authority.brought_roots()?;
+        let certificate = stored.certificate()?.ok_or_else(|| {
+            let reason = "neither cert.pem and key.pem nor tls.crt and tls.key are there";
+            ClusterError::content(place(), reason)
+        })?;
+        match roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()) {
+            Ok(()) => Ok((certificate, roots)),
+            Err(error) => Err(ClusterError::content(
+                place(),
+                format_args!(
+                    "the API server would not accept the certificate by the root in Secret \
+                     {AUTHORITY}, rootca.pem: {error}"
+                ),
+            )),
+        }
+    }
+}
