@@ -163,3 +163,81 @@ fn refusal(error: &rustls::Error, name: &ServerName<'_>) -> TrustError {
         error => TrustError::Other(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use time::Duration as Days;
+
+    use super::*;
+    use crate::certs::{Authority, PemPair};
+
+    fn name(name: &'static str) -> ServerName<'static> {
+        ServerName::try_from(name).unwrap()
+    }
+
+    fn served(certificate: &str, key: &str) -> ServingCertificate {
+        let place = || "the test".into();
+        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_certificate_is_accepted_by_its_root_for_its_names_while_it_is_valid() {
+        let now = OffsetDateTime::now_utc();
+        let (authority, other) =
+            (Authority::generate(now).unwrap(), Authority::generate(now).unwrap());
+        let names = ["h.svc".to_owned(), "127.0.0.1".to_owned()];
+        let PemPair { certificate, key } = authority.issue(&names, now).unwrap();
+        let certificate = served(&certificate, &key);
+        let mut both = other.root();
+        both.add(&authority.root());
+        for (roots, host, days, expected) in [
+            (&authority.root(), "h.svc", 0, ""),
+            (&both, "127.0.0.1", 364, ""),
+            (&both, "other.svc", 0, "it is not for the name other.svc"),
+            (&other.root(), "h.svc", 0, "invalid peer certificate: UnknownIssuer"),
+            (&both, "h.svc", 366, "invalid peer certificate: certificate expired"),
+            (&both, "h.svc", -1, "invalid peer certificate: certificate not valid yet"),
+            (&Roots::default(), "h.svc", 0, "no root trust anchors were provided"),
+        ] {
+            let result = roots.verify(&certificate, &name(host), now + Days::days(days));
+            let error = result.map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(
+                error.starts_with(expected) && error.is_empty() == expected.is_empty(),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_may_be_its_own_root_even_if_it_may_sign_others() {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(["h.svc".to_owned()]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).unwrap();
+        let roots = Roots::from(certificate.der().clone());
+        let certificate = served(&certificate.pem(), &key.serialize_pem());
+        let now = OffsetDateTime::now_utc();
+        roots.verify(&certificate, &name("h.svc"), now).unwrap();
+        let error = roots.verify(&certificate, &name("other.svc"), now).unwrap_err();
+        assert!(matches!(error, TrustError::Name(_)), "{error}");
+        let long_ago = OffsetDateTime::UNIX_EPOCH;
+        assert!(roots.verify(&certificate, &name("h.svc"), long_ago).is_err());
+    }
+
+    #[test]
+    fn roots_are_read_as_they_are_written_and_each_counts_once() {
+        let now = OffsetDateTime::now_utc();
+        let (first, second) =
+            (Authority::generate(now).unwrap(), Authority::generate(now).unwrap());
+        let mut roots = first.root();
+        roots.add(&second.root());
+        roots.add(&first.root());
+        let text = roots.to_pem();
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(Roots::from_pem(text.as_bytes()).unwrap(), roots);
+        assert_eq!(roots.without(&first.root()), second.root());
+        assert!(Roots::from_pem(b"no certificate").unwrap().is_empty());
+    }
+}

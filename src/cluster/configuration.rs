@@ -302,3 +302,18 @@ fn compare(before: &Value, after: &Value, path: &str, changed: &mut BTreeSet<Str
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_told_by_its_path() {
+        let before = json!({ "webhooks": [{ "a": 1, "b": [1], "c": { "d": 1 } }], "same": [1] });
+        let after = json!({ "webhooks": [{ "a": 2, "b": [1, 2], "c": {} }], "same": [1] });
+        let mut changed = BTreeSet::new();
+        compare(&before, &after, "", &mut changed);
+        let changed: Vec<_> = changed.into_iter().collect();
+        assert_eq!(changed, ["webhooks[0].a", "webhooks[0].b", "webhooks[0].c.d"]);
+    }
+}

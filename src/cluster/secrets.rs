@@ -276,3 +276,91 @@ impl Stored {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Stored {
+        Stored { secret: Secret::default(), title: "Secret test/imageswap".to_owned() }
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+    }
+
+    #[test]
+    fn what_is_trusted_is_read_as_it_was_written() {
+        let mut trust = Trust::default();
+        trust.keep_trusting(&Authority::generate(now()).unwrap().root(), now());
+        trust.current = Some(Anchor::foreign(Authority::generate(now()).unwrap().root()));
+        trust.next = Some(Authority::generate(now()).unwrap().into());
+        let mut stored = empty();
+        stored.set("mine", Some("stays".to_owned()));
+        stored.set_trust(&trust);
+        let read = stored.trust();
+        assert_eq!(read.bundle(), trust.bundle());
+        assert_eq!(read.previous, trust.previous);
+        assert_eq!(read.previous_until, Some(now()));
+        assert!(matches!(read.current.unwrap().key, AnchorKey::Foreign));
+        assert!(matches!(read.next.unwrap().key, AnchorKey::Own(_)));
+        stored.set_trust(&Trust::default());
+        assert_eq!(stored.secret.data.unwrap().into_keys().collect::<Vec<_>>(), ["mine"]);
+    }
+
+    #[test]
+    fn what_is_broken_counts_as_not_there() {
+        let authority = Authority::generate(now()).unwrap();
+        let other = Authority::generate(now()).unwrap();
+        let mut stored = empty();
+        stored.set(CURRENT.0, Some(authority.root().to_pem()));
+        stored.set(CURRENT.1, Some(other.key_pem()));
+        stored.set(
+            NEXT.0,
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into()),
+        );
+        let trust = stored.trust();
+        assert!(matches!(trust.current.unwrap().key, AnchorKey::Broken));
+        assert!(trust.next.is_none());
+    }
+
+    #[test]
+    fn a_pair_has_the_names_of_the_original_and_those_of_a_tls_secret_where_they_are() {
+        let authority = Authority::generate(now()).unwrap();
+        let pair = authority.issue(&["imageswap".to_owned()], now()).unwrap();
+        let mut stored = empty();
+        assert!(stored.certificate().unwrap().is_none());
+        stored.set_pending_key(Some(&PendingKey::generate().unwrap()));
+        assert!(stored.pending_key().is_some());
+        stored.set_pair(&pair);
+        assert!(stored.certificate().unwrap().is_some());
+        let keys = |stored: &Stored| -> Vec<String> {
+            stored.secret.data.as_ref().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&stored), ["cert.pem", "key.pem"]);
+        let mut tls = empty();
+        tls.set("tls.crt", Some("old".to_owned()));
+        tls.set("tls.key", Some("old".to_owned()));
+        let error = tls.certificate().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "Secret test/imageswap, tls.crt: no PEM block of a certificate: no items found"
+        );
+        tls.set_pair(&pair);
+        assert_eq!(keys(&tls), ["cert.pem", "key.pem", "tls.crt", "tls.key"]);
+    }
+
+    #[test]
+    fn a_request_is_forgotten_with_what_was_asked_for() {
+        let mut stored = empty();
+        let annotations = BTreeMap::from([(ROTATE.to_owned(), "now".to_owned())]);
+        stored.secret.metadata.annotations = Some(annotations);
+        let mut trust = stored.trust();
+        assert!(trust.is_requested);
+        stored.set_trust(&trust);
+        assert!(stored.is_rotation_requested());
+        trust.prepare(Authority::generate(now()).unwrap().into());
+        stored.set_trust(&trust);
+        assert!(!stored.is_rotation_requested());
+    }
+}

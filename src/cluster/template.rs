@@ -189,3 +189,63 @@ impl Source for TemplateSource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_built_in_template_is_sound() {
+        let template = Template::built_in().unwrap();
+        assert_eq!(template.webhooks, ["imageswap.webhook.k8s.twr.io"]);
+    }
+
+    #[test]
+    fn the_placeholder_of_the_original_does_not_count() {
+        let with = BUILT_IN.replace(
+            "  - name: imageswap.webhook",
+            "  - clientConfig: { caBundle: $CA_BUNDLE }\n    name: imageswap.webhook",
+        );
+        let template = Template::parse(&with).unwrap();
+        assert_eq!(template.value["webhooks"][0]["clientConfig"], serde_json::json!({}));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        let beta = BUILT_IN.replace("k8s.io/v1\n", "k8s.io/v1beta1\n");
+        let other = BUILT_IN.replace("name: imageswap-webhook", "name: mine");
+        let head = BUILT_IN.split("webhooks:").next().unwrap();
+        let number = BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: five");
+        for (text, expected) in [
+            ("", "apiVersion: `` where `admissionregistration.k8s.io/v1` is expected"),
+            (&*beta, "apiVersion: `admissionregistration.k8s.io/v1beta1` where "),
+            (&*other, "metadata.name: `mine` where `imageswap-webhook` is expected"),
+            (head, "webhooks: there is none"),
+            (&*number, "invalid type: string \"five\""),
+            ("a: [", ""),
+        ] {
+            let error = Template::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bad_file_leaves_the_last_good_template() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("template.yaml");
+        let named = TemplateSource::load(TemplateFile::Named(file.clone()), Hints::default());
+        assert!(named.slot().load().is_none(), "a file that was named has to be there");
+        let mut source =
+            TemplateSource::load(TemplateFile::Default(file.clone()), Hints::default());
+        let built_in = Template::built_in().unwrap();
+        assert_eq!(source.slot().load().as_deref(), Some(&built_in));
+        fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
+        assert_eq!(source.reload(), Freshness::Fresh);
+        assert_eq!(source.slot().load_full().unwrap().value["webhooks"][0]["timeoutSeconds"], 9);
+        fs::write(&file, "broken: [").unwrap();
+        assert_eq!(source.reload(), Freshness::Stale);
+        assert_eq!(source.slot().load_full().unwrap().value["webhooks"][0]["timeoutSeconds"], 9);
+    }
+}

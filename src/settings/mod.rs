@@ -177,6 +177,7 @@ impl ServeArguments {
         let defaults = if self.dev { &DEV_DEFAULTS } else { &CLUSTER_DEFAULTS };
         let listen = LISTEN.parse(or(&self.listen, defaults.listen))?;
         let tls_mode = TLS_MODE.choose(or(&self.tls_mode, defaults.tls_mode), &TLS_MODES)?;
+        let cluster = self.cluster.parse()?;
         Ok(ServeSettings {
             rules: self.rules.parse_or(match defaults.map {
                 Some(map) => RuleSource::BuiltIn(map),
@@ -186,7 +187,7 @@ impl ServeArguments {
             admin_listen: ADMIN_LISTEN.parse(or(&self.admin_listen, defaults.admin_listen))?,
             certificate: match tls_mode {
                 TlsMode::Files => CertificateOrigin::Files(tls_directory(&self.tls_dir)),
-                TlsMode::Managed => CertificateOrigin::Managed(self.cluster.parse()?),
+                TlsMode::Managed => CertificateOrigin::Managed(cluster),
                 TlsMode::SelfSigned => CertificateOrigin::SelfSigned(own_names(listen)),
             },
             disable_label: label(or(&self.disable_label, "k8s.twr.io/imageswap"))?,

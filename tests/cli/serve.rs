@@ -9,13 +9,20 @@ use crate::{Finished, Invocation, Workspace};
 /// Variable, flag, values that are not valid, and what is accepted.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const SETTINGS: [Setting; 12] = [
+const SETTINGS: [Setting; 16] = [
     (
         "IMAGESWAP_ADMIN_LISTEN",
         "--admin-listen",
         &["localhost:80", ":8080", "127.0.0.1:65536"],
         "it is an IP address and a port, such as [::]:8080",
     ),
+    (
+        "IMAGESWAP_CSR_SIGNER_NAME",
+        "--csr-signer-name",
+        &["kubelet-serving", "example/x", "example.com/", "example.com/a b"],
+        "it is a domain, a slash and a name, such as kubernetes.io/kubelet-serving",
+    ),
+    ("IMAGESWAP_DISABLE_AUTO_MWC", "--disable-auto-mwc", &["maybe"], "it is true or false"),
     (
         "IMAGESWAP_DISABLE_LABEL",
         "--disable-label",
@@ -49,6 +56,12 @@ const SETTINGS: [Setting; 12] = [
     ),
     ("IMAGESWAP_MODE", "--mode", &["FANCY"], "it is MAPS or LEGACY"),
     (
+        "IMAGESWAP_NAMESPACE_NAME",
+        "--namespace-name",
+        &["A", "a_b", "a-", "a.b"],
+        "it is the name of a namespace, such as imageswap-system",
+    ),
+    (
         "IMAGESWAP_SHUTDOWN_DELAY",
         "--shutdown-delay",
         &["3h", "1.5s", "61m", "s"],
@@ -62,6 +75,12 @@ const SETTINGS: [Setting; 12] = [
     ),
     ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "it is true or false"),
     ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is managed, files or self-signed"),
+    (
+        "IMAGESWAP_WEBHOOK_URL",
+        "--webhook-url",
+        &["10.0.0.5", "http://10.0.0.5/", "https://me@h.io/", "https://h.io/?a", "https://h.io/#a"],
+        "it is an https URL without user, query or fragment, such as https://10.0.0.5:5000/",
+    ),
 ];
 
 /// A port that is taken for as long as the value lives.
@@ -164,4 +183,24 @@ fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
     assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"imageswap ends".into()));
     let error = last["error"].as_str().unwrap();
     assert!(error.starts_with(&format!("{setting}: cannot bind {taken}: ")), "{error}");
+}
+
+#[test]
+fn without_a_cluster_the_modes_that_need_none_are_told() {
+    let workspace = Workspace::new::<&str>(&[]);
+    for arguments in [
+        &["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"][..],
+        &["init", "--tls-dir=tls"],
+    ] {
+        let run = workspace.imageswap(arguments).variable("KUBECONFIG", "none.yaml").run();
+        assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}", run.stderr);
+        let log = log_lines(&run);
+        let error = log.last().unwrap()["error"].as_str().unwrap();
+        for part in
+            ["no way to reach a cluster: the kubeconfig: ", "; the service account of a pod: "]
+        {
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(error.contains("IMAGESWAP_TLS_MODE"), arguments[0] == "serve", "{error}");
+    }
 }
