@@ -23,6 +23,10 @@ test:
 smoke:
     .ci/smoke
 
+# Write deploy/install.yaml anew from the manifests; takes kubectl
+manifests:
+    deploy/generate
+
 # Run the webhook in a cluster: a real control plane on loopback
 cluster-test:
     .ci/cluster
