@@ -23,6 +23,10 @@ test:
 smoke:
     .ci/smoke
 
+# Build the container image and run it; takes root and buildah
+image:
+    .ci/image
+
 # Write deploy/install.yaml anew from the manifests; takes kubectl
 manifests:
     deploy/generate

@@ -1,0 +1,52 @@
+# The container image of ImageSwap: one static program, and nothing else.
+#
+#   docker build --tag registry.example.com/imageswap .
+#
+# For several platforms each is built natively, which is slow where it has to be emulated:
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 --tag registry.example.com/imageswap --push .
+
+# Any Debian image with rustup, cargo and a C compiler. A release names it by digest.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
+
+FROM ${RUST_IMAGE} AS build
+WORKDIR /src
+# Linked with musl, the program needs no library of the image; ring and mimalloc have parts in C.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends musl-tools \
+    && rm -rf /var/lib/apt/lists/* \
+    && rustup target add "$(uname -m)-unknown-linux-musl"
+
+# The dependencies, in a layer that stays until they change. Cargo wants the files that Cargo.toml
+# names, so that empty ones stand in for the sources.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src benches \
+    && echo 'fn main() {}' >src/main.rs \
+    && touch src/lib.rs benches/decision.rs benches/review.rs \
+    && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap
+
+COPY config config
+COPY src src
+# Cargo goes by times, and the sources may be older than what was built of the empty ones.
+RUN touch src/main.rs src/lib.rs \
+    && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap \
+    && cp "target/$(uname -m)-unknown-linux-musl/release/imageswap" /imageswap
+
+# No shell, no package manager, no user database, and no store of CAs: the only server that ImageSwap
+# calls is the API server, whose CA Kubernetes mounts.
+FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="ImageSwap" \
+      org.opencontainers.image.description="Kubernetes admission webhook that rewrites container images" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY LICENSE /
+COPY --from=build /imageswap /
+# A number, because the kubelet cannot check `runAsNonRoot` for a name. As in deploy/manifests.
+USER 1898:1898
+# The webhook over TLS; probes and metrics over plain HTTP.
+EXPOSE 5000 8080
+ENTRYPOINT ["/imageswap"]
+CMD ["serve"]
