@@ -7,7 +7,7 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 --tag registry.example.com/imageswap --push .
 
 # Any Debian image with rustup, cargo and a C compiler. A release names it by digest.
-ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
+ARG RUST_IMAGE=rust:1.95-slim-bookworm
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
