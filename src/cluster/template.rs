@@ -4,7 +4,7 @@ use std::{io, path::Path, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::warn;
 
 use super::{TemplateFile, configuration, hints::Hints};
@@ -15,6 +15,8 @@ use crate::{
 
 /// The template that is built in.
 const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
+
+const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 
 /// The most bytes of a template: what a ConfigMap can hold.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -76,8 +78,12 @@ impl Template {
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
         let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
+        // The early templates of the original are of this version, which no API server has any more.
+        if value["apiVersion"] == "admissionregistration.k8s.io/v1beta1" {
+            value["apiVersion"] = API_VERSION.into();
+        }
         for (field, pointer, expected) in [
-            ("apiVersion", "/apiVersion", "admissionregistration.k8s.io/v1"),
+            ("apiVersion", "/apiVersion", API_VERSION),
             ("kind", "/kind", "MutatingWebhookConfiguration"),
             ("metadata.name", "/metadata/name", configuration::NAME),
         ] {
@@ -86,12 +92,16 @@ impl Template {
                 return Err(TemplateError::Field { field, found: found.to_owned(), expected });
             }
         }
-        for webhook in value.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten()
-        {
+        let webhooks = value.get_mut("webhooks").and_then(Value::as_array_mut);
+        let webhooks = webhooks.into_iter().flatten().filter_map(Value::as_object_mut);
+        for webhook in webhooks {
             // The templates of the original have a placeholder here.
             if let Some(client) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) {
                 client.remove("caBundle");
             }
+            // What v1 asks for, and v1beta1 did not; it is the same for every template.
+            webhook.entry("sideEffects").or_insert_with(|| "None".into());
+            webhook.entry("admissionReviewVersions").or_insert_with(|| json!(["v1"]));
         }
         let typed: MutatingWebhookConfiguration =
             serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
@@ -203,24 +213,39 @@ mod tests {
     }
 
     #[test]
-    fn the_placeholder_of_the_original_does_not_count() {
-        let with = BUILT_IN.replace(
-            "  - name: imageswap.webhook",
-            "  - clientConfig: { caBundle: $CA_BUNDLE }\n    name: imageswap.webhook",
-        );
-        let template = Template::parse(&with).unwrap();
-        assert_eq!(template.value["webhooks"][0]["clientConfig"], serde_json::json!({}));
+    fn a_template_of_the_original_is_brought_up_to_date() {
+        let original = "
+            apiVersion: admissionregistration.k8s.io/v1beta1
+            kind: MutatingWebhookConfiguration
+            metadata: { name: imageswap-webhook }
+            webhooks:
+              - name: imageswap.webhook.k8s.twr.io
+                clientConfig: { service: { name: imageswap }, caBundle: $CA_BUNDLE }
+        ";
+        let template = Template::parse(original).unwrap();
+        let expected = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": { "name": "imageswap-webhook" },
+            "webhooks": [{
+                "name": "imageswap.webhook.k8s.twr.io",
+                "clientConfig": { "service": { "name": "imageswap" } },
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }],
+        });
+        assert_eq!(template.value, expected);
     }
 
     #[test]
     fn each_mistake_is_named() {
-        let beta = BUILT_IN.replace("k8s.io/v1\n", "k8s.io/v1beta1\n");
+        let alpha = BUILT_IN.replace("k8s.io/v1\n", "k8s.io/v1alpha1\n");
         let other = BUILT_IN.replace("name: imageswap-webhook", "name: mine");
         let head = BUILT_IN.split("webhooks:").next().unwrap();
         let number = BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: five");
         for (text, expected) in [
             ("", "apiVersion: `` where `admissionregistration.k8s.io/v1` is expected"),
-            (&*beta, "apiVersion: `admissionregistration.k8s.io/v1beta1` where "),
+            (&*alpha, "apiVersion: `admissionregistration.k8s.io/v1alpha1` where "),
             (&*other, "metadata.name: `mine` where `imageswap-webhook` is expected"),
             (head, "webhooks: there is none"),
             (&*number, "invalid type: string \"five\""),
