@@ -4,7 +4,7 @@
 //! and fields that the template does not have stay whoever's they are:
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::{
@@ -15,6 +15,7 @@ use kube::{
     api::{Patch, PatchParams, ValidationDirective},
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
@@ -64,6 +65,8 @@ pub(super) struct Configuration {
     is_foreign: bool,
     metrics: Arc<Metrics>,
     presence: Presence,
+    /// When it was changed last, in seconds since 1970.
+    changed_at: Option<i64>,
     /// What was applied last, and the version of the configuration after that.
     applied: Option<(Value, Option<String>)>,
 }
@@ -95,6 +98,7 @@ impl Configuration {
             is_foreign,
             metrics,
             presence: Presence::Unknown,
+            changed_at: None,
             applied: None,
         }
     }
@@ -111,6 +115,30 @@ impl Configuration {
         self.presence == Presence::Unknown && !self.is_foreign && self.template.load().is_some()
     }
 
+    /// Whether it is somebody else's.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
+    /// How long it has been as it is, by the clock of the API server; zero when that is not known.
+    pub(super) fn unchanged_for(&self) -> Duration {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        // Times there are in whole seconds, cut off.
+        let seconds = self.changed_at.map_or(0, |changed_at| now - changed_at - 1);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    }
+
+    /// What the API server trusts now.
+    pub(super) async fn look(&mut self) -> Result<Configured, ClusterError> {
+        let live = self.get().await?;
+        Ok(self.configured(live.as_ref()))
+    }
+
+    async fn get(&self) -> Result<Option<MutatingWebhookConfiguration>, ClusterError> {
+        let get = self.api.get_opt(NAME);
+        call(format!("get the webhook configuration {NAME}"), get).await
+    }
+
     /// Brings the configuration in line with the template and `bundle`, and returns what the API
     /// server trusts then. One that was deleted while the process runs is not created again.
     ///
@@ -121,8 +149,7 @@ impl Configuration {
         bundle: &Roots,
         permission: Permission,
     ) -> Result<Configured, ClusterError> {
-        let get = self.api.get_opt(NAME);
-        let live = call(format!("get the webhook configuration {NAME}"), get).await?;
+        let live = self.get().await?;
         if live.is_some() {
             self.presence = Presence::Seen;
         } else if self.presence == Presence::Seen {
@@ -150,7 +177,28 @@ impl Configuration {
             }
             _ => live,
         };
-        Ok(live.map_or(Configured::Absent, |live| configured(&live, template.as_deref())))
+        Ok(self.configured(live.as_ref()))
+    }
+
+    /// What the API server trusts by a configuration, in the webhooks of the template.
+    fn configured(&mut self, live: Option<&MutatingWebhookConfiguration>) -> Configured {
+        let Some(live) = live else {
+            self.changed_at = None;
+            return Configured::Absent;
+        };
+        let changes = live.metadata.managed_fields.iter().flatten();
+        let changes = changes.filter_map(|change| Some(change.time.as_ref()?.0.as_second()));
+        self.changed_at = changes.max();
+        let template = self.template.load();
+        let ours = live.webhooks.iter().flatten().filter(|webhook| {
+            template.as_ref().is_none_or(|template| template.webhooks.contains(&webhook.name))
+        });
+        let bundles = ours.map(|webhook| {
+            let bundle = webhook.client_config.ca_bundle.as_ref();
+            // The API server takes no certificate from a broken bundle either.
+            bundle.and_then(|bundle| Roots::from_pem(&bundle.0).ok()).unwrap_or_default()
+        });
+        Configured::Bundles(bundles.collect())
     }
 
     /// Applies the template, unless that was done and nothing has changed since.
@@ -241,19 +289,6 @@ impl Configuration {
         }
         desired
     }
-}
-
-/// What the API server trusts by a configuration, in the webhooks of the template.
-fn configured(live: &MutatingWebhookConfiguration, template: Option<&Template>) -> Configured {
-    let ours = live.webhooks.iter().flatten().filter(|webhook| {
-        template.is_none_or(|template| template.webhooks.contains(&webhook.name))
-    });
-    let bundles = ours.map(|webhook| {
-        let bundle = webhook.client_config.ca_bundle.as_ref();
-        // The API server takes no certificate from a broken bundle either.
-        bundle.and_then(|bundle| Roots::from_pem(&bundle.0).ok()).unwrap_or_default()
-    });
-    Configured::Bundles(bundles.collect())
 }
 
 /// The fields in which two versions differ, for the log.

@@ -182,6 +182,18 @@ impl Trust {
 }
 
 impl Configured {
+    /// All roots that the API server trusts for any of its webhooks.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        let mut roots = Roots::default();
+        if let Self::Bundles(bundles) = self {
+            for bundle in bundles {
+                roots.add(bundle);
+            }
+        }
+        roots
+    }
+
     /// Whether the API server trusts all `roots`, in each of its webhooks.
     #[must_use]
     pub fn trusts(&self, roots: &Roots) -> bool {

@@ -43,17 +43,23 @@ impl Keeper {
         let mut bundle = authority.trust().previous;
         bundle.add(&roots);
         let is_new = !self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
-        if is_new && self.served.is_some() {
+        if is_new {
             // The API server trusts both before the new one is served, and a while after, for the
             // replicas that are behind.
-            let mut both = self.bundle.clone();
+            let mut old = self.bundle.clone();
+            old.add(&self.configuration.look().await?.roots());
+            let old = old.without(&bundle);
+            let mut both = old.clone();
             both.add(&bundle);
             let configured = self.keep_configuration(&both).await?;
             let trusted_for = self.trusted_for(Some(&roots), &configured);
             if configured != Configured::Absent && trusted_for < SETTLING {
+                self.health
+                    .certificate
+                    .failed("the API server does not trust its root for long yet");
                 return Ok(Kept::Waiting(SETTLING.saturating_sub(trusted_for).max(SOON)));
             }
-            self.leaving = Some((self.bundle.clone(), Instant::now() + 2 * SETTLING));
+            self.leaving = (!old.is_empty()).then(|| (old, Instant::now() + 2 * SETTLING));
         }
         let validity = certificate.validity();
         self.serve(certificate);
@@ -71,7 +77,9 @@ impl Keeper {
         self.keep_configuration(&self.bundle.clone()).await?;
         Ok(match &self.leaving {
             _ if self.configuration.is_awaited() => Kept::Waiting(SOON),
-            Some((_, until)) => Kept::Waiting(until.saturating_duration_since(Instant::now())),
+            Some((_, until)) => {
+                Kept::Waiting(until.saturating_duration_since(Instant::now()).max(SOON))
+            }
             None => Kept::Done,
         })
     }

@@ -86,6 +86,8 @@ pub struct Keeper {
     bundle: Roots,
     /// Roots that are about to be used, and since when the API server has been seen to trust them.
     trusted_since: Option<(Roots, Instant)>,
+    /// Roots that an operator was told about, because the configuration lacks them.
+    untrusted: Option<Roots>,
     /// Roots that replicas which are behind may still need, and until when they are trusted.
     leaving: Option<(Roots, Instant)>,
     /// Whether the certificate was the operator's own when it was last looked at.
@@ -150,6 +152,7 @@ impl Keeper {
             served: None,
             bundle: Roots::default(),
             trusted_since: None,
+            untrusted: None,
             leaving: None,
             was_brought: false,
             is_brought_refused: false,
@@ -362,18 +365,37 @@ impl Keeper {
         self.configuration.keep(bundle, permission).await
     }
 
-    /// How long the API server has been seen to trust `roots`, which are about to be used.
+    /// How long the API server has trusted `roots`, which are about to be used: since this replica
+    /// first saw it, or since the configuration was changed last, if that is longer.
     fn trusted_for(&mut self, roots: Option<&Roots>, configured: &Configured) -> Duration {
-        let Some(roots) = roots.filter(|roots| configured.trusts(roots)) else {
+        let Some(roots) = roots else {
             self.trusted_since = None;
             return Duration::ZERO;
         };
-        match &self.trusted_since {
+        if !configured.trusts(roots) {
+            self.tell_untrusted(roots);
+            self.trusted_since = None;
+            return Duration::ZERO;
+        }
+        let seen_for = match &self.trusted_since {
             Some((seen, since)) if seen == roots => since.elapsed(),
             _ => {
                 self.trusted_since = Some((roots.clone(), Instant::now()));
                 Duration::ZERO
             }
+        };
+        seen_for.max(self.configuration.unchanged_for())
+    }
+
+    /// Says once that somebody else has to do something.
+    fn tell_untrusted(&mut self, roots: &Roots) {
+        if self.configuration.is_foreign() && self.untrusted.as_ref() != Some(roots) {
+            warn!(
+                configuration = configuration::NAME,
+                "the webhook configuration, which is left alone, does not trust a new root in Secret \
+                 {AUTHORITY}; put it into caBundle, and it will be used"
+            );
+            self.untrusted = Some(roots.clone());
         }
     }
 }
