@@ -1,6 +1,6 @@
 //! When a certificate is valid.
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use x509_parser::certificate::X509Certificate;
 
 /// The time in which a certificate is valid.
@@ -32,6 +32,12 @@ impl Validity {
     #[must_use]
     pub fn is_half_over(&self, now: OffsetDateTime) -> bool {
         self.not_before + (self.not_after - self.not_before) / 2 <= now
+    }
+
+    /// When it ends, as in RFC 3339.
+    #[must_use]
+    pub fn end(&self) -> String {
+        self.not_after.format(&Rfc3339).unwrap_or_default()
     }
 
     /// The whole days that are left; none once it has ended.

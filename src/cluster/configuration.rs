@@ -90,6 +90,9 @@ impl Configuration {
         is_foreign: bool,
         metrics: Arc<Metrics>,
     ) -> Self {
+        if is_foreign {
+            info!(name = NAME, "the webhook configuration is left alone, as it is set");
+        }
         Self {
             api: Api::all(client.clone()),
             cluster_roles: Api::all(client.clone()),
@@ -240,8 +243,8 @@ impl Configuration {
                 self.metrics.configuration_write(WriteResult::Created);
             }
             Some(live) if live.metadata.resource_version != written.metadata.resource_version => {
-                let changed = changed_fields(&live, &written);
-                info!(name = NAME, ?changed, "webhook configuration brought in line");
+                let changed = Vec::from_iter(changed_fields(&live, &written)).join(", ");
+                info!(name = NAME, changed, "webhook configuration brought in line");
                 self.metrics.configuration_write(WriteResult::Repaired);
             }
             Some(_) => {}

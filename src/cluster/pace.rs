@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tracing::warn;
+use tracing::{info, warn};
 
 /// The pause after the first failure.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -28,8 +28,16 @@ impl Failures {
             self.last = failure;
         }
         let pause = MIN_PAUSE.saturating_mul(2_u32.saturating_pow(self.count)).min(MAX_PAUSE);
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         jittered(pause)
+    }
+
+    /// There is none any more.
+    pub(super) fn end(&mut self) {
+        if self.count > 0 {
+            info!("the cluster is as it should be again");
+        }
+        *self = Self::default();
     }
 }
 

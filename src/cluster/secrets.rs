@@ -59,13 +59,11 @@ pub(super) struct Stored {
 
 impl Secrets {
     /// The Secrets of `namespace`.
-    #[must_use]
     pub(super) fn new(client: Client, namespace: &str) -> Self {
         Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
     }
 
     /// The interface, for watching.
-    #[must_use]
     pub(super) fn api(&self) -> Api<Secret> {
         self.api.clone()
     }
@@ -108,13 +106,11 @@ impl Secrets {
 
 impl Stored {
     /// Whether the operator brought the certificate.
-    #[must_use]
     pub(super) fn is_brought(&self) -> bool {
         self.has_annotation(BYOC)
     }
 
     /// Whether a new certificate or authority is asked for.
-    #[must_use]
     pub(super) fn is_rotation_requested(&self) -> bool {
         self.has_annotation(ROTATE)
     }
@@ -139,7 +135,6 @@ impl Stored {
     }
 
     /// Certificate and key as they are stored, for files.
-    #[must_use]
     pub(super) fn pair(&self) -> Option<(&[u8], &[u8])> {
         PAIR.into_iter()
             .find_map(|(certificate, key)| Some((self.get(certificate)?, self.get(key)?)))
@@ -159,7 +154,6 @@ impl Stored {
     }
 
     /// The key that waits for its certificate; none when there is none that can be used.
-    #[must_use]
     pub(super) fn pending_key(&self) -> Option<PendingKey> {
         let key = std::str::from_utf8(self.get(PENDING_KEY)?).ok()?;
         PendingKey::from_pem(key).ok()
@@ -184,15 +178,19 @@ impl Stored {
         }
     }
 
+    /// The roots that were in use before.
+    pub(super) fn previous_roots(&self) -> Roots {
+        self.sound_roots(PREVIOUS).unwrap_or_default()
+    }
+
     /// What the Secret of the authority holds. What is broken counts as not there: the roots that
     /// were in it are still in the webhook configuration, from where they are taken over.
-    #[must_use]
     pub(super) fn trust(&self) -> Trust {
         let until = self.get(PREVIOUS_UNTIL).and_then(|text| std::str::from_utf8(text).ok());
         Trust {
             current: self.anchor(CURRENT),
             next: self.anchor(NEXT),
-            previous: self.sound_roots(PREVIOUS).unwrap_or_default(),
+            previous: self.previous_roots(),
             previous_until: until.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
             is_requested: self.is_rotation_requested(),
         }
@@ -227,7 +225,11 @@ impl Stored {
         let key = match authority {
             Ok(authority) => AnchorKey::Own(Box::new(authority)),
             Err(reason) => {
-                warn!("{}, {key}: {reason}", self.title);
+                warn!(
+                    "{}, {key}: {reason}; a root of your own needs the annotation {BYOC} on Secret \
+                     {CERTIFICATE} first",
+                    self.title
+                );
                 AnchorKey::Broken
             }
         };

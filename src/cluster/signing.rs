@@ -112,6 +112,10 @@ impl Signing {
                 call(format!("create {title}"), self.requests.create(&by, &request)).await?
             }
         };
+        if request.spec.signer_name != self.signer {
+            let other = &request.spec.signer_name;
+            return Ok(Progress::Refused(format!("{title} is to the signer {other}")));
+        }
         if let Some(condition) = condition(&request, &["Denied", "Failed"]) {
             let reason = condition.message.as_deref().or(condition.reason.as_deref());
             let reason = reason.unwrap_or("no reason is given");

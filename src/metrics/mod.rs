@@ -52,6 +52,7 @@ pub struct Metrics {
     certificate_rotations: Table<Counter, { RotationResult::ALL.len() }>,
     configuration_writes: Table<Counter, { WriteResult::ALL.len() }>,
     handshake_failures: Counter,
+    cluster_failures: Counter,
     connections: Gauge,
 }
 
@@ -72,21 +73,27 @@ impl Metrics {
             )?
             .build_recorder();
         let process = Collector::default();
-        let (connections, admission_duration, invalid_reviews, handshake_failures) =
-            with_local_recorder(&recorder, || {
-                describe();
-                process.describe();
-                gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-                (
-                    gauge!("imageswap_connections"),
-                    histogram!("imageswap_admission_duration_seconds"),
-                    counter!(
-                        "imageswap_admission_reviews_total",
-                        "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
-                    ),
-                    counter!("imageswap_tls_handshake_failures_total"),
-                )
-            });
+        let (
+            connections,
+            admission_duration,
+            invalid_reviews,
+            handshake_failures,
+            cluster_failures,
+        ) = with_local_recorder(&recorder, || {
+            describe();
+            process.describe();
+            gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            (
+                gauge!("imageswap_connections"),
+                histogram!("imageswap_admission_duration_seconds"),
+                counter!(
+                    "imageswap_admission_reviews_total",
+                    "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
+                ),
+                counter!("imageswap_tls_handshake_failures_total"),
+                counter!("imageswap_cluster_failures_total"),
+            )
+        });
         let metrics = Self {
             handle: recorder.handle(),
             recorder,
@@ -103,6 +110,7 @@ impl Metrics {
             certificate_rotations: Table::default(),
             configuration_writes: Table::default(),
             handshake_failures,
+            cluster_failures,
             connections,
         };
         // A rate over a counter that appears with its first event would miss that event.
@@ -274,6 +282,11 @@ impl Metrics {
         })
     }
 
+    /// Counts a look at the cluster that failed.
+    pub fn cluster_failure(&self) {
+        self.cluster_failures.increment(1);
+    }
+
     fn certificate_rotations(&self, result: RotationResult) -> &Counter {
         self.certificate_rotations.at(result as usize, || {
             self.record(
@@ -377,6 +390,10 @@ fn describe() {
     describe_counter!(
         "imageswap_tls_handshake_failures_total",
         "TLS handshakes that failed, as when the API server does not trust the certificate."
+    );
+    describe_counter!(
+        "imageswap_cluster_failures_total",
+        "Looks at the cluster that failed; while it grows, certificates are not renewed."
     );
     describe_gauge!("imageswap_connections", "Connections that are open now.");
     describe_gauge!("imageswap_build_info", "The program's version, as a label.");

@@ -43,7 +43,7 @@ impl CertificateSource {
         let (validity, now) = (certificate.validity(), OffsetDateTime::now_utc());
         if validity.is_over(now) {
             warn!(
-                directory = %self.directory.display(), not_after = %validity.not_after,
+                directory = %self.directory.display(), not_after = validity.end(),
                 "the certificate has expired; the API server will refuse it"
             );
         }

@@ -237,7 +237,9 @@ fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
 
 fn body_error(error: &BodyError) -> Answer {
     let (status, hint) = match error {
-        BodyError::TooLarge { .. } => (Status::PayloadTooLarge, "raise the limit if it is real"),
+        BodyError::TooLarge { .. } => {
+            (Status::PayloadTooLarge, "raise the limit if requests are really that large")
+        }
         BodyError::TimedOut(_) => (Status::RequestTimeout, "send the whole body at once"),
         BodyError::OutOfMemory => (Status::ServiceUnavailable, "try again"),
         BodyError::Unreadable(_) => (Status::BadRequest, "send a complete body"),

@@ -40,7 +40,7 @@ impl Keeper {
             return checked.map(|_| Kept::Done);
         };
         self.is_brought_refused = false;
-        let mut bundle = authority.trust().previous;
+        let mut bundle = authority.previous_roots();
         bundle.add(&roots);
         let is_new = !self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
         if is_new {
@@ -65,7 +65,8 @@ impl Keeper {
         self.serve(certificate);
         if validity.days_left(OffsetDateTime::now_utc()) < WARNING_DAYS && (is_new || is_regular) {
             warn!(
-                secret = CERTIFICATE, not_after = %validity.not_after,
+                secret = CERTIFICATE,
+                not_after = validity.end(),
                 "your own certificate ends soon; replace it in time"
             );
         }

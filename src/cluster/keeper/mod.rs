@@ -199,7 +199,9 @@ impl Keeper {
                 }
             };
             if result.is_ok() {
-                failures = Failures::default();
+                failures.end();
+            } else {
+                self.metrics.cluster_failure();
             }
             let is_done = matches!(result, Ok(Kept::Done));
             may_switch &= !is_done;
@@ -256,7 +258,14 @@ impl Keeper {
         let certificate = self.serve_stored(&stored);
         let trust = authority.trust();
         self.bundle = trust.bundle();
-        let configured = self.keep_configuration(&self.bundle.clone()).await?;
+        let kept = self.keep_configuration(&self.bundle.clone()).await;
+        let (configured, refusal) = match kept {
+            Ok(configured) => (configured, None),
+            Err(error @ ClusterError::Conflict { .. }) => return Err(error),
+            // What the API server refuses, as a template with a mistake, is no reason to let a
+            // certificate end.
+            Err(error) => (self.configuration.look().await?, Some(error)),
+        };
         let issuer = match &self.signing {
             Some(signing) => Issuer::Signer(signing.roots().await?),
             None => Issuer::Own,
@@ -276,6 +285,9 @@ impl Keeper {
             now: OffsetDateTime::now_utc(),
         };
         let step = situation.next_step();
+        if let (Step::Done | Step::Wait, Some(refusal)) = (step, refusal) {
+            return Err(refusal);
+        }
         let result = match step {
             Step::Done if self.configuration.is_awaited() => Ok(Some(Kept::Waiting(SOON))),
             Step::Done => {
