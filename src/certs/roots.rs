@@ -61,6 +61,12 @@ impl Roots {
         self.0.is_empty()
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds those of `others` that are not there yet.
     pub fn add(&mut self, others: &Self) {
         for root in &others.0 {
@@ -85,15 +91,6 @@ impl Roots {
         Self(self.0.iter().filter(|root| !others.0.contains(root)).cloned().collect())
     }
 
-    /// Whether the successor of any of them is due.
-    #[must_use]
-    pub fn is_any_half_over(&self, now: OffsetDateTime) -> bool {
-        self.0.iter().any(|root| {
-            let parsed = X509Certificate::from_der(root);
-            parsed.is_ok_and(|(_, root)| Validity::of(&root).is_half_over(now))
-        })
-    }
-
     /// Checks what a client that trusts these roots would: that one of them signed the chain, that
     /// it is valid at the time, meant for servers, and for `name`.
     ///
@@ -112,7 +109,14 @@ impl Roots {
             return verify_itself(certificate, leaf, name, now);
         }
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(self.0.iter().cloned());
+        // Go, and so the API server, checks the time of a root too; webpki does not.
+        let is_valid = |root: &&CertificateDer<'_>| {
+            X509Certificate::from_der(root).is_ok_and(|(_, root)| {
+                let Validity { not_before, not_after } = Validity::of(&root);
+                not_before <= now && now <= not_after
+            })
+        };
+        store.add_parsable_certificates(self.0.iter().filter(is_valid).cloned());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
@@ -198,7 +202,7 @@ mod tests {
             (&both, "other.svc", 0, "it is not for the name other.svc"),
             (&other.root(), "h.svc", 0, "invalid peer certificate: UnknownIssuer"),
             (&both, "h.svc", 366, "invalid peer certificate: certificate expired"),
-            (&both, "h.svc", -1, "invalid peer certificate: certificate not valid yet"),
+            (&both, "h.svc", -1, "no root trust anchors were provided"),
             (&Roots::default(), "h.svc", 0, "no root trust anchors were provided"),
         ] {
             let result = roots.verify(&certificate, &name(host), now + Days::days(days));

@@ -4,7 +4,7 @@
 //! and fields that the template does not have stay whoever's they are:
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::{
@@ -15,7 +15,6 @@ use kube::{
     api::{Patch, PatchParams, ValidationDirective},
 };
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
@@ -65,8 +64,8 @@ pub(super) struct Configuration {
     is_foreign: bool,
     metrics: Arc<Metrics>,
     presence: Presence,
-    /// When it was changed last, in seconds since 1970.
-    changed_at: Option<i64>,
+    /// Whether something was put right since that was asked last.
+    is_repaired: bool,
     /// What was applied last, and the version of the configuration after that.
     applied: Option<(Value, Option<String>)>,
 }
@@ -101,7 +100,7 @@ impl Configuration {
             is_foreign,
             metrics,
             presence: Presence::Unknown,
-            changed_at: None,
+            is_repaired: false,
             applied: None,
         }
     }
@@ -123,16 +122,18 @@ impl Configuration {
         self.is_foreign
     }
 
-    /// How long it has been as it is, by the clock of the API server; zero when that is not known.
-    pub(super) fn unchanged_for(&self) -> Duration {
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        // Times there are in whole seconds, cut off.
-        let seconds = self.changed_at.map_or(0, |changed_at| now - changed_at - 1);
-        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    /// Whether the last look has put something right that another had changed.
+    pub(super) fn take_repaired(&mut self) -> bool {
+        std::mem::take(&mut self.is_repaired)
+    }
+
+    /// Whether there is no template to go by.
+    pub(super) fn lacks_template(&self) -> bool {
+        !self.is_foreign && self.template.load().is_none()
     }
 
     /// What the API server trusts now.
-    pub(super) async fn look(&mut self) -> Result<Configured, ClusterError> {
+    pub(super) async fn look(&self) -> Result<Configured, ClusterError> {
         let live = self.get().await?;
         Ok(self.configured(live.as_ref()))
     }
@@ -158,10 +159,15 @@ impl Configuration {
         } else if self.presence == Presence::Seen {
             self.presence = Presence::Deleted;
             self.applied = None;
+            let consequence = if self.is_foreign {
+                "it is for its owner to create it again"
+            } else {
+                "a restart of any replica creates it again"
+            };
             warn!(
                 name = NAME,
-                "the webhook configuration was deleted: no image is swapped from now on; a restart \
-                 of any replica creates it again"
+                "the webhook configuration was deleted: no image is swapped from now on; \
+                 {consequence}"
             );
         }
         let may_write = match self.presence {
@@ -184,17 +190,13 @@ impl Configuration {
     }
 
     /// What the API server trusts by a configuration, in the webhooks of the template.
-    fn configured(&mut self, live: Option<&MutatingWebhookConfiguration>) -> Configured {
-        let Some(live) = live else {
-            self.changed_at = None;
-            return Configured::Absent;
-        };
-        let changes = live.metadata.managed_fields.iter().flatten();
-        let changes = changes.filter_map(|change| Some(change.time.as_ref()?.0.as_second()));
-        self.changed_at = changes.max();
+    fn configured(&self, live: Option<&MutatingWebhookConfiguration>) -> Configured {
+        let Some(live) = live else { return Configured::Absent };
         let template = self.template.load();
         let ours = live.webhooks.iter().flatten().filter(|webhook| {
-            template.as_ref().is_none_or(|template| template.webhooks.contains(&webhook.name))
+            // One that is somebody else's may have other names.
+            let is_named = |template: &Arc<Template>| template.webhooks.contains(&webhook.name);
+            self.is_foreign || template.as_ref().is_none_or(is_named)
         });
         let bundles = ours.map(|webhook| {
             let bundle = webhook.client_config.ca_bundle.as_ref();
@@ -246,6 +248,7 @@ impl Configuration {
                 let changed = Vec::from_iter(changed_fields(&live, &written)).join(", ");
                 info!(name = NAME, changed, "webhook configuration brought in line");
                 self.metrics.configuration_write(WriteResult::Repaired);
+                self.is_repaired = true;
             }
             Some(_) => {}
         }

@@ -71,8 +71,10 @@ impl Hints {
     where
         K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
     {
-        let parameters =
-            WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
+        let parameters = WatchParams::default()
+            .fields(&format!("metadata.name={name}"))
+            .timeout(WATCH_SECONDS)
+            .disable_bookmarks();
         let events = timeout(PAUSE * 5, api.watch_metadata(&parameters, "0")).await;
         let events = events.map_err(|_| "no answer".to_owned())?;
         let mut events = Box::pin(events.map_err(|error| reason(&error))?);

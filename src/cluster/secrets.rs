@@ -4,7 +4,7 @@
 //! that of several replicas one wins and the others look again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
@@ -50,11 +50,17 @@ pub(super) struct Secrets {
 }
 
 /// A Secret as it was read, or as it is to be created.
-#[derive(Debug)]
 pub(super) struct Stored {
     secret: Secret,
     /// The kind and name, for errors.
     title: String,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the content, which holds keys.
+        formatter.debug_struct("Stored").field("title", &self.title).finish_non_exhaustive()
+    }
 }
 
 impl Secrets {
@@ -120,8 +126,7 @@ impl Stored {
     /// # Errors
     /// When they are broken, or do not belong together.
     pub(super) fn certificate(&self) -> Result<Option<ServingCertificate>, ClusterError> {
-        let names = PAIR.into_iter().find(|(certificate, _)| self.get(certificate).is_some());
-        let Some((certificate, key)) = names else { return Ok(None) };
+        let Some((certificate, key)) = self.pair_names() else { return Ok(None) };
         let place = |name| format!("{}, {name}", self.title).into();
         let certificate_text = self.get(certificate).unwrap_or_default();
         let key_text = self.get(key).unwrap_or_default();
@@ -136,8 +141,8 @@ impl Stored {
 
     /// Certificate and key as they are stored, for files.
     pub(super) fn pair(&self) -> Option<(&[u8], &[u8])> {
-        PAIR.into_iter()
-            .find_map(|(certificate, key)| Some((self.get(certificate)?, self.get(key)?)))
+        let (certificate, key) = self.pair_names()?;
+        Some((self.get(certificate)?, self.get(key)?))
     }
 
     /// Puts a new pair in the place of the old one.
@@ -253,6 +258,11 @@ impl Stored {
             ClusterError::content(format_args!("{}, {name}", self.title), reason)
         })?;
         Ok(Some(roots))
+    }
+
+    /// The keys of the first pair whose certificate is there.
+    fn pair_names(&self) -> Option<(&'static str, &'static str)> {
+        PAIR.into_iter().find(|(certificate, _)| self.get(certificate).is_some())
     }
 
     fn get(&self, key: &str) -> Option<&[u8]> {

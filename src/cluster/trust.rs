@@ -82,6 +82,8 @@ pub struct Situation<'a> {
     pub trust: &'a Trust,
     /// The certificate in its Secret, if it can be used.
     pub certificate: Option<&'a ServingCertificate>,
+    /// The certificate that is served, which may be gone from its Secret.
+    pub served: Option<&'a ServingCertificate>,
     /// Whether a new certificate is asked for.
     pub is_renewal_requested: bool,
     /// Who signs certificates.
@@ -156,7 +158,8 @@ impl Trust {
     /// Trusts `roots` until a certificate that they vouch for has ended.
     pub fn keep_trusting(&mut self, roots: &Roots, until: OffsetDateTime) {
         self.previous.add(roots);
-        self.previous.keep_last(MAX_PREVIOUS);
+        // One anchor may have many roots, none of which is dropped for another.
+        self.previous.keep_last(MAX_PREVIOUS.max(roots.len()));
         self.previous_until = self.previous_until.max(Some(until));
     }
 
@@ -199,7 +202,9 @@ impl Configured {
     pub fn trusts(&self, roots: &Roots) -> bool {
         match self {
             Self::Absent => false,
-            Self::Bundles(bundles) => bundles.iter().all(|bundle| bundle.contains_all(roots)),
+            Self::Bundles(bundles) => {
+                !bundles.is_empty() && bundles.iter().all(|bundle| bundle.contains_all(roots))
+            }
         }
     }
 
@@ -277,6 +282,7 @@ impl Situation<'_> {
     fn may_promote(&self) -> bool {
         let is_in_use = self
             .certificate
+            .or(self.served)
             .is_some_and(|certificate| self.configured.accepts(certificate, self.name, self.now));
         !is_in_use || self.next_trusted_for >= SETTLING
     }

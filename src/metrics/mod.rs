@@ -393,7 +393,7 @@ fn describe() {
     );
     describe_counter!(
         "imageswap_cluster_failures_total",
-        "Looks at the cluster that failed; while it grows, certificates are not renewed."
+        "Looks at the cluster that failed, by the API server or by what is there."
     );
     describe_gauge!("imageswap_connections", "Connections that are open now.");
     describe_gauge!("imageswap_build_info", "The program's version, as a label.");

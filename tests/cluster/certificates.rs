@@ -1,12 +1,11 @@
 //! Keys and certificates of the cluster and of the webhook, from authorities that live as long as a
 //! test.
 
-use std::{fs, path::Path};
-
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use time::{Duration, OffsetDateTime};
 
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -26,41 +25,51 @@ impl Authority {
         self.0.pem()
     }
 
-    /// Writes the authority's own certificate and key.
-    pub(crate) fn write(&self, certificate: &Path, key: &Path) {
-        fs::write(certificate, self.0.pem()).unwrap();
-        fs::write(key, self.0.key().serialize_pem()).unwrap();
+    /// The authority's key, in PEM.
+    pub(crate) fn key(&self) -> String {
+        self.0.key().serialize_pem()
     }
 
-    /// Writes a pair for a server that is reached by these names and addresses.
-    pub(crate) fn write_server_pair(&self, names: &[&str], certificate: &Path, key: &Path) {
+    /// Certificate and key, in PEM, of a server that is reached by these names and addresses.
+    pub(crate) fn server_pair(&self, names: &[&str]) -> (String, String) {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut parameters = CertificateParams::new(names).unwrap();
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.write_pair(&parameters, certificate, key);
+        self.pair(&parameters)
     }
 
-    /// Writes a pair for a client. Kubernetes takes the common name for the user and the
-    /// organization for the group.
-    pub(crate) fn write_client_pair(
-        &self,
-        user: &str,
-        group: Option<&str>,
-        certificate: &Path,
-        key: &Path,
-    ) {
+    /// Certificate and key, in PEM, of a client. Kubernetes takes the common name for the user and
+    /// the organization for the group.
+    pub(crate) fn client_pair(&self, user: &str, group: Option<&str>) -> (String, String) {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, user);
         if let Some(group) = group {
             parameters.distinguished_name.push(DnType::OrganizationName, group);
         }
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.write_pair(&parameters, certificate, key);
+        self.pair(&parameters)
     }
 
-    fn write_pair(&self, parameters: &CertificateParams, certificate: &Path, key: &Path) {
-        let pair = KeyPair::generate().unwrap();
-        fs::write(certificate, parameters.signed_by(&pair, &self.0).unwrap().pem()).unwrap();
-        fs::write(key, pair.serialize_pem()).unwrap();
+    /// Signs what a certificate signing request asks for; both are in PEM.
+    pub(crate) fn sign(&self, request: &str) -> String {
+        let request = CertificateSigningRequestParams::from_pem(request).unwrap();
+        request.signed_by(&self.0).unwrap().pem()
     }
+
+    fn pair(&self, parameters: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (parameters.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// Certificate and key, in PEM, of a server on loopback, of a life that is more than half over. They
+/// are by the authority whose certificate and key are given.
+pub(crate) fn aged_pair(root: &str, root_key: &str) -> (String, String) {
+    let issuer = Issuer::from_ca_cert_pem(root, KeyPair::from_pem(root_key).unwrap()).unwrap();
+    let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.not_before = OffsetDateTime::now_utc() - Duration::days(200);
+    parameters.not_after = OffsetDateTime::now_utc() + Duration::days(165);
+    let key = KeyPair::generate().unwrap();
+    (parameters.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
 }

@@ -5,20 +5,24 @@
 //! in any cluster, but pods never run.
 
 use std::{
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::Write,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use rcgen::KeyPair;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
-use crate::{certificates::Authority, eventually};
+use crate::{certificates::Authority, identities::Identities};
 
 /// How long the API server may take to be ready; it takes about ten seconds on two busy cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);
@@ -29,15 +33,17 @@ const START_ATTEMPTS: usize = 3;
 /// How many last lines of a log are shown; a failed start says why in fewer.
 const LOG_LINES: usize = 30;
 
-/// The token of the administrator, for clients that take no certificate.
-const ADMIN_TOKEN: &str = "cluster-test-administrator";
-
 /// The processes of the control plane, until it is dropped.
 pub(crate) struct ControlPlane {
     assets: PathBuf,
     directory: TempDir,
+    authority: Authority,
+    api_server: u16,
+    etcd: u16,
+    /// How many lines of the audit log are left out.
+    audited: AtomicUsize,
     /// Those that need others come after them.
-    processes: Vec<Process>,
+    processes: Mutex<Vec<Process>>,
 }
 
 struct Process {
@@ -45,6 +51,9 @@ struct Process {
     child: Child,
     log: PathBuf,
 }
+
+/// A port that nobody listens on and nobody else can take.
+pub(crate) struct HeldPort(TcpSocket);
 
 impl ControlPlane {
     /// Starts the control plane from a folder with the four programs, and waits until it serves.
@@ -66,16 +75,19 @@ impl ControlPlane {
     }
 
     fn try_start(assets: &Path) -> Result<Self, String> {
-        let mut control_plane = Self {
+        let [etcd, etcd_peers, api_server] = free_ports();
+        let control_plane = Self {
             assets: assets.to_owned(),
             directory: tempfile::tempdir().unwrap(),
-            processes: Vec::new(),
+            authority: Authority::new("cluster"),
+            api_server,
+            etcd,
+            audited: AtomicUsize::new(0),
+            processes: Mutex::default(),
         };
-        let [etcd, etcd_peers, api_server] = free_ports();
-        control_plane.write_files(api_server);
-        control_plane.start_etcd(etcd, etcd_peers)?;
-        control_plane.start_api_server(api_server, etcd)?;
-        control_plane.await_success("readiness", &["get", "--raw", "/readyz"])?;
+        control_plane.identities().write();
+        control_plane.start_etcd(etcd_peers)?;
+        control_plane.start_api_server()?;
         control_plane.start_controller_manager()?;
         // Pods are refused in a namespace until the controller manager has made this account.
         control_plane
@@ -83,57 +95,62 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
+    /// Who may talk to it.
+    pub(crate) fn identities(&self) -> Identities<'_> {
+        Identities {
+            directory: self.directory.path(),
+            authority: &self.authority,
+            api_server: self.api_server,
+        }
+    }
+
     /// The path of a file of the control plane.
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Writes keys, certificates and configuration.
-    fn write_files(&self, api_server: u16) {
-        let write = |name: &str, content: String| fs::write(self.file(name), content).unwrap();
-        let authority = Authority::new("cluster");
-        authority.write(&self.file("ca.crt"), &self.file("ca.key"));
-        authority.write_server_pair(
-            &["127.0.0.1", "localhost", "kubernetes.default.svc"],
-            &self.file("api-server.crt"),
-            &self.file("api-server.key"),
-        );
-        for (name, user, group) in [
-            ("admin", "admin", Some("system:masters")),
-            ("controller-manager", "system:kube-controller-manager", None),
-        ] {
-            let certificate = self.file(&format!("{name}.crt"));
-            let key = self.file(&format!("{name}.key"));
-            authority.write_client_pair(user, group, &certificate, &key);
-            let user = json!({ "client-certificate": certificate, "client-key": key });
-            write(&format!("{name}.kubeconfig"), self.kubeconfig(api_server, &user));
+    /// The authority of the cluster.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What the webhook has asked the API server, as the audit log has it.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let log = fs::read_to_string(self.file("audit.log")).unwrap();
+        let lines = log.lines().skip(self.audited.load(Ordering::SeqCst));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Leaves out of the audit what has been asked so far.
+    pub(crate) fn clear_audit(&self) {
+        self.audited.fetch_add(self.audit().len(), Ordering::SeqCst);
+    }
+
+    /// Ends the API server at once; its port is kept for it. The controller manager ends too, as one
+    /// does that cannot renew its lease.
+    pub(crate) fn kill_api_server(&self) -> HeldPort {
+        // All but etcd, which needs none of the others.
+        for mut process in self.processes.lock().unwrap().drain(1..) {
+            process.child.kill().unwrap();
+            process.child.wait().unwrap();
         }
-        let user = json!({ "token": ADMIN_TOKEN });
-        write("token.kubeconfig", self.kubeconfig(api_server, &user));
-        write("tokens.csv", format!("{ADMIN_TOKEN},token-admin,0,system:masters\n"));
-        let accounts = KeyPair::generate().unwrap();
-        write("accounts.key", accounts.serialize_pem());
-        write("accounts.pub", accounts.public_key_pem());
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.api_server))).unwrap();
+        HeldPort(socket)
     }
 
-    fn kubeconfig(&self, api_server: u16, user: &Value) -> String {
-        let server = format!("https://127.0.0.1:{api_server}");
-        let cluster = json!({ "server": server, "certificate-authority": self.file("ca.crt") });
-        json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{ "name": "test", "cluster": cluster }],
-            "users": [{ "name": "test", "user": user }],
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-            "current-context": "test",
-        })
-        .to_string()
+    /// Starts the API server on its port again, and waits until it serves.
+    pub(crate) fn restart_api_server(&self, HeldPort(socket): HeldPort) {
+        drop(socket);
+        self.start_api_server().unwrap();
+        self.start_controller_manager().unwrap();
     }
 
-    fn start_etcd(&mut self, port: u16, peers_port: u16) -> Result<(), String> {
+    fn start_etcd(&self, peers_port: u16) -> Result<(), String> {
         let directory = self.file("etcd");
-        let (clients, peers) =
-            (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peers_port}"));
+        let clients = format!("http://127.0.0.1:{}", self.etcd);
+        let peers = format!("http://127.0.0.1:{peers_port}");
         self.spawn(
             "etcd",
             &[
@@ -147,12 +164,12 @@ impl ControlPlane {
         )
     }
 
-    fn start_api_server(&mut self, port: u16, etcd: u16) -> Result<(), String> {
+    fn start_api_server(&self) -> Result<(), String> {
         let file = |name: &str| self.file(name).display().to_string();
         let arguments = [
-            &format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+            &format!("--etcd-servers=http://127.0.0.1:{}", self.etcd),
             "--bind-address=127.0.0.1",
-            &format!("--secure-port={port}"),
+            &format!("--secure-port={}", self.api_server),
             "--advertise-address=127.0.0.1",
             // Endpoints cannot be on loopback, and no pod asks for those of the API server.
             "--endpoint-reconciler-type=none",
@@ -166,11 +183,14 @@ impl ControlPlane {
             "--service-account-issuer=https://kubernetes.default.svc",
             &format!("--service-account-key-file={}", file("accounts.pub")),
             &format!("--service-account-signing-key-file={}", file("accounts.key")),
+            &format!("--audit-policy-file={}", file("audit-policy.json")),
+            &format!("--audit-log-path={}", file("audit.log")),
         ];
-        self.spawn("kube-apiserver", &arguments)
+        self.spawn("kube-apiserver", &arguments)?;
+        self.await_success("readiness", &["get", "--raw", "/readyz"])
     }
 
-    fn start_controller_manager(&mut self) -> Result<(), String> {
+    fn start_controller_manager(&self) -> Result<(), String> {
         let file = |name: &str| self.file(name).display().to_string();
         let arguments = [
             &format!("--kubeconfig={}", file("controller-manager.kubeconfig")),
@@ -187,9 +207,9 @@ impl ControlPlane {
     }
 
     /// Starts a program of the control plane; its output goes to a file.
-    fn spawn(&mut self, name: &'static str, arguments: &[&str]) -> Result<(), String> {
+    fn spawn(&self, name: &'static str, arguments: &[&str]) -> Result<(), String> {
         let log = self.file(&format!("{name}.log"));
-        let output = File::create(&log).unwrap();
+        let output = OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = self
             .command(name)
             .args(arguments)
@@ -198,25 +218,25 @@ impl ControlPlane {
             .stderr(output)
             .spawn()
             .map_err(|error| format!("{}: {error}", self.assets.join(name).display()))?;
-        self.processes.push(Process { name, child, log });
+        self.processes.lock().unwrap().push(Process { name, child, log });
         Ok(())
     }
 
     /// A program of the assets, apart from the environment of the test.
-    fn command(&self, name: &str) -> Command {
+    pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.assets.join(name));
         command.current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
         command
     }
 
     /// Repeats a kubectl command until it succeeds; fails early when a process has ended.
-    fn await_success(&mut self, what: &str, arguments: &[&str]) -> Result<(), String> {
+    fn await_success(&self, what: &str, arguments: &[&str]) -> Result<(), String> {
         let begun = Instant::now();
         loop {
             let Err(failure) = self.try_kubectl(arguments, None) else {
                 return Ok(());
             };
-            let ended = self.processes.iter_mut().find_map(|process| {
+            let ended = self.processes.lock().unwrap().iter_mut().find_map(|process| {
                 let status = process.child.try_wait().unwrap()?;
                 Some(format!("{} ended: {status}", process.name))
             });
@@ -235,7 +255,8 @@ impl ControlPlane {
 
     /// The end of each process's log.
     fn logs(&self) -> String {
-        let ends = self.processes.iter().map(|process| {
+        let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = processes.iter().map(|process| {
             let log = fs::read_to_string(&process.log).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
@@ -243,69 +264,12 @@ impl ControlPlane {
         });
         ends.collect()
     }
-
-    /// Runs kubectl as the administrator, with an object as its input; returns what it prints.
-    pub(crate) fn try_kubectl(
-        &self,
-        arguments: &[&str],
-        input: Option<&Value>,
-    ) -> Result<String, String> {
-        let mut child = self
-            .command("kubectl")
-            .args(["--kubeconfig=admin.kubeconfig", "--request-timeout=30s"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Dropped at the end of the statement, which ends the input.
-        let written = child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.map(Value::to_string).unwrap_or_default().as_bytes());
-        let output = child.wait_with_output().unwrap();
-        if output.status.success() {
-            written.unwrap();
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            Err(format!("kubectl {}: {}", arguments.join(" "), errors.trim()))
-        }
-    }
-
-    /// Runs a kubectl command that has to succeed.
-    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
-        self.try_kubectl(arguments, None).unwrap()
-    }
-
-    /// Creates an object; returns it as it is stored.
-    pub(crate) fn create(&self, object: &Value) -> Value {
-        parsed(&self.try_kubectl(&["create", "-f=-", "-o=json"], Some(object)).unwrap())
-    }
-
-    /// Reads objects, by the arguments of `kubectl get`.
-    pub(crate) fn stored(&self, arguments: &[&str]) -> Value {
-        parsed(&self.kubectl(&[&["get", "-o=json"], arguments].concat()))
-    }
-
-    /// Creates a namespace, and waits until pods can be made in it.
-    pub(crate) fn create_namespace(&self, name: &str, labels: &Value) {
-        self.create(&json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": { "name": name, "labels": labels },
-        }));
-        eventually("the default account", || {
-            self.try_kubectl(&["get", "serviceaccount", "default", "-n", name], None)
-        });
-    }
 }
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        for process in self.processes.iter_mut().rev() {
+        let processes = self.processes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for process in processes.iter_mut().rev() {
             let _ = process.child.kill();
             let _ = process.child.wait();
         }
@@ -313,11 +277,6 @@ impl Drop for ControlPlane {
             let _ = std::io::stderr().write_all(self.logs().as_bytes());
         }
     }
-}
-
-/// Reads what kubectl prints with `-o=json`.
-pub(crate) fn parsed(printed: &str) -> Value {
-    serde_json::from_str(printed).unwrap()
 }
 
 /// Ports that no process has at the moment, each another.

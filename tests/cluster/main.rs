@@ -1,34 +1,55 @@
 //! The webhook in a cluster: a real control plane on loopback calls the real program, and what is
 //! asserted on are the objects as they are stored.
 //!
-//! `.ci/cluster` gets the control plane and runs this. It is one test, because its steps
-//! share one control plane and change the map; each leaves the first map and webhook in use.
+//! `.ci/cluster` gets the control plane and runs this. Each test has a control plane of its own,
+//! which its steps share. The webhook runs outside of the cluster, as the account that is installed.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "tells the steps and why a test failed")]
 
+mod api;
 mod certificates;
+mod configuration;
 mod control_plane;
+mod handshake;
+mod identities;
+mod install;
+mod installation;
+mod kubectl;
+mod modes;
 mod objects;
-mod steps;
+mod outage;
+mod permissions;
+mod replicas;
+mod rotation;
+mod service;
+mod stored;
+mod stream;
+mod swapping;
 mod webhook;
 
 use std::{
     fmt::Debug,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use control_plane::{ControlPlane, parsed};
-use objects::{images, pod_of};
-use webhook::{Files, LABEL, Webhook, rule};
+use api::Api;
+use control_plane::ControlPlane;
+use kubectl::parsed;
+use objects::{LABEL, images, pod_of};
+use service::Service;
+use webhook::{Files, Launch};
 
 /// Names the folder with the programs of the control plane, as `tests/cluster/assets` prints it.
 const ASSETS: &str = "IMAGESWAP_CLUSTER_ASSETS";
+
+/// A part of the names of the steps that are run; all when it is not set.
+const CHOSEN_STEPS: &str = "IMAGESWAP_CLUSTER_STEPS";
 
 /// The longest that a step may wait for anything.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -39,108 +60,137 @@ const SWAPPED: &str = "swapped";
 /// The namespace without the label.
 const PLAIN: &str = "plain";
 
+/// The pods of the namespace whose objects are swapped.
+const PODS: &str = "/api/v1/namespaces/swapped/pods";
+
 /// The map that each step begins and ends with.
 const MAP: &str = "default::one.example.com";
 
-/// Another map.
-const OTHER_MAP: &str = "default::two.example.com";
+#[test]
+fn swapping() {
+    run("swapping", swapping::Swapping::start, swapping::STEPS);
+}
 
 #[test]
-fn the_webhook_in_a_cluster() {
+fn certificate_modes() {
+    let steps = [stored::STEPS, modes::STEPS].concat();
+    run("certificate modes", |cluster| cluster, &steps);
+}
+
+#[test]
+fn mode_changes() {
+    run("mode changes", |cluster| cluster, modes::CHANGES);
+}
+
+#[test]
+fn rotation() {
+    run("rotation", |cluster| cluster, rotation::STEPS);
+}
+
+#[test]
+fn replicas() {
+    run("replicas", |cluster| cluster, replicas::STEPS);
+}
+
+#[test]
+fn operation() {
+    let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
+    run("operation", |cluster| cluster, &steps);
+}
+
+/// By itself, because the controller manager takes a while to recover.
+#[test]
+fn outage() {
+    run("outage", |cluster| cluster, outage::STEPS);
+}
+
+/// A step by its name, on what the steps of a test share.
+type Step<T> = (&'static str, fn(&T));
+
+/// Runs the steps of a test on a control plane; says so when there is none.
+fn run<T: AsRef<Cluster>>(test: &str, prepare: impl Fn(Cluster) -> T, steps: &[Step<T>]) {
     let Some(assets) = std::env::var_os(ASSETS) else {
         // Straight to the standard error, because the output of a test that passes is not shown.
         let told = writeln!(
             std::io::stderr(),
-            "the cluster test is SKIPPED: {ASSETS} is not set; run .ci/cluster, which gets a \
-             control plane"
+            "the cluster test `{test}` is SKIPPED: {ASSETS} is not set; run .ci/cluster, which \
+             gets a control plane"
         );
         return told.unwrap();
     };
-    let cluster = Cluster::start(Path::new(&assets));
-    for (name, step) in STEPS {
-        let begun = Instant::now();
-        eprintln!("step: {name}");
-        step(&cluster);
-        eprintln!("      {} ms", begun.elapsed().as_millis());
+    let chosen = std::env::var(CHOSEN_STEPS).unwrap_or_default();
+    let steps: Vec<_> = steps.iter().filter(|(name, _)| name.contains(&chosen)).collect();
+    if steps.is_empty() {
+        return;
     }
-    assert!(cluster.webhook.complaints().is_empty(), "{:?}", cluster.webhook.complaints());
+    let shared = prepare(Cluster::start(test, Path::new(&assets)));
+    for (name, step) in steps {
+        let begun = Instant::now();
+        eprintln!("{test}: {name}");
+        step(&shared);
+        shared.as_ref().assert_permitted();
+        eprintln!("{test}: {name}: {} ms", begun.elapsed().as_millis());
+    }
 }
 
-/// What a step does, on the cluster that all share.
-type Step = fn(&Cluster);
-
-const STEPS: &[(&str, Step)] = &[
-    ("the administrator has a certificate and a token", steps::administrators),
-    ("all images of a pod are swapped", steps::pod),
-    ("a namespace without the label is left alone", steps::other_namespace),
-    ("a pod with the disable label is left alone", steps::disable_label),
-    ("the pods of a Deployment are swapped, and its template is not", steps::deployment),
-    ("templates are swapped, and applying them again changes nothing", steps::templates),
-    ("a new label leaves the images of a stored pod", steps::label_of_a_stored_pod),
-    ("a new image of one container is swapped alone", steps::image_of_a_stored_pod),
-    ("an ephemeral container is swapped alone", steps::ephemeral_container),
-    ("no creation fails while the map changes", steps::creations_while_the_map_changes),
-    ("no creation fails while one instance takes over from another", steps::takeover),
-];
-
-/// The control plane with the webhook, and the files that the webhook serves with.
+/// The control plane with the webhook installed, but not running.
 struct Cluster {
     control_plane: ControlPlane,
-    files: Files,
-    webhook: Webhook,
+    api: Api,
+    /// Where the API server calls the webhook.
+    service: Service,
+    /// How the webhook comes to the API server.
+    kubeconfig: PathBuf,
+}
+
+impl AsRef<Self> for Cluster {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 impl Cluster {
-    fn start(assets: &Path) -> Self {
+    fn start(test: &str, assets: &Path) -> Self {
         let begun = Instant::now();
         let control_plane = ControlPlane::start(assets);
         let version = parsed(&control_plane.kubectl(&["version", "-o=json"]));
         let version = version["serverVersion"]["gitVersion"].as_str().unwrap();
-        eprintln!("Kubernetes {version} started in {} ms", begun.elapsed().as_millis());
+        eprintln!("{test}: Kubernetes {version} started in {} ms", begun.elapsed().as_millis());
         control_plane.create_namespace(SWAPPED, &json!({ LABEL: "enabled" }));
         control_plane.create_namespace(PLAIN, &json!({}));
-        let files = Files::new(MAP);
-        let webhook = Webhook::start(&files);
-        let rules = json!([rule("", &["pods", "pods/ephemeralcontainers"])]);
-        control_plane.create(&files.configuration("imageswap-webhook", webhook.address(), &rules));
-        let cluster = Self { control_plane, files, webhook };
-        cluster.await_swap_to("one.example.com");
-        cluster
+        let kubeconfig = control_plane.install();
+        let api = Api::new(&control_plane.file("token.kubeconfig"));
+        let service = Service::start(api.runtime().handle());
+        Self { control_plane, api, service, kubeconfig }
     }
 
-    /// Waits until a pod's images would be swapped to a host.
-    fn await_swap_to(&self, host: &str) {
-        let swapped = format!("app={host}/probe:1");
+    /// Creates a pod in the namespace that is swapped; returns it as it is stored.
+    fn create(&self, pod: &Value) -> Value {
+        self.api.post(PODS, pod)
+    }
+
+    /// The images that a pod `probe:1` would be stored with now.
+    fn probe(&self) -> Vec<String> {
+        self.try_probe().unwrap()
+    }
+
+    /// The images that a pod `probe:1` would be stored with now, unless it is refused.
+    fn try_probe(&self) -> kube::Result<Vec<String>> {
         let probe = pod_of("probe", &["probe:1"]);
-        eventually(&format!("images from {host}"), || {
-            let dry_run = ["create", "--dry-run=server", "-f=-", "-o=json"];
-            let answer = self.control_plane.try_kubectl(&dry_run, Some(&probe)).unwrap();
-            expect(images(&parsed(&answer)), &[swapped.as_str()])
-        });
+        Ok(images(&self.api.try_post(&format!("{PODS}?dryRun=All"), &probe)?))
     }
 
-    /// Runs something while the other map is in use.
-    fn with_other_map(&self, run: impl FnOnce()) {
-        self.files.write_map(OTHER_MAP);
-        self.await_swap_to("two.example.com");
-        run();
-        self.files.write_map(MAP);
-        self.await_swap_to("one.example.com");
+    /// The webhook with a certificate and configuration of its own making.
+    fn managed(&self, files: &Files) -> Launch {
+        self.connected("serve", files)
     }
 
-    /// The images of a stored pod.
-    fn images_of(&self, pod: &str) -> Vec<String> {
-        images(&self.control_plane.stored(&["pod", pod, "-n", SWAPPED]))
-    }
-
-    /// The images of the template of a stored object.
-    fn template_images_of(&self, object: &str) -> Vec<String> {
-        let object = self.control_plane.stored(&[object, "-n", SWAPPED]);
-        let spec = &object["spec"];
-        images(match object["kind"].as_str() {
-            Some("CronJob") => &spec["jobTemplate"]["spec"]["template"],
-            _ => &spec["template"],
-        })
+    /// A command that talks to the cluster as the installed account.
+    fn connected(&self, command: &'static str, files: &Files) -> Launch {
+        Launch::new(command)
+            .with_path("IMAGESWAP_MAPS_FILE", files.path("maps.conf"))
+            .with_path("KUBECONFIG", self.kubeconfig.clone())
+            .with("IMAGESWAP_WEBHOOK_URL", self.service.url())
     }
 }
 

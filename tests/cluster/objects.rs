@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::SWAPPED;
 
+/// The label of namespaces that are swapped, and of objects that are not.
+pub(crate) const LABEL: &str = "k8s.twr.io/imageswap";
+
 /// A pod in the namespace that is swapped; its containers are `app`, `app1`, and so on.
 pub(crate) fn pod_of(name: &str, images: &[&str]) -> Value {
     let containers = images.iter().enumerate().map(|(index, image)| {

@@ -1,107 +1,98 @@
-//! The real program, and its registration with the API server.
+//! The real program.
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::Path,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{certificates::Authority, eventually};
+use crate::{eventually, expect};
 
-/// The label of namespaces that are swapped, and of objects that are not.
-pub(crate) const LABEL: &str = "k8s.twr.io/imageswap";
+/// The longest that a page of the admin port may take.
+const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the program serves with: a map, and a certificate pair of an authority of its own.
-pub(crate) struct Files {
-    directory: TempDir,
-    authority: Authority,
-}
+/// A folder of files that the program reads.
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    /// Makes the files of a webhook on loopback, with a map.
+    /// A folder with a map.
     pub(crate) fn new(map: &str) -> Self {
-        let files =
-            Self { directory: tempfile::tempdir().unwrap(), authority: Authority::new("webhook") };
-        let directory = files.directory.path();
-        files.authority.write_server_pair(
-            &["127.0.0.1"],
-            &directory.join("tls.crt"),
-            &directory.join("tls.key"),
-        );
-        files.write_map(map);
+        let files = Self(tempfile::tempdir().unwrap());
+        files.write("maps.conf", map);
         files
     }
 
-    /// Replaces the map at once, by renaming.
-    pub(crate) fn write_map(&self, map: &str) {
-        let directory = self.directory.path();
-        fs::write(directory.join("new.conf"), map).unwrap();
-        fs::rename(directory.join("new.conf"), directory.join("maps.conf")).unwrap();
+    /// Replaces a file at once, by renaming.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let new = self.path(".new");
+        fs::write(&new, content).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
     }
 
-    /// The registration of the webhook at an address, for the resources that `rules` name.
-    pub(crate) fn configuration(&self, name: &str, address: SocketAddr, rules: &Value) -> Value {
-        let mut selector = json!({});
-        selector["matchLabels"][LABEL] = json!("enabled");
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "MutatingWebhookConfiguration",
-            "metadata": { "name": name },
-            "webhooks": [{
-                "name": "imageswap.webhook.k8s.twr.io",
-                "clientConfig": {
-                    "url": format!("https://{address}/"),
-                    "caBundle": STANDARD.encode(self.authority.certificate()),
-                },
-                "rules": rules,
-                "failurePolicy": "Fail",
-                "reinvocationPolicy": "IfNeeded",
-                "timeoutSeconds": 5,
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-                "namespaceSelector": selector,
-            }],
-        })
+    /// The path of a file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 }
 
-/// A rule of a webhook configuration: creations and updates of resources.
-pub(crate) fn rule(group: &str, resources: &[&str]) -> Value {
-    json!({
-        "apiGroups": [group],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": resources,
-    })
+/// A command of the program, and its environment.
+#[derive(Clone)]
+pub(crate) struct Launch {
+    command: &'static str,
+    environment: Vec<(&'static str, String)>,
 }
 
-/// The program, serving until it is dropped.
-pub(crate) struct Webhook {
-    child: Child,
-    log: Arc<Mutex<Vec<Value>>>,
-}
+impl Launch {
+    /// A command that answers on ports that the system chooses, and logs for machines.
+    pub(crate) fn new(command: &'static str) -> Self {
+        Self { command, environment: Vec::new() }
+            .with("IMAGESWAP_LISTEN", "127.0.0.1:0")
+            .with("IMAGESWAP_ADMIN_LISTEN", "127.0.0.1:0")
+            .with("IMAGESWAP_LOG_FORMAT", "json")
+            // As long as it takes to hear of the end; the endpoints are told at once.
+            .with("IMAGESWAP_SHUTDOWN_DELAY", "1s")
+    }
 
-impl Webhook {
-    /// Starts `imageswap serve` with the files of a folder, on ports that the system chooses.
-    pub(crate) fn start(files: &Files) -> Self {
-        let directory = files.directory.path();
-        let mut child = Command::new(Path::new(env!("CARGO_BIN_EXE_imageswap")))
-            .args(["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
-            // Long enough for the API server to hear of the next instance.
-            .args(["--log-format=json", "--tls-mode=files", "--shutdown-delay=10s"])
-            .arg("--tls-dir")
-            .arg(directory)
-            .arg("--maps")
-            .arg(directory.join("maps.conf"))
+    /// Sets an environment variable.
+    pub(crate) fn with(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.environment.retain(|(set, _)| *set != variable);
+        self.environment.push((variable, value.into()));
+        self
+    }
+
+    /// Sets an environment variable to the path of a file.
+    pub(crate) fn with_path(self, variable: &'static str, path: PathBuf) -> Self {
+        self.with(variable, path.into_os_string().into_string().unwrap())
+    }
+
+    /// Starts the program, and waits until its ports are bound.
+    pub(crate) fn start(&self) -> Webhook {
+        let webhook = self.spawn();
+        webhook.await_start();
+        webhook
+    }
+
+    /// Starts the program, and waits until it is ready.
+    pub(crate) fn start_ready(&self) -> Webhook {
+        let webhook = self.start();
+        webhook.await_ready();
+        webhook
+    }
+
+    /// Starts the program, and waits for nothing.
+    pub(crate) fn spawn(&self) -> Webhook {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imageswap"))
+            .arg(self.command)
             .env_clear()
+            .envs(self.environment.iter().map(|(variable, value)| (variable, value)))
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -118,22 +109,114 @@ impl Webhook {
                 }
             }
         });
-        let webhook = Self { child, log };
-        eventually("the start of the webhook", || webhook.bound());
-        webhook
+        Webhook { child, log }
+    }
+}
+
+/// The program, running until it is dropped.
+pub(crate) struct Webhook {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Webhook {
+    /// Waits until its ports are bound.
+    pub(crate) fn await_start(&self) {
+        eventually("the start of the webhook", || self.bound("listen"));
     }
 
     /// Where it takes reviews.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.bound().unwrap()
+        self.bound("listen").unwrap()
     }
 
-    /// The address that it logs when it has started; else all that it logged.
-    fn bound(&self) -> Result<SocketAddr, Vec<Value>> {
+    /// An address that it logs when it has started; else all that it logged.
+    fn bound(&self, listener: &str) -> Result<SocketAddr, Vec<Value>> {
+        let started = self.logged("imageswap started").pop().ok_or_else(|| self.log())?;
+        Ok(started[listener].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Gets a page of the admin port: its status line, headers and body.
+    fn page(&self, path: &str) -> String {
+        let address = self.bound("admin_listen").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PAGE_DEADLINE)).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Whether it is ready; else why not.
+    pub(crate) fn readiness(&self) -> Result<(), String> {
+        let page = self.page("/readyz");
+        if page.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(page) }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn await_ready(&self) {
+        self.await_start();
+        eventually("a webhook that is ready", || self.readiness());
+    }
+
+    /// The value of a metric, by its name and labels as they are shown; 0 when it is not there.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let page = self.page("/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// How many certificates and authorities it has made.
+    pub(crate) fn rotations(&self) -> f64 {
+        self.metric("imageswap_certificate_rotations_total{result=\"issued\"}")
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The lines that it logged with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let log = self.log.lock().unwrap();
-        let started = log.iter().find(|line| line["message"] == "imageswap started");
-        let address = started.ok_or_else(|| log.clone())?["listen"].as_str().unwrap();
-        Ok(address.parse().unwrap())
+        log.iter().filter(|line| line["message"] == message).cloned().collect()
+    }
+
+    /// The lines that it logged with this text anywhere.
+    pub(crate) fn log_with(&self, text: &str) -> Vec<String> {
+        let has_text = |value: &Value| value.as_str().is_some_and(|value| value.contains(text));
+        let log = self.log.lock().unwrap();
+        let lines = log.iter().filter(|line| match line {
+            Value::Object(fields) => fields.values().any(has_text),
+            line => has_text(line),
+        });
+        lines.map(Value::to_string).collect()
+    }
+
+    /// Waits until it has logged a line with this text.
+    pub(crate) fn await_log(&self, text: &str) {
+        eventually(&format!("a line with `{text}`"), || {
+            if self.log_with(text).is_empty() { Err(self.log()) } else { Ok(()) }
+        });
+    }
+
+    /// What it logged that is more than information.
+    pub(crate) fn complaints(&self) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| line["level"] != "INFO").cloned().collect()
+    }
+
+    /// Fails when it logged more than information.
+    pub(crate) fn assert_calm(&self) {
+        expect(self.complaints(), &Vec::<Value>::new()).unwrap();
+    }
+
+    /// Ends it at once, as when its node is lost.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Sends the signal to end.
@@ -142,15 +225,9 @@ impl Webhook {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// How it has ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
-    }
-
-    /// What it logged that is more than information.
-    pub(crate) fn complaints(&self) -> Vec<Value> {
-        let log = self.log.lock().unwrap();
-        log.iter().filter(|line| line["level"] != "INFO").cloned().collect()
+    /// Waits until it has ended by itself.
+    pub(crate) fn await_end(&mut self) -> ExitStatus {
+        eventually("the end of a webhook", || self.child.try_wait().unwrap().ok_or("it runs"))
     }
 }
 

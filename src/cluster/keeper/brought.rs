@@ -43,21 +43,31 @@ impl Keeper {
         let mut bundle = authority.previous_roots();
         bundle.add(&roots);
         let is_new = !self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
+        let mut refusal = None;
         if is_new {
             // The API server trusts both before the new one is served, and a while after, for the
-            // replicas that are behind.
+            // replicas that are behind. A replica that starts serves what is accepted already.
+            let live = self.configuration.look().await?;
+            let now = OffsetDateTime::now_utc();
+            let is_accepted = live.accepts(&certificate, &self.name, now);
             let mut old = self.bundle.clone();
-            old.add(&self.configuration.look().await?.roots());
+            old.add(&live.roots());
             let old = old.without(&bundle);
-            let mut both = old.clone();
-            both.add(&bundle);
-            let configured = self.keep_configuration(&both).await?;
-            let trusted_for = self.trusted_for(Some(&roots), &configured);
-            if configured != Configured::Absent && trusted_for < SETTLING {
-                self.health
-                    .certificate
-                    .failed("the API server does not trust its root for long yet");
-                return Ok(Kept::Waiting(SETTLING.saturating_sub(trusted_for).max(SOON)));
+            if live != Configured::Absent && !(self.served.is_none() && is_accepted) {
+                let mut both = old.clone();
+                both.add(&bundle);
+                let configured = self.try_configuration(&both, &mut refusal).await?;
+                let is_accepted = configured.accepts(&certificate, &self.name, now);
+                let trusted_for = self.trusted_for(Some(&roots), is_accepted);
+                if trusted_for < SETTLING {
+                    if !is_accepted {
+                        self.tell_untrusted(Some(&roots));
+                    }
+                    let reason = "the API server does not trust its root for long yet";
+                    self.health.certificate.failed(reason);
+                    let pause = SETTLING.saturating_sub(trusted_for).max(SOON);
+                    return refusal.map_or(Ok(Kept::Waiting(pause)), Err);
+                }
             }
             self.leaving = (!old.is_empty()).then(|| (old, Instant::now() + 2 * SETTLING));
         }
@@ -71,11 +81,13 @@ impl Keeper {
             );
         }
         self.leaving.take_if(|(_, until)| *until <= Instant::now());
-        if let Some((leaving, _)) = &self.leaving {
-            bundle.add(leaving);
+        // In the same order as before, so that nothing is written for the order alone.
+        self.bundle = self.leaving.as_ref().map(|(leaving, _)| leaving.clone()).unwrap_or_default();
+        self.bundle.add(&bundle);
+        self.try_configuration(&self.bundle.clone(), &mut refusal).await?;
+        if let Some(refusal) = refusal {
+            return Err(refusal);
         }
-        self.bundle = bundle;
-        self.keep_configuration(&self.bundle.clone()).await?;
         Ok(match &self.leaving {
             _ if self.configuration.is_awaited() => Kept::Waiting(SOON),
             Some((_, until)) => {

@@ -10,7 +10,7 @@ use super::{
         ClusterError,
         secrets::{CERTIFICATE, Stored},
         signing::{CLUSTER_ROOTS, Progress, Signing},
-        trust::{Anchor, AnchorKey, Configured, Issuer, Step, Trust},
+        trust::{Anchor, AnchorKey, Issuer, Step, Trust},
     },
     Keeper, Kept, SOON,
 };
@@ -113,19 +113,14 @@ pub(super) fn changed(
     step: Step,
     certificate: Option<&ServingCertificate>,
     issuer: &Issuer,
-    configured: &Configured,
+    taken_over: &Roots,
 ) -> Result<Trust, ClusterError> {
     match step {
         Step::Prepare(_) => {
-            // The first authority of a webhook that is already called, as by the original: what
-            // the API server trusts stays trusted, until the certificate in use has ended.
-            if let (None, Some(certificate), Configured::Bundles(bundles)) =
-                (&trust.current, certificate, configured)
-            {
-                let until = certificate.validity().not_after;
-                for bundle in bundles {
-                    trust.keep_trusting(bundle, until);
-                }
+            // What the API server trusts for the certificate in use stays trusted until that has
+            // ended, as beside the original.
+            if let Some(certificate) = certificate.filter(|_| !taken_over.is_empty()) {
+                trust.keep_trusting(taken_over, certificate.validity().not_after);
             }
             trust.prepare(match issuer {
                 Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),

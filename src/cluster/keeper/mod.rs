@@ -18,7 +18,7 @@ use super::{
     Cluster, ClusterError, ClusterSettings, SERVICE, WebhookUrl,
     configuration::{self, Configuration, Destination, Permission},
     hints::Hints,
-    pace::{Failures, jittered},
+    pace::{Debounce, Failures, jittered},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, Stored},
     signing::{CLUSTER_ROOTS, Signing},
     template::TemplateSlot,
@@ -37,8 +37,14 @@ const MAX_STEPS: usize = 20;
 /// How often everything is looked at without a hint, give or take a quarter.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// How long to wait after a hint, for others of the same change.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How long at most a hint counts for nothing after a failed call: hints tell that the API server is
+/// back.
+const MAX_DEAFNESS: Duration = Duration::from_secs(5);
+
+/// How long at most a hint counts for nothing when what is in the cluster was at fault: what failed is
+/// not tried again at once because of a change that it has made itself, such as another request to a
+/// signer that refuses them all.
+const MAX_CONTENT_DEAFNESS: Duration = Duration::from_secs(30);
 
 /// How soon to look again for what another has to do first: the cluster's signer, the loader of the
 /// map.
@@ -186,35 +192,46 @@ impl Keeper {
     /// Makes passes until `stop` is cancelled: at once, after each hint, and every hour.
     pub async fn run(mut self, hints: Hints, stop: CancellationToken) {
         let mut failures = Failures::default();
+        let mut debounce = Debounce::default();
         // Until everything was right once, and then every hour.
         let mut may_switch = true;
+        let mut regular = Instant::now();
         while let Some(result) = stop.run_until_cancelled(Box::pin(self.pass(may_switch))).await {
             let pause = match &result {
-                Ok(Kept::Done) => jittered(INTERVAL),
+                Ok(Kept::Done) => {
+                    failures.end();
+                    if may_switch {
+                        may_switch = false;
+                        regular = Instant::now() + jittered(INTERVAL);
+                    }
+                    regular.saturating_duration_since(Instant::now())
+                }
                 Ok(Kept::Waiting(pause)) => *pause,
                 Err(error) => {
+                    self.metrics.cluster_failure();
                     let failure = error.to_string();
                     self.health.certificate.failed(&failure);
                     failures.pause_after(failure)
                 }
             };
-            if result.is_ok() {
-                failures.end();
-            } else {
-                self.metrics.cluster_failure();
-            }
-            let is_done = matches!(result, Ok(Kept::Done));
-            may_switch &= !is_done;
+            // One change often comes as several, its maker may have more to do, and one who always
+            // changes it back must not keep everybody busy.
+            let deaf = debounce.after(self.configuration.take_repaired());
+            let deaf = deaf.max(match &result {
+                Ok(_) => Duration::ZERO,
+                Err(ClusterError::Content { .. }) => pause.min(MAX_CONTENT_DEAFNESS),
+                Err(_) => pause.min(MAX_DEAFNESS),
+            });
+            let hint = async {
+                sleep(deaf).await;
+                hints.taken().await;
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(pause) => may_switch |= is_done,
-                () = hints.taken() => {
-                    // One change often comes as several, and its maker may have more to do.
-                    if stop.run_until_cancelled(sleep(DEBOUNCE)).await.is_none() {
-                        return;
-                    }
-                }
+                () = sleep(pause.max(deaf)) => {}
+                () = hint => {}
             }
+            may_switch |= regular <= Instant::now();
         }
     }
 
@@ -258,23 +275,27 @@ impl Keeper {
         let certificate = self.serve_stored(&stored);
         let trust = authority.trust();
         self.bundle = trust.bundle();
-        let kept = self.keep_configuration(&self.bundle.clone()).await;
-        let (configured, refusal) = match kept {
-            Ok(configured) => (configured, None),
-            Err(error @ ClusterError::Conflict { .. }) => return Err(error),
-            // What the API server refuses, as a template with a mistake, is no reason to let a
-            // certificate end.
-            Err(error) => (self.configuration.look().await?, Some(error)),
-        };
+        // What the API server trusts for the certificate in use stays trusted, whoever put it there:
+        // the original, or a state of the Secret that is lost.
+        let live = self.configuration.look().await?;
+        let taken_over = taken_over(&live, self.served.as_ref(), &self.bundle, &self.name);
+        self.bundle.add(&taken_over);
+        let mut refusal = None;
+        let configured = self.try_configuration(&self.bundle.clone(), &mut refusal).await?;
         let issuer = match &self.signing {
             Some(signing) => Issuer::Signer(signing.roots().await?),
             None => Issuer::Own,
         };
         let next = trust.next.as_ref().map(|next| &next.roots);
-        let next_trusted_for = self.trusted_for(next, &configured);
+        let is_next_trusted = next.is_some_and(|next| configured.trusts(next));
+        if next.is_some() && !is_next_trusted && configured != Configured::Absent {
+            self.tell_untrusted(next);
+        }
+        let next_trusted_for = self.trusted_for(next, is_next_trusted);
         let situation = Situation {
             trust: &trust,
             certificate: certificate.as_ref(),
+            served: self.served.as_ref(),
             is_renewal_requested: stored.is_rotation_requested(),
             issuer: &issuer,
             name: &self.name,
@@ -289,6 +310,10 @@ impl Keeper {
             return Err(refusal);
         }
         let result = match step {
+            Step::Done if self.configuration.lacks_template() => {
+                let reason = "the template cannot be used, so that it is left as it is";
+                return Err(ClusterError::content("the webhook configuration", reason));
+            }
             Step::Done if self.configuration.is_awaited() => Ok(Some(Kept::Waiting(SOON))),
             Step::Done => {
                 self.was_brought = false;
@@ -301,7 +326,7 @@ impl Keeper {
             Step::Issue(cause) => self.issue(stored, &trust, cause).await,
             Step::Forget | Step::Prepare(_) | Step::Promote => {
                 let trust =
-                    issue::changed(trust, step, certificate.as_ref(), &issuer, &configured)?;
+                    issue::changed(trust, step, self.served.as_ref(), &issuer, &taken_over)?;
                 authority.set_trust(&trust);
                 self.secrets.write(&authority).await.map(|()| {
                     self.tell(step);
@@ -367,6 +392,22 @@ impl Keeper {
         self.served = Some(certificate);
     }
 
+    /// Keeps the configuration; what the API server refuses, as a template with a mistake, is no
+    /// reason to let a certificate end, and is put into `refusal`.
+    async fn try_configuration(
+        &mut self,
+        bundle: &Roots,
+        refusal: &mut Option<ClusterError>,
+    ) -> Result<Configured, ClusterError> {
+        match self.keep_configuration(bundle).await {
+            Err(error @ ClusterError::Call { .. }) => {
+                *refusal = Some(error);
+                self.configuration.look().await
+            }
+            result => result,
+        }
+    }
+
     async fn keep_configuration(&mut self, bundle: &Roots) -> Result<Configured, ClusterError> {
         let may_create = self.served.is_some()
             && match self.creation {
@@ -377,37 +418,44 @@ impl Keeper {
         self.configuration.keep(bundle, permission).await
     }
 
-    /// How long the API server has trusted `roots`, which are about to be used: since this replica
-    /// first saw it, or since the configuration was changed last, if that is longer.
-    fn trusted_for(&mut self, roots: Option<&Roots>, configured: &Configured) -> Duration {
-        let Some(roots) = roots else {
+    /// How long the API server has been seen to trust `roots`, which are about to be used.
+    fn trusted_for(&mut self, roots: Option<&Roots>, is_trusted: bool) -> Duration {
+        let Some(roots) = roots.filter(|_| is_trusted) else {
             self.trusted_since = None;
             return Duration::ZERO;
         };
-        if !configured.trusts(roots) {
-            self.tell_untrusted(roots);
-            self.trusted_since = None;
-            return Duration::ZERO;
-        }
-        let seen_for = match &self.trusted_since {
+        match &self.trusted_since {
             Some((seen, since)) if seen == roots => since.elapsed(),
             _ => {
                 self.trusted_since = Some((roots.clone(), Instant::now()));
                 Duration::ZERO
             }
-        };
-        seen_for.max(self.configuration.unchanged_for())
+        }
     }
 
     /// Says once that somebody else has to do something.
-    fn tell_untrusted(&mut self, roots: &Roots) {
-        if self.configuration.is_foreign() && self.untrusted.as_ref() != Some(roots) {
+    fn tell_untrusted(&mut self, roots: Option<&Roots>) {
+        if self.configuration.is_foreign() && self.untrusted.as_ref() != roots {
             warn!(
                 configuration = configuration::NAME,
                 "the webhook configuration, which is left alone, does not trust a new root in Secret \
                  {AUTHORITY}; put it into caBundle, and it will be used"
             );
-            self.untrusted = Some(roots.clone());
+            self.untrusted = roots.cloned();
         }
     }
+}
+
+/// What the API server trusts beyond `bundle`, if the certificate in use depends on it.
+fn taken_over(
+    live: &Configured,
+    certificate: Option<&ServingCertificate>,
+    bundle: &Roots,
+    name: &ServerName<'_>,
+) -> Roots {
+    let now = OffsetDateTime::now_utc();
+    let depends = certificate.is_some_and(|certificate| {
+        live.accepts(certificate, name, now) && bundle.verify(certificate, name, now).is_err()
+    });
+    if depends { live.roots() } else { Roots::default() }
 }

@@ -22,6 +22,7 @@ fn certificate(authority: &Authority, at: OffsetDateTime) -> ServingCertificate 
 struct Scene {
     trust: Trust,
     certificate: Option<ServingCertificate>,
+    served: Option<ServingCertificate>,
     is_renewal_requested: bool,
     issuer: Issuer,
     configured: Configured,
@@ -35,6 +36,7 @@ impl Scene {
         let authority = Authority::generate(now()).unwrap();
         Self {
             certificate: Some(certificate(&authority, now())),
+            served: None,
             configured: Configured::Bundles(vec![authority.root()]),
             trust: Trust { current: Some(authority.into()), ..Trust::default() },
             is_renewal_requested: false,
@@ -60,6 +62,7 @@ impl Scene {
         Situation {
             trust: &self.trust,
             certificate: self.certificate.as_ref(),
+            served: self.served.as_ref(),
             is_renewal_requested: self.is_renewal_requested,
             issuer: &self.issuer,
             name: &name,
@@ -151,10 +154,12 @@ fn nothing_is_waited_for_where_the_api_server_calls_nobody_or_is_refused() {
     scene = Scene::in_rotation(false);
     scene.now = now() + Days::days(400);
     assert_eq!(scene.next_step(), Step::Promote);
-    // There is none.
+    // There is none, unless it is served still.
     scene = Scene::in_rotation(false);
-    scene.certificate = None;
+    let served = scene.certificate.take();
     assert_eq!(scene.next_step(), Step::Promote);
+    scene.served = served;
+    assert_eq!(scene.next_step(), Step::Issue("there is none that can be used"));
 }
 
 #[test]

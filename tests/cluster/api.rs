@@ -1,0 +1,138 @@
+//! The API of Kubernetes itself, for what is asked too often, or too exactly, for kubectl.
+
+use std::path::Path;
+
+use hyper::{Method, Request};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A client of the API server, as the administrator.
+pub(crate) struct Api {
+    client: Client,
+    runtime: Runtime,
+}
+
+/// An object as it was after one write.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    /// What happened: `ADDED`, `MODIFIED` or `DELETED`.
+    pub(crate) event: String,
+    pub(crate) object: Value,
+}
+
+impl Version {
+    /// Tells versions apart and puts them in order, also those of different objects.
+    pub(crate) fn number(&self) -> u64 {
+        number(&self.object)
+    }
+}
+
+/// The number of an object's or list's version.
+pub(crate) fn number(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
+impl Api {
+    /// A client by the kubeconfig of a file.
+    pub(crate) fn new(kubeconfig: &Path) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let client = runtime.block_on(async {
+            let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+            let options = KubeConfigOptions::default();
+            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+            Client::try_from(config).unwrap()
+        });
+        Self { client, runtime }
+    }
+
+    /// What runs whatever is asynchronous in the tests.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The client, for asynchronous use.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Reads an object or list; none when there is none.
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+        match self.try_get(path) {
+            Ok(found) => found,
+            Err(error) => panic!("GET {path}: {error}"),
+        }
+    }
+
+    /// Reads an object or list, unless the API server cannot be asked; none when there is none.
+    pub(crate) fn try_get(&self, path: &str) -> kube::Result<Option<Value>> {
+        match self.send(Method::GET, path, None) {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Creates an object in a list.
+    pub(crate) fn post(&self, path: &str, object: &Value) -> Value {
+        self.try_post(path, object).unwrap()
+    }
+
+    /// Creates an object in a list, unless it is refused.
+    pub(crate) fn try_post(&self, path: &str, object: &Value) -> kube::Result<Value> {
+        self.send(Method::POST, path, Some(object))
+    }
+
+    /// Replaces an object.
+    pub(crate) fn put(&self, path: &str, object: &Value) -> Value {
+        self.send(Method::PUT, path, Some(object)).unwrap()
+    }
+
+    /// Changes some fields of an object.
+    pub(crate) fn patch(&self, path: &str, fields: &Value) -> Value {
+        self.send(Method::PATCH, path, Some(fields)).unwrap()
+    }
+
+    /// Deletes an object, which may be gone already.
+    pub(crate) fn delete(&self, path: &str) {
+        match self.send(Method::DELETE, path, None) {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            deleted => drop(deleted.unwrap()),
+        }
+    }
+
+    /// The version of a list now, for `history`.
+    pub(crate) fn now(&self, list: &str) -> u64 {
+        number(&self.get(list).unwrap())
+    }
+
+    /// All that was written to the objects of a list after a version of it, in order. That is
+    /// exact: what is short-lived is in it too.
+    pub(crate) fn history(&self, list: &str, since: u64) -> Vec<Version> {
+        // The API server ends the watch, the shortest time for which is a second.
+        let path = format!("{list}?watch=1&resourceVersion={since}&timeoutSeconds=1");
+        let request = Request::get(path).body(Vec::new()).unwrap();
+        let events = self.runtime.block_on(self.client.request_text(request)).unwrap();
+        let versions = events.lines().map(|event| {
+            let mut event: Value = serde_json::from_str(event).unwrap();
+            let kind = event["type"].as_str().unwrap().to_owned();
+            assert_ne!(kind, "ERROR", "{event}");
+            Version { event: kind, object: event["object"].take() }
+        });
+        versions.collect()
+    }
+
+    fn send(&self, method: Method, path: &str, body: Option<&Value>) -> kube::Result<Value> {
+        let content_type = match method {
+            Method::PATCH => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", content_type);
+        let request =
+            request.body(body.map(Value::to_string).unwrap_or_default().into_bytes()).unwrap();
+        self.runtime.block_on(self.client.request(request))
+    }
+}

@@ -1,0 +1,204 @@
+//! The webhook configuration: made, repaired, left alone.
+
+use std::time::{Duration, Instant};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::{
+    Cluster, MAP, Step,
+    certificates::Authority,
+    eventually, expect,
+    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, ROTATE, data},
+    stream::bundle,
+    webhook::Files,
+};
+
+/// The longest that a configuration may stay changed.
+const REPAIR: Duration = Duration::from_secs(10);
+
+pub(crate) const STEPS: &[Step<Cluster>] = &[
+    ("a configuration is made when the webhook is ready", creation),
+    ("a configuration that was changed is repaired", repair),
+    ("a configuration that was deleted stays deleted until a restart", deletion),
+    ("a configuration that is somebody else's is left alone", foreign),
+    ("a configuration follows its template", template),
+];
+
+fn creation(cluster: &Cluster) {
+    cluster.forget();
+    // There is no map yet.
+    let files = Files::new("");
+    let launch = cluster.managed(&files).with_path("IMAGESWAP_MAPS_FILE", files.path("late.conf"));
+    let webhook = launch.start();
+    eventually("a certificate", || cluster.api.get(CERTIFICATE).ok_or("none"));
+    webhook.await_log("certificate loaded");
+    let reason = webhook.readiness().unwrap_err();
+    assert!(reason.contains("map: "), "{reason}");
+    assert!(!reason.contains("certificate"), "{reason}");
+    assert_eq!(cluster.api.get(CONFIGURATION), None);
+    files.write("late.conf", MAP);
+    let made = cluster.await_configuration();
+    webhook.await_ready();
+    let root = data(&cluster.api.get(AUTHORITY).unwrap(), "rootca.pem").unwrap();
+    assert_eq!(String::from_utf8(bundle(&made)), String::from_utf8(root));
+    assert_eq!(made["metadata"]["ownerReferences"][0]["kind"], "ClusterRole");
+    assert_eq!(made["metadata"]["ownerReferences"][0]["name"], "imageswap-write");
+}
+
+fn repair(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let webhook = cluster.managed(&files).start_ready();
+    let right = cluster.await_configuration();
+    let foreign = STANDARD.encode(Authority::new("foreign").certificate());
+    let client = |field: &str, value: Value| {
+        let mut webhooks = right["webhooks"].clone();
+        webhooks[0]["clientConfig"][field] = value;
+        webhooks
+    };
+    let field = |field: &str, value: Value| {
+        let mut webhooks = right["webhooks"].clone();
+        webhooks[0][field] = value;
+        webhooks
+    };
+    for (what, webhooks) in [
+        ("another caBundle", client("caBundle", json!(foreign))),
+        ("no caBundle", client("caBundle", json!(""))),
+        ("another URL", client("url", json!("https://127.0.0.1:1"))),
+        ("another failurePolicy", field("failurePolicy", json!("Ignore"))),
+        ("another selector", field("namespaceSelector", json!({}))),
+        ("other rules", field("rules", json!([]))),
+        ("no webhook", json!([])),
+    ] {
+        let changed = cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+        assert_ne!(changed["webhooks"], right["webhooks"], "{what}");
+        let begun = Instant::now();
+        eventually(what, || {
+            let found = cluster.api.get(CONFIGURATION).unwrap();
+            expect(found["webhooks"].clone(), &right["webhooks"])
+        });
+        let took = begun.elapsed();
+        eprintln!("      {what}: repaired in {} ms", took.as_millis());
+        assert!(took < REPAIR, "{what}: {took:?}");
+    }
+    // What it does not know about stays.
+    let labels = json!({ "metadata": { "labels": { "team": "images" } } });
+    cluster.api.patch(CONFIGURATION, &labels);
+    cluster.rotate_certificate();
+    let found = cluster.api.get(CONFIGURATION).unwrap();
+    assert_eq!(found["metadata"]["labels"]["team"], "images");
+    assert_eq!(found["webhooks"], right["webhooks"]);
+    webhook.assert_calm();
+}
+
+fn deletion(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let webhook = cluster.managed(&files).start_ready();
+    cluster.service.set_endpoints(&[&webhook]);
+    cluster.await_configuration();
+    cluster.control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-webhook"]);
+    webhook.await_log("was deleted");
+    cluster.await_probe("app=probe:1");
+    // It still works otherwise, and looks at everything again.
+    cluster.rotate_certificate();
+    assert_eq!(cluster.api.get(CONFIGURATION), None);
+    let again = cluster.managed(&files).start_ready();
+    cluster.await_configuration();
+    cluster.await_probe("app=one.example.com/probe:1");
+    // Back again, it is kept by the first one too.
+    drop(again);
+    cluster.api.patch(CONFIGURATION, &json!({ "webhooks": [] }));
+    cluster.await_probe("app=one.example.com/probe:1");
+}
+
+fn foreign(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let launch = cluster.managed(&files);
+    let disabled = launch.clone().with("IMAGESWAP_DISABLE_AUTO_MWC", "TRUE");
+    let webhook = disabled.start_ready();
+    cluster.rotate_certificate();
+    assert_eq!(cluster.api.get(CONFIGURATION), None);
+    // One that another has made is not touched either.
+    let maker = launch.start_ready();
+    let mut found = cluster.await_configuration();
+    drop(maker);
+    found["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    let changed = cluster.api.put(CONFIGURATION, &found);
+    cluster.rotate_certificate();
+    assert_eq!(cluster.api.get(CONFIGURATION).unwrap(), changed);
+    // It only says what whoever owns the configuration has to do.
+    for complaint in webhook.complaints() {
+        let message = complaint["message"].as_str().unwrap();
+        assert!(message.contains("put it into caBundle"), "{complaint}");
+    }
+}
+
+fn template(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let template = |failure_policy: &str| {
+        files.write(
+            "mwc.yaml",
+            &include_str!("../../config/imageswap-mwc.yaml")
+                .replace("failurePolicy: Fail", &format!("failurePolicy: {failure_policy}")),
+        );
+    };
+    template("Ignore");
+    let launch = cluster.managed(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start_ready();
+    cluster.await_configuration();
+    for failure_policy in ["Ignore", "Fail"] {
+        template(failure_policy);
+        eventually("the template's failurePolicy", || {
+            let found = cluster.api.get(CONFIGURATION).unwrap();
+            expect(found["webhooks"][0]["failurePolicy"].clone(), &json!(failure_policy))
+        });
+    }
+    webhook.assert_calm();
+}
+
+impl Cluster {
+    /// Waits for the webhook configuration.
+    pub(crate) fn await_configuration(&self) -> Value {
+        eventually("the webhook configuration", || self.api.get(CONFIGURATION).ok_or("none"))
+    }
+
+    /// Waits until a pod would be stored with this image.
+    pub(crate) fn await_probe(&self, image: &str) {
+        eventually(image, || {
+            let probe = self.try_probe().map_err(|error| vec![error.to_string()])?;
+            expect(probe, &[image])
+        });
+    }
+
+    /// Asks for a new certificate, as an operator does, and waits until it is there.
+    pub(crate) fn rotate_certificate(&self) {
+        self.request_rotation("imageswap-tls");
+        self.await_rotation(CERTIFICATE);
+    }
+
+    /// Asks for a new certificate or authority, as an operator does.
+    pub(crate) fn request_rotation(&self, secret: &str) {
+        let annotation = format!("{ROTATE}=now");
+        self.control_plane.kubectl(&[
+            "-n",
+            "imageswap-system",
+            "annotate",
+            "secret",
+            secret,
+            &annotation,
+        ]);
+    }
+
+    /// Waits until a request for a new certificate or authority has been taken.
+    pub(crate) fn await_rotation(&self, secret: &str) {
+        eventually("the end of a request", || {
+            let found = self.api.get(secret).unwrap();
+            expect(found["metadata"]["annotations"][ROTATE].clone(), &Value::Null)
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections to the webhook that do not come from the API server: what it serves, and whom it
+//! would convince.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use time::format_description::well_known::Rfc3339;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+        client::{
+            WebPkiServerVerifier,
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        },
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    },
+};
+use x509_parser::certificate::X509Certificate;
+
+/// The longest that one connection may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A certificate; it is shown by its serial number.
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Certificate(Vec<u8>);
+
+impl Certificate {
+    /// The certificates of a PEM text.
+    pub(crate) fn all(pem: &[u8]) -> Vec<Self> {
+        let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap();
+        all.into_iter().map(|der| Self(der.to_vec())).collect()
+    }
+
+    /// The first certificate of a PEM text.
+    pub(crate) fn first(pem: &[u8]) -> Self {
+        Self::all(pem).remove(0)
+    }
+
+    /// When it ends, in seconds since 1970.
+    pub(crate) fn end(&self) -> f64 {
+        let end = self.parsed().validity().not_after.timestamp();
+        f64::from(u32::try_from(end).unwrap())
+    }
+
+    /// When it ends, as RFC 3339 has it.
+    pub(crate) fn not_after(&self) -> String {
+        self.parsed().validity().not_after.to_datetime().format(&Rfc3339).unwrap()
+    }
+
+    fn parsed(&self) -> X509Certificate<'_> {
+        x509_parser::parse_x509_certificate(&self.0).unwrap().1
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.parsed().raw_serial_as_string())
+    }
+}
+
+/// The certificate that a server shows, if a client with these roots, in PEM, accepts it.
+///
+/// The server does not learn of a refusal, which it would log.
+pub(crate) async fn served(address: SocketAddr, roots: &[u8]) -> Result<Certificate, String> {
+    let mut store = RootCertStore::empty();
+    for root in Certificate::all(roots) {
+        store.add(root.0.into()).map_err(|error| error.to_string())?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let judge = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
+    let judge = judge.build().map_err(|error| error.to_string())?;
+    let verifier = Arc::new(Silent { judge, refusal: Mutex::default() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone())
+        .with_no_client_auth();
+    let handshake = async {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::from(address.ip());
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
+    let stream = timeout(DEADLINE, handshake).await.map_err(|_| "no handshake in time")?;
+    let stream = stream.map_err(|error| error.to_string())?;
+    match verifier.refusal.lock().unwrap().take() {
+        Some(refusal) => Err(refusal.to_string()),
+        None => Ok(Certificate(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())),
+    }
+}
+
+/// Takes every certificate, and remembers whether it should have.
+#[derive(Debug)]
+struct Silent {
+    judge: Arc<WebPkiServerVerifier>,
+    refusal: Mutex<Option<rustls::Error>>,
+}
+
+impl ServerCertVerifier for Silent {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.judge.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        *self.refusal.lock().unwrap() = verdict.err();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.judge.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,88 @@
+//! Who may talk to the control plane, and how: keys, certificates, tokens and kubeconfigs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rcgen::KeyPair;
+use serde_json::{Value, json};
+
+use crate::certificates::Authority;
+
+/// The token of the administrator, for clients that take no certificate.
+const ADMIN_TOKEN: &str = "cluster-test-administrator";
+
+/// Everybody whose requests are written to the audit log: the webhook's service account.
+const AUDITED: &str = "system:serviceaccounts:imageswap-system";
+
+/// The files of a control plane whose API server is on a port of loopback.
+pub(crate) struct Identities<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) authority: &'a Authority,
+    pub(crate) api_server: u16,
+}
+
+impl Identities<'_> {
+    /// Writes what the control plane starts with.
+    pub(crate) fn write(&self) {
+        self.write_file("ca.crt", &self.authority.certificate());
+        self.write_file("ca.key", &self.authority.key());
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
+        self.write_pair("api-server", self.authority.server_pair(&names));
+        for (name, user, group) in [
+            ("admin", "admin", Some("system:masters")),
+            ("controller-manager", "system:kube-controller-manager", None),
+        ] {
+            let (certificate, key) = self.write_pair(name, self.authority.client_pair(user, group));
+            let user = json!({ "client-certificate": certificate, "client-key": key });
+            self.write_kubeconfig(name, &user);
+        }
+        self.write_token_kubeconfig("token", ADMIN_TOKEN);
+        self.write_file("tokens.csv", &format!("{ADMIN_TOKEN},token-admin,0,system:masters\n"));
+        let accounts = KeyPair::generate().unwrap();
+        self.write_file("accounts.key", &accounts.serialize_pem());
+        self.write_file("accounts.pub", &accounts.public_key_pem());
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{ "level": "Metadata", "userGroups": [AUDITED] }, { "level": "None" }],
+        });
+        self.write_file("audit-policy.json", &policy.to_string());
+    }
+
+    /// Writes the kubeconfig of whoever has a token; returns its path.
+    pub(crate) fn write_token_kubeconfig(&self, name: &str, token: &str) -> PathBuf {
+        self.write_kubeconfig(name, &json!({ "token": token }))
+    }
+
+    fn write_kubeconfig(&self, name: &str, user: &Value) -> PathBuf {
+        let server = format!("https://127.0.0.1:{}", self.api_server);
+        let cluster = json!({ "server": server, "certificate-authority": self.file("ca.crt") });
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{ "name": "test", "cluster": cluster }],
+            "users": [{ "name": "test", "user": user }],
+            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+            "current-context": "test",
+        });
+        self.write_file(&format!("{name}.kubeconfig"), &config.to_string())
+    }
+
+    fn write_pair(&self, name: &str, (certificate, key): (String, String)) -> (PathBuf, PathBuf) {
+        let certificate = self.write_file(&format!("{name}.crt"), &certificate);
+        (certificate, self.write_file(&format!("{name}.key"), &key))
+    }
+
+    fn write_file(&self, name: &str, content: &str) -> PathBuf {
+        let file = self.file(name);
+        fs::write(&file, content).unwrap();
+        file
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}

@@ -1,0 +1,79 @@
+//! The control plane as its users see it: by kubectl, as the administrator.
+
+use std::{io::Write, process::Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{control_plane::ControlPlane, eventually};
+
+impl ControlPlane {
+    /// Runs kubectl as the administrator, with an object as its input; returns what it prints.
+    pub(crate) fn try_kubectl(
+        &self,
+        arguments: &[&str],
+        input: Option<&Value>,
+    ) -> Result<String, String> {
+        let mut child = self
+            .command("kubectl")
+            .args(["--kubeconfig=admin.kubeconfig", "--request-timeout=30s"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Dropped at the end of the statement, which ends the input.
+        let written = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.map(Value::to_string).unwrap_or_default().as_bytes());
+        let output = child.wait_with_output().unwrap();
+        if output.status.success() {
+            written.unwrap();
+            Ok(String::from_utf8(output.stdout).unwrap())
+        } else {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            Err(format!("kubectl {}: {}", arguments.join(" "), errors.trim()))
+        }
+    }
+
+    /// Runs a kubectl command that has to succeed.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        self.try_kubectl(arguments, None).unwrap()
+    }
+
+    /// Creates an object; returns it as it is stored.
+    pub(crate) fn create(&self, object: &Value) -> Value {
+        parsed(&self.try_kubectl(&["create", "-f=-", "-o=json"], Some(object)).unwrap())
+    }
+
+    /// Reads objects, by the arguments of `kubectl get`.
+    pub(crate) fn stored(&self, arguments: &[&str]) -> Value {
+        parsed(&self.kubectl(&[&["get", "-o=json"], arguments].concat()))
+    }
+
+    /// Applies manifests, which the arguments name, and in which the API server must find nothing to
+    /// warn of.
+    pub(crate) fn apply(&self, arguments: &[&str]) {
+        let apply = ["apply", "--server-side", "--warnings-as-errors"];
+        self.kubectl(&[&apply, arguments].concat());
+    }
+
+    /// Creates a namespace, and waits until pods can be made in it.
+    pub(crate) fn create_namespace(&self, name: &str, labels: &Value) {
+        self.create(&json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": labels },
+        }));
+        eventually("the default account", || {
+            self.try_kubectl(&["get", "serviceaccount", "default", "-n", name], None)
+        });
+    }
+}
+
+/// Reads what kubectl prints with `-o=json`.
+pub(crate) fn parsed(printed: &str) -> Value {
+    serde_json::from_str(printed).unwrap()
+}

@@ -1,0 +1,273 @@
+//! The rights of the webhook's account: each is needed, and no other is.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Cluster, MAP, Step,
+    control_plane::ControlPlane,
+    eventually,
+    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, NAMESPACE, ROTATE},
+    modes::SIGNER,
+    webhook::{Files, Webhook},
+};
+
+/// An account of its own, so that the installed one keeps its rights.
+const ACCOUNT: &str = "deprived";
+
+const ROLES: [&str; 2] = [
+    "/apis/rbac.authorization.k8s.io/v1/namespaces/imageswap-system/roles/imageswap-ops",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles/imageswap-write",
+];
+
+pub(crate) const STEPS: &[Step<Cluster>] = &[("each right is needed", each_right)];
+
+/// A single thing that may be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Right {
+    verb: String,
+    group: String,
+    resource: String,
+    name: Option<String>,
+    is_namespaced: bool,
+}
+
+/// What fails without a right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Loss {
+    /// The webhook does not get ready.
+    Readiness,
+    /// There is no webhook configuration.
+    Configuration,
+    /// A request for a new certificate is not granted.
+    Renewal,
+    /// What is not seen at once is seen when something else happens, or after an hour.
+    Notice,
+}
+
+/// What fails without each right; the right is told by verb, resource and name.
+const LOSSES: &[(&str, Loss)] = &[
+    ("create secrets", Loss::Readiness),
+    ("get secrets/imageswap-tls", Loss::Readiness),
+    ("get secrets/imageswap-tls-ca", Loss::Readiness),
+    ("update secrets/imageswap-tls", Loss::Renewal),
+    ("update secrets/imageswap-tls-ca", Loss::Readiness),
+    ("watch secrets/imageswap-tls", Loss::Notice),
+    ("watch secrets/imageswap-tls-ca", Loss::Notice),
+    ("create mutatingwebhookconfigurations", Loss::Configuration),
+    ("get mutatingwebhookconfigurations/imageswap-webhook", Loss::Readiness),
+    ("patch mutatingwebhookconfigurations/imageswap-webhook", Loss::Configuration),
+    ("watch mutatingwebhookconfigurations/imageswap-webhook", Loss::Notice),
+    ("get clusterroles/imageswap-write", Loss::Configuration),
+    ("get configmaps/kube-root-ca.crt", Loss::Readiness),
+    ("watch configmaps/kube-root-ca.crt", Loss::Notice),
+    ("create certificatesigningrequests", Loss::Readiness),
+    ("get certificatesigningrequests", Loss::Readiness),
+    ("update certificatesigningrequests/approval", Loss::Readiness),
+    ("approve signers/kubernetes.io/kubelet-serving", Loss::Readiness),
+];
+
+fn each_right(cluster: &Cluster) {
+    cluster.allow_requests();
+    let rights: Vec<_> = ROLES.iter().flat_map(|role| rights(cluster, role)).collect();
+    let mut titles: Vec<_> = rights.iter().map(Right::title).collect();
+    let mut expected: Vec<_> = LOSSES.iter().map(|(title, _)| (*title).to_owned()).collect();
+    titles.sort();
+    expected.sort();
+    assert_eq!(titles, expected);
+    let kubeconfig = cluster.control_plane.create_account(ACCOUNT);
+    let files = Files::new(MAP);
+    for missing in &rights {
+        let (_, loss) = LOSSES.iter().find(|(title, _)| *title == missing.title()).unwrap();
+        cluster.forget();
+        let left: Vec<_> = rights.iter().filter(|right| *right != missing).collect();
+        cluster.grant(&left);
+        cluster.await_rights(missing, &left);
+        let mut launch = cluster.managed(&files).with_path("KUBECONFIG", kubeconfig.clone());
+        if missing.is_for_requests() {
+            launch = launch.with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
+        }
+        let webhook = launch.start();
+        cluster.await_refusal(&webhook, missing);
+        cluster.assert_lost(&webhook, *loss);
+        eprintln!("      without `{}` there is no {loss:?}", missing.title());
+    }
+}
+
+/// The single rights of a role.
+fn rights(cluster: &Cluster, role: &str) -> Vec<Right> {
+    let role = cluster.api.get(role).unwrap();
+    let mut rights = Vec::new();
+    for rule in role["rules"].as_array().unwrap() {
+        let strings = |field: &str| -> Vec<String> {
+            let entries = rule[field].as_array().into_iter().flatten();
+            entries.map(|entry| entry.as_str().unwrap().to_owned()).collect()
+        };
+        let mut names: Vec<_> = strings("resourceNames").into_iter().map(Some).collect();
+        if names.is_empty() {
+            names.push(None);
+        }
+        for group in strings("apiGroups") {
+            for resource in strings("resources") {
+                for verb in strings("verbs") {
+                    rights.extend(names.iter().map(|name| Right {
+                        verb: verb.clone(),
+                        group: group.clone(),
+                        resource: resource.clone(),
+                        name: name.clone(),
+                        is_namespaced: role["kind"] == "Role",
+                    }));
+                }
+            }
+        }
+    }
+    rights
+}
+
+impl Right {
+    fn title(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+        format!("{} {}{name}", self.verb, self.resource)
+    }
+
+    fn rule(&self) -> Value {
+        json!({
+            "apiGroups": [self.group],
+            "resources": [self.resource],
+            "resourceNames": self.name.iter().collect::<Vec<_>>(),
+            "verbs": [self.verb],
+        })
+    }
+
+    /// Whether only a certificate of a signer needs it.
+    fn is_for_requests(&self) -> bool {
+        self.group == "certificates.k8s.io" || self.resource == "configmaps"
+    }
+
+    /// What the API server says to whoever does not have it.
+    fn refusal(&self) -> String {
+        if self.verb == "approve" {
+            "user not permitted to approve requests with signerName".to_owned()
+        } else {
+            format!("cannot {} resource \"{}\"", self.verb, self.resource)
+        }
+    }
+}
+
+impl ControlPlane {
+    /// Makes an account whose roles have its name; returns its kubeconfig.
+    fn create_account(&self, name: &str) -> std::path::PathBuf {
+        let [namespace, role] = [format!("-n={NAMESPACE}"), format!("--role={name}")];
+        let subject = format!("--serviceaccount={NAMESPACE}:{name}");
+        let cluster_role = format!("--clusterrole={name}");
+        self.kubectl(&["create", "serviceaccount", name, &namespace]);
+        self.kubectl(&["create", "rolebinding", name, &role, &subject, &namespace]);
+        self.kubectl(&["create", "clusterrolebinding", name, &cluster_role, &subject]);
+        let token = self.kubectl(&["create", "token", name, &namespace]);
+        self.identities().write_token_kubeconfig(name, token.trim())
+    }
+}
+
+impl Cluster {
+    /// Fails when the installed account was refused anything.
+    pub(crate) fn assert_permitted(&self) {
+        let account = format!("system:serviceaccount:{NAMESPACE}:imageswap-sa");
+        let mut audit = self.control_plane.audit();
+        audit.retain(|event| event["user"]["username"] == *account);
+        audit.retain(|event| event["responseStatus"]["code"] == 403);
+        assert!(audit.is_empty(), "{audit:#?}");
+    }
+
+    /// Gives the deprived account these rights, and no others.
+    fn grant(&self, rights: &[&Right]) {
+        for (kind, namespace, list) in [
+            (
+                "Role",
+                Some(NAMESPACE),
+                "/apis/rbac.authorization.k8s.io/v1/namespaces/imageswap-system/roles",
+            ),
+            ("ClusterRole", None, "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
+        ] {
+            let rules = rights.iter().filter(|right| right.is_namespaced == namespace.is_some());
+            let role = json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": kind,
+                "metadata": { "name": ACCOUNT, "namespace": namespace },
+                "rules": rules.map(|right| right.rule()).collect::<Vec<_>>(),
+            });
+            let path = format!("{list}/{ACCOUNT}");
+            match self.api.get(&path) {
+                Some(_) => self.api.put(&path, &role),
+                None => self.api.post(list, &role),
+            };
+        }
+    }
+
+    /// Waits until the deprived account has these rights, and one not.
+    fn await_rights(&self, missing: &Right, left: &[&Right]) {
+        eventually("the rights", || {
+            let wrong = left.iter().find(|right| !self.may(right));
+            match wrong {
+                None if !self.may(missing) => Ok(()),
+                wrong => Err(format!("{wrong:?}")),
+            }
+        });
+    }
+
+    /// Whether the deprived account has a right.
+    fn may(&self, right: &Right) -> bool {
+        let (resource, subresource) =
+            right.resource.split_once('/').unwrap_or((&right.resource, ""));
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}"),
+                "resourceAttributes": {
+                    "verb": right.verb,
+                    "group": right.group,
+                    "resource": resource,
+                    "subresource": subresource,
+                    "name": right.name.as_deref().unwrap_or_default(),
+                    "namespace": if right.is_namespaced { NAMESPACE } else { "" },
+                },
+            },
+        });
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        self.api.post(path, &review)["status"]["allowed"] == true
+    }
+
+    /// Has a webhook do all that it does, until it logs that it was refused a right.
+    fn await_refusal(&self, webhook: &Webhook, missing: &Right) {
+        let mut is_requested = false;
+        eventually(&missing.title(), || {
+            if !is_requested && self.api.get(CERTIFICATE).is_some() {
+                let request = json!({ "metadata": { "annotations": { ROTATE: "now" } } });
+                self.api.patch(CERTIFICATE, &request);
+                is_requested = true;
+            }
+            let refusals = webhook.log_with(&missing.refusal());
+            let name = missing.name.as_deref().filter(|_| missing.verb != "approve");
+            let refusal = refusals.into_iter().find(|line| line.contains(name.unwrap_or_default()));
+            refusal.map(drop).ok_or_else(|| webhook.log())
+        });
+    }
+
+    fn assert_lost(&self, webhook: &Webhook, loss: Loss) {
+        let request = |path: &str| {
+            let secret = self.api.get(path);
+            secret.is_some_and(|secret| !secret["metadata"]["annotations"][ROTATE].is_null())
+        };
+        match loss {
+            Loss::Readiness => {
+                let reason = webhook.readiness().unwrap_err();
+                assert!(reason.contains("forbidden"), "{reason}");
+            }
+            Loss::Configuration => assert_eq!(self.api.get(CONFIGURATION), None),
+            Loss::Renewal => assert!(request(CERTIFICATE) || request(AUTHORITY)),
+            Loss::Notice => {
+                assert!(!webhook.log_with("cannot watch").is_empty());
+                webhook.await_ready();
+            }
+        }
+    }
+}

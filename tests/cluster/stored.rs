@@ -1,0 +1,81 @@
+//! What a webhook finds in its Secrets when it starts: what is old, broken, or over.
+
+use serde_json::json;
+
+use crate::{
+    Cluster, MAP, Step,
+    certificates::{Authority, aged_pair},
+    eventually, expect,
+    handshake::Certificate,
+    install::{AUTHORITY, CERTIFICATE, State, data, secret},
+    webhook::Files,
+};
+
+pub(crate) const STEPS: &[Step<Cluster>] = &[
+    ("a certificate is renewed when half of its life is over", renewal),
+    ("a certificate that is broken is replaced", broken),
+    ("an authority is dropped when its last certificate has ended", over),
+];
+
+fn renewal(cluster: &Cluster) {
+    let (files, before) = cluster.stored_state();
+    let text = |name: &str| {
+        String::from_utf8(data(before.authority.as_ref().unwrap(), name).unwrap()).unwrap()
+    };
+    let (certificate, key) = aged_pair(&text("rootca.pem"), &text("rootca-key.pem"));
+    let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
+    cluster.store(CERTIFICATE, &secret("imageswap-tls", &json!({}), &content));
+    let webhooks = [cluster.managed(&files).start_ready()];
+    let old = Certificate::first(certificate.as_bytes());
+    let after = eventually("another certificate", || {
+        let state = cluster.await_settled(&webhooks);
+        if state.served() == old { Err("the old one") } else { Ok(state) }
+    });
+    assert_eq!(after.root(), before.root());
+    assert_eq!(webhooks[0].logged("certificate issued").len(), 1);
+    webhooks[0].assert_calm();
+}
+
+fn broken(cluster: &Cluster) {
+    let (_, other_key) = Authority::new("other").server_pair(&["127.0.0.1"]);
+    for (name, content) in
+        [("cert.pem", "no certificate"), ("key.pem", "no key"), ("key.pem", &*other_key)]
+    {
+        let (files, before) = cluster.stored_state();
+        cluster.store(CERTIFICATE, &secret("imageswap-tls", &json!({}), &[(name, content)]));
+        let webhooks = [cluster.managed(&files).start_ready()];
+        let after = cluster.await_settled(&webhooks);
+        assert_ne!(after.served(), before.served(), "{name}: {content}");
+        assert_eq!(after.root(), before.root(), "{name}: {content}");
+        webhooks[0].await_log("cannot be used");
+    }
+}
+
+fn over(cluster: &Cluster) {
+    let (files, before) = cluster.stored_state();
+    let previous = Authority::new("previous").certificate();
+    let content = [("previous-rootca.pem", &*previous), ("previous-until", "2020-02-02T02:02:02Z")];
+    cluster.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
+    let webhooks = [cluster.managed(&files).start_ready()];
+    eventually("the end of the previous authority", || {
+        let authority = cluster.api.get(AUTHORITY).unwrap();
+        expect(data(&authority, "previous-rootca.pem"), &None)
+    });
+    let after = cluster.await_settled(&webhooks);
+    assert_eq!(after.served(), before.served());
+    eventually("its end in the configuration", || {
+        expect(cluster.state().bundle(), &[before.root()].into())
+    });
+    assert_eq!(data(after.authority.as_ref().unwrap(), "previous-until"), None);
+    webhooks[0].assert_calm();
+}
+
+impl Cluster {
+    /// What a webhook of its own authority leaves behind, and the files that it had.
+    fn stored_state(&self) -> (Files, State) {
+        self.forget();
+        let files = Files::new(MAP);
+        let state = self.await_settled(&[self.managed(&files).start_ready()]);
+        (files, state)
+    }
+}

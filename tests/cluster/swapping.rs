@@ -1,0 +1,344 @@
+//! What a cluster's users do, and what has to be stored then.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
+    install::CONFIGURATION,
+    kubectl::parsed,
+    objects::{LABEL, images, pod_of, workload},
+    webhook::{Files, Webhook},
+};
+
+/// Another map.
+const OTHER_MAP: &str = "default::two.example.com";
+
+pub(crate) const STEPS: &[Step<Swapping>] = &[
+    ("the administrator has a certificate and a token", administrators),
+    ("all images of a pod are swapped", pod),
+    ("a namespace without the label is left alone", other_namespace),
+    ("a pod with the disable label is left alone", disable_label),
+    ("the pods of workloads are swapped, and their templates are not", workloads),
+    ("templates are swapped, and applying them again changes nothing", templates),
+    ("a new label leaves the images of a stored pod", label_of_a_stored_pod),
+    ("a new image of one container is swapped alone", image_of_a_stored_pod),
+    ("an ephemeral container is swapped alone", ephemeral_container),
+    ("no creation fails while the map changes", creations_while_the_map_changes),
+    ("no creation fails while one instance takes over from another", takeover),
+    ("the webhook complained of nothing", calm),
+];
+
+/// A cluster with a webhook that runs, and what it reads.
+pub(crate) struct Swapping {
+    pub(crate) cluster: Cluster,
+    pub(crate) files: Files,
+    pub(crate) webhook: Webhook,
+}
+
+impl AsRef<Cluster> for Swapping {
+    fn as_ref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Swapping {
+    /// Starts a webhook in a cluster.
+    pub(crate) fn start(cluster: Cluster) -> Self {
+        let files = Files::new(MAP);
+        let webhook = cluster.managed(&files).start_ready();
+        cluster.service.set_endpoints(&[&webhook]);
+        let swapping = Self { cluster, files, webhook };
+        swapping.await_swap_to("one.example.com");
+        swapping
+    }
+
+    /// Waits until a pod's images would be swapped to a host.
+    fn await_swap_to(&self, host: &str) {
+        let swapped = format!("app={host}/probe:1");
+        eventually(&format!("images from {host}"), || {
+            expect(self.cluster.probe(), &[swapped.as_str()])
+        });
+    }
+
+    /// Runs something while the other map is in use.
+    fn with_other_map(&self, run: impl FnOnce()) {
+        self.files.write("maps.conf", OTHER_MAP);
+        self.await_swap_to("two.example.com");
+        run();
+        self.files.write("maps.conf", MAP);
+        self.await_swap_to("one.example.com");
+    }
+
+    /// The images of a stored pod.
+    fn images_of(&self, pod: &str) -> Vec<String> {
+        images(&self.cluster.control_plane.stored(&["pod", pod, "-n", SWAPPED]))
+    }
+
+    /// The images of the template of a stored object.
+    fn template_images_of(&self, object: &str) -> Vec<String> {
+        let object = self.cluster.control_plane.stored(&[object, "-n", SWAPPED]);
+        let spec = &object["spec"];
+        images(match object["kind"].as_str() {
+            Some("CronJob") => &spec["jobTemplate"]["spec"]["template"],
+            _ => &spec["template"],
+        })
+    }
+}
+
+fn administrators(swapping: &Swapping) {
+    for (kubeconfig, name) in [("admin.kubeconfig", "admin"), ("token.kubeconfig", "token-admin")] {
+        let kubeconfig = format!("--kubeconfig={kubeconfig}");
+        let who =
+            swapping.cluster.control_plane.kubectl(&["auth", "whoami", "-o=json", &kubeconfig]);
+        let user = &parsed(&who)["status"]["userInfo"];
+        assert_eq!(user["username"], name);
+        assert!(user["groups"].as_array().unwrap().contains(&json!("system:masters")), "{user}");
+    }
+}
+
+fn pod(swapping: &Swapping) {
+    let mut pod = pod_of("all", &["nginx:1.27", "quay.io/prometheus/node-exporter:v1"]);
+    pod["spec"]["initContainers"] = json!([{ "name": "init", "image": "busybox" }]);
+    pod["spec"]["volumes"] = json!([
+        { "name": "scratch", "emptyDir": {} },
+        { "name": "model", "image": { "reference": "ghcr.io/acme/model:v3" } },
+    ]);
+    swapping.cluster.control_plane.create(&pod);
+    assert_eq!(
+        swapping.images_of("all"),
+        [
+            "init=one.example.com/busybox",
+            "app=one.example.com/nginx:1.27",
+            "app1=one.example.com/prometheus/node-exporter:v1",
+            "model=one.example.com/acme/model:v3",
+        ]
+    );
+}
+
+fn other_namespace(swapping: &Swapping) {
+    let mut pod = pod_of("plain", &["nginx:1.27"]);
+    pod["metadata"]["namespace"] = json!(PLAIN);
+    assert_eq!(images(&swapping.cluster.control_plane.create(&pod)), ["app=nginx:1.27"]);
+}
+
+fn disable_label(swapping: &Swapping) {
+    let mut pod = pod_of("disabled", &["nginx:1.27"]);
+    pod["metadata"]["labels"] = json!({ LABEL: "disabled" });
+    assert_eq!(images(&swapping.cluster.control_plane.create(&pod)), ["app=nginx:1.27"]);
+}
+
+fn workloads(swapping: &Swapping) {
+    let control_plane = &swapping.cluster.control_plane;
+    let job = ["create", "job", "nightly-1", "--from=cronjob/nightly", "-n", SWAPPED];
+    // Of a StatefulSet, the second pod waits for the first to run, which no pod does here.
+    for (api_version, kind, name, label, pods) in [
+        ("apps/v1", "Deployment", "web", "app=web", 2),
+        ("apps/v1", "StatefulSet", "store", "app=store", 1),
+        ("batch/v1", "CronJob", "nightly", "job-name=nightly-1", 1),
+    ] {
+        control_plane.create(&workload(api_version, kind, name));
+        if kind == "CronJob" {
+            control_plane.kubectl(&job);
+        }
+        let template = swapping.template_images_of(&format!("{kind}/{name}"));
+        assert_eq!(template, ["app=nginx:1.27"], "{kind}");
+        let label = format!("-l={label}");
+        let pods = eventually(&format!("the pods of the {kind}"), || {
+            let found = control_plane.stored(&["pods", "-n", SWAPPED, &label]);
+            let found = found["items"].as_array().unwrap().clone();
+            if found.len() == pods { Ok(found) } else { Err(found) }
+        });
+        for pod in pods {
+            assert_eq!(images(&pod), ["app=one.example.com/nginx:1.27"], "{kind}");
+        }
+    }
+}
+
+fn templates(swapping: &Swapping) {
+    let control_plane = &swapping.cluster.control_plane;
+    // Like the one that the webhook keeps, for other resources.
+    let kept = swapping.cluster.api.get(CONFIGURATION).unwrap();
+    let mut webhook = kept["webhooks"][0].clone();
+    webhook["rules"] = json!([
+        rule("apps", &["daemonsets", "deployments", "replicasets", "statefulsets"]),
+        rule("batch", &["cronjobs", "jobs"]),
+    ]);
+    control_plane.create(&json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": { "name": "imageswap-workloads" },
+        "webhooks": [webhook],
+    }));
+    let template = workload("apps/v1", "Deployment", "probe");
+    eventually("templates are swapped", || {
+        let dry_run = ["create", "--dry-run=server", "-f=-", "-o=json"];
+        let answer = control_plane.try_kubectl(&dry_run, Some(&template)).unwrap();
+        let swapped = ["app=one.example.com/nginx:1.27"];
+        expect(images(&parsed(&answer)["spec"]["template"]), &swapped)
+    });
+    for (api_version, kind) in [
+        ("apps/v1", "DaemonSet"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("batch/v1", "CronJob"),
+        ("batch/v1", "Job"),
+    ] {
+        let manifest = workload(api_version, kind, "applied");
+        let object = format!("{kind}/applied");
+        let generation = || {
+            let object = control_plane.stored(&[&object, "-n", SWAPPED]);
+            object["metadata"]["generation"].as_u64().unwrap()
+        };
+        let mut generations = Vec::new();
+        for _ in 0..2 {
+            let apply = ["apply", "--server-side", "-f=-"];
+            control_plane.try_kubectl(&apply, Some(&manifest)).unwrap();
+            let images = swapping.template_images_of(&object);
+            assert_eq!(images, ["app=one.example.com/nginx:1.27"], "{object}");
+            generations.push(generation());
+        }
+        assert_eq!(generations[0], generations[1], "{object}");
+    }
+    control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-workloads"]);
+}
+
+fn label_of_a_stored_pod(swapping: &Swapping) {
+    swapping.cluster.control_plane.create(&pod_of("labelled", &["nginx:1.27"]));
+    swapping.with_other_map(|| {
+        swapping.cluster.control_plane.kubectl(&[
+            "label",
+            "pod",
+            "labelled",
+            "-n",
+            SWAPPED,
+            "stage=test",
+        ]);
+        let stored = swapping.cluster.control_plane.stored(&["pod", "labelled", "-n", SWAPPED]);
+        assert_eq!(stored["metadata"]["labels"]["stage"], "test");
+        assert_eq!(images(&stored), ["app=one.example.com/nginx:1.27"]);
+    });
+}
+
+fn image_of_a_stored_pod(swapping: &Swapping) {
+    swapping.cluster.control_plane.create(&pod_of("updated", &["nginx:1.27", "redis:7"]));
+    swapping.with_other_map(|| {
+        let set = ["set", "image", "pod/updated", "app=nginx:1.28", "-n", SWAPPED];
+        swapping.cluster.control_plane.kubectl(&set);
+        assert_eq!(
+            swapping.images_of("updated"),
+            ["app=two.example.com/nginx:1.28", "app1=one.example.com/redis:7"]
+        );
+    });
+}
+
+fn ephemeral_container(swapping: &Swapping) {
+    swapping.cluster.control_plane.create(&pod_of("debugged", &["nginx:1.27"]));
+    let debug = |name: &str| {
+        let name = format!("--container={name}");
+        let image = "--image=quay.io/tools/debug:1";
+        swapping.cluster.control_plane.kubectl(&["debug", "debugged", &name, image, "-n", SWAPPED]);
+    };
+    debug("first");
+    swapping.with_other_map(|| debug("second"));
+    assert_eq!(
+        swapping.images_of("debugged"),
+        [
+            "app=one.example.com/nginx:1.27",
+            "first=one.example.com/tools/debug:1",
+            "second=two.example.com/tools/debug:1",
+        ]
+    );
+}
+
+fn creations_while_the_map_changes(swapping: &Swapping) {
+    /// So many are created at once, and those of them from the last on only with the new map.
+    const CREATIONS: usize = 32;
+    const LATE: usize = 24;
+    /// So many have to be stored before the map changes.
+    const EARLY: usize = 4;
+
+    let (changed, finished) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let name = |number: usize| format!("parallel-{number}");
+    thread::scope(|scope| {
+        for number in 0..CREATIONS {
+            let (changed, finished) = (&changed, &finished);
+            scope.spawn(move || {
+                if number >= LATE {
+                    eventually("the new map", || expect(changed.load(Ordering::SeqCst), &true));
+                }
+                swapping.cluster.create(&pod_of(&name(number), &["nginx:1.27"]));
+                finished.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        eventually("the first creations", || {
+            let finished = finished.load(Ordering::SeqCst);
+            if finished >= EARLY { Ok(()) } else { Err(finished) }
+        });
+        swapping.with_other_map(|| {
+            changed.store(true, Ordering::SeqCst);
+            eventually("all creations", || expect(finished.load(Ordering::SeqCst), &CREATIONS));
+        });
+    });
+    let old = ["app=one.example.com/nginx:1.27"];
+    let new = ["app=two.example.com/nginx:1.27"];
+    let mut of_old = 0;
+    for number in 0..CREATIONS {
+        let path = format!("{PODS}/{}", name(number));
+        let images = images(&swapping.cluster.api.get(&path).unwrap());
+        assert!(images == new || (number < LATE && images == old), "{number}: {images:?}");
+        of_old += usize::from(images == old);
+    }
+    assert!(of_old >= EARLY, "{of_old}");
+}
+
+fn takeover(swapping: &Swapping) {
+    let Swapping { cluster, webhook: standing, .. } = swapping;
+    // Each instance has a map of its own, so that an image tells which of them was asked.
+    let [first_files, second_files] =
+        ["first", "second"].map(|name| Files::new(&format!("default::{name}.example.com")));
+    // The API server's connection stays with the first until it ends; then it comes to the second.
+    let delay = |files: &Files| cluster.managed(files).with("IMAGESWAP_SHUTDOWN_DELAY", "3s");
+    let mut first = delay(&first_files).start_ready();
+    cluster.service.set_endpoints(&[&first]);
+    cluster.service.cut();
+    cluster.await_probe("app=first.example.com/probe:1");
+    let second = delay(&second_files).start_ready();
+    cluster.service.set_endpoints(&[&second]);
+    let create = |name: String| images(&cluster.create(&pod_of(&name, &["nginx:1.27"]))).remove(0);
+    first.terminate();
+    assert_eq!(create("takeover-signalled".into()), "app=first.example.com/nginx:1.27");
+    let mut number = 0;
+    eventually("images from the second instance", || {
+        number += 1;
+        let image = create(format!("takeover-{number}"));
+        expect(image, &"app=second.example.com/nginx:1.27")
+    });
+    assert_eq!(first.await_end().code(), Some(0));
+    assert_eq!(create("takeover-ended".into()), "app=second.example.com/nginx:1.27");
+    cluster.service.set_endpoints(&[standing]);
+    cluster.service.cut();
+    cluster.await_probe("app=one.example.com/probe:1");
+    for webhook in [&first, &second] {
+        webhook.assert_calm();
+    }
+}
+
+fn calm(swapping: &Swapping) {
+    swapping.webhook.assert_calm();
+}
+
+/// A rule of a webhook configuration: creations and updates of resources.
+fn rule(group: &str, resources: &[&str]) -> Value {
+    json!({
+        "apiGroups": [group],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": resources,
+    })
+}
