@@ -46,14 +46,15 @@ impl Keeper {
         let mut refusal = None;
         if is_new {
             // The API server trusts both before the new one is served, and a while after, for the
-            // replicas that are behind. A replica that starts serves what is accepted already.
+            // replicas that are behind. A replica that starts serves what it finds accepted.
             let live = self.configuration.look().await?;
             let now = OffsetDateTime::now_utc();
             let is_accepted = live.accepts(&certificate, &self.name, now);
             let mut old = self.bundle.clone();
             old.add(&live.roots());
             let old = old.without(&bundle);
-            if live != Configured::Absent && !(self.served.is_none() && is_accepted) {
+            let is_first_look = self.served.is_none() && self.trusted_since.is_none();
+            if live != Configured::Absent && !(is_first_look && is_accepted) {
                 let mut both = old.clone();
                 both.add(&bundle);
                 let configured = self.try_configuration(&both, &mut refusal).await?;
