@@ -11,7 +11,7 @@ use super::{
         secrets::{AUTHORITY, CERTIFICATE, Stored},
         trust::{Configured, SETTLING},
     },
-    Keeper, Kept, SOON,
+    Creation, Keeper, Kept, SOON,
 };
 use crate::{
     certs::{Roots, ServingCertificate},
@@ -91,6 +91,8 @@ impl Keeper {
         }
         Ok(match &self.leaving {
             _ if self.configuration.is_awaited() => Kept::Waiting(SOON),
+            // `init` has nothing to wait for: the old root is for others, and stays.
+            Some(_) if self.creation == Creation::AtOnce => Kept::Done,
             Some((_, until)) => {
                 Kept::Waiting(until.saturating_duration_since(Instant::now()).max(SOON))
             }
