@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Compares the webhook with the floor, a server over the same libraries that gives every request the
+# same answer. Both get the same requests in the same run, in turn; the table has medians.
+#
+# usage: load-tests/compare.sh [OPTION...]
+#
+#   --connections 'N...'   connections at once                       [default: '1 8 64 512']
+#   --protocols 'P...'     http1 and http2                           [default: 'http1 http2']
+#   --streams N            requests at once on an HTTP/2 connection  [default: 1]
+#   --review FILE          what is posted            [default: tests/fixtures/reviews/02-update-pod.json]
+#   --map FILE             the map of the webhook                    [default: config/imageswap-maps.conf]
+#   --warm-up SECONDS      load before each measurement              [default: 1]
+#   --duration SECONDS     of each measurement                       [default: 5]
+#   --rounds N             measurements of each kind                 [default: 5]
+#   --server-cpus LIST     the processors of the servers, such as 0  [default: all]
+#   --client-cpus LIST     the processors of the client, such as 1   [default: all]
+#   --output FILE          each measurement, as CSV                  [default: target/load-tests/compare.csv]
+#   --json                 print the summary as JSON instead of the table
+#   --quick                one round of a second with 8 connections, to see that everything works
+#
+# Each option may be set by a variable too, such as COMPARE_ROUNDS. Exit code 1 when a request failed.
+# load-tests/README.md says what the figures mean.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# shellcheck source=load-tests/common.sh
+source load-tests/common.sh
+
+CONNECTIONS=${COMPARE_CONNECTIONS:-1 8 64 512}
+PROTOCOLS=${COMPARE_PROTOCOLS:-http1 http2}
+STREAMS=${COMPARE_STREAMS:-1}
+REVIEW=${COMPARE_REVIEW:-tests/fixtures/reviews/02-update-pod.json}
+MAP=${COMPARE_MAP:-config/imageswap-maps.conf}
+WARM_UP=${COMPARE_WARM_UP:-1}
+DURATION=${COMPARE_DURATION:-5}
+ROUNDS=${COMPARE_ROUNDS:-5}
+SERVER_CPUS=${COMPARE_SERVER_CPUS:-}
+CLIENT_CPUS=${COMPARE_CLIENT_CPUS:-}
+OUTPUT=${COMPARE_OUTPUT:-$target/load-tests/compare.csv}
+FORMAT=table
+
+readonly SERVERS=(floor imageswap)
+readonly COLUMNS=round,server,protocol,connections,streams,seconds,requests,failed,\
+requests_per_second,cpu_us_per_request,client_cpu_us_per_request,p50_us,p99_us,p999_us,max_us,\
+rss_kib,other_cpu_percent
+
+while (($#)); do
+    case $1 in
+        --connections | --protocols | --streams | --review | --map | --warm-up | --duration | \
+            --rounds | --server-cpus | --client-cpus | --output)
+            (($# > 1)) || die "$1 takes a value; see --help"
+            option=${1#--} option=${option//-/_}
+            declare "${option^^}=$2"
+            shift
+            ;;
+        --json) FORMAT=json ;;
+        --quick) CONNECTIONS=8 WARM_UP=0.5 DURATION=1 ROUNDS=1 ;;
+        --help | -h) usage && exit ;;
+        *) die "unknown option $1; see --help" ;;
+    esac
+    shift
+done
+
+# Measures one server under one load, and appends a row to the output.
+measure() {
+    local round=$1 server=$2 protocol=$3 connections=$4 flags streams
+    case $protocol in
+        http1) flags=(--h1) streams=1 ;;
+        http2) flags=(--max-concurrent-streams "$STREAMS") streams=$STREAMS ;;
+        *) die "there is no protocol $protocol: http1 or http2" ;;
+    esac
+    # A process of its own for each measurement, so that none has the memory of another one.
+    start_server "$server" "$directory/tls" "$MAP"
+    check_answer "$server"
+    local log=$directory/h2load.tsv
+    rm -f -- "$log"
+    start h2load "${client_prefix[@]}" h2load "${flags[@]}" --clients "$connections" --threads 1 \
+        --duration "$LOAD_MILLISECONDS"ms --log-file "$log" --data "$REVIEW" \
+        --header 'Content-Type: application/json' "https://$address/"
+    local server_pid=${pids[$server]} client_pid=${pids[h2load]}
+    sleep "$WARM_UP"
+    local begun=${EPOCHREALTIME/./} server_time client_time other_time
+    machine_time && other_time=$REPLY
+    processor_time "$server_pid" && server_time=$REPLY
+    processor_time "$client_pid" && client_time=$REPLY
+    sleep "$DURATION"
+    local ended=${EPOCHREALTIME/./}
+    machine_time && other_time=$((REPLY - other_time))
+    processor_time "$server_pid" && server_time=$((REPLY - server_time))
+    processor_time "$client_pid" && client_time=$((REPLY - client_time))
+    other_time=$((other_time - server_time - client_time))
+    local memory
+    memory=$(resident_memory "$server_pid")
+    wait "$client_pid" || show_log_and_die h2load 'failed'
+    unset 'pids[h2load]'
+    stop "$server"
+
+    local requests failed microseconds p50 p99 p999 max
+    read -r requests failed microseconds p50 p99 p999 max \
+        < <(load-tests/results.py window "$log" "$begun" "$ended")
+    ((requests > 0)) || show_log_and_die h2load 'had no answer'
+    awk -v OFS=, -v requests="$requests" -v microseconds="$microseconds" \
+        -v server_time="$server_time" -v client_time="$client_time" \
+        -v head="$round,$server,$protocol,$connections,$streams" -v failed="$failed" \
+        -v tail="$p50,$p99,$p999,$max,$memory" -v other_time="$other_time" \
+        -v processors="$(nproc)" 'BEGIN {
+            print head, sprintf("%.3f", microseconds / 1e6), requests, failed,
+                sprintf("%.1f", requests * 1e6 / microseconds),
+                sprintf("%.2f", server_time / requests), sprintf("%.2f", client_time / requests),
+                tail, sprintf("%.1f", 100 * other_time / microseconds / processors)
+        }' >>"$OUTPUT"
+    failures=$((failures + failed))
+    note "round $round, $protocol, $connections connections: $server $((requests * 1000000 / microseconds)) requests/s"
+}
+
+# A wrong answer is no faster one: both have to allow the object with a patch.
+check_answer() {
+    local answer
+    answer=$(<"$directory/answer")
+    [[ $answer == *'"allowed":true,"patchType":"JSONPatch","patch":"'* ]] ||
+        die "$1 answers without a patch: $answer"
+    answer_bytes[$1]=${#answer}
+}
+declare -A answer_bytes=()
+
+need h2load 'it is in the Debian package nghttp2-client'
+need openssl 'it makes the certificate'
+need python3 'it makes the figures'
+[[ -r $REVIEW ]] || die "$REVIEW cannot be read"
+build_servers
+mkdir -p -- "$directory/tls" "$(dirname -- "$OUTPUT")"
+make_authority "$directory/tls"
+make_certificate "$directory/tls"
+if [[ -n $SERVER_CPUS ]]; then server_prefix=(taskset --cpu-list "$SERVER_CPUS"); fi
+client_prefix=()
+if [[ -n $CLIENT_CPUS ]]; then client_prefix=(taskset --cpu-list "$CLIENT_CPUS"); fi
+# Longer than what is measured, so that the end of the load is not in it.
+LOAD_MILLISECONDS=$(awk -v seconds="$WARM_UP" -v more="$DURATION" \
+    'BEGIN { print int((seconds + more + 0.3) * 1000) }')
+failures=0
+echo "$COLUMNS" >"$OUTPUT"
+for ((round = 1; round <= ROUNDS; round++)); do
+    for protocol in $PROTOCOLS; do
+        for connections in $CONNECTIONS; do
+            # Each is first in every second round, so that neither always has the warmer machine.
+            for ((turn = 0; turn < ${#SERVERS[@]}; turn++)); do
+                server=${SERVERS[(round + turn) % ${#SERVERS[@]}]}
+                measure "$round" "$server" "$protocol" "$connections"
+            done
+        done
+    done
+done
+note "answers of ${answer_bytes[floor]} (floor) and ${answer_bytes[imageswap]} (imageswap) bytes to" \
+    "$(stat --format %s -- "$REVIEW") bytes; each measurement is in $OUTPUT"
+load-tests/results.py "$FORMAT" "$OUTPUT"
+((failures == 0)) || die "$failures requests failed"
