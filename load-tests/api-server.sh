@@ -1,0 +1,407 @@
+#!/usr/bin/env bash
+# Measures how many pods a second a real API server creates: without a webhook, with one that answers
+# a constant (the floor), with this one, and with a policy of the API server's own that swaps the same
+# images. All in one run and in turn, against the same API server; the table has medians.
+#
+# usage: load-tests/api-server.sh [OPTION...]
+#
+#   --variants 'V...'   of bare, floor, imageswap, policy, policy-apply
+#                                                [default: 'bare floor imageswap policy']
+#   --pods N            created in each measurement                  [default: 3000]
+#   --warm-up N         created before each, and not counted         [default: 500]
+#   --connections N     of the client                                [default: 4]
+#   --streams N         requests at once on each                     [default: 8]
+#   --rounds N          measurements of each variant                 [default: 5]
+#   --output FILE       each measurement, as CSV          [default: target/load-tests/api-server.csv]
+#   --json              print the summary as JSON instead of the table
+#   --quick             one round of 300 pods, to see that everything works
+#
+# Each option may be set by a variable too, such as API_SERVER_PODS. Exit code 1 when a create failed,
+# or when a stored image is not what it has to be. load-tests/README.md says what the figures mean.
+#
+# etcd and kube-apiserver are those of the cluster tests; see tests/cluster/assets.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# shellcheck source=load-tests/common.sh
+source load-tests/common.sh
+
+VARIANTS=${API_SERVER_VARIANTS:-bare floor imageswap policy}
+PODS=${API_SERVER_PODS:-3000}
+WARM_UP=${API_SERVER_WARM_UP:-500}
+CONNECTIONS=${API_SERVER_CONNECTIONS:-4}
+STREAMS=${API_SERVER_STREAMS:-8}
+ROUNDS=${API_SERVER_ROUNDS:-5}
+OUTPUT=${API_SERVER_OUTPUT:-$target/load-tests/api-server.csv}
+FORMAT=table
+
+while (($#)); do
+    case $1 in
+        --variants | --pods | --warm-up | --connections | --streams | --rounds | --output)
+            (($# > 1)) || die "$1 takes a value; see --help"
+            option=${1#--} option=${option//-/_}
+            declare "${option^^}=$2"
+            shift
+            ;;
+        --json) FORMAT=json ;;
+        --quick) PODS=300 WARM_UP=100 ROUNDS=1 ;;
+        --help | -h) usage && exit ;;
+        *) die "unknown option $1; see --help" ;;
+    esac
+    shift
+done
+
+readonly NAMESPACE=load
+readonly NAME=imageswap.load.test
+readonly TOKEN=load-test-administrator
+readonly ADMISSION=/apis/admissionregistration.k8s.io/v1
+readonly PODS_PATH=/api/v1/namespaces/$NAMESPACE/pods
+readonly REVIEW=tests/fixtures/reviews/00-create-pod.json
+readonly COLUMNS=round,variant,pods,failed,seconds,creates_per_second,p50_us,p99_us,max_us,\
+apiserver_cpu_us,etcd_cpu_us,webhook_cpu_us,client_cpu_us,webhook_calls_per_create,webhook_mean_us,\
+webhook_within_5_ms,other_cpu_percent
+
+# How long a configuration may take to apply, and deleted pods to be gone.
+readonly APPLY_SECONDS=60
+
+# The map of the webhook; the policy below does the same by CEL.
+readonly MAP_TEXT='default::registry.example.com/other
+docker.io::registry.example.com/hub
+docker.io/library::registry.example.com/official
+quay.io::registry.example.com/quay'
+
+# The pod, as a Deployment of some size has them; of its three images each is under another rule.
+readonly POD='{"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"web-7db46b4c56-",
+"labels":{"app":"web","tier":"front","pod-template-hash":"7db46b4c56"}},"spec":{
+"initContainers":[{"name":"migrate","image":"ghcr.io/acme/migrate:v3","command":["migrate","--wait"]}],
+"containers":[{"name":"web","image":"nginx:1.27",
+"ports":[{"name":"http","containerPort":8080}],
+"env":[{"name":"LOG_LEVEL","value":"info"},{"name":"UPSTREAM","value":"http://api.shop.svc:8080"}],
+"readinessProbe":{"httpGet":{"path":"/readyz","port":"http"}},
+"livenessProbe":{"httpGet":{"path":"/livez","port":"http"}},
+"resources":{"requests":{"cpu":"100m","memory":"128Mi"},"limits":{"memory":"256Mi"}},
+"securityContext":{"allowPrivilegeEscalation":false,"readOnlyRootFilesystem":true},
+"volumeMounts":[{"name":"cache","mountPath":"/var/cache"}]},
+{"name":"exporter","image":"quay.io/prometheus/node-exporter:v1.8.2",
+"ports":[{"name":"metrics","containerPort":9100}],
+"resources":{"requests":{"cpu":"10m","memory":"16Mi"}}}],
+"volumes":[{"name":"cache","emptyDir":{}}]}}'
+readonly IMAGES=(ghcr.io/acme/migrate:v3 nginx:1.27 quay.io/prometheus/node-exporter:v1.8.2)
+readonly SWAPPED=(registry.example.com/other/acme/migrate:v3 registry.example.com/official/nginx:1.27
+    registry.example.com/quay/prometheus/node-exporter:v1.8.2)
+
+# What the floor answers to every review: what this webhook answers for the pod.
+readonly PATCH='[{"op":"replace","path":"/spec/initContainers/0/image","value":"'${SWAPPED[0]}'"},'\
+'{"op":"replace","path":"/spec/containers/0/image","value":"'${SWAPPED[1]}'"},'\
+'{"op":"replace","path":"/spec/containers/1/image","value":"'${SWAPPED[2]}'"}]'
+
+# --- The control plane ----------------------------------------------------------------------------
+
+# Calls the API server: api METHOD PATH [curl flag...]
+api() {
+    local method=$1 path=$2
+    shift 2
+    curl --silent --show-error --fail-with-body --max-time 120 --cacert "$directory/ca.crt" \
+        --header "Authorization: Bearer $TOKEN" --header 'Content-Type: application/json' \
+        --request "$method" "$server$path" "$@"
+}
+
+create() { api POST "$1" --output /dev/null --data-binary @-; }
+
+is_ready() { [[ $(api GET /readyz 2>/dev/null) == ok ]]; }
+
+start_control_plane() {
+    local etcd_port peers_port port
+    read -r etcd_port peers_port port < <(free_ports 3)
+    etcd=http://127.0.0.1:$etcd_port
+    server=https://127.0.0.1:$port
+    make_authority "$directory"
+    make_certificate "$directory"
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/accounts.key"
+    openssl pkey -in "$directory/accounts.key" -pubout -out "$directory/accounts.pub"
+    echo "$TOKEN,load-admin,0,system:masters" >"$directory/tokens.csv"
+    # Without waiting for the disk, whose speed is not what is measured; the processor is then busy
+    # all the time, which is the case in which a webhook costs most.
+    start etcd "$assets/etcd" --unsafe-no-fsync --data-dir="$directory/etcd" --log-level=warn \
+        --listen-client-urls="$etcd" --advertise-client-urls="$etcd" \
+        --listen-peer-urls="http://127.0.0.1:$peers_port" \
+        --initial-advertise-peer-urls="http://127.0.0.1:$peers_port" \
+        --initial-cluster="default=http://127.0.0.1:$peers_port"
+    # The script compacts between measurements, so that it is never in one.
+    start kube-apiserver "$assets/kube-apiserver" --etcd-servers="$etcd" \
+        --etcd-compaction-interval=0 --bind-address=127.0.0.1 --secure-port="$port" \
+        --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
+        --service-cluster-ip-range=10.0.0.0/24 --authorization-mode=RBAC \
+        --cert-dir="$directory/apiserver" --tls-cert-file="$directory/tls.crt" \
+        --tls-private-key-file="$directory/tls.key" --client-ca-file="$directory/ca.crt" \
+        --token-auth-file="$directory/tokens.csv" \
+        --delete-collection-workers=8 \
+        --service-account-issuer=https://kubernetes.default.svc \
+        --service-account-key-file="$directory/accounts.pub" \
+        --service-account-signing-key-file="$directory/accounts.key"
+    await kube-apiserver is_ready
+    # There is no controller manager, which would make the account that pods need.
+    create /api/v1/namespaces <<<'{"metadata":{"name":"'$NAMESPACE'",
+        "labels":{"k8s.twr.io/imageswap":"enabled"}}}'
+    create "/api/v1/namespaces/$NAMESPACE/serviceaccounts" <<<'{"metadata":{"name":"default"}}'
+}
+
+# --- The variants ---------------------------------------------------------------------------------
+
+# Turns a variant on, and waits until pods get the images that it makes.
+turn_on() {
+    case $1 in
+        bare) ;;
+        floor) start_server floor "$directory" '' --echo-uid --patch "$PATCH" ;;
+        imageswap) start_server imageswap "$directory" "$directory/map.conf" ;;
+    esac
+    case $1 in
+        bare) ;;
+        floor | imageswap)
+            webhook_configuration | create "$ADMISSION/mutatingwebhookconfigurations"
+            ;;
+        policy | policy-apply)
+            "${1//-/_}" | create "$ADMISSION/mutatingadmissionpolicies"
+            policy_binding | create "$ADMISSION/mutatingadmissionpolicybindings"
+            ;;
+        *) die "there is no variant $1; see --help" ;;
+    esac
+    await_images "$1"
+}
+
+turn_off() {
+    case $1 in
+        floor | imageswap)
+            api DELETE "$ADMISSION/mutatingwebhookconfigurations/$NAME" --output /dev/null
+            await_images bare
+            stop "$1"
+            ;;
+        policy | policy-apply)
+            api DELETE "$ADMISSION/mutatingadmissionpolicybindings/$NAME" --output /dev/null
+            api DELETE "$ADMISSION/mutatingadmissionpolicies/$NAME" --output /dev/null
+            await_images bare
+            ;;
+    esac
+}
+
+# The webhook as deploy/ registers it, for pods alone.
+webhook_configuration() {
+    cat <<JSON
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration",
+ "metadata":{"name":"$NAME"},
+ "webhooks":[{"name":"$NAME",
+  "clientConfig":{"url":"https://$address/","caBundle":"$(base64 --wrap=0 "$directory/ca.crt")"},
+  "rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE","UPDATE"],
+   "resources":["pods","pods/ephemeralcontainers"]}],
+  "namespaceSelector":{"matchLabels":{"k8s.twr.io/imageswap":"enabled"}},
+  "failurePolicy":"Fail","reinvocationPolicy":"IfNeeded","timeoutSeconds":5,
+  "sideEffects":"None","admissionReviewVersions":["v1"]}]}
+JSON
+}
+
+# CEL for the new image of a container `c`, as the map above makes it.
+readonly SWAP="(c.image.startsWith('registry.example.com/') ? c.image :
+ c.image.startsWith('quay.io/') ? 'registry.example.com/quay/' + c.image.substring(8) :
+ c.image.startsWith('docker.io/library/') ? 'registry.example.com/official/' + c.image.substring(18) :
+ c.image.startsWith('docker.io/') ? (c.image.substring(10).contains('/') ?
+  'registry.example.com/hub/' : 'registry.example.com/official/') + c.image.substring(10) :
+ c.image.matches('^([^/]*[.:][^/]*|localhost)/') ?
+  'registry.example.com/other/' + c.image.substring(c.image.indexOf('/') + 1) :
+ c.image.contains('/') ? 'registry.example.com/hub/' + c.image :
+ 'registry.example.com/official/' + c.image)"
+
+# The policy that makes a JSON Patch, of the images that change.
+policy() {
+    local patch="${PATCH_LIST//LIST/initContainers} + ${PATCH_LIST//LIST/containers}"
+    policy_with '{"patchType":"JSONPatch","jsonPatch":{"expression":"'"${patch//$'\n'/ }"'"}}'
+}
+readonly PATCH_LIST="(has(object.spec.LIST) ? object.spec.LIST : []).transformList(i, c,
+ c.image != variables.LIST[i],
+ JSONPatch{op: 'replace', path: '/spec/LIST/' + string(i) + '/image', value: variables.LIST[i]})"
+
+# The policy that makes an apply configuration, which is merged by the names of the containers.
+policy_apply() {
+    local object="Object{spec: Object.spec{
+ ${APPLIED_LIST//LIST/initContainers}, ${APPLIED_LIST//LIST/containers}}}"
+    policy_with '{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"'"${object//$'\n'/ }"'"}}'
+}
+readonly APPLIED_LIST="LIST: (has(object.spec.LIST) ? object.spec.LIST : []).transformList(i, c,
+ Object.spec.LIST{name: c.name, image: variables.LIST[i]})"
+
+# The policy with a mutation, which may use the new images of both lists of containers.
+policy_with() {
+    local images="(has(object.spec.LIST) ? object.spec.LIST : []).map(c, $SWAP)"
+    images=${images//$'\n'/ }
+    cat <<JSON
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingAdmissionPolicy",
+ "metadata":{"name":"$NAME"},
+ "spec":{"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],
+   "operations":["CREATE","UPDATE"],"resources":["pods","pods/ephemeralcontainers"]}]},
+  "failurePolicy":"Fail","reinvocationPolicy":"IfNeeded",
+  "variables":[{"name":"initContainers","expression":"${images//LIST/initContainers}"},
+   {"name":"containers","expression":"${images//LIST/containers}"}],
+  "mutations":[$1]}}
+JSON
+}
+
+policy_binding() {
+    cat <<JSON
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingAdmissionPolicyBinding",
+ "metadata":{"name":"$NAME"},
+ "spec":{"policyName":"$NAME",
+  "matchResources":{"namespaceSelector":{"matchLabels":{"k8s.twr.io/imageswap":"enabled"}}}}}
+JSON
+}
+
+# Waits until a pod would be stored with the images that a variant makes.
+await_images() {
+    local deadline=$((SECONDS + APPLY_SECONDS)) expected
+    expected=$(expected_images "$1")
+    until [[ $(api POST "$PODS_PATH?dryRun=All" --data-binary "$POD" 2>&1 | images) == "$expected" ]]; do
+        if ((SECONDS >= deadline)); then
+            api POST "$PODS_PATH?dryRun=All" --data-binary "$POD" >&2 || true
+            tail -n 5 -- "$directory/kube-apiserver.log" >&2
+            die "pods do not get the images of the variant $1"
+        fi
+        sleep 0.1
+    done
+}
+
+expected_images() {
+    if [[ $1 == bare ]]; then printf '%s\n' "${IMAGES[@]}"; else printf '%s\n' "${SWAPPED[@]}"; fi |
+        sort
+}
+
+# The different images in what the API server answers.
+images() { grep --only-matching '"image": *"[^"]*"' | cut -d '"' -f 4 | sort --unique; }
+
+# --- The measurement ------------------------------------------------------------------------------
+
+# Creates pods; each request is in $directory/h2load.tsv.
+create_pods() {
+    rm -f -- "$directory/h2load.tsv"
+    start h2load h2load --requests "$1" --clients "$CONNECTIONS" --threads 1 \
+        --max-concurrent-streams "$STREAMS" --data "$directory/pod.json" \
+        --header 'Content-Type: application/json' --header "Authorization: Bearer $TOKEN" \
+        --log-file "$directory/h2load.tsv" "$server$PODS_PATH"
+}
+
+# Sets an array to the processor times up to now of API server, etcd, webhook, client and machine.
+processor_times() {
+    local -n times=$1
+    local name
+    times=()
+    for name in kube-apiserver etcd "$2"; do
+        REPLY=0
+        if [[ -n ${pids[$name]:-} ]]; then processor_time "${pids[$name]}"; fi
+        times+=("$REPLY")
+    done
+    # The client is the only child that the script waits for meanwhile.
+    children_time && times+=("$REPLY")
+    machine_time && times+=("$REPLY")
+}
+
+# What the API server has measured of its calls: how many, how many seconds, how many within 5 ms.
+webhook_calls() {
+    api GET /metrics | awk -v name="name=\"$NAME\"" '
+        index($0, name) == 0 { next }
+        /^apiserver_admission_webhook_admission_duration_seconds_count/ { count += $NF }
+        /^apiserver_admission_webhook_admission_duration_seconds_sum/ { sum += $NF }
+        /^apiserver_admission_webhook_admission_duration_seconds_bucket.*le="0.005"/ { fast += $NF }
+        END { printf "%d %.9f %d\n", count, sum, fast }'
+}
+
+measure() {
+    local round=$1 variant=$2
+    turn_on "$variant"
+    create_pods "$WARM_UP"
+    wait "${pids[h2load]}" || show_log_and_die h2load 'failed'
+    delete_pods
+    local calls_before calls_after before after
+    read -ra calls_before < <(webhook_calls)
+    processor_times before "$variant"
+    create_pods "$PODS"
+    wait "${pids[h2load]}" || show_log_and_die h2load 'failed'
+    unset 'pids[h2load]'
+    processor_times after "$variant"
+    read -ra calls_after < <(webhook_calls)
+
+    local created failed microseconds p50 p99 max
+    read -r created failed microseconds p50 p99 _ max \
+        < <(load-tests/results.py window "$directory/h2load.tsv")
+    ((created > 0)) || show_log_and_die h2load 'created no pod'
+    # What was never answered is in no line of the log.
+    failed=$((PODS - created))
+    awk -v OFS=, -v created="$created" -v microseconds="$microseconds" \
+        -v head="$round,$variant,$PODS,$failed" -v latencies="$p50,$p99,$max" \
+        -v apiserver="$((after[0] - before[0]))" -v etcd="$((after[1] - before[1]))" \
+        -v webhook="$((after[2] - before[2]))" -v client="$((after[3] - before[3]))" \
+        -v machine="$((after[4] - before[4]))" -v processors="$(nproc)" \
+        -v calls="$((calls_after[0] - calls_before[0]))" -v fast="$((calls_after[2] - calls_before[2]))" \
+        -v seconds="${calls_after[1]}" -v seconds_before="${calls_before[1]}" 'BEGIN {
+            figures = ",,"
+            if (calls) figures = sprintf("%.3f,%.1f,%.5f", calls / created,
+                (seconds - seconds_before) * 1e6 / calls, fast / calls)
+            other = machine - apiserver - etcd - webhook - client
+            print head, sprintf("%.3f", microseconds / 1e6),
+                sprintf("%.1f", created * 1e6 / microseconds), latencies,
+                sprintf("%.1f", apiserver / created), sprintf("%.1f", etcd / created),
+                webhook ? sprintf("%.1f", webhook / created) : "",
+                sprintf("%.1f", client / created), figures,
+                sprintf("%.1f", 100 * other / microseconds / processors)
+        }' >>"$OUTPUT"
+    failures=$((failures + failed))
+    note "round $round, $variant: $((created * 1000000 / microseconds)) creates/s, $failed failed"
+    check_stored_images "$variant" "$created"
+    delete_pods
+    turn_off "$variant"
+}
+
+# Each pod has to be stored with the images of the variant, or the variants were not the same work.
+check_stored_images() {
+    local stored image
+    stored=$(api GET "$PODS_PATH" | grep --only-matching '"image": *"[^"]*"' | cut -d '"' -f 4 |
+        sort | uniq --count | sed 's/^ *//')
+    for image in $(expected_images "$1"); do
+        grep --fixed-strings --line-regexp --quiet "$2 $image" <<<"$stored" ||
+            die "of $2 pods of the variant $1, these images are stored: $stored"
+    done
+}
+
+# Deletes the pods and what etcd keeps of them, so that no measurement finds more than another.
+delete_pods() {
+    local deadline=$((SECONDS + APPLY_SECONDS)) revision
+    until [[ $(api GET "$PODS_PATH?limit=1") != *'"uid"'* ]]; do
+        ((SECONDS < deadline)) || die 'the pods are not deleted'
+        api DELETE "$PODS_PATH?gracePeriodSeconds=0" --output /dev/null
+    done
+    revision=$(curl --silent --fail --data '{}' "$etcd/v3/maintenance/status" |
+        sed 's/.*"revision":"\([0-9]*\)".*/\1/')
+    curl --silent --fail --output /dev/null --data "{\"revision\":\"$revision\",\"physical\":true}" \
+        "$etcd/v3/kv/compaction"
+}
+
+need h2load 'it is in the Debian package nghttp2-client'
+need openssl 'it makes the certificates'
+need python3 'it makes the figures'
+assets=$(tests/cluster/assets)
+build_servers
+mkdir -p -- "$(dirname -- "$OUTPUT")"
+echo "$POD" >"$directory/pod.json"
+echo "$MAP_TEXT" >"$directory/map.conf"
+start_control_plane
+note "API server $(api GET /version | sed -n 's/.*"gitVersion": "\([^"]*\)".*/\1/p'), $((CONNECTIONS * STREAMS))" \
+    "creates at once, $PODS pods a measurement"
+failures=0
+echo "$COLUMNS" >"$OUTPUT"
+read -ra variants <<<"$VARIANTS"
+for ((round = 1; round <= ROUNDS; round++)); do
+    # Another one is first in each round, and every second round goes backwards, so that no variant
+    # always comes at the same time or after the same one.
+    for ((turn = 0; turn < ${#variants[@]}; turn++)); do
+        place=$((round % 2 ? turn : ${#variants[@]} - 1 - turn))
+        measure "$round" "${variants[(round / 2 + place) % ${#variants[@]}]}"
+    done
+done
+note "each measurement is in $OUTPUT"
+load-tests/results.py "$FORMAT" "$OUTPUT"
+((failures == 0)) || die "$failures creates failed"
