@@ -20,9 +20,9 @@ RUN apt-get update \
 # The dependencies, in a layer that stays until they change. Cargo wants the files that Cargo.toml
 # names, so that empty ones stand in for the sources.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src benches \
+RUN mkdir src benches load-tests \
     && echo 'fn main() {}' >src/main.rs \
-    && touch src/lib.rs benches/decision.rs benches/review.rs \
+    && touch src/lib.rs benches/decision.rs benches/review.rs load-tests/floor.rs \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap
 
 COPY config config

@@ -79,6 +79,7 @@ show_log_and_die() {
 # none of the time that it measures.
 processor_time() {
     local stat
+    [[ -r /proc/$1/stat ]] || die 'a program ended before its time was measured: the machine is too busy'
     read -r stat <"/proc/$1/stat"
     # The name, which is in parentheses, may contain anything; state is the first field after it.
     local -a fields
@@ -103,6 +104,26 @@ machine_time() {
     read -r _ user nice system _ _ irq softirq steal _ </proc/stat
     REPLY=$(((user + nice + system + irq + softirq + steal) * (1000000 / TICKS_PER_SECOND)))
 }
+
+# Prints a processor time as a share of all processors in that time; both in microseconds.
+percent() { awk -v used="$1" -v time="$2" -v all="$(nproc)" 'BEGIN { printf "%.1f\n", 100 * used / time / all }'; }
+
+# Measures until other processes have left the machine alone: `measure` with the arguments, which leaves
+# the measurement in `row` and what others used of the processors in `other_percent`.
+# Whether one is kept does not depend on what was measured, only on the others.
+measure_undisturbed() {
+    local attempt
+    for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
+        measure "$@"
+        if [[ ${other_percent%.*} -lt $MAX_OTHER ]]; then break; fi
+        note "other processes used $other_percent % of the processors" \
+            "$( ((attempt < ATTEMPTS)) && echo '- once more' || echo '- kept all the same')"
+    done
+    echo "$row" >>"$OUTPUT"
+}
+readonly ATTEMPTS=5
+row=
+other_percent=0
 
 # Prints the memory that is resident for a process, in KiB.
 resident_memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$1/status"; }

@@ -12,6 +12,7 @@
 #   --warm-up SECONDS      load before each measurement              [default: 1]
 #   --duration SECONDS     of each measurement                       [default: 5]
 #   --rounds N             measurements of each kind                 [default: 5]
+#   --max-other PERCENT    measure again when other processes used more of the processors [default: 5]
 #   --server-cpus LIST     the processors of the servers, such as 0  [default: all]
 #   --client-cpus LIST     the processors of the client, such as 1   [default: all]
 #   --output FILE          each measurement, as CSV                  [default: target/load-tests/compare.csv]
@@ -33,6 +34,7 @@ MAP=${COMPARE_MAP:-config/imageswap-maps.conf}
 WARM_UP=${COMPARE_WARM_UP:-1}
 DURATION=${COMPARE_DURATION:-5}
 ROUNDS=${COMPARE_ROUNDS:-5}
+MAX_OTHER=${COMPARE_MAX_OTHER:-5}
 SERVER_CPUS=${COMPARE_SERVER_CPUS:-}
 CLIENT_CPUS=${COMPARE_CLIENT_CPUS:-}
 OUTPUT=${COMPARE_OUTPUT:-$target/load-tests/compare.csv}
@@ -46,21 +48,21 @@ rss_kib,other_cpu_percent
 while (($#)); do
     case $1 in
         --connections | --protocols | --streams | --review | --map | --warm-up | --duration | \
-            --rounds | --server-cpus | --client-cpus | --output)
+            --rounds | --max-other | --server-cpus | --client-cpus | --output)
             (($# > 1)) || die "$1 takes a value; see --help"
             option=${1#--} option=${option//-/_}
             declare "${option^^}=$2"
             shift
             ;;
         --json) FORMAT=json ;;
-        --quick) CONNECTIONS=8 WARM_UP=0.5 DURATION=1 ROUNDS=1 ;;
+        --quick) CONNECTIONS=8 WARM_UP=0.5 DURATION=1 ROUNDS=1 MAX_OTHER=100 ;;
         --help | -h) usage && exit ;;
         *) die "unknown option $1; see --help" ;;
     esac
     shift
 done
 
-# Measures one server under one load, and appends a row to the output.
+# Measures one server under one load: the row of the output, and what other processes used meanwhile.
 measure() {
     local round=$1 server=$2 protocol=$3 connections=$4 flags streams
     case $protocol in
@@ -98,16 +100,16 @@ measure() {
     read -r requests failed microseconds p50 p99 p999 max \
         < <(load-tests/results.py window "$log" "$begun" "$ended")
     ((requests > 0)) || show_log_and_die h2load 'had no answer'
-    awk -v OFS=, -v requests="$requests" -v microseconds="$microseconds" \
+    other_percent=$(percent "$other_time" "$microseconds")
+    row=$(awk -v OFS=, -v requests="$requests" -v microseconds="$microseconds" \
         -v server_time="$server_time" -v client_time="$client_time" \
         -v head="$round,$server,$protocol,$connections,$streams" -v failed="$failed" \
-        -v tail="$p50,$p99,$p999,$max,$memory" -v other_time="$other_time" \
-        -v processors="$(nproc)" 'BEGIN {
+        -v tail="$p50,$p99,$p999,$max,$memory,$other_percent" 'BEGIN {
             print head, sprintf("%.3f", microseconds / 1e6), requests, failed,
                 sprintf("%.1f", requests * 1e6 / microseconds),
                 sprintf("%.2f", server_time / requests), sprintf("%.2f", client_time / requests),
-                tail, sprintf("%.1f", 100 * other_time / microseconds / processors)
-        }' >>"$OUTPUT"
+                tail
+        }')
     failures=$((failures + failed))
     note "round $round, $protocol, $connections connections: $server $((requests * 1000000 / microseconds)) requests/s"
 }
@@ -133,9 +135,10 @@ make_certificate "$directory/tls"
 if [[ -n $SERVER_CPUS ]]; then server_prefix=(taskset --cpu-list "$SERVER_CPUS"); fi
 client_prefix=()
 if [[ -n $CLIENT_CPUS ]]; then client_prefix=(taskset --cpu-list "$CLIENT_CPUS"); fi
-# Longer than what is measured, so that the end of the load is not in it.
+# A second longer than what is measured, so that the end of the load is not in it, even when this
+# script gets its turn late.
 LOAD_MILLISECONDS=$(awk -v seconds="$WARM_UP" -v more="$DURATION" \
-    'BEGIN { print int((seconds + more + 0.3) * 1000) }')
+    'BEGIN { print int((seconds + more + 1) * 1000) }')
 failures=0
 echo "$COLUMNS" >"$OUTPUT"
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -144,7 +147,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
             # Each is first in every second round, so that neither always has the warmer machine.
             for ((turn = 0; turn < ${#SERVERS[@]}; turn++)); do
                 server=${SERVERS[(round + turn) % ${#SERVERS[@]}]}
-                measure "$round" "$server" "$protocol" "$connections"
+                measure_undisturbed "$round" "$server" "$protocol" "$connections"
             done
         done
     done
