@@ -4,12 +4,9 @@
 //! anything under `spec.template`. What is not shaped like a pod has no images; it is no reason to
 //! refuse the object. So only text that is no JSON is an error here, never JSON of another shape.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
+use super::json::{Read, Reader};
 
 /// A string, or nothing; borrowed from the input unless it holds an escape.
 #[derive(Debug, Default)]
@@ -26,7 +23,7 @@ pub(super) struct List<T>(Vec<Object<T>>);
 
 /// The keys of a JSON object whose value is the string `disabled`.
 #[derive(Debug, Default)]
-pub(super) struct DisabledLabels<'a>(Vec<Text<'a>>);
+pub(super) struct DisabledLabels(Vec<String>);
 
 /// Whether a JSON object has the key that marks a mirror pod.
 #[derive(Debug, Default)]
@@ -74,11 +71,11 @@ impl<T> List<T> {
     }
 }
 
-impl DisabledLabels<'_> {
+impl DisabledLabels {
     /// Whether the label `name` has the value `disabled`.
     #[must_use]
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|label| label.get() == Some(name))
+        self.0.iter().any(|label| label == name)
     }
 }
 
@@ -102,133 +99,81 @@ impl<T> Default for List<T> {
     }
 }
 
-/// The visitor for `T`; each type implements what it wants to see, and skips all else.
-struct Shape<T>(PhantomData<T>);
+/// An object of which some fields are read.
+pub(super) trait Fields<'a>: Default {
+    /// Reads or skips the value of a field. A field that comes twice has its last value.
+    ///
+    /// # Errors
+    /// When the value is no JSON.
+    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<(), &'static str>;
+}
 
-/// Reads scalars, and the compound values named, as the empty `$value`.
-macro_rules! skip {
-    (scalars) => {
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("any JSON value")
-        }
-        skip!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        }
-    };
-    (strings) => {
-        skip!(visit_str: &str);
-    };
-    (maps) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-    (sequences) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-            while sequence.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-    ($($method:ident: $type:ty),+) => {
-        $(fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
+/// Implements [`Fields`] by the names that the fields have in JSON.
+macro_rules! fields {
+    ($($type:ident { $($name:literal => $field:ident),+ $(,)? })+) => {
+        $(impl<'a> Fields<'a> for $type<'a> {
+            fn read_field(
+                &mut self,
+                name: &str,
+                reader: &mut Reader<'a>,
+            ) -> Result<(), &'static str> {
+                match name {
+                    $($name => self.$field = Read::read(reader)?,)+
+                    _ => reader.skip()?,
+                }
+                Ok(())
+            }
         })+
     };
 }
+pub(super) use fields;
 
-/// Implements `Deserialize` by the visitor [`Shape`].
-macro_rules! deserialize {
-    ([$($generics:tt)*] $type:ty) => {
-        impl<'de $($generics)*> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Shape::<Self>(PhantomData))
-            }
-        }
-    };
+impl<'a> Read<'a> for Text<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
+        reader.string().map(Self)
+    }
 }
 
-deserialize!([: 'a, 'a] Text<'a>);
-deserialize!([, T: Deserialize<'de>] Object<T>);
-deserialize!([, T: Deserialize<'de>] List<T>);
-deserialize!([: 'a, 'a] DisabledLabels<'a>);
-deserialize!([] MirrorAnnotation);
-
-impl<'de: 'a, 'a> Visitor<'de> for Shape<Text<'a>> {
-    type Value = Text<'a>;
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
+impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
+        let mut object = T::default();
+        let is_object = reader.object(|name, reader| object.read_field(name, reader))?;
+        Ok(Self(is_object.then_some(object)))
     }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Text(Some(Cow::Owned(text.to_owned()))))
-    }
-
-    skip!(scalars);
-    skip!(maps);
-    skip!(sequences);
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Shape<Object<T>> {
-    type Value = Object<T>;
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|object| Object(Some(object)))
-    }
-
-    skip!(scalars);
-    skip!(strings);
-    skip!(sequences);
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Shape<List<T>> {
-    type Value = List<T>;
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+impl<'a, T: Fields<'a>> Read<'a> for List<T> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
         let mut elements = Vec::new();
-        while let Some(element) = sequence.next_element()? {
-            elements.push(element);
-        }
-        Ok(List(elements))
+        reader.array(|reader| {
+            elements.push(Read::read(reader)?);
+            Ok(())
+        })?;
+        Ok(Self(elements))
     }
-
-    skip!(scalars);
-    skip!(strings);
-    skip!(maps);
 }
 
-impl<'de: 'a, 'a> Visitor<'de> for Shape<DisabledLabels<'a>> {
-    type Value = DisabledLabels<'a>;
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+impl<'a> Read<'a> for DisabledLabels {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
         let mut labels = Vec::new();
-        while let Some((name, value)) = map.next_entry::<Text<'a>, Text<'a>>()? {
-            if value.get() == Some(DISABLED) {
-                labels.push(name);
+        reader.object(|name, reader| {
+            labels.retain(|label| label != name);
+            if reader.string()?.as_deref() == Some(DISABLED) {
+                labels.push(name.to_owned());
             }
-        }
-        Ok(DisabledLabels(labels))
+            Ok(())
+        })?;
+        Ok(Self(labels))
     }
-
-    skip!(scalars);
-    skip!(strings);
-    skip!(sequences);
 }
 
-impl<'de> Visitor<'de> for Shape<MirrorAnnotation> {
-    type Value = MirrorAnnotation;
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut present = false;
-        while let Some((name, _)) = map.next_entry::<Text<'de>, IgnoredAny>()? {
-            present |= name.get() == Some(MIRROR_ANNOTATION);
-        }
-        Ok(MirrorAnnotation(present))
+impl<'a> Read<'a> for MirrorAnnotation {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
+        let mut is_present = false;
+        reader.object(|name, reader| {
+            is_present |= name == MIRROR_ANNOTATION;
+            reader.skip()
+        })?;
+        Ok(Self(is_present))
     }
-
-    skip!(scalars);
-    skip!(strings);
-    skip!(sequences);
 }

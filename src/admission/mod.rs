@@ -4,6 +4,7 @@
 //! absent: a tree of the whole document, a refusal of an object, and any look at the cluster. The
 //! module is pure: no runtime, no file, no cluster, no clock.
 
+mod json;
 mod lenient;
 mod pod;
 mod response;
@@ -11,13 +12,14 @@ pub mod review;
 
 use smallvec::SmallVec;
 
+pub use self::{
+    json::JsonError,
+    pod::{Kind, Location},
+    review::{Review, ReviewError},
+};
 use self::{
     pod::Pod,
     review::{Metadata, Request},
-};
-pub use self::{
-    pod::{Kind, Location},
-    review::{Review, ReviewError},
 };
 use crate::rules::{Policy, Reason, SwappedImage};
 
@@ -153,7 +155,7 @@ impl<'r> Verdict<'r> {
         }
         let Some(object) = request.object.get() else { return Outcome::NoImages };
         let Some(pod) = Pod::of(object, self.kind) else { return Outcome::NoImages };
-        let is_disabled = |metadata: &Metadata<'_>| metadata.labels.contains(disable_label);
+        let is_disabled = |metadata: &Metadata| metadata.labels.contains(disable_label);
         let metadata = object.metadata.get();
         if metadata.is_some_and(is_disabled) || pod.template_metadata.is_some_and(is_disabled) {
             return Outcome::Disabled;

@@ -89,7 +89,7 @@ pub(super) struct Pod<'r, 'a> {
     ephemeral_containers: &'r List<Container<'a>>,
     volumes: &'r List<Volume<'a>>,
     /// The metadata of the pod template; none in a Pod, whose metadata is the object's.
-    pub(super) template_metadata: Option<&'r Metadata<'a>>,
+    pub(super) template_metadata: Option<&'r Metadata>,
     pointer: &'static str,
 }
 

@@ -4,9 +4,10 @@
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
 //! Every other field is skipped unread; there is no tree of the whole document.
 
-use serde::Deserialize;
-
-use super::lenient::{DisabledLabels, List, MirrorAnnotation, Object, Text};
+use super::{
+    json::{self, JsonError, Read, Reader},
+    lenient::{DisabledLabels, Fields, List, MirrorAnnotation, Object, Text, fields},
+};
 
 /// The versions of the AdmissionReview that are understood; they differ in nothing that is read.
 pub const API_VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
@@ -23,7 +24,7 @@ pub struct Review<'a> {
 pub enum ReviewError {
     /// The text is no JSON.
     #[error("the body cannot be read as JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     /// There is no `request` object.
     #[error("the body has no `request` object; post an AdmissionReview, not the bare object")]
     NoRequest,
@@ -72,15 +73,12 @@ impl<'a> Review<'a> {
 }
 
 /// A review before it is known to have what an answer needs.
-#[derive(Debug, Deserialize)]
-pub struct Document<'a>(#[serde(borrow)] Object<Fields<'a>>);
+#[derive(Debug)]
+pub struct Document<'a>(Object<Envelope<'a>>);
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields<'a> {
-    #[serde(borrow, default)]
+#[derive(Debug, Default)]
+struct Envelope<'a> {
     api_version: Text<'a>,
-    #[serde(borrow, default)]
     request: Object<Request<'a>>,
 }
 
@@ -89,8 +87,8 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// When the body is no JSON.
-    pub fn from_slice(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(body)
+    pub fn from_slice(body: &'a [u8]) -> Result<Self, JsonError> {
+        json::from_slice(body).map(Self)
     }
 
     fn into_review(self) -> Result<Review<'a>, ReviewError> {
@@ -111,22 +109,14 @@ impl<'a> Document<'a> {
 }
 
 /// What the API server asks about.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub struct Request<'a> {
-    #[serde(borrow, default)]
     pub(super) uid: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) kind: Object<GroupVersionKind<'a>>,
-    #[serde(borrow, default)]
     pub(super) namespace: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) operation: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) object: Object<Workload<'a>>,
-    #[serde(borrow, default)]
     pub(super) old_object: Object<Workload<'a>>,
 }
 
@@ -162,102 +152,121 @@ impl Request<'_> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct GroupVersionKind<'a> {
-    #[serde(borrow, default)]
     kind: Text<'a>,
 }
 
 /// An object that may hold a pod somewhere: the union of the places where pods are.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Workload<'a> {
-    #[serde(borrow, default)]
-    pub(super) metadata: Object<Metadata<'a>>,
-    #[serde(borrow, default)]
+    pub(super) metadata: Object<Metadata>,
     pub(super) spec: Object<WorkloadSpec<'a>>,
     /// Where a PodTemplate keeps its pod.
-    #[serde(borrow, default)]
     pub(super) template: Object<PodTemplate<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Metadata<'a> {
-    #[serde(borrow, default)]
-    pub(super) labels: DisabledLabels<'a>,
-    #[serde(default)]
+#[derive(Debug, Default)]
+pub(super) struct Metadata {
+    pub(super) labels: DisabledLabels,
     pub(super) annotations: MirrorAnnotation,
 }
 
 /// The `spec` of a pod, of a workload with a pod template, or of a cron job.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct WorkloadSpec<'a> {
-    #[serde(borrow, default)]
     pub(super) containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) init_containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) ephemeral_containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) volumes: List<Volume<'a>>,
-    #[serde(borrow, default)]
     pub(super) template: Object<PodTemplate<'a>>,
-    #[serde(borrow, default)]
     pub(super) job_template: Object<JobTemplate<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct JobTemplate<'a> {
-    #[serde(borrow, default)]
     pub(super) spec: Object<JobSpec<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct JobSpec<'a> {
-    #[serde(borrow, default)]
     pub(super) template: Object<PodTemplate<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct PodTemplate<'a> {
-    #[serde(borrow, default)]
-    pub(super) metadata: Object<Metadata<'a>>,
-    #[serde(borrow, default)]
+    pub(super) metadata: Object<Metadata>,
     pub(super) spec: Object<PodSpec<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct PodSpec<'a> {
-    #[serde(borrow, default)]
     pub(super) containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) init_containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) ephemeral_containers: List<Container<'a>>,
-    #[serde(borrow, default)]
     pub(super) volumes: List<Volume<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Container<'a> {
-    #[serde(borrow, default)]
     pub(super) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) image: Text<'a>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Volume<'a> {
-    #[serde(borrow, default)]
     pub(super) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) image: Object<ImageVolume<'a>>,
 }
 
 /// A volume made from an image (KEP-4639).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ImageVolume<'a> {
-    #[serde(borrow, default)]
     pub(super) reference: Text<'a>,
+}
+
+fields! {
+    Envelope { "apiVersion" => api_version, "request" => request }
+    Request {
+        "uid" => uid,
+        "kind" => kind,
+        "namespace" => namespace,
+        "name" => name,
+        "operation" => operation,
+        "object" => object,
+        "oldObject" => old_object,
+    }
+    GroupVersionKind { "kind" => kind }
+    Workload { "metadata" => metadata, "spec" => spec, "template" => template }
+    WorkloadSpec {
+        "containers" => containers,
+        "initContainers" => init_containers,
+        "ephemeralContainers" => ephemeral_containers,
+        "volumes" => volumes,
+        "template" => template,
+        "jobTemplate" => job_template,
+    }
+    JobTemplate { "spec" => spec }
+    JobSpec { "template" => template }
+    PodTemplate { "metadata" => metadata, "spec" => spec }
+    PodSpec {
+        "containers" => containers,
+        "initContainers" => init_containers,
+        "ephemeralContainers" => ephemeral_containers,
+        "volumes" => volumes,
+    }
+    Container { "name" => name, "image" => image }
+    Volume { "name" => name, "image" => image }
+    ImageVolume { "reference" => reference }
+}
+
+impl Fields<'_> for Metadata {
+    fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<(), &'static str> {
+        match name {
+            "labels" => self.labels = Read::read(reader)?,
+            "annotations" => self.annotations = Read::read(reader)?,
+            _ => reader.skip()?,
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,205 @@
+//! The reader against `serde_json`: the same texts are JSON, with the same strings in the same places.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+use super::*;
+
+/// Texts that are JSON, and such that nearly are.
+#[rustfmt::skip] // One line for each would hide which belong together.
+const TEXTS: &[&str] = &[
+    "", " ", "{", "}", "[", "]", "[1", "[1,", "[,1]", "[1,]", "[1 2]", "[[]", "[]]", "[}", "{]",
+    "[]", "{}", " [ ] ", "[ 1 , 2 ]", "\u{feff}[]", "[]\n\t\r ", "[]\u{b}", "[]\0", "\u{a0}[]",
+    "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{\"a\" : 1 , \"b\":[]}",
+    "{,}", "{\"a\":1,\"a\":\"b\"}", "{\"a\\u0062\":\"c\"}", "{\"\":{}}", "[{\"a\":[{}]},[[{}]]]",
+    "true", "false", "null", "tru", "truE", "nulll", "[true,false,null]", "nul", "f", "0", "-0",
+    "00", "01", "-", "-01", "1.", ".5", "1.5", "1.e1", "1e", "1e+", "1E-7", "1.5e+10", "+1",
+    "0x1", "1_0", "NaN", "Infinity", "-Infinity", "1e5", "1e999", "--1",
+    "12345678901234567890123", "\"", "\"a", "\"a\"", "\"\\", "\"\\\"", "\"\\\"\"", "\"\\\\\"",
+    "\"\\x\"", "\"\\u\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\u0041\"", "\"\\u00e9\"",
+    "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\u0041\"", "\"\\ud83dx\"",
+    "\"\\ud83d\\n\"", "\"\\uD83D\\uDE00\"", "\"\\u0000\"", "\"\\b\\f\\n\\r\\t\\/\"", "\"a\nb\"",
+    "\"a\tb\"", "\"\u{7f}\"", "\"\u{80}é漢😀\"", "\"1234567\\n\"", "\"12345678\"", "\"1234567\"",
+    "\"12345678\\\"9\"", "\"éééé\\u00e9éééé\"", "'a'", "[\"a\\\\\",\"b\"]", "\n\n[1,\n2,\n}",
+    "[\"a\"\n\n:1]", "// no\n[]", "[1]/**/",
+];
+
+/// A whole document, with null in the place of what the reader does not read: numbers and literals.
+#[derive(Debug, PartialEq)]
+struct Tree(Value);
+
+impl Read<'_> for Tree {
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        Ok(Self(match reader.peek() {
+            Some(b'{') => {
+                let mut object = Map::new();
+                reader.object(|key, reader| {
+                    object.insert(key.to_owned(), Self::read(reader)?.0);
+                    Ok(())
+                })?;
+                Value::Object(object)
+            }
+            Some(b'[') => {
+                let mut array = Vec::new();
+                reader.array(|reader| {
+                    array.push(Self::read(reader)?.0);
+                    Ok(())
+                })?;
+                Value::Array(array)
+            }
+            _ => reader.string()?.map_or(Value::Null, |text| Value::String(text.into_owned())),
+        }))
+    }
+}
+
+/// A document that is only checked.
+struct Skipped;
+
+impl Read<'_> for Skipped {
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        reader.skip().map(|()| Self)
+    }
+}
+
+fn without_scalars(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            object.into_iter().map(|(key, value)| (key, without_scalars(value))).collect()
+        }
+        Value::Array(array) => array.into_iter().map(without_scalars).collect(),
+        Value::String(text) => Value::String(text),
+        Value::Bool(_) | Value::Null | Value::Number(_) => Value::Null,
+    }
+}
+
+/// Checks that a text is read and skipped as `serde_json` reads it.
+fn assert_agrees(text: &[u8]) {
+    let shown = String::from_utf8_lossy(text);
+    let skipped = from_slice::<Skipped>(text).map(|_| ());
+    let read = from_slice::<Tree>(text);
+    assert_eq!(read.as_ref().map(|_| ()), skipped.as_ref().copied(), "{shown}");
+    match serde_json::from_slice::<Value>(text) {
+        Ok(value) => assert_eq!(read.map(|tree| tree.0), Ok(without_scalars(value)), "{shown}"),
+        // A number is checked for its form only, so it may be of any size.
+        Err(error) if error.to_string().contains("number out of range") => {}
+        Err(error) => assert!(skipped.is_err(), "{shown}: {error}"),
+    }
+}
+
+#[test]
+fn each_kind_of_text_is_read_as_by_serde_json() {
+    for text in TEXTS {
+        assert_agrees(text.as_bytes());
+    }
+    for bytes in [&b"\"\xff\""[..], b"\"\xc3\"", b"[\xe9]", b"\xef\xbb", b"[\"\xed\xa0\x80\"]"] {
+        assert!(from_slice::<Skipped>(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn every_byte_at_every_place_of_a_word_is_seen() {
+    for byte in 0..=u8::MAX {
+        for place in 0..20 {
+            for filler in *b"a\x7f!#]" {
+                let mut text = vec![filler; 22];
+                text[place + 1] = byte;
+                text[0] = b'"';
+                text[21] = b'"';
+                assert_agrees(&text);
+            }
+        }
+    }
+}
+
+#[test]
+fn nesting_of_any_depth_ends_where_it_should() {
+    for depth in [1, 2, 63, 64, 65, 127, 128, 129, 1000, 100_000] {
+        // Objects and arrays in turn, so that each bracket has to be the right one.
+        let (opening, closing): (String, String) = (
+            (0..depth).map(|level| if level % 3 == 0 { "{\"k\":" } else { "[" }).collect(),
+            (0..depth).rev().map(|level| if level % 3 == 0 { '}' } else { ']' }).collect(),
+        );
+        let text = format!("{opening}1{closing}");
+        assert!(from_slice::<Skipped>(text.as_bytes()).is_ok(), "{depth}");
+        let last = text.len() - 1;
+        assert!(from_slice::<Skipped>(&text.as_bytes()[..last]).is_err(), "{depth}");
+        for level in [0, depth / 2, depth - 1] {
+            let mut wrong = text.clone().into_bytes();
+            let at = text.len() - 1 - level;
+            wrong[at] = if wrong[at] == b'}' { b']' } else { b'}' };
+            assert!(from_slice::<Skipped>(&wrong).is_err(), "{depth}, {level}");
+        }
+    }
+}
+
+/// A captured review.
+fn fixture() -> Vec<u8> {
+    let path = "tests/fixtures/reviews/03-update-pod-ephemeralcontainers.json";
+    std::fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn a_captured_review_is_read_as_by_serde_json_and_refused_when_cut() {
+    let review = fixture();
+    assert_agrees(&review);
+    let whole = review.trim_ascii_end().len();
+    for end in 0..whole {
+        assert!(from_slice::<Skipped>(&review[..end]).is_err(), "{end}");
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::String),
+        "[a-z\"\\\\/\n]{0,24}".prop_map(Value::String),
+    ];
+    leaf.prop_recursive(5, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            prop::collection::vec(("[a-z\"é]{0,12}", inner), 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_read_as_by_serde_json(value in value(), pretty in any::<bool>()) {
+        let text = if pretty { format!("{value:#}") } else { value.to_string() };
+        assert_agrees(text.as_bytes());
+    }
+
+    #[test]
+    fn a_damaged_document_is_read_as_by_serde_json(
+        value in value(),
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::sample::select(b"{}[]:,\"\\ue0.-1 \nt\x01\xc3".to_vec()), 0..3u8),
+            1..4,
+        ),
+    ) {
+        let mut text = value.to_string().into_bytes();
+        for (index, byte, edit) in edits {
+            let at = index.index(text.len() + 1);
+            match edit {
+                0 => text.insert(at, byte),
+                _ if at == text.len() => {}
+                1 => text[at] = byte,
+                _ => {
+                    text.remove(at);
+                }
+            }
+        }
+        assert_agrees(&text);
+    }
+
+    #[test]
+    fn a_damaged_review_is_read_as_by_serde_json(at in 0..7000_usize, byte in any::<u8>()) {
+        let mut review = fixture();
+        review[at] = byte;
+        assert_agrees(&review);
+    }
+}
