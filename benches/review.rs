@@ -51,7 +51,7 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// What is read of a review, a check of the whole document by serde_json, and a tree of it.
+/// What is read of a review, a check of the whole document by `serde_json`, and a tree of it.
 fn readers(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     for (name, body) in bodies {
         let mut group = criterion.benchmark_group(format!("reader/{name}"));
