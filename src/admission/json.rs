@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
+use wide::u8x16;
 
 /// Why a text is no JSON, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -281,13 +282,13 @@ impl<'a> Reader<'a> {
     #[inline]
     fn find_special(&mut self) -> Result<u8> {
         let bytes = self.text.as_bytes();
-        while let Some(word) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            let special = special_bytes(u64::from_le_bytes(*word));
+        while let Some(block) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let special = special_bytes(*block);
             if special != 0 {
-                self.at += special.trailing_zeros() as usize / 8;
+                self.at += special.trailing_zeros() as usize;
                 return self.special();
             }
-            self.at += WORD_BYTES;
+            self.at += BLOCK_BYTES;
         }
         while self.byte().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
             self.at += 1;
@@ -401,23 +402,22 @@ const HIGH_SURROGATE: u32 = 0xd800;
 const LOW_SURROGATE: u32 = 0xdc00;
 const SURROGATE_END: u32 = 0xe000;
 
-/// How many bytes of a string are looked at together.
-const WORD_BYTES: usize = 8;
+/// How many bytes of a string are looked at together: what every 64-bit processor compares at once.
+const BLOCK_BYTES: usize = 16;
 
-/// Has the highest bit of the first byte set that is a quotation mark, a backslash or a control
-/// character; bits of later bytes mean nothing, and no bit is set when there is no such byte.
+/// Has a bit set, from the lowest on, for each byte that is a quotation mark, a backslash or a control
+/// character.
 #[inline]
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH_BITS: u64 = ONES << 7;
-    // A byte that is less than the one that is subtracted borrows, and so gets its highest bit.
-    let less_than = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit));
-    let equal_to = |byte: u8| less_than(word ^ (ONES * u64::from(byte)), 1);
-    let quote = equal_to(b'"') & !(word ^ (ONES * u64::from(b'"')));
-    let backslash = equal_to(b'\\') & !(word ^ (ONES * u64::from(b'\\')));
-    let control = less_than(word, b' ') & !word;
-    (quote | backslash | control) & HIGH_BITS
+fn special_bytes(block: [u8; BLOCK_BYTES]) -> u32 {
+    let block = u8x16::new(block);
+    let quotes = block.simd_eq(u8x16::splat(b'"'));
+    let backslashes = block.simd_eq(u8x16::splat(b'\\'));
+    let controls = block.simd_eq(block.min(u8x16::splat(LAST_CONTROL)));
+    (quotes | backslashes | controls).to_bitmask()
 }
+
+/// The last of the characters that a string holds escaped only (RFC 8259, section 7).
+const LAST_CONTROL: u8 = 0x1f;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Container {

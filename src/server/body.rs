@@ -101,36 +101,41 @@ impl BodyBudget {
     async fn collect(&self, mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
         let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+        if first.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        // Most bodies come in one piece, and are used where they are. That it was the last may be told
+        // with it, or by an empty piece after it, as Go's HTTP/2 client does.
         if body.is_end_stream() {
-            // Most bodies come in one piece, and are used where they are.
-            return if first.len() > limit {
-                Err(BodyError::TooLarge { limit })
-            } else {
-                Ok(first)
-            };
+            return Ok(first);
         }
         // What is declared may never come, so memory is taken as it arrives.
         let mut reservation = self.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
+        let Some(second) = next(&mut body).await? else { return Ok(first) };
         let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));
         gathered.extend_from_slice(&first);
-        while let Some(chunk) = next(&mut body).await? {
+        drop(first);
+        let mut chunk = second;
+        loop {
             if gathered.len() + chunk.len() > limit {
                 return Err(BodyError::TooLarge { limit });
             }
             reservation.grow(chunk.len()).ok_or(BodyError::OutOfMemory)?;
             gathered.extend_from_slice(&chunk);
+            match next(&mut body).await? {
+                Some(next) => chunk = next,
+                None => return Ok(gathered.freeze()),
+            }
         }
-        if gathered.len() > limit {
-            return Err(BodyError::TooLarge { limit });
-        }
-        Ok(gathered.freeze())
     }
 }
 
-/// The next piece of data; trailers are skipped.
+/// The next piece of data that is not empty; trailers are skipped.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
+        if let Ok(data) = frame?.into_data()
+            && !data.is_empty()
+        {
             return Ok(Some(data));
         }
     }

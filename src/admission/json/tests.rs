@@ -97,14 +97,14 @@ fn each_kind_of_text_is_read_as_by_serde_json() {
 }
 
 #[test]
-fn every_byte_at_every_place_of_a_word_is_seen() {
+fn every_byte_at_every_place_of_a_block_is_seen() {
     for byte in 0..=u8::MAX {
-        for place in 0..20 {
+        for place in 0..36 {
             for filler in *b"a\x7f!#]" {
-                let mut text = vec![filler; 22];
+                let mut text = vec![filler; 38];
                 text[place + 1] = byte;
                 text[0] = b'"';
-                text[21] = b'"';
+                text[37] = b'"';
                 assert_agrees(&text);
             }
         }
