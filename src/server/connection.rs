@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use http_body_util::Full;
 use hyper::{
     Response,
@@ -186,31 +187,14 @@ async fn drive(
     limits: Limits,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    loop {
-        // A peer that has asked for nothing yet gets less patience than one that is known.
-        let patience =
-            if requests.started() == 0 { limits.header_timeout } else { limits.idle_timeout };
-        let idle_until = requests.idle_since().unwrap_or_else(Instant::now) + patience;
-        tokio::select! {
-            result = connection.as_mut() => return Ok(result?),
-            () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
-            () = sleep_until(idle_until) => {
-                if requests.idle_since().is_some_and(|since| since + patience <= Instant::now()) {
-                    break;
-                }
-            }
-            () = shutdown.drain.cancelled() => {
-                if requests.started() == 0 {
-                    // The first request may be on its way; hyper would close without reading it.
-                    tokio::select! {
-                        result = connection.as_mut() => return Ok(result?),
-                        () = requests.first() => {}
-                        () = sleep(FIRST_REQUEST_GRACE) => {}
-                    }
-                }
-                break;
-            }
-        }
+    // Each look at the shutdown takes locks that all connections share, and each packet of a request
+    // wakes this task. Within a `FuturesUnordered` a future is polled when it was woken itself.
+    let mut told_to_close = FuturesUnordered::new();
+    told_to_close.push(time_to_close(requests, limits, &shutdown));
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return Ok(result?),
+        Some(told) = told_to_close.next() => told?,
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -218,6 +202,38 @@ async fn drive(
         () = shutdown.abort.cancelled() => Err(ConnectionError::Aborted),
         () = sleep(limits.close_timeout) => Err(ConnectionError::CloseTimeout),
     }
+}
+
+/// Waits until a connection is to be closed: it has been idle for too long, or the server drains.
+async fn time_to_close(
+    requests: &Requests,
+    limits: Limits,
+    shutdown: &Shutdown,
+) -> Result<(), ConnectionError> {
+    loop {
+        // A peer that has asked for nothing yet gets less patience than one that is known.
+        let patience =
+            if requests.started() == 0 { limits.header_timeout } else { limits.idle_timeout };
+        let idle_until = requests.idle_since().unwrap_or_else(Instant::now) + patience;
+        tokio::select! {
+            () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
+            () = sleep_until(idle_until) => {
+                if requests.idle_since().is_some_and(|since| since + patience <= Instant::now()) {
+                    return Ok(());
+                }
+            }
+            () = shutdown.drain.cancelled() => break,
+        }
+    }
+    if requests.started() == 0 {
+        // The first request may be on its way; hyper would close without reading it.
+        tokio::select! {
+            () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
+            () = requests.first() => {}
+            () = sleep(FIRST_REQUEST_GRACE) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Counts the requests of one connection.
