@@ -4,13 +4,13 @@
 //! process, because a webhook that no longer follows its map or certificate is worse than one that
 //! is restarted.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,9 +25,6 @@ use crate::{
     server::{Listener, PolicySlot, Service, Shutdown, tls},
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
-
-/// How often the histograms are folded. Between two times they hold each sample.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves until a signal ends it.
 ///
@@ -67,7 +64,7 @@ impl App {
     /// When a port cannot be bound, a self-signed certificate not be made, or no cluster be found.
     pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let health = Arc::new(Health::default());
-        let metrics = Arc::new(Metrics::new().context("making the metrics")?);
+        let metrics = Arc::new(Metrics::default());
         let policy = PolicySlot::default();
         let certificate = Arc::new(CertificateSlot::default());
         let acceptor = tls::acceptor(certificate.clone()).context("making the TLS settings")?;
@@ -101,7 +98,6 @@ impl App {
         };
         app.load_rules(policy, metrics.clone())?;
         app.load_certificate(certificate, metrics.clone()).await?;
-        app.spawn("metrics upkeep", upkeep(metrics, app.stop.clone()));
         app.spawn("webhook", listener.serve(service.clone(), app.shutdown.clone()));
         app.spawn("admin server", {
             // Probes and metrics are answered to the end, so that the drain can be watched.
@@ -272,13 +268,5 @@ fn task_name(ended: Option<Result<&'static str, tokio::task::JoinError>>) -> Str
         Some(Ok(name)) => format!("the task `{name}`"),
         Some(Err(error)) => format!("a task ({error})"),
         None => "every task".to_owned(),
-    }
-}
-
-async fn upkeep(metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut ticks = interval(METRICS_UPKEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        metrics.upkeep();
     }
 }
