@@ -135,11 +135,12 @@ async fn serve_http2(
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
-        async move {
+        // hyper moves the future of a stream several times; a pointer is less to move.
+        Box::pin(async move {
             let answer = routes::answer(&service, Port::Webhook, request);
             let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
-        }
+        })
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
