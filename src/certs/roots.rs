@@ -13,7 +13,10 @@ use tokio_rustls::rustls::{
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::{Validity, pair::ServingCertificate};
+use super::{
+    Validity,
+    pair::{ServingCertificate, pem_reason},
+};
 
 /// Root certificates in the order in which they were added, each once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -38,7 +41,7 @@ impl Roots {
     pub fn from_pem(text: &[u8]) -> Result<Self, String> {
         let mut roots = Self::default();
         for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
-            let certificate = certificate.map_err(|error| error.to_string())?;
+            let certificate = certificate.map_err(|error| pem_reason(&error))?;
             if let Err(error) = X509Certificate::from_der(&certificate) {
                 return Err(format!("certificate {}: {error}", index + 1));
             }
