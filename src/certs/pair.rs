@@ -83,6 +83,14 @@ pub enum CertificateError {
         /// What rustls says.
         reason: rustls::Error,
     },
+    /// A file holds no certificates of authorities.
+    #[error("{file}: {reason}")]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A certificate could not be made.
     #[error("making a certificate: {0}")]
     Generate(#[from] rcgen::Error),
@@ -206,7 +214,8 @@ fn is_missing(file: &Path) -> bool {
     fs::metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
+/// Reads a file of certificates or of a key.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let unreadable = |reason| CertificateError::Unreadable { file: file.to_owned(), reason };
     match crate::file::read_regular_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
         Some(content) => Ok(content),

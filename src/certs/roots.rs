@@ -1,6 +1,6 @@
 //! The certificates that a client trusts, as in a caBundle.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use pem::{EncodeConfig, LineEnding, Pem};
 use time::OffsetDateTime;
@@ -8,13 +8,14 @@ use tokio_rustls::rustls::{
     self, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier, verify_server_name},
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
     server::ParsedCertificate,
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::{
     Validity,
+    clients::unix_time,
     pair::{ServingCertificate, pem_reason},
 };
 
@@ -112,22 +113,42 @@ impl Roots {
             return verify_itself(certificate, leaf, name, now);
         }
         let mut store = RootCertStore::empty();
-        // Go, and so the API server, checks the time of a root too; webpki does not.
-        let is_valid = |root: &&CertificateDer<'_>| {
-            X509Certificate::from_der(root).is_ok_and(|(_, root)| {
-                let Validity { not_before, not_after } = Validity::of(&root);
-                not_before <= now && now <= not_after
-            })
-        };
-        store.add_parsable_certificates(self.0.iter().filter(is_valid).cloned());
+        store.add_parsable_certificates(self.valid_at(now).cloned());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
             .map_err(|error| TrustError::Other(error.to_string()))?;
-        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let now = unix_time(now);
         let result = verifier.verify_server_cert(leaf, intermediates, name, &[], now);
         result.map(drop).map_err(|error| refusal(&error, name))
+    }
+
+    /// Those that are valid at a time. Go, and so the API server, checks the time of a root too;
+    /// webpki does not.
+    pub(super) fn valid_at(
+        &self,
+        now: OffsetDateTime,
+    ) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.iter().filter(move |root| {
+            X509Certificate::from_der(root).is_ok_and(|(_, root)| {
+                let Validity { not_before, not_after } = Validity::of(&root);
+                not_before <= now && now <= not_after
+            })
+        })
+    }
+
+    /// Checks that each can vouch for others, as far as that can be told without them.
+    ///
+    /// # Errors
+    /// When one cannot; the message has its number.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut store = RootCertStore::empty();
+        for (index, root) in self.0.iter().enumerate() {
+            store
+                .add(root.clone())
+                .map_err(|error| format!("certificate {}: {error}", index + 1))?;
+        }
+        Ok(())
     }
 
     fn push(&mut self, root: CertificateDer<'static>) {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod answers;
+mod authority;
 mod client;
 mod limits;
 mod reload;
@@ -37,6 +39,7 @@ fn settings(rules: RuleSource) -> ServeSettings {
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),
+        client_authorities: None,
         disable_label: "k8s.twr.io/imageswap".into(),
         pod_name: "imageswap-0".into(),
         limits: Limits::default(),
