@@ -10,6 +10,8 @@ mod check;
 mod explain;
 mod maps;
 mod pipes;
+#[path = "../common/secrets.rs"]
+mod secrets;
 mod serve;
 mod swap;
 

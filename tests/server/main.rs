@@ -10,6 +10,9 @@ mod hello;
 mod limits;
 mod policy;
 mod reload;
+mod secrecy;
+#[path = "../common/secrets.rs"]
+mod secrets;
 mod shutdown;
 mod volume;
 
