@@ -160,5 +160,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = serde_json::to_string(&*self.log.lock().unwrap()).unwrap();
+            let found = secrets::Secrets::new().found_in(log.as_bytes()).len();
+            assert_eq!(found, 0, "a secret in {log}");
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use hyper::Method;
+use imageswap::certs::{self, CertificateSlot, PendingKey, ServingCertificate};
+use time::OffsetDateTime;
 
 use crate::{
     authority::Authority,
@@ -193,6 +195,32 @@ impl Drop for Run {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn types_with_keys_do_not_print_them() {
+    let now = OffsetDateTime::now_utc();
+    let authority = certs::Authority::generate(now).unwrap();
+    let issued = authority.issue(&["localhost".to_owned()], now).unwrap();
+    let waiting = PendingKey::generate().unwrap();
+    let (certificate, key) = (issued.certificate.as_bytes(), issued.key.as_bytes());
+    let serving = ServingCertificate::from_pem(certificate, key, "a".into(), "b".into()).unwrap();
+    let slot = CertificateSlot::default();
+    slot.store(&serving);
+    let mut secrets = Secrets::new();
+    for key in [&authority.key_pem(), &issued.key, &waiting.to_pem()] {
+        secrets.add_key("a key", key);
+    }
+    for printed in [
+        format!("{authority:?}"),
+        format!("{issued:?}"),
+        format!("{waiting:?}"),
+        format!("{serving:?}"),
+        format!("{slot:?}"),
+    ] {
+        let found = secrets.found_in(printed.as_bytes());
+        assert!(found.is_empty(), "{found:?} in {printed}");
     }
 }
 
