@@ -25,9 +25,12 @@ pub struct ClientAuthoritySource {
 }
 
 impl ClientAuthoritySource {
-    /// Will keep `trust`, which holds `current`, as the file of `current` is.
+    /// Will keep `trust`, which holds `current`, as the file of `current` is. That it holds it counts
+    /// as the first load.
     #[must_use]
     pub fn new(current: ClientAuthorities, trust: Arc<ClientTrust>, metrics: Arc<Metrics>) -> Self {
+        let (file, authorities) = (current.file().display(), current.roots().len());
+        info!(%file, authorities, "client authorities loaded");
         metrics.client_ca_reload(ReloadResult::Applied);
         let directory = directory_of(current.file());
         Self { directory, current, trust, metrics, last_failure: None }

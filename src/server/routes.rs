@@ -225,7 +225,7 @@ fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
 ///
 /// It is 403 and not 401, which has to name a way to authenticate within HTTP (RFC 9110, section
 /// 15.5.2): a certificate belongs to the connection. The body is a Status of Kubernetes, because the
-/// API server hands its message on to whoever creates the pod, and says of any other "unknown"
+/// API server hands its message on to whoever creates the pod, and "unknown" of any other body
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 fn access_refusal(port: &Port) -> Option<Answer> {
     let Port::Webhook(access) = port else { return None };
