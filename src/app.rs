@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    certs::{CertificateSlot, self_signed},
+    certs::{CertificateSlot, ClientTrust, self_signed},
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
     health::Health,
     metrics::{Metrics, ReloadResult},
-    reload::{CertificateSource, MapSource, Timing, keep_fresh},
+    reload::{CertificateSource, ClientAuthoritySource, MapSource, Timing, keep_fresh},
     rules::{LegacyPrefix, LoadedMap, Policy},
     server::{Listener, PolicySlot, Service, Shutdown, tls},
     settings::{CertificateOrigin, RuleSource, ServeSettings},
@@ -67,7 +67,9 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let policy = PolicySlot::default();
         let certificate = Arc::new(CertificateSlot::default());
-        let acceptor = tls::acceptor(certificate.clone()).context("making the TLS settings")?;
+        let clients = settings.client_authorities.as_ref().map(ClientTrust::new).map(Arc::new);
+        let acceptor = tls::acceptor(certificate.clone(), clients.clone());
+        let acceptor = acceptor.context("making the TLS settings")?;
         let listener = Listener::bind(settings.listen, Some(acceptor));
         let listener = listener.with_context(|| {
             format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
@@ -81,6 +83,7 @@ impl App {
         })?;
         let service = Arc::new(Service::new(
             policy.clone(),
+            clients.clone(),
             &settings.disable_label,
             &settings.pod_name,
             health.clone(),
@@ -98,6 +101,7 @@ impl App {
         };
         app.load_rules(policy, metrics.clone())?;
         app.load_certificate(certificate, metrics.clone()).await?;
+        app.follow_client_authorities(clients, metrics);
         app.spawn("webhook", listener.serve(service.clone(), app.shutdown.clone()));
         app.spawn("admin server", {
             // Probes and metrics are answered to the end, so that the drain can be watched.
@@ -227,6 +231,18 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    fn follow_client_authorities(
+        &mut self,
+        clients: Option<Arc<ClientTrust>>,
+        metrics: Arc<Metrics>,
+    ) {
+        if let (Some(authorities), Some(trust)) = (&self.settings.client_authorities, clients) {
+            let source = ClientAuthoritySource::new(authorities.clone(), trust, metrics);
+            let reload = keep_fresh(source, Timing::default(), self.stop.clone());
+            self.spawn("client authority reload", reload);
+        }
     }
 
     fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {

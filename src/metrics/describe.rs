@@ -27,6 +27,10 @@ pub(super) fn all() {
     );
     describe_counter!("imageswap_tls_reloads_total", "Certificate reloads by result.");
     describe_counter!(
+        "imageswap_client_ca_reloads_total",
+        "Reloads of the authorities whose clients may ask for reviews, by result."
+    );
+    describe_counter!(
         "imageswap_certificate_rotations_total",
         "Certificates and authorities made by this replica, by result."
     );

@@ -82,6 +82,7 @@ pub struct Metrics {
     admission_duration: Histogram<{ ADMISSION_BUCKETS.len() }>,
     map_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     tls_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    client_ca_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     certificate_rotations: Table<Counter, { RotationResult::ALL.len() }>,
     configuration_writes: Table<Counter, { WriteResult::ALL.len() }>,
     handshake_failures: Counter,
@@ -122,6 +123,7 @@ impl Default for Metrics {
             admission_duration: Histogram::new(&ADMISSION_BUCKETS, String::new()),
             map_reloads: Table::default(),
             tls_reloads: Table::default(),
+            client_ca_reloads: Table::default(),
             certificate_rotations: Table::default(),
             configuration_writes: Table::default(),
             handshake_failures,
@@ -132,6 +134,7 @@ impl Default for Metrics {
         for result in ReloadResult::ALL {
             metrics.map_reloads(*result).increment(0);
             metrics.tls_reloads(*result).increment(0);
+            metrics.client_ca_reloads(*result).increment(0);
         }
         for result in RotationResult::ALL {
             metrics.certificate_rotations(*result).increment(0);
@@ -241,6 +244,11 @@ impl Metrics {
         self.tls_reloads(result).increment(1);
     }
 
+    /// Counts a reload of the authorities of clients.
+    pub fn client_ca_reload(&self, result: ReloadResult) {
+        self.client_ca_reloads(result).increment(1);
+    }
+
     /// Takes down when the serving certificate ends.
     #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
     pub fn tls_not_after(&self, not_after: OffsetDateTime) {
@@ -299,6 +307,14 @@ impl Metrics {
     fn tls_reloads(&self, result: ReloadResult) -> &Counter {
         self.tls_reloads.at(result as usize, || {
             self.record(|| counter!("imageswap_tls_reloads_total", "result" => result.as_str()))
+        })
+    }
+
+    fn client_ca_reloads(&self, result: ReloadResult) -> &Counter {
+        self.client_ca_reloads.at(result as usize, || {
+            self.record(
+                || counter!("imageswap_client_ca_reloads_total", "result" => result.as_str()),
+            )
         })
     }
 
@@ -409,6 +425,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert_eq!(text.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 253);
+        assert_eq!(text.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 281);
     }
 }
