@@ -11,6 +11,7 @@ mod api;
 mod certificates;
 mod configuration;
 mod control_plane;
+mod enforcement;
 mod handshake;
 mod identities;
 mod install;
@@ -68,7 +69,8 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    run("swapping", swapping::Swapping::start, swapping::STEPS);
+    let steps = [swapping::STEPS, enforcement::STEPS].concat();
+    run("swapping", swapping::Swapping::start, &steps);
 }
 
 #[test]
