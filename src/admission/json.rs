@@ -54,7 +54,7 @@ pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Resul
         Ok(text) => text,
         Err(error) => return Err(error_at(bytes, error.valid_up_to(), "invalid UTF-8")),
     };
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text, at: 0, elements: 0 };
     let read = T::read(&mut reader).and_then(|value| {
         reader.skip_space();
         if reader.at == bytes.len() { Ok(value) } else { Err("trailing characters") }
@@ -74,11 +74,21 @@ fn error_at(bytes: &[u8], at: usize, problem: &'static str) -> JsonError {
 
 const UNEXPECTED_END: &str = "unexpected end of the JSON";
 
+/// The most elements of arrays that are kept of one text: containers and volumes.
+///
+/// An element is two bytes at least, and takes some hundred and more until the answer is written, so
+/// that a body of 8 MiB could make 350 MB of itself. No node runs a pod of a thousand containers.
+const MAX_ELEMENTS: usize = 32_768;
+
+const TOO_MANY_ELEMENTS: &str = "more than 32768 containers and volumes";
+
 /// A place in a JSON text.
 pub(super) struct Reader<'a> {
     text: &'a str,
     /// The index of the next byte.
     at: usize,
+    /// How many elements have been kept of arrays.
+    elements: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -127,6 +137,12 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Counts an element of an array that is kept.
+    pub(super) fn count_element(&mut self) -> Result<()> {
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS { Err(TOO_MANY_ELEMENTS) } else { Ok(()) }
     }
 
     /// Skips a value, and checks it.
