@@ -43,6 +43,14 @@ ci:
 bench:
     cargo bench --locked
 
+# List the crates of the program, as a CycloneDX file in target/sbom
+sbom *targets:
+    .ci/sbom {{ targets }}
+
+# Put a load on the webhook for an hour while its files change; takes vegeta
+soak *arguments:
+    load-tests/soak.sh {{ arguments }}
+
 # Serve on loopback with a sample map and a self-signed certificate
 dev:
     cargo run --locked -- serve --dev

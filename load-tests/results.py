@@ -4,6 +4,7 @@
 usage: results.py window LOG [START END]  requests in h2load's log, those that ended between two times
        results.py table FILE.csv          medians and ratios of a run, as a table
        results.py json FILE.csv           the same as JSON
+       results.py soak FILE.csv LOG START END  the first minutes beside the last ones, as a table
 
 The columns of the files are explained in README.md.
 """
@@ -144,9 +145,13 @@ def table(path):
             line.append("" if value is None else form.format(value / divisor))
             line += [ratio(result, f"{column}_to_{baseline}") for baseline in baselines]
         lines.append([*line, str(result["failed"]), str(result["rounds"])])
+    print_table(lines)
+
+
+def print_table(lines):
+    """Prints a table in Markdown; the first line has the headings."""
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
-    lines.insert(1, ["-" * width for width in widths])
-    for line in lines:
+    for line in [lines[0], ["-" * width for width in widths], *lines[1:]]:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
 
 
@@ -158,6 +163,110 @@ def ratio(result, name):
     return f"{value:.2f} ({least:.2f}-{greatest:.2f})"
 
 
+# How long the first and the last minutes are, in µs, and the most that they may be of all.
+SPAN_US = 300 * 10**6
+SPAN_SHARE = 1 / 3
+# How much more memory the last minutes may take than the first: the greater of both, in KiB.
+MEMORY_GROWTH_SHARE = 0.2
+MEMORY_GROWTH_KIB = 8 * 1024
+
+
+def soak(looks_path, log_path, start, end):
+    """Prints the first minutes of a long load beside the last ones, and all; whether nothing grew.
+
+    The lines of the log are those of h2load: when a request began, its status and its latency.
+    """
+    with open(looks_path, encoding="utf-8", newline="") as file:
+        looks = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    with open(log_path, encoding="ascii") as file:
+        requests = [tuple(map(int, line.split("\t"))) for line in file]
+    span = min(SPAN_US, int((end - start) * SPAN_SHARE))
+    during = [look for look in looks if start <= look["time_us"] < end]
+    first = span_of([look for look in during if look["time_us"] < start + span], requests)
+    last = span_of([look for look in during if look["time_us"] >= end - span], requests)
+    whole = span_of(during, requests)
+    time = f"{span / 60e6:.0f} min" if span >= 60e6 else f"{span / 1e6:.0f} s"
+    lines = [["", f"first {time}", f"last {time}", "all"]]
+    for name, heading, form in SOAK_ROWS:
+        lines.append([heading, *(form.format(part[name]) for part in (first, last, whole))])
+    print_table(lines)
+    found = growth(first, last) + losses(looks[-1], requests)
+    for line in found:
+        print(f"error: {line}", file=sys.stderr)
+    return not found
+
+
+SOAK_ROWS = [
+    ("requests", "requests", "{:,}"),
+    ("requests_per_second", "requests/s", "{:,.1f}"),
+    ("failed", "failed", "{}"),
+    ("p50_us", "p50 µs", "{:,}"),
+    ("p99_us", "p99 µs", "{:,}"),
+    ("p999_us", "p99.9 µs", "{:,}"),
+    ("max_us", "longest µs", "{:,}"),
+    ("cpu_us_per_request", "CPU µs/request", "{:.1f}"),
+    ("rss_mib", "RSS MiB", "{:.1f}"),
+    ("peak_rss_mib", "highest RSS MiB", "{:.1f}"),
+    ("open_files", "open files", "{}"),
+    ("threads", "threads", "{}"),
+    ("connections", "connections", "{}"),
+    ("maps_applied", "maps applied", "{}"),
+    ("certificates_applied", "certificates applied", "{}"),
+    ("reloads_failed", "reloads failed", "{}"),
+]
+
+
+def span_of(looks, requests):
+    """The figures between the first and the last of some looks at the process."""
+    if len(looks) < 2:
+        sys.exit("error: there are too few looks at the process; look more often, or for longer")
+    begun, ended = looks[0], looks[-1]
+    within = [
+        request for request in requests if begun["time_us"] <= request[0] < ended["time_us"]
+    ]
+    if not within:
+        sys.exit("error: there are no requests in the first minutes, or in the last")
+    latencies = sorted(latency for _, status, latency in within if 200 <= status < 300)
+    shown = [percentile(latencies, share) for share in (0.5, 0.99, 0.999, 1)]
+    figures = dict(zip(("p50_us", "p99_us", "p999_us", "max_us"), shown))
+    for name in ("maps_applied", "certificates_applied", "reloads_failed"):
+        figures[name] = ended[name] - begun[name]
+    # The least of them: what is there all the time, without connections that are just open.
+    for name in ("open_files", "threads", "connections"):
+        figures[name] = min(look[name] for look in looks)
+    return figures | {
+        "requests": len(within),
+        "failed": len(within) - len(latencies),
+        "requests_per_second": len(within) * 1e6 / (ended["time_us"] - begun["time_us"]),
+        "cpu_us_per_request": (ended["cpu_us"] - begun["cpu_us"]) / len(within),
+        "rss_mib": statistics.median(look["rss_kib"] for look in looks) / 1024,
+        "peak_rss_mib": ended["peak_rss_kib"] / 1024,
+    }
+
+
+def growth(first, last):
+    """What the last minutes need more than the first and should not, one line each."""
+    found = []
+    before, after = first["rss_mib"], last["rss_mib"]
+    if after > before + max(before * MEMORY_GROWTH_SHARE, MEMORY_GROWTH_KIB / 1024):
+        found.append(f"the memory grew from {before:.1f} to {after:.1f} MiB")
+    if last["open_files"] > first["open_files"]:
+        found.append(f"open files grew from {first['open_files']} to {last['open_files']}")
+    return found
+
+
+def losses(end, requests):
+    """What failed at any time, and what was not applied by the last look, one line each."""
+    found = []
+    if failed := sum(not 200 <= status < 300 for _, status, _ in requests):
+        found.append(f"{failed} of {len(requests)} requests failed")
+    for name in ("maps", "certificates"):
+        applied, written = end[f"{name}_applied"], end[f"{name}_written"]
+        if applied != written:
+            found.append(f"{applied} of {written} {name} were applied")
+    return found
+
+
 def main(arguments):
     """Runs one of the commands."""
     match arguments:
@@ -167,6 +276,8 @@ def main(arguments):
             window(log, int(start), int(end))
         case ["table", path]:
             table(path)
+        case ["soak", looks, log, start, end]:
+            sys.exit(0 if soak(looks, log, int(start), int(end)) else 1)
         case ["json", path]:
             print(json.dumps(summary(path)[2], indent=2, ensure_ascii=False))
         case _:

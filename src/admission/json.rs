@@ -67,7 +67,7 @@ pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Resul
         Ok(text) => text,
         Err(error) => return Err(error_at(bytes, error.valid_up_to(), "invalid UTF-8")),
     };
-    let mut reader = Reader { text, rest: bytes };
+    let mut reader = Reader { text, rest: bytes, elements: 0 };
     let mut value = T::default();
     let read = value.read(&mut reader).and_then(|()| match skip::space(reader.rest) {
         [] => Ok(()),
@@ -91,11 +91,21 @@ fn error_at(bytes: &[u8], at: usize, problem: &'static str) -> JsonError {
 
 const UNEXPECTED_END: &str = "unexpected end of the JSON";
 
+/// The most elements of arrays that are kept of one text: containers and volumes.
+///
+/// An element is two bytes at least, and takes some hundred and more until the answer is written, so
+/// that a body of 8 MiB could make 350 MB of itself. No node runs a pod of a thousand containers.
+const MAX_ELEMENTS: usize = 32_768;
+
+const TOO_MANY_ELEMENTS: &str = "more than 32768 containers and volumes";
+
 /// A place in a JSON text.
 pub(super) struct Reader<'a> {
     text: &'a str,
     /// What is not read yet.
     rest: &'a [u8],
+    /// How many elements have been kept of arrays.
+    elements: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -145,6 +155,15 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Counts an element of an array that is kept.
+    pub(super) fn count_element(&mut self) -> Result<()> {
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(fault(TOO_MANY_ELEMENTS, self.rest));
+        }
+        Ok(())
     }
 
     /// Skips a value, and checks it.

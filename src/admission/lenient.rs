@@ -4,7 +4,9 @@
 //! anything under `spec.template`. What is not shaped like a pod has no images; it is no reason to
 //! refuse the object. So only text that is no JSON is an error here, never JSON of another shape.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::json::{Read, Reader, Result};
 
@@ -21,9 +23,10 @@ pub(super) struct Object<T>(Option<T>);
 #[derive(Debug)]
 pub(super) struct List<T>(Vec<Object<T>>);
 
-/// The keys of a JSON object whose value is the string `disabled`.
+/// The keys of a JSON object whose value is the string `disabled`. A set, because nobody has validated
+/// the labels yet, and there may be a hundred thousand of them.
 #[derive(Debug, Default)]
-pub(super) struct DisabledLabels(Vec<String>);
+pub(super) struct DisabledLabels(HashSet<String, RandomState>);
 
 /// Whether a JSON object has the key that marks a mirror pod.
 #[derive(Debug, Default)]
@@ -75,7 +78,7 @@ impl DisabledLabels {
     /// Whether the label `name` has the value `disabled`.
     #[must_use]
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|label| label == name)
+        self.0.contains(name)
     }
 }
 
@@ -147,7 +150,10 @@ impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
 impl<'a, T: Fields<'a>> Read<'a> for List<T> {
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         self.0.clear();
-        reader.array(|reader| self.0.push_mut(Object::default()).read(reader))
+        reader.array(|reader| {
+            reader.count_element()?;
+            self.0.push_mut(Object::default()).read(reader)
+        })
     }
 }
 
@@ -155,9 +161,11 @@ impl<'a> Read<'a> for DisabledLabels {
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         self.0.clear();
         reader.object(|name, reader| {
-            self.0.retain(|label| label != name);
+            if !self.0.is_empty() {
+                self.0.remove(name);
+            }
             if reader.string()?.as_deref() == Some(DISABLED) {
-                self.0.push(name.to_owned());
+                self.0.insert(name.to_owned());
             }
             Ok(())
         })?;

@@ -41,6 +41,27 @@ fn deep_nesting_is_skipped_without_recursion() {
     assert_eq!(Review::from_slice(body.as_bytes()).unwrap().request().uid(), "a");
 }
 
+/// A list takes far more memory than the text of it.
+#[test]
+fn more_containers_than_any_pod_has_are_refused() {
+    let review = |containers: usize, old_volumes: usize| {
+        let list = |length: usize| vec!["{}"; length].join(",");
+        format!(
+            "{{\"request\":{{\"uid\":\"a\",\
+             \"object\":{{\"spec\":{{\"containers\":[{}]}}}},\
+             \"oldObject\":{{\"spec\":{{\"volumes\":[{}]}}}}}}}}",
+            list(containers),
+            list(old_volumes)
+        )
+    };
+    assert!(Review::from_slice(review(20_000, 12_768).as_bytes()).is_ok());
+    for (containers, volumes) in [(20_000, 12_769), (32_769, 0), (0, 1_000_000)] {
+        let body = review(containers, volumes);
+        let error = Review::from_slice(body.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("more than 32768 containers and volumes"), "{error}");
+    }
+}
+
 #[test]
 fn of_a_field_that_comes_twice_the_last_counts() {
     let review = Review::from_slice(b"{\"request\":{\"uid\":\"a\",\"uid\":\"b\"}}").unwrap();

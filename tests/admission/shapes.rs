@@ -1,9 +1,12 @@
 //! Variations of captured reviews: labels, mirror pods, updates, other kinds, escapes, and JSON of
 //! a shape that no pod has.
 
-use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
-use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture};
+use imageswap::admission::{Review, Verdict};
+use serde_json::{Map, Value, json};
+
+use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, policy};
 
 const POD: &str = "00-create-pod";
 const UPDATE: &str = "02-update-pod";
@@ -65,6 +68,21 @@ fn the_disable_label_leaves_the_object_alone() {
     for review in [enabled, other] {
         assert_answer("not disabled", &review, "default::", "unchanged", &[]);
     }
+}
+
+/// Nobody has validated the labels when the webhook is asked.
+#[test]
+fn any_number_of_labels_is_read_in_time() {
+    // To compare each with each would take minutes; a busy machine takes a second or two.
+    const LONGEST: Duration = Duration::from_secs(30);
+    let labels: Map<_, _> =
+        (0..300_000).map(|number| (format!("l{number}"), json!("disabled"))).collect();
+    let body = edited(POD, &[("/request/object/metadata/labels", json!(labels))]).to_string();
+    let policy = policy(MAP);
+    let begun = Instant::now();
+    let review = Review::from_slice(body.as_bytes()).unwrap();
+    assert_eq!(Verdict::of(&review, &policy, LABEL).outcome.as_str(), "swapped");
+    assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod certificates;
 mod clients;
 mod configuration;
 mod control_plane;
+mod enforcement;
 mod handshake;
 mod identities;
 mod install;
@@ -72,7 +73,8 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    run("swapping", swapping::Swapping::start, swapping::STEPS);
+    let steps = [swapping::STEPS, enforcement::STEPS].concat();
+    run("swapping", swapping::Swapping::start, &steps);
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! What the webhook lets by on purpose is refused by the policy of the manifests, when it is applied.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    SWAPPED, Step, eventually,
+    objects::{LABEL, images, pod_of},
+    swapping::Swapping,
+};
+
+/// The policy, with the host of a user's mirrors in it.
+const POLICY: &str = "deploy/enforce.yaml";
+
+pub(crate) const STEPS: &[Step<Swapping>] =
+    &[("a policy refuses what the label lets by", what_the_label_lets_by)];
+
+fn what_the_label_lets_by(swapping: &Swapping) {
+    let control_plane = &swapping.cluster.control_plane;
+    let running = disabled("running", "nginx:1.27");
+    control_plane.create(&running);
+    let text = fs::read_to_string(POLICY).unwrap();
+    let text = text.replace("registry.example.com/", "one.example.com/");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("enforce.yaml");
+    fs::write(&file, text).unwrap();
+    let file = format!("-f={}", file.display());
+    control_plane.apply(&[&file]);
+    let dry_run = ["create", "--dry-run=server", "-f=-"];
+    let stranger = disabled("stranger", "nginx:1.27");
+    let refusal =
+        eventually("a refusal", || match control_plane.try_kubectl(&dry_run, Some(&stranger)) {
+            Ok(answer) => Err(answer),
+            Err(refusal) => Ok(refusal),
+        });
+    assert!(refusal.contains("not at a mirror: nginx:1.27"), "{refusal}");
+
+    // It is asked after the swap.
+    let mut pod = pod_of("enforced", &["nginx:1.27"]);
+    pod["spec"]["initContainers"] = json!([{ "name": "init", "image": "busybox" }]);
+    pod["spec"]["volumes"] = json!([
+        { "name": "scratch", "emptyDir": {} },
+        { "name": "model", "image": { "reference": "ghcr.io/acme/model:v3" } },
+    ]);
+    assert_eq!(
+        images(&control_plane.create(&pod)),
+        [
+            "init=one.example.com/busybox",
+            "app=one.example.com/nginx:1.27",
+            "model=one.example.com/acme/model:v3",
+        ]
+    );
+    // Every place of an image counts, and a host that only begins like the mirror is another.
+    for (list, entry, image) in [
+        ("initContainers", json!({ "name": "init", "image": "busybox" }), "busybox"),
+        (
+            "volumes",
+            json!({ "name": "model", "image": { "reference": "one.example.com.evil/m" } }),
+            "one.example.com.evil/m",
+        ),
+    ] {
+        let mut pod = disabled("stranger", "one.example.com/nginx:1.27");
+        pod["spec"][list] = json!([entry]);
+        let refusal = control_plane.try_kubectl(&dry_run, Some(&pod)).unwrap_err();
+        assert!(refusal.contains(&format!("not at a mirror: {image}")), "{refusal}");
+    }
+    // A pod from before can be changed, but gets no other foreign image.
+    control_plane.kubectl(&["label", "pod", "running", "-n", SWAPPED, "stage=test"]);
+    let set = ["set", "image", "pod/running", "app=nginx:1.28", "-n", SWAPPED];
+    let refusal = control_plane.try_kubectl(&set, None).unwrap_err();
+    assert!(refusal.contains("not at a mirror: nginx:1.28"), "{refusal}");
+    let debug =
+        ["debug", "running", "--container=late", "--image=quay.io/tools/debug:1", "-n", SWAPPED];
+    let refusal = control_plane.try_kubectl(&debug, None).unwrap_err();
+    assert!(refusal.contains("not at a mirror: quay.io/tools/debug:1"), "{refusal}");
+
+    control_plane.kubectl(&["delete", &file]);
+    eventually("no refusal", || control_plane.try_kubectl(&dry_run, Some(&stranger)));
+}
+
+/// A pod that the webhook leaves alone, because its author says so.
+fn disabled(name: &str, image: &str) -> Value {
+    let mut pod = pod_of(name, &[image]);
+    pod["metadata"]["labels"] = json!({ LABEL: "disabled" });
+    pod
+}
