@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, tls, unread_answer},
-    eventually, first_image, fixture, metric, started,
+    support::{eventually, first_image, fixture, metric, started},
 };
 
 /// Long enough to do something, short enough to wait for.

@@ -14,9 +14,9 @@ use imageswap::{
 };
 
 use crate::{
-    Program,
     client::{Client, PROTOCOLS, Protocol, admin_get},
-    eventually, first_image, fixture, metric, ready, settings,
+    program::Program,
+    support::{eventually, first_image, fixture, metric, ready, settings},
     volume::{Pair, Volume},
 };
 

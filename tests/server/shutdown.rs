@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Program,
     client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Protocol, admin_get},
-    eventually, fixture, ready,
+    program::Program,
+    support::{eventually, fixture, ready},
 };
 
 /// The clients of each protocol that ask without pause.

@@ -1,0 +1,88 @@
+//! The real program, as a process.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+
+/// The path of the program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_imageswap");
+
+/// Where a program listens that may choose its ports.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The real program, serving.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin_address: SocketAddr,
+    log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Program {
+    /// Starts `imageswap serve` with ports that the system chooses.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::launch(Command::new(PROGRAM), [ANY_PORT; 2], arguments)
+    }
+
+    /// Starts `imageswap serve` at these addresses, for reviews and for probes. `launcher` is the
+    /// program, or a command that becomes it in the same process.
+    pub(crate) fn launch(
+        mut launcher: Command,
+        [address, admin_address]: [SocketAddr; 2],
+        arguments: &[&str],
+    ) -> Self {
+        let mut child = launcher
+            .args(["serve", "--listen", &address.to_string()])
+            .args(["--admin-listen", &admin_address.to_string(), "--log-format", "json"])
+            .args(arguments)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut take_line = {
+            let log = log.clone();
+            move || {
+                let line = lines.next()?.unwrap();
+                let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                log.lock().unwrap().push(line.clone());
+                Some(line)
+            }
+        };
+        let started = loop {
+            let line = take_line().unwrap();
+            if line["message"] == "imageswap started" {
+                break line;
+            }
+        };
+        std::thread::spawn(move || while take_line().is_some() {});
+        let address = |field: &str| started[field].as_str().unwrap().parse().unwrap();
+        Self { child, address: address("listen"), admin_address: address("admin_listen"), log }
+    }
+
+    /// Sends the signal to end.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Whether a line was logged whose message contains `text`.
+    pub(crate) fn logged(&self, text: &str) -> bool {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .any(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
