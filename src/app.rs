@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::{
     certs::{CertificateSlot, self_signed},
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
+    descriptors,
     health::Health,
     metrics::{Metrics, ReloadResult},
     reload::{CertificateSource, MapSource, Timing, keep_fresh},
@@ -34,6 +35,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When a port cannot be bound, or a part of the program ends before its time.
 pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    let settings = ServeSettings { limits: descriptors::fit(settings.limits), ..settings };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

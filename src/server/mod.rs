@@ -85,8 +85,10 @@ pub struct Limits {
     /// The most bytes of large bodies at once, of requests and answers over all connections; beyond
     /// it requests are answered with 503.
     pub max_buffered_bytes: usize,
-    /// The most connections; beyond it new ones wait in the listen queue of the system.
+    /// The most connections of the webhook; beyond it new ones wait in the listen queue of the system.
     pub max_connections: usize,
+    /// The most connections of the admin port; likewise.
+    pub max_admin_connections: usize,
     /// The longest that a TLS handshake may take.
     pub handshake_timeout: Duration,
     /// The longest that an HTTP/1.1 connection may take from one answer to the headers of the next
@@ -109,6 +111,8 @@ impl Default for Limits {
             max_buffered_bytes: 256 * 1024 * 1024,
             // An API server holds a few; the rest is for attackers, who then hold some 100 MB.
             max_connections: 4096,
+            // The kubelet and Prometheus hold a few.
+            max_admin_connections: 1024,
             // The API server gives up on a webhook after at most 30 s, by default after 10 s, so a
             // slower peer waits for nothing.
             handshake_timeout: Duration::from_secs(5),
