@@ -1,0 +1,131 @@
+//! Peers that hold what they have got: places, streams, answers that they do not read.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::{
+    alone,
+    client::{Client, DEADLINE, Protocol},
+    frames::{
+        DATA, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, append, header_block,
+    },
+    process::Usage,
+    program::Program,
+    report, scaled,
+    support::{eventually, first_image, fixture, metric},
+    traffic::{SAMPLE_IMAGE, Traffic},
+};
+
+/// The streams that a connection may have open.
+const STREAMS: u32 = 250;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_beyond_the_limit_wait_until_a_place_is_free() {
+    const PLACES: usize = 4;
+    const WAITING: usize = 12;
+    let _alone = alone().await;
+    let places = PLACES.to_string();
+    let program = Program::start(&["--dev", "--max-connections", &places]);
+    let address = program.address;
+    let ask = move || async move {
+        let mut client = Client::connect(address, Protocol::Http2).await.unwrap();
+        let answer = client.post(fixture("00-create-pod")).await.unwrap();
+        assert_eq!(first_image(&answer), SAMPLE_IMAGE);
+        client
+    };
+    let mut inside = Vec::new();
+    for _ in 0..PLACES {
+        inside.push(ask().await);
+    }
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(ask())).collect();
+    for client in &mut waiting {
+        // Each has begun to connect, and gets no answer.
+        assert!(timeout(Duration::from_millis(20), client).await.is_err());
+    }
+    let handshakes = metric(program.admin_address, "imageswap_connections").await.unwrap();
+    assert!(handshakes <= 5.0, "{handshakes} with that of the metrics");
+    for client in &mut inside {
+        let answer = client.post(fixture("00-create-pod")).await.unwrap();
+        assert_eq!(first_image(&answer), SAMPLE_IMAGE);
+    }
+    drop(inside);
+    // Each that is served leaves its place to the next.
+    let served: Vec<_> =
+        waiting.into_iter().map(|client| tokio::spawn(async { drop(client.await) })).collect();
+    for client in served {
+        timeout(DEADLINE, client).await.unwrap().unwrap();
+    }
+    report(
+        "connections_beyond_the_limit_wait_until_a_place_is_free",
+        format!("{PLACES} places, {WAITING} more clients wait, {WAITING} served later"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_are_bounded_in_memory() {
+    let _alone = alone().await;
+    let peers = scaled(40, 400);
+    let program = Program::start(&["--dev"]);
+    let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+    traffic.goes_on(100).await;
+    let mut held = Vec::new();
+    for _ in 0..peers {
+        // A window of nothing: the server may send headers, and no byte of a body.
+        let mut peer = Http2::open_with(program.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+        let mut frames = Vec::new();
+        for number in 0..STREAMS {
+            let block = header_block("GET", "/metrics", &[]);
+            append(&mut frames, HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block);
+        }
+        peer.writer.write(&frames).await.unwrap();
+        if peer.round_trip().await.is_some() {
+            held.push(peer);
+        }
+    }
+    traffic.goes_on(200).await;
+    let seen = traffic.finish().await;
+    let usage = Usage::of(&program);
+    report(
+        "answers_that_nobody_reads_are_bounded_in_memory",
+        format!("{peers} peers with {STREAMS} pages each: {seen}; {usage}"),
+    );
+    seen.assert_complete();
+    usage.assert_peak_below(256);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_without_an_end_are_bounded_in_memory_and_time() {
+    let _alone = alone().await;
+    let peers = scaled(20, 200);
+    let program = Program::start(&["--dev"]);
+    let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+    let mut held = Vec::new();
+    for _ in 0..peers {
+        let mut peer = Http2::open(program.address).await;
+        for number in 0..STREAMS {
+            let mut frames = Vec::new();
+            let block = header_block("POST", "/", &[]);
+            append(&mut frames, HEADERS, END_HEADERS, 2 * number + 1, &block);
+            append(&mut frames, DATA, 0, 2 * number + 1, b"{\"request\":");
+            peer.writer.write(&frames).await.unwrap();
+        }
+        peer.round_trip().await.unwrap();
+        held.push(peer);
+    }
+    let timeouts = "imageswap_http_request_total{method=\"POST\",status=\"408\"}";
+    let expected = f64::from(u32::try_from(peers).unwrap() * STREAMS);
+    eventually("408 for all streams", async || {
+        (metric(program.admin_address, timeouts).await == Some(expected)).then_some(())
+    })
+    .await;
+    let seen = traffic.finish().await;
+    let usage = Usage::of(&program);
+    report(
+        "streams_without_an_end_are_bounded_in_memory_and_time",
+        format!("{peers} peers with {STREAMS} streams each, all ended with 408: {seen}; {usage}"),
+    );
+    seen.assert_complete();
+    usage.assert_peak_below(256);
+    drop(held);
+}
