@@ -46,7 +46,12 @@ pub(super) async fn answer(
         None => mutate(service, request).await,
     };
     let status = answer.status;
-    let response = answer.into_response(&service.bodies);
+    let budget = if port == Port::Webhook && path == Path::Metrics {
+        &service.pages
+    } else {
+        &service.bodies
+    };
+    let response = answer.into_response(budget);
     let status = if response.is_some() { status } else { Status::ServiceUnavailable };
     let mut response = response.unwrap_or_else(Answer::out_of_memory);
     service.metrics.http(method, path, status, begun.elapsed());
@@ -241,7 +246,9 @@ fn body_error(error: &BodyError) -> Answer {
             (Status::PayloadTooLarge, "raise the limit if requests are really that large")
         }
         BodyError::TimedOut(_) => (Status::RequestTimeout, "send the whole body at once"),
-        BodyError::OutOfMemory => (Status::ServiceUnavailable, "try again"),
+        BodyError::OutOfMemory | BodyError::TooManyWaiting => {
+            (Status::ServiceUnavailable, "try again")
+        }
         BodyError::Unreadable(_) => (Status::BadRequest, "send a complete body"),
     };
     Answer::error(status, error, hint)

@@ -80,7 +80,7 @@ async fn ask_until_gone(
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(answer) => lost.push(format!("{answer:?}")),
-                Err(NoAnswer::NotSent(_)) => break,
+                Err(NoAnswer::NotSent(_) | NoAnswer::GivenUp) => break,
                 Err(NoAnswer::Lost(error)) => {
                     lost.push(error);
                     break;
