@@ -46,6 +46,7 @@ async fn a_body_of_the_limit_is_answered_and_one_byte_more_is_413() {
                         cut_off += 1;
                     }
                     Err(NoAnswer::NotSent(error)) => panic!("{protocol:?} {length}: {error}"),
+                    Err(NoAnswer::GivenUp) => panic!("{protocol:?} {length}: given up"),
                 }
             }
         }

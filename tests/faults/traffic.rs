@@ -165,7 +165,7 @@ async fn ask(address: SocketAddr, protocol: Protocol, tally: Arc<Tally>) {
                     tally.answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(answer) => tally.report.lock().unwrap().lost.push(format!("{answer:?}")),
-                Err(NoAnswer::NotSent(_)) => break,
+                Err(NoAnswer::NotSent(_) | NoAnswer::GivenUp) => break,
                 Err(NoAnswer::Lost(error)) => {
                     tally.report.lock().unwrap().lost.push(error);
                     break;
