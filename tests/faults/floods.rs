@@ -156,18 +156,19 @@ const FLOODS: [Flood; 11] = [
 async fn floods_of_frames_end_their_connection_or_nothing() {
     let _alone = alone().await;
     let frames = u32::try_from(scaled(5_000, 200_000)).unwrap();
+    let bytes = scaled(30 << 20, 1 << 30);
     for flood in FLOODS {
         let program = Program::start(&["--dev"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
         traffic.goes_on(50).await;
-        let (ending, sent) = run(&flood, program.address, frames).await;
+        let (ending, sent) = run(&flood, program.address, frames, bytes).await;
         traffic.goes_on(50).await;
         let seen = traffic.finish().await;
         let usage = Usage::of(&program);
         let name = flood.name;
         report(
             "floods_of_frames_end_their_connection_or_nothing",
-            format!("{name}: {ending:?} after {sent} of {frames} frames; {seen}; {usage}"),
+            format!("{name}: {ending:?} after {sent} times; {seen}; {usage}"),
         );
         seen.assert_complete();
         assert!(flood.may_go_on || ending != Ending::Served, "{name}: {ending:?}");
@@ -175,8 +176,8 @@ async fn floods_of_frames_end_their_connection_or_nothing() {
     }
 }
 
-/// Floods until all frames are sent or the server has ended the connection.
-async fn run(flood: &Flood, address: SocketAddr, frames: u32) -> (Ending, u32) {
+/// Floods until so many frames or bytes are sent or the server has ended the connection.
+async fn run(flood: &Flood, address: SocketAddr, frames: u32, bytes: usize) -> (Ending, u32) {
     let Http2 { mut reader, mut writer } = Http2::open(address).await;
     let mut opening = Vec::new();
     (flood.opening)(&mut opening);
@@ -192,9 +193,9 @@ async fn run(flood: &Flood, address: SocketAddr, frames: u32) -> (Ending, u32) {
         }
         Ending::Closed
     });
-    let mut sent = 0;
+    let (mut sent, mut written) = (0, 0);
     let mut batch = Vec::new();
-    while sent < frames && !ending.is_finished() {
+    while sent < frames && written < bytes && !ending.is_finished() {
         batch.clear();
         for _ in 0..BATCH {
             (flood.frames)(&mut batch, sent);
@@ -203,6 +204,7 @@ async fn run(flood: &Flood, address: SocketAddr, frames: u32) -> (Ending, u32) {
         if writer.write(&batch).await.is_err() {
             break;
         }
+        written += batch.len();
     }
     let _ = writer.ask().await;
     (ending.await.unwrap(), sent)

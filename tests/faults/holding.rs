@@ -65,7 +65,7 @@ async fn connections_beyond_the_limit_wait_until_a_place_is_free() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_are_bounded_in_memory() {
     let _alone = alone().await;
-    let peers = scaled(40, 400);
+    let peers = scaled(12, 400);
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     traffic.goes_on(100).await;

@@ -9,6 +9,8 @@
 mod bodies;
 mod certificates;
 mod churn;
+#[cfg(feature = "faketime")]
+mod clock;
 mod descriptors;
 mod floods;
 mod frames;
@@ -34,12 +36,16 @@ use std::{
     io::{Write, stdout},
 };
 
+use imageswap::server::Limits;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Waits until no other test of this program runs.
 async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
-    ALONE.lock().await
+    let alone = ALONE.lock().await;
+    // The clients need as many open files as the server has connections.
+    let _ = imageswap::descriptors::fit(Limits::default());
+    alone
 }
 
 /// How much of something a test does: `ordinary`, or `full` when that is asked for.

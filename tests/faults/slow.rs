@@ -86,6 +86,7 @@ async fn a_thousand_slow_peers_do_not_slow_the_others() {
     let before = traffic.take();
     let opened = Instant::now();
     let held = slow_peers(program.address, PEERS).await;
+    traffic.goes_on(1).await;
     let opening = traffic.take();
     traffic.goes_on(requests).await;
     let during = traffic.take();
