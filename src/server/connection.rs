@@ -34,8 +34,10 @@ use super::{Limits, Port, Service, Shutdown, routes, tls::HTTP_2};
 
 /// The most streams of one HTTP/2 connection that may be open at once.
 ///
-/// It is what Go's client, and so the API server, assumes before the server says otherwise.
-const MAX_CONCURRENT_STREAMS: u32 = 250;
+/// RFC 9113 recommends no less, and Go's client, and so the API server, assumes it before the server says
+/// otherwise; beyond it that client takes another connection. A peer that lets its streams hang makes the
+/// server hold some kilobytes for each.
+const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// The most bytes of a request's headers. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The streams that a connection may have open.
-const STREAMS: u32 = 250;
+const STREAMS: u32 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_wait_until_a_place_is_free() {
@@ -67,7 +67,7 @@ async fn answers_that_nobody_reads_are_bounded_in_memory() {
     let _alone = alone().await;
     let review = fixture("00-create-pod").into_bytes();
     let pages = ("pages of metrics", "GET", "/metrics", &[][..], scaled(12, 400));
-    let reviews = ("answered reviews", "POST", "/", &review[..], scaled(12, 100));
+    let reviews = ("answered reviews", "POST", "/", &review[..], scaled(12, 200));
     for (name, method, path, body, peers) in [pages, reviews] {
         let program = Program::start(&["--dev"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
@@ -103,7 +103,7 @@ async fn answers_that_nobody_reads_are_bounded_in_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_without_an_end_are_bounded_in_memory_and_time() {
     let _alone = alone().await;
-    let peers = scaled(20, 200);
+    let peers = scaled(50, 250);
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     let mut held = Vec::new();
