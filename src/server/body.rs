@@ -25,6 +25,10 @@ const SMALL_BODY_BYTES: usize = 64 * 1024;
 /// would be 10 MB for a connection. To count an answer takes an allocation.
 const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 
+/// The requests of a connection that may wait for their bodies when too many of all connections do:
+/// so that a peer that has hundreds of them leaves something for the others.
+const FAIR_SHARE: u64 = 4;
+
 /// How long the rest of a small body may take.
 const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -76,18 +80,20 @@ impl BodyBudget {
         Self { bytes: Budget::new(bytes), waiting: Budget::new(waiting) }
     }
 
-    /// Gathers a body of at most `limit` bytes within `deadline`.
+    /// Gathers a body of at most `limit` bytes within `deadline`. `others` are the requests of its
+    /// connection that are in flight.
     pub(super) async fn gather(
         &self,
         body: Incoming,
         limit: usize,
         deadline: Duration,
+        others: u64,
     ) -> Result<Bytes, BodyError> {
         let declared = body.size_hint().lower();
         if declared > limit as u64 {
             return Err(BodyError::TooLarge { limit });
         }
-        match tokio::time::timeout(deadline, self.collect(body, limit)).await {
+        match tokio::time::timeout(deadline, self.collect(body, limit, others)).await {
             Ok(gathered) => gathered,
             Err(_) => Err(BodyError::TimedOut(deadline)),
         }
@@ -111,11 +117,20 @@ impl BodyBudget {
         Some(Bytes::from_owner(Held { data, _reservation: reservation }))
     }
 
-    fn place(&self) -> Result<Reservation, BodyError> {
-        self.waiting.reserve(1).ok_or(BodyError::TooManyWaiting)
+    /// A place among the requests that wait; none when there is none, and none is needed.
+    fn place(&self, others: u64) -> Result<Option<Reservation>, BodyError> {
+        match self.waiting.reserve(1) {
+            None if others >= FAIR_SHARE => Err(BodyError::TooManyWaiting),
+            place => Ok(place),
+        }
     }
 
-    async fn collect(&self, mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    async fn collect(
+        &self,
+        mut body: Incoming,
+        limit: usize,
+        others: u64,
+    ) -> Result<Bytes, BodyError> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
         let begun = {
             let mut first = pin!(next(&mut body));
@@ -123,7 +138,7 @@ impl BodyBudget {
             match poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await {
                 Poll::Ready(first) => first,
                 Poll::Pending => {
-                    let _place = self.place()?;
+                    let _place = self.place(others)?;
                     first.await
                 }
             }
@@ -138,7 +153,7 @@ impl BodyBudget {
             return Ok(first);
         }
         // What is declared may never come, so memory is taken as it arrives.
-        let _place = self.place()?;
+        let _place = self.place(others)?;
         let mut reservation = self.bytes.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
         let Some(second) = next(&mut body).await? else { return Ok(first) };
         let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));

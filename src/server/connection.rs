@@ -110,7 +110,7 @@ async fn serve_http1(
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let answer = routes::answer(&service, port, request);
+            let answer = routes::answer(&service, port, request, requests.in_flight());
             let mut response = requests.count(answer).await;
             if service.health.is_draining() {
                 // The client takes its next request elsewhere instead of racing with the close.
@@ -138,7 +138,8 @@ async fn serve_http2(
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let answer = routes::answer(&service, Port::Webhook, request);
+            let in_flight = requests.in_flight();
+            let answer = routes::answer(&service, Port::Webhook, request, in_flight);
             let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
         }
@@ -273,6 +274,13 @@ impl Requests {
 
     fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
+    }
+
+    /// How many requests have begun and not ended.
+    fn in_flight(&self) -> u64 {
+        // In this order, or one that ends in between would be missing.
+        let finished = self.finished.load(Ordering::Relaxed);
+        self.started().saturating_sub(finished)
     }
 
     /// Since when no request is in flight; none while one is.

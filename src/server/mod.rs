@@ -93,8 +93,8 @@ pub struct Limits {
     /// The most bytes of large bodies at once, of requests and answers over all connections; beyond
     /// it requests are answered with 503.
     pub max_buffered_bytes: usize,
-    /// The most requests that wait for their bodies at once, over all connections; beyond it they are
-    /// answered with 503.
+    /// The most requests that wait for their bodies at once, over all connections; beyond it each
+    /// connection may have a few, and others are answered with 503.
     pub max_waiting: usize,
     /// The most connections of the webhook; beyond it new ones wait in the listen queue of the system.
     pub max_connections: usize,

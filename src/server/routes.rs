@@ -30,11 +30,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The longest list of changes that a debug line carries.
 const MAX_LOGGED_CHANGES: usize = 64;
 
-/// Answers a request, and counts it.
+/// Answers a request, and counts it. `others` are the requests of its connection that are in flight.
 pub(super) async fn answer(
     service: &Service,
     port: Port,
     request: Request<Incoming>,
+    others: u64,
 ) -> Response<Full<Bytes>> {
     let begun = Instant::now();
     let (method, path) = (method(&request), path(&request));
@@ -43,7 +44,7 @@ pub(super) async fn answer(
             BodyBudget::discard(request.into_body()).await;
             answer
         }
-        None => mutate(service, request).await,
+        None => mutate(service, request, others).await,
     };
     let status = answer.status;
     let budget = if port == Port::Webhook && path == Path::Metrics {
@@ -151,11 +152,11 @@ impl Answer {
     }
 }
 
-async fn mutate(service: &Service, request: Request<Incoming>) -> Answer {
+async fn mutate(service: &Service, request: Request<Incoming>, others: u64) -> Answer {
     let limits = &service.limits;
     let body = service
         .bodies
-        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout)
+        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout, others)
         .await;
     let answer = match body {
         Ok(body) => guarded_review(service, &body),

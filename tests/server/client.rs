@@ -18,7 +18,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -185,6 +185,25 @@ pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl S
     (sender, answer)
 }
 
+/// Posts so many reviews over one connection that never end after their first piece; dropping the value
+/// ends the connection.
+pub(crate) async fn stalled_requests(
+    address: SocketAddr,
+    first: &'static str,
+    count: usize,
+) -> JoinSet<()> {
+    let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    for _ in 0..count {
+        let request = Request::post("https://localhost/").header(CONTENT_TYPE, "application/json");
+        let answer = sender.send_request(request.body(Pieces::stalled(first)).unwrap());
+        tasks.spawn(async move { drop(answer.await) });
+    }
+    tasks
+}
+
 /// Asks for many pages of metrics over one connection, and takes nothing of them until the value is
 /// dropped.
 pub(crate) async fn unread_pages(address: SocketAddr) -> impl Sized {
@@ -214,6 +233,8 @@ pub(crate) async fn tls(
 }
 
 async fn tls_over(stream: TcpStream, protocol: Protocol) -> std::io::Result<TlsStream<TcpStream>> {
+    // Or a request in two packets takes the 40 ms of a delayed acknowledgement.
+    stream.set_nodelay(true)?;
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
