@@ -81,13 +81,12 @@ fn nested(open: &str, close: &str) -> Vec<u8> {
     review(format!("\"x\":{value}").as_bytes())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strange_json_gets_the_right_status() {
-    let _alone = alone().await;
+/// Names, bodies, and the status that each gets.
+fn cases() -> Vec<(&'static str, Vec<u8>, u16)> {
     let digits = "9".repeat(1_000_000);
     let keys: Vec<_> = (0..100_000).map(|number| format!("\"k{number}\":1,")).collect();
     let keys = keys.concat();
-    let cases = [
+    vec![
         ("as usual", review(b"\"x\":1"), 200),
         ("100,000 arrays", nested("[", "]"), 200),
         ("100,000 objects", nested("{\"a\":", "}"), 200),
@@ -120,7 +119,13 @@ async fn strange_json_gets_the_right_status() {
             ),
             200,
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strange_json_gets_the_right_status() {
+    let _alone = alone().await;
+    let cases = cases();
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     for protocol in PROTOCOLS {

@@ -181,7 +181,5 @@ async fn connect(address: SocketAddr, protocol: Protocol) -> Result<Client, NoAn
     let socket = TcpSocket::new_v4().map_err(not_sent)?;
     socket.bind(SocketAddr::new(SOURCE, 0)).map_err(not_sent)?;
     let stream = socket.connect(address).await.map_err(not_sent)?;
-    // Or a request in two packets takes the 40 ms of a delayed acknowledgement.
-    stream.set_nodelay(true).map_err(not_sent)?;
     Client::over(stream, protocol).await
 }
