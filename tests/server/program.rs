@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::support::eventually;
+
 /// The path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_imageswap");
 
@@ -72,7 +74,12 @@ impl Program {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Whether a line was logged whose message contains `text`.
+    /// Waits until a line was logged whose message contains `text`.
+    pub(crate) async fn logs(&self, text: &str) {
+        eventually(text, async || self.logged(text).then_some(())).await;
+    }
+
+    /// Whether a line was read from the log whose message contains `text`.
     pub(crate) fn logged(&self, text: &str) -> bool {
         let log = self.log.lock().unwrap();
         log.iter()
