@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::json::{Read, Reader};
+use super::json::{Read, Reader, Result};
 
 /// A string, or nothing; borrowed from the input unless it holds an escape.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ pub(super) trait Fields<'a>: Default {
     ///
     /// # Errors
     /// When the value is no JSON.
-    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<(), &'static str>;
+    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<()>;
 }
 
 /// Implements [`Fields`] by the names that the fields have in JSON.
@@ -116,12 +116,11 @@ macro_rules! fields {
                 &mut self,
                 name: &str,
                 reader: &mut Reader<'a>,
-            ) -> Result<(), &'static str> {
+            ) -> $crate::admission::json::Result<()> {
                 match name {
-                    $($name => self.$field = Read::read(reader)?,)+
-                    _ => reader.skip()?,
+                    $($name => Read::read(&mut self.$field, reader),)+
+                    _ => reader.skip(),
                 }
-                Ok(())
             }
         })+
     };
@@ -129,51 +128,50 @@ macro_rules! fields {
 pub(super) use fields;
 
 impl<'a> Read<'a> for Text<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        reader.string().map(Self)
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = reader.string()?;
+        Ok(())
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut object = T::default();
-        let is_object = reader.object(|name, reader| object.read_field(name, reader))?;
-        Ok(Self(is_object.then_some(object)))
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        let object = self.0.insert(T::default());
+        if !reader.object(|name, reader| object.read_field(name, reader))? {
+            self.0 = None;
+        }
+        Ok(())
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for List<T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut elements = Vec::new();
-        reader.array(|reader| {
-            elements.push(Read::read(reader)?);
-            Ok(())
-        })?;
-        Ok(Self(elements))
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0.clear();
+        reader.array(|reader| self.0.push_mut(Object::default()).read(reader))
     }
 }
 
 impl<'a> Read<'a> for DisabledLabels {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut labels = Vec::new();
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0.clear();
         reader.object(|name, reader| {
-            labels.retain(|label| label != name);
+            self.0.retain(|label| label != name);
             if reader.string()?.as_deref() == Some(DISABLED) {
-                labels.push(name.to_owned());
+                self.0.push(name.to_owned());
             }
             Ok(())
         })?;
-        Ok(Self(labels))
+        Ok(())
     }
 }
 
 impl<'a> Read<'a> for MirrorAnnotation {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut is_present = false;
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = false;
         reader.object(|name, reader| {
-            is_present |= name == MIRROR_ANNOTATION;
+            self.0 |= name == MIRROR_ANNOTATION;
             reader.skip()
         })?;
-        Ok(Self(is_present))
+        Ok(())
     }
 }

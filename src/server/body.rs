@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -93,7 +94,12 @@ impl BodyBudget {
         if declared > limit as u64 {
             return Err(BodyError::TooLarge { limit });
         }
-        match tokio::time::timeout(deadline, self.collect(body, limit, others)).await {
+        let mut gathering = pin!(self.collect(body, limit, others));
+        // Most bodies are there when their headers are, and need no timer.
+        if let Some(gathered) = gathering.as_mut().now_or_never() {
+            return gathered;
+        }
+        match tokio::time::timeout(deadline, gathering).await {
             Ok(gathered) => gathered,
             Err(_) => Err(BodyError::TimedOut(deadline)),
         }

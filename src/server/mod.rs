@@ -5,6 +5,7 @@
 //! [`Limits`].
 
 mod accept;
+mod access;
 mod body;
 mod connection;
 mod routes;
@@ -17,8 +18,8 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
-use self::{body::BodyBudget, throttle::Throttle};
-use crate::{health::Health, metrics::Metrics, rules::Policy};
+use self::{access::Access, body::BodyBudget, throttle::Throttle};
+use crate::{certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy};
 
 /// The most bytes of metrics that peers have asked for on the port of the webhook and not read; some
 /// hundred pages.
@@ -32,6 +33,8 @@ pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
 pub struct Service {
     /// What decides over images.
     pub policy: PolicySlot,
+    /// Who may ask for reviews; none for everybody.
+    pub clients: Option<Arc<ClientTrust>>,
     /// The label that turns swapping off when its value is `disabled`.
     pub disable_label: Box<str>,
     /// The name of this pod, for `/healthz`.
@@ -56,6 +59,7 @@ impl Service {
     #[must_use]
     pub fn new(
         policy: PolicySlot,
+        clients: Option<Arc<ClientTrust>>,
         disable_label: &str,
         pod_name: &str,
         health: Arc<Health>,
@@ -64,6 +68,7 @@ impl Service {
     ) -> Self {
         Self {
             policy,
+            clients,
             disable_label: disable_label.into(),
             pod_name: pod_name.into(),
             health,
@@ -76,13 +81,13 @@ impl Service {
     }
 }
 
-/// What a port is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a connection is for, by the port that it came to.
+#[derive(Debug)]
 enum Port {
     /// Probes and metrics, over plain HTTP.
     Admin,
-    /// Everything, over TLS.
-    Webhook,
+    /// Everything, over TLS; reviews only for those who may.
+    Webhook(Access),
 }
 
 /// What peers may ask of the server, in time and memory.

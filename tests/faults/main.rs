@@ -26,6 +26,9 @@ mod traffic;
 mod client;
 #[path = "../server/program.rs"]
 mod program;
+#[path = "../common/secrets.rs"]
+#[expect(dead_code, reason = "not all of it is used here")]
+mod secrets;
 #[path = "../server/support.rs"]
 mod support;
 #[path = "../server/volume.rs"]

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::eventually;
+use crate::{secrets::Secrets, support::eventually};
 
 /// The path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_imageswap");
@@ -91,5 +91,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = serde_json::to_string(&*self.log.lock().unwrap()).unwrap();
+            let found = Secrets::new().found_in(log.as_bytes()).len();
+            assert_eq!(found, 0, "a secret in {log}");
+        }
     }
 }

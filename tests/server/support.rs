@@ -25,6 +25,7 @@ pub(crate) fn settings(rules: RuleSource) -> ServeSettings {
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),
+        client_authorities: None,
         disable_label: "k8s.twr.io/imageswap".into(),
         pod_name: "imageswap-0".into(),
         limits: Limits::default(),
