@@ -56,7 +56,7 @@ impl Glob {
                 '?' => builder.token(Token::AnyCharacter),
                 '[' => match Class::parse(rest) {
                     Some((class, after)) => {
-                        builder.token(Token::Class(class));
+                        builder.class(class);
                         rest = after;
                     }
                     None => builder.literal.push('['),
@@ -184,6 +184,14 @@ impl Class {
         Some((Self { negated, ranges }, &members[end + 1..]))
     }
 
+    /// The only character that the class contains, where its text shows that there is only one.
+    fn only_member(&self) -> Option<char> {
+        match *self.ranges {
+            [(low, high)] if low == high && !self.negated => Some(low),
+            _ => None,
+        }
+    }
+
     fn contains(&self, character: char) -> bool {
         self.ranges.iter().any(|&(low, high)| (low..=high).contains(&character)) != self.negated
     }
@@ -200,6 +208,14 @@ impl Builder {
     fn token(&mut self, token: Token) {
         self.flush();
         self.current.push(token);
+    }
+
+    /// A class with one member is that character, which a search for literals can find.
+    fn class(&mut self, class: Class) {
+        match class.only_member() {
+            Some(character) => self.literal.push(character),
+            None => self.token(Token::Class(class)),
+        }
     }
 
     fn star(&mut self) {
@@ -225,6 +241,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_class_with_one_member_joins_the_literal_around_it() {
+        for (glob, literals) in [
+            ("*a[5]b*", &["a5b"][..]),
+            ("[*][?]", &["*?"]),
+            ("a[b-b]", &["ab"]),
+            ("a[!b]c", &["a", "c"]),
+            ("a[bc]d", &["a", "d"]),
+        ] {
+            assert_eq!(Glob::parse(glob).literals().collect::<Vec<_>>(), literals, "{glob}");
+        }
+    }
+
+    #[test]
     fn globs_match_as_fnmatch_does() {
         for (glob, text, matched) in [
             ("", "", true),
@@ -243,6 +272,10 @@ mod tests {
             ("*?é", "aé", true),
             ("*é?x", "ééax", true),
             ("[abc]", "b", true),
+            ("x[5]y", "x5y", true),
+            ("[*]", "*", true),
+            ("[*]", "a", false),
+            ("[b-b]", "b", true),
             ("[a-c]x", "cx", true),
             ("[!a]", "a", false),
             ("[!a]", "é", true),
