@@ -6,8 +6,8 @@ usage: plot.py decisions [SOURCE]      cost of a decision against the number of 
        plot.py cpu COMPARE.csv         processor time of a request against connections, likewise
 
 SOURCE is the folder in which `cargo bench --bench decision --bench globs` leaves its estimates
-(default target/criterion), or a CSV file with the columns series, rules and nanoseconds, in which a series is
-named as criterion does: decision/exact, or glob/distinct-literals, match.
+(default target/criterion), or a CSV file with the columns series, rules and nanoseconds, in which a
+series is named as criterion does: decision/exact, or glob/distinct-literals, match.
 """
 
 import csv
