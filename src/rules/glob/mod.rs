@@ -116,13 +116,18 @@ impl Segment {
 
     /// The end of the first match that starts at byte `from` or later.
     fn find(&self, text: &str, from: usize) -> Option<usize> {
-        if let Some(Token::Literal(literal)) = self.tokens.first() {
-            let mut start = from;
+        let leading =
+            self.tokens.iter().take_while(|token| !matches!(token, Token::Literal(_))).count();
+        if let Some(Token::Literal(literal)) = self.tokens.get(leading) {
+            // A match starts a fixed number of characters before the literal, so that the first
+            // literal that fits belongs to the first match.
+            let mut at = from;
             loop {
-                start += memmem::find(&text.as_bytes()[start..], literal.as_bytes())?;
-                match self.match_at(text, start) {
+                at += memmem::find(&text.as_bytes()[at..], literal.as_bytes())?;
+                let start = start_of_last(&text[from..at], leading).map(|start| from + start);
+                match start.and_then(|start| self.match_at(text, start)) {
                     Some(end) => return Some(end),
-                    None => start += literal.chars().next().map_or(1, char::len_utf8),
+                    None => at += literal.chars().next().map_or(1, char::len_utf8),
                 }
             }
         }
@@ -134,11 +139,16 @@ impl Segment {
         if let [Token::Literal(literal)] = &*self.tokens {
             return text.ends_with(&**literal);
         }
-        let start = match self.characters {
-            0 => Some(text.len()),
-            characters => text.char_indices().rev().nth(characters - 1).map(|(start, _)| start),
-        };
+        let start = start_of_last(text, self.characters);
         start.is_some_and(|start| self.match_at(text, start).is_some())
+    }
+}
+
+/// Where the last so many characters of a text start; none when it has fewer.
+fn start_of_last(text: &str, characters: usize) -> Option<usize> {
+    match characters {
+        0 => Some(text.len()),
+        characters => text.char_indices().rev().nth(characters - 1).map(|(start, _)| start),
     }
 }
 
@@ -271,6 +281,10 @@ mod tests {
             ("?", "é", true),
             ("*?é", "aé", true),
             ("*é?x", "ééax", true),
+            ("*?a*", "aé", false),
+            ("*?a*", "aéa", true),
+            ("b*[ab]?a*", "ba", false),
+            ("b*[ab]?a*a", "baébaaa", true),
             ("[abc]", "b", true),
             ("x[5]y", "x5y", true),
             ("[*]", "*", true),
