@@ -5,6 +5,7 @@
 //! time.
 
 use std::{
+    fmt::Write,
     fs, io,
     panic::catch_unwind,
     path::{Path, PathBuf},
@@ -107,13 +108,16 @@ pub fn corpus(target: &Target) -> io::Result<Vec<Vec<u8>>> {
 /// The dictionary of a target as libFuzzer reads it.
 #[must_use]
 pub fn dictionary(target: &Target) -> String {
-    let words = target.dictionary.iter().filter(|word| !word.is_empty());
-    words
-        .map(|word| {
-            let bytes: String = word.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-            format!("\"{bytes}\"\n")
-        })
-        .collect()
+    let mut dictionary = String::new();
+    for word in target.dictionary.iter().filter(|word| !word.is_empty()) {
+        dictionary.push('"');
+        for byte in word.bytes() {
+            // Writing to a string cannot fail.
+            let _ = write!(dictionary, "\\x{byte:02x}");
+        }
+        dictionary.push_str("\"\n");
+    }
+    dictionary
 }
 
 fn directory(name: &str) -> PathBuf {
@@ -144,14 +148,14 @@ impl Watch {
     fn over(target: &Target) -> Self {
         let current = Arc::new(Mutex::new((Instant::now(), Vec::new())));
         let is_over = Arc::new(AtomicBool::new(false));
-        let (watched, over, target) = (Arc::clone(&current), Arc::clone(&is_over), *target);
+        let (shared, end, target) = (Arc::clone(&current), Arc::clone(&is_over), *target);
         let watcher = thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
+            while !end.load(Ordering::Relaxed) {
                 thread::park_timeout(MAX_EXECUTION / 10);
-                let current = watched.lock().unwrap_or_else(PoisonError::into_inner);
-                if current.0.elapsed() > MAX_EXECUTION && !over.load(Ordering::Relaxed) {
-                    let kept = keep(&target, &current.1);
-                    panic_out(&format!("{}: hangs on {kept:?}", target.name));
+                let (start, input) = &*shared.lock().unwrap_or_else(PoisonError::into_inner);
+                if start.elapsed() > MAX_EXECUTION && !end.load(Ordering::Relaxed) {
+                    let kept = keep(&target, input);
+                    end_process(&format!("{}: hangs on {kept:?}", target.name));
                 }
             }
         });
@@ -168,14 +172,14 @@ impl Watch {
     fn end(self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.watcher.thread().unpark();
-        // The watcher panics only by ending the process.
+        // The watcher has nothing to tell.
         let _ = self.watcher.join();
     }
 }
 
 /// Ends the process: a thread that hangs cannot be ended alone.
 #[expect(clippy::print_stderr, reason = "these are the process's last words")]
-fn panic_out(message: &str) -> ! {
+fn end_process(message: &str) -> ! {
     eprintln!("{message}");
     std::process::exit(1)
 }

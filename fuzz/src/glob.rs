@@ -21,7 +21,7 @@ pub const PIECES: &[&str] = &[
 const MAX_BYTES: usize = 512;
 
 /// More texts would only make an input slow.
-const MAX_TEXTS: usize = 8;
+const MAX_TEXTS: usize = 4;
 
 /// The most places of a text that are tried one by one.
 const MAX_PLACES: usize = 64;
@@ -36,7 +36,9 @@ pub fn run(data: &[u8]) {
     let mut texts: Vec<_> = texts.take(MAX_TEXTS).collect();
     texts.extend([sample(&one, ""), sample(&one, "a/b"), sample(&other, "x")]);
     for (glob, other) in [(&one, &other), (&other, &one)] {
-        texts.iter().for_each(|text| laws::matches_as_the_oracle(glob, text));
+        for text in &texts {
+            laws::matches_as_the_oracle(glob, text);
+        }
         laws::tell_the_truth_of_each_other(glob, other, &texts);
         assert_parts(glob, &texts);
     }

@@ -47,7 +47,9 @@ const MAX_BYTES: usize = MAX_IMAGE_BYTES + 8;
 /// # Panics
 /// When one is read otherwise than it should be.
 pub fn run(data: &[u8]) {
-    inputs::texts(data, PIECES, MAX_BYTES).iter().for_each(|image| assert_image(image));
+    for image in inputs::texts(data, PIECES, MAX_BYTES) {
+        assert_image(&image);
+    }
 }
 
 /// The images of the rule tests.

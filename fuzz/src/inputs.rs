@@ -23,7 +23,9 @@ pub(crate) fn texts(data: &[u8], pieces: &[&str], max_bytes: usize) -> Vec<Strin
         Some((&OF_RUNS, rest)) => runs(rest, piece, max_bytes),
         _ => String::from_utf8_lossy(data).split('\0').map(str::to_owned).collect(),
     };
-    texts.iter_mut().for_each(|text| text.truncate(text.floor_char_boundary(max_bytes)));
+    for text in &mut texts {
+        text.truncate(text.floor_char_boundary(max_bytes));
+    }
     texts
 }
 

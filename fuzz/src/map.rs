@@ -66,10 +66,10 @@ pub const PIECES: &[&str] = &[
 const MAX_BYTES: usize = 8192;
 
 /// More images would only make an input slow.
-const MAX_IMAGES: usize = 16;
+const MAX_IMAGES: usize = 8;
 
 /// The rules whose own images are tried.
-const MAX_RULES_WITH_IMAGES: usize = 8;
+const MAX_RULES_WITH_IMAGES: usize = 4;
 
 /// Tries the map of an input on its images.
 ///
@@ -84,7 +84,9 @@ pub fn run(data: &[u8]) {
     assert_diagnostics(&text);
     let mut images: Vec<_> = texts.take(MAX_IMAGES).collect();
     if let [prefix, images @ ..] = &*images {
-        images.iter().for_each(|image| assert_legacy(prefix, image));
+        for image in images {
+            assert_legacy(prefix, image);
+        }
     }
     let rules = map.rules().rules().iter().take(MAX_RULES_WITH_IMAGES);
     images.extend(rules.flat_map(images_of));

@@ -9,6 +9,7 @@ use std::{
     ffi::{OsStr, OsString},
     net::SocketAddr,
     os::unix::ffi::OsStrExt,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -137,20 +138,20 @@ pub fn run(data: &[u8]) {
     let is_plain = given.arguments.iter().all(|argument| *argument == dev)
         && given.arguments.len() <= 1
         && given.variables.values().all(|value| value.to_str().is_some());
-    if let Some(serve) = given.parsed::<Serve>(is_plain, &given.arguments) {
+    if let Some(serve) = given.parsed::<Serve>(is_plain, &SERVE, &given.arguments) {
         let settings = serve.arguments.parse();
         if let Ok(settings) = &settings {
             assert_bounds(settings);
         }
-        given.assert_result(is_plain, &Serve::variables(), settings.err().as_ref());
+        given.assert_result(is_plain, &SERVE, settings.err().as_ref());
     }
-    if let Some(init) = given.parsed::<Init>(is_plain, &[]) {
+    if let Some(init) = given.parsed::<Init>(is_plain, &INIT, &[]) {
         let error = init.arguments.parse().err();
-        given.assert_result(is_plain, &Init::variables(), error.as_ref());
+        given.assert_result(is_plain, &INIT, error.as_ref());
     }
-    if let Some(swap) = given.parsed::<Swap>(is_plain, &[]) {
+    if let Some(swap) = given.parsed::<Swap>(is_plain, &SWAP, &[]) {
         let error = swap.arguments.parse().err();
-        given.assert_result(is_plain, &Swap::variables(), error.as_ref());
+        given.assert_result(is_plain, &SWAP, error.as_ref());
     }
 }
 
@@ -173,24 +174,24 @@ pub fn seeds() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// A part of the command line.
-trait Flags: Parser {
-    /// The variables of its flags, with the flags.
-    fn variables() -> BTreeMap<String, String> {
-        let command = Self::command();
-        let arguments = command.get_arguments();
-        let of = |argument: &clap::Arg| {
-            Some((argument.get_env()?.to_str()?.to_owned(), argument.get_long()?.to_owned()))
-        };
-        arguments.filter_map(of).collect()
-    }
-}
+/// The variables of a part of the command line, with their flags.
+type Flags = LazyLock<BTreeMap<String, String>>;
 
-impl<T: Parser> Flags for T {}
+static SERVE: Flags = LazyLock::new(variables::<Serve>);
+static INIT: Flags = LazyLock::new(variables::<Init>);
+static SWAP: Flags = LazyLock::new(variables::<Swap>);
+
+fn variables<T: Parser>() -> BTreeMap<String, String> {
+    let command = T::command();
+    let arguments = command.get_arguments();
+    let of = |argument: &clap::Arg| {
+        Some((argument.get_env()?.to_str()?.to_owned(), argument.get_long()?.to_owned()))
+    };
+    arguments.filter_map(of).collect()
+}
 
 impl Given {
     fn of(data: &[u8]) -> Self {
-        let known = Serve::variables();
         let of_pieces = match data.first() {
             Some(&(OF_PIECES | OF_RUNS)) => Some(inputs::texts(data, PIECES, MAX_BYTES).concat()),
             _ => None,
@@ -202,7 +203,7 @@ impl Given {
             let at = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
             let name = String::from_utf8_lossy(&line[..at]).into_owned();
             let value = OsStr::from_bytes(line.get(at + 1..).unwrap_or_default()).to_owned();
-            if known.contains_key(&name) {
+            if SERVE.contains_key(&name) {
                 given.variables.insert(name, value);
             } else if line.starts_with(b"-") {
                 given.arguments.push(OsStr::from_bytes(line).to_owned());
@@ -215,8 +216,12 @@ impl Given {
 
     /// The flags as clap reads them; none when it refuses them, which it does only for what is no
     /// text and for arguments of the input's own.
-    fn parsed<T: Flags>(&self, is_plain: bool, arguments: &[OsString]) -> Option<T> {
-        let flags = T::variables();
+    fn parsed<T: Parser>(
+        &self,
+        is_plain: bool,
+        flags: &Flags,
+        arguments: &[OsString],
+    ) -> Option<T> {
         let values = self.variables.iter().filter_map(|(variable, value)| {
             let mut argument = OsString::from(format!("--{}=", flags.get(variable)?));
             argument.push(value);
@@ -235,12 +240,7 @@ impl Given {
     }
 
     /// Checks that the settings are refused for a variable that is not valid, or valid as a whole.
-    fn assert_result(
-        &self,
-        is_plain: bool,
-        flags: &BTreeMap<String, String>,
-        error: Option<&SettingsError>,
-    ) {
+    fn assert_result(&self, is_plain: bool, flags: &Flags, error: Option<&SettingsError>) {
         let message = error.map(SettingsError::to_string);
         let value = |variable: &str| {
             self.variables.get(variable).and_then(|value| value.to_str()).unwrap_or_default().trim()

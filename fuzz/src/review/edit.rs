@@ -1,6 +1,6 @@
 //! Reviews that are still JSON, and nearly still reviews: captured ones, edited by choices.
 
-use std::sync::LazyLock;
+use std::{fmt::Write, sync::LazyLock};
 
 use arbitrary::{Result, Unstructured};
 use serde_json::{Map, Value, json};
@@ -269,7 +269,8 @@ impl Writer {
         }
         self.text.push('"');
         for unit in text.encode_utf16() {
-            self.text += &format!("\\u{unit:04x}");
+            // Writing to a string cannot fail.
+            let _ = write!(self.text, "\\u{unit:04x}");
         }
         self.text.push('"');
     }
