@@ -322,8 +322,12 @@ fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<bool> {
         }
         "TLS_MODE" => is_one_of(&["files", "managed", "self-signed"]),
         "WEBHOOK_URL" => {
-            let scheme = value.get(..8).is_some_and(|s| s.eq_ignore_ascii_case("https://"));
-            if scheme && !value.contains(['@', '?', '#']) {
+            let is_https = value.get(..8).is_some_and(|s| s.eq_ignore_ascii_case("https://"));
+            let place = value.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            let port = place.rsplit(']').next().and_then(|end| end.split_once(':'));
+            let is_port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok());
+            let has_host = !place.starts_with(':') && !place.starts_with("[]") && !place.is_empty();
+            if is_https && is_port && has_host && !value.contains(['@', '?', '#']) {
                 return None;
             }
             false
