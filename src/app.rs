@@ -4,30 +4,27 @@
 //! process, because a webhook that no longer follows its map or certificate is worse than one that
 //! is restarted.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    certs::{CertificateSlot, self_signed},
+    certs::{CertificateSlot, ClientTrust, self_signed},
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
     health::Health,
     metrics::{Metrics, ReloadResult},
-    reload::{CertificateSource, MapSource, Timing, keep_fresh},
+    reload::{CertificateSource, ClientAuthoritySource, MapSource, Timing, keep_fresh},
     rules::{LegacyPrefix, LoadedMap, Policy},
     server::{Listener, PolicySlot, Service, Shutdown, tls},
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
-
-/// How often the histograms are folded. Between two times they hold each sample.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Serves until a signal ends it.
 ///
@@ -67,10 +64,12 @@ impl App {
     /// When a port cannot be bound, a self-signed certificate not be made, or no cluster be found.
     pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let health = Arc::new(Health::default());
-        let metrics = Arc::new(Metrics::new().context("making the metrics")?);
+        let metrics = Arc::new(Metrics::default());
         let policy = PolicySlot::default();
         let certificate = Arc::new(CertificateSlot::default());
-        let acceptor = tls::acceptor(certificate.clone()).context("making the TLS settings")?;
+        let clients = settings.client_authorities.as_ref().map(ClientTrust::new).map(Arc::new);
+        let acceptor = tls::acceptor(certificate.clone(), clients.clone());
+        let acceptor = acceptor.context("making the TLS settings")?;
         let listener = Listener::bind(settings.listen, Some(acceptor));
         let listener = listener.with_context(|| {
             format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
@@ -84,6 +83,7 @@ impl App {
         })?;
         let service = Arc::new(Service::new(
             policy.clone(),
+            clients.clone(),
             &settings.disable_label,
             &settings.pod_name,
             health.clone(),
@@ -101,7 +101,7 @@ impl App {
         };
         app.load_rules(policy, metrics.clone())?;
         app.load_certificate(certificate, metrics.clone()).await?;
-        app.spawn("metrics upkeep", upkeep(metrics, app.stop.clone()));
+        app.follow_client_authorities(clients, metrics);
         app.spawn("webhook", listener.serve(service.clone(), app.shutdown.clone()));
         app.spawn("admin server", {
             // Probes and metrics are answered to the end, so that the drain can be watched.
@@ -233,6 +233,18 @@ impl App {
         Ok(())
     }
 
+    fn follow_client_authorities(
+        &mut self,
+        clients: Option<Arc<ClientTrust>>,
+        metrics: Arc<Metrics>,
+    ) {
+        if let (Some(authorities), Some(trust)) = (&self.settings.client_authorities, clients) {
+            let source = ClientAuthoritySource::new(authorities.clone(), trust, metrics);
+            let reload = keep_fresh(source, Timing::default(), self.stop.clone());
+            self.spawn("client authority reload", reload);
+        }
+    }
+
     fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(async move {
             task.await;
@@ -272,13 +284,5 @@ fn task_name(ended: Option<Result<&'static str, tokio::task::JoinError>>) -> Str
         Some(Ok(name)) => format!("the task `{name}`"),
         Some(Err(error)) => format!("a task ({error})"),
         None => "every task".to_owned(),
-    }
-}
-
-async fn upkeep(metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut ticks = interval(METRICS_UPKEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        metrics.upkeep();
     }
 }

@@ -5,10 +5,10 @@
 //! parser would have it. Deliberately absent: a tree, recursion over what is skipped (a body cannot
 //! exhaust the stack), and the values of numbers, which are checked for their form only.
 
-use std::borrow::Cow;
+mod escape;
+mod skip;
 
-use smallvec::SmallVec;
-use wide::u8x16;
+use std::borrow::Cow;
 
 /// Why a text is no JSON, and where.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -33,16 +33,29 @@ impl JsonError {
     }
 }
 
-/// A problem, at the place where the reader stands.
-type Result<T> = std::result::Result<T, &'static str>;
+/// A problem, and where it was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Fault {
+    problem: &'static str,
+    /// How many bytes there are from there to the end of the text.
+    left: usize,
+}
+
+pub(super) type Result<T> = std::result::Result<T, Fault>;
+
+/// A problem with what comes next.
+#[cold]
+fn fault(problem: &'static str, rest: &[u8]) -> Fault {
+    Fault { problem, left: rest.len() }
+}
 
 /// A type that is read from a JSON value.
-pub(super) trait Read<'a>: Sized {
-    /// Reads the next value, whatever its type.
+pub(super) trait Read<'a>: Default {
+    /// Reads the next value, whatever its type, in the place of what was read before.
     ///
     /// # Errors
     /// When there is no JSON value.
-    fn read(reader: &mut Reader<'a>) -> Result<Self>;
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()>;
 }
 
 /// Reads a text that is one value, and white space around it.
@@ -54,20 +67,24 @@ pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Resul
         Ok(text) => text,
         Err(error) => return Err(error_at(bytes, error.valid_up_to(), "invalid UTF-8")),
     };
-    let mut reader = Reader { text, at: 0, elements: 0 };
-    let read = T::read(&mut reader).and_then(|value| {
-        reader.skip_space();
-        if reader.at == bytes.len() { Ok(value) } else { Err("trailing characters") }
+    let mut reader = Reader { text, rest: bytes, elements: 0 };
+    let mut value = T::default();
+    let read = value.read(&mut reader).and_then(|()| match skip::space(reader.rest) {
+        [] => Ok(()),
+        rest => Err(fault("trailing characters", rest)),
     });
-    read.map_err(|problem| error_at(bytes, reader.at, problem))
+    match read {
+        Ok(()) => Ok(value),
+        Err(Fault { problem, left }) => Err(error_at(bytes, bytes.len() - left, problem)),
+    }
 }
 
 #[cold]
 fn error_at(bytes: &[u8], at: usize, problem: &'static str) -> JsonError {
-    let before = &bytes[..at.min(bytes.len())];
+    let before = &bytes[..at];
     let line_start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
     let line = 1 + memchr::memchr_iter(b'\n', before).count();
-    let is_end = at >= bytes.len();
+    let is_end = at == bytes.len();
     let problem = if is_end { UNEXPECTED_END } else { problem };
     JsonError { problem, line, column: before.len() - line_start + usize::from(!is_end) }
 }
@@ -85,8 +102,8 @@ const TOO_MANY_ELEMENTS: &str = "more than 32768 containers and volumes";
 /// A place in a JSON text.
 pub(super) struct Reader<'a> {
     text: &'a str,
-    /// The index of the next byte.
-    at: usize,
+    /// What is not read yet.
+    rest: &'a [u8],
     /// How many elements have been kept of arrays.
     elements: usize,
 }
@@ -94,7 +111,10 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads a string, and skips any other value.
     pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>> {
-        if self.peek() == Some(b'"') { self.quoted().map(Some) } else { self.skip().map(|()| None) }
+        match self.peek() {
+            [b'"', string @ ..] => self.quoted(string).map(Some),
+            _ => self.skip().map(|()| None),
+        }
     }
 
     /// Reads an object by calling `field` for each key, which has to read or skip the value, and
@@ -103,18 +123,16 @@ impl<'a> Reader<'a> {
         &mut self,
         mut field: impl FnMut(&str, &mut Self) -> Result<()>,
     ) -> Result<bool> {
-        if !self.opens(b'{') {
-            return self.skip().map(|()| false);
-        }
-        if self.closes(b'}') {
+        let [b'{', inner @ ..] = self.peek() else { return self.skip().map(|()| false) };
+        self.rest = inner;
+        if let [b'}', after @ ..] = self.peek() {
+            self.rest = after;
             return Ok(true);
         }
         loop {
-            if self.peek() != Some(b'"') {
-                return Err(EXPECTED_KEY);
-            }
-            let key = self.quoted()?;
-            self.colon()?;
+            let [b'"', key @ ..] = self.peek() else { return Err(skip::no_key(self.rest)) };
+            let key = self.quoted(key)?;
+            self.rest = skip::skip_colon(self.rest)?;
             field(&key, self)?;
             if self.ends(b'}')? {
                 return Ok(true);
@@ -125,10 +143,10 @@ impl<'a> Reader<'a> {
     /// Reads an array by calling `element` for each element, which has to read or skip it, and skips
     /// any other value.
     pub(super) fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
-        if !self.opens(b'[') {
-            return self.skip();
-        }
-        if self.closes(b']') {
+        let [b'[', inner @ ..] = self.peek() else { return self.skip() };
+        self.rest = inner;
+        if let [b']', after @ ..] = self.peek() {
+            self.rest = after;
             return Ok(());
         }
         loop {
@@ -142,343 +160,71 @@ impl<'a> Reader<'a> {
     /// Counts an element of an array that is kept.
     pub(super) fn count_element(&mut self) -> Result<()> {
         self.elements += 1;
-        if self.elements > MAX_ELEMENTS { Err(TOO_MANY_ELEMENTS) } else { Ok(()) }
+        if self.elements > MAX_ELEMENTS {
+            return Err(fault(TOO_MANY_ELEMENTS, self.rest));
+        }
+        Ok(())
     }
 
     /// Skips a value, and checks it.
     pub(super) fn skip(&mut self) -> Result<()> {
-        let mut open = Open::default();
-        loop {
-            match self.peek() {
-                Some(b'"') => self.skip_string()?,
-                Some(b'{') => {
-                    self.at += 1;
-                    if !self.closes(b'}') {
-                        open.push(Container::Object);
-                        self.skip_key()?;
-                        continue;
-                    }
-                }
-                Some(b'[') => {
-                    self.at += 1;
-                    if !self.closes(b']') {
-                        open.push(Container::Array);
-                        continue;
-                    }
-                }
-                Some(b'-' | b'0'..=b'9') => self.skip_number()?,
-                Some(b't') => self.skip_literal("true")?,
-                Some(b'f') => self.skip_literal("false")?,
-                Some(b'n') => self.skip_literal("null")?,
-                _ => return Err("expected a value"),
-            }
-            // After a value, end as many containers as end here.
-            loop {
-                match open.last() {
-                    None => return Ok(()),
-                    Some(Container::Object) => {
-                        if !self.ends(b'}')? {
-                            self.skip_key()?;
-                            break;
-                        }
-                    }
-                    Some(Container::Array) => {
-                        if !self.ends(b']')? {
-                            break;
-                        }
-                    }
-                }
-                open.pop();
-            }
-        }
+        self.rest = skip::value(self.rest)?;
+        Ok(())
     }
 
-    /// The next byte that is no white space.
+    /// Skips white space, and gives what comes next.
     #[inline]
-    fn peek(&mut self) -> Option<u8> {
-        let byte = self.byte()?;
-        if byte > b' ' {
-            return Some(byte);
-        }
-        self.skip_space();
-        self.byte()
-    }
-
-    #[inline]
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) {
-        while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn opens(&mut self, bracket: u8) -> bool {
-        let found = self.peek() == Some(bracket);
-        self.at += usize::from(found);
-        found
-    }
-
-    /// Whether a container ends before its first element.
-    #[inline]
-    fn closes(&mut self, bracket: u8) -> bool {
-        self.opens(bracket)
+    fn peek(&mut self) -> &'a [u8] {
+        self.rest = skip::space(self.rest);
+        self.rest
     }
 
     /// Whether a container ends here; otherwise another element follows the comma.
     #[inline]
     fn ends(&mut self, bracket: u8) -> Result<bool> {
-        let found = self.peek();
-        if found != Some(b',') && found != Some(bracket) {
-            return Err(if bracket == b'}' {
-                "expected `,` or `}`"
-            } else {
-                "expected `,` or `]`"
-            });
+        match self.peek() {
+            [found, after @ ..] if *found == b',' || *found == bracket => {
+                self.rest = after;
+                Ok(*found == bracket)
+            }
+            rest => Err(skip::no_end(bracket, rest)),
         }
-        self.at += 1;
-        if found == Some(bracket) {
-            return Ok(true);
-        }
-        if self.peek() == Some(bracket) {
-            return Err("trailing comma");
-        }
-        Ok(false)
     }
 
-    fn colon(&mut self) -> Result<()> {
-        if self.opens(b':') { Ok(()) } else { Err("expected `:`") }
-    }
-
+    /// Reads the rest of a string; borrowed unless it has an escape.
     #[inline]
-    fn skip_key(&mut self) -> Result<()> {
-        if self.peek() != Some(b'"') {
-            return Err(EXPECTED_KEY);
-        }
-        self.skip_string()?;
-        self.colon()
+    fn quoted(&mut self, string: &'a [u8]) -> Result<Cow<'a, str>> {
+        let special = skip::find_special(string);
+        let [b'"', after @ ..] = special else { return self.quoted_with_escapes(string, special) };
+        self.rest = after;
+        Ok(Cow::Borrowed(self.between(string, special)))
     }
 
-    /// Reads the string that begins here; borrowed unless it has an escape.
-    fn quoted(&mut self) -> Result<Cow<'a, str>> {
-        let start = self.at + 1;
-        self.at = start;
-        if self.find_special()? == b'"' {
-            let text = &self.text[start..self.at];
-            self.at += 1;
-            return Ok(Cow::Borrowed(text));
-        }
+    #[cold]
+    fn quoted_with_escapes(
+        &mut self,
+        mut plain: &'a [u8],
+        mut special: &'a [u8],
+    ) -> Result<Cow<'a, str>> {
         let mut decoded = String::new();
-        let mut plain = start;
         loop {
-            let special = self.find_special()?;
-            decoded.push_str(&self.text[plain..self.at]);
-            if special == b'"' {
-                self.at += 1;
+            decoded.push_str(self.between(plain, special));
+            if let [b'"', after @ ..] = special {
+                self.rest = after;
                 return Ok(Cow::Owned(decoded));
             }
-            decoded.push(self.escape()?);
-            plain = self.at;
+            let character;
+            (plain, character) = escape::read(special)?;
+            decoded.push(character);
+            special = skip::find_special(plain);
         }
     }
 
+    /// The text between two places.
     #[inline]
-    fn skip_string(&mut self) -> Result<()> {
-        self.at += 1;
-        while self.find_special()? == b'\\' {
-            self.escape()?;
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Goes to the next quotation mark or backslash, and tells which.
-    #[inline]
-    fn find_special(&mut self) -> Result<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(block) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            let special = special_bytes(*block);
-            if special != 0 {
-                self.at += special.trailing_zeros() as usize;
-                return self.special();
-            }
-            self.at += BLOCK_BYTES;
-        }
-        while self.byte().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-            self.at += 1;
-        }
-        self.special()
-    }
-
-    #[inline]
-    fn special(&self) -> Result<u8> {
-        match self.byte() {
-            Some(byte @ (b'"' | b'\\')) => Ok(byte),
-            _ => Err("control character in a string; it has to be escaped"),
-        }
-    }
-
-    /// Reads the escape that begins here.
-    fn escape(&mut self) -> Result<char> {
-        self.at += 1;
-        let character = match self.byte() {
-            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => return self.code_point(),
-            _ => return Err("invalid escape"),
-        };
-        self.at += 1;
-        Ok(character)
-    }
-
-    /// Reads `uXXXX`, and the second half of a surrogate pair after it.
-    fn code_point(&mut self) -> Result<char> {
-        let first = self.code_unit()?;
-        if let Some(character) = char::from_u32(first) {
-            return Ok(character);
-        }
-        if (HIGH_SURROGATE..LOW_SURROGATE).contains(&first) && self.byte() == Some(b'\\') {
-            self.at += 1;
-            if self.byte() == Some(b'u') {
-                let second = self.code_unit()?;
-                if (LOW_SURROGATE..SURROGATE_END).contains(&second) {
-                    let point =
-                        ((first - HIGH_SURROGATE) << 10 | (second - LOW_SURROGATE)) + 0x1_0000;
-                    return char::from_u32(point).ok_or(LONE_SURROGATE);
-                }
-            }
-        }
-        Err(LONE_SURROGATE)
-    }
-
-    fn code_unit(&mut self) -> Result<u32> {
-        let mut unit = 0;
-        for _ in 0..4 {
-            self.at += 1;
-            let digit = self.byte().and_then(|byte| char::from(byte).to_digit(16));
-            unit =
-                unit << 4 | digit.ok_or("invalid escape; `\\u` takes four hexadecimal digits")?;
-        }
-        self.at += 1;
-        Ok(unit)
-    }
-
-    fn skip_number(&mut self) -> Result<()> {
-        self.at += usize::from(self.byte() == Some(b'-'));
-        if self.byte() == Some(b'0') {
-            self.at += 1;
-            if self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-                return Err("invalid number; it begins with a zero");
-            }
-        } else {
-            self.digits()?;
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.byte(), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<()> {
-        let start = self.at;
-        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at == start { Err("invalid number; expected a digit") } else { Ok(()) }
-    }
-
-    fn skip_literal(&mut self, literal: &str) -> Result<()> {
-        for expected in literal.bytes() {
-            if self.byte() != Some(expected) {
-                return Err("expected a value");
-            }
-            self.at += 1;
-        }
-        Ok(())
-    }
-}
-
-const EXPECTED_KEY: &str = "expected a key in quotation marks";
-const LONE_SURROGATE: &str = "half a surrogate pair in a string";
-
-/// Where the code units begin that are one half of a character (Unicode, section 3.8).
-const HIGH_SURROGATE: u32 = 0xd800;
-const LOW_SURROGATE: u32 = 0xdc00;
-const SURROGATE_END: u32 = 0xe000;
-
-/// How many bytes of a string are looked at together: what every 64-bit processor compares at once.
-const BLOCK_BYTES: usize = 16;
-
-/// Has a bit set, from the lowest on, for each byte that is a quotation mark, a backslash or a control
-/// character.
-#[inline]
-fn special_bytes(block: [u8; BLOCK_BYTES]) -> u32 {
-    let block = u8x16::new(block);
-    let quotes = block.simd_eq(u8x16::splat(b'"'));
-    let backslashes = block.simd_eq(u8x16::splat(b'\\'));
-    let controls = block.simd_eq(block.min(u8x16::splat(LAST_CONTROL)));
-    (quotes | backslashes | controls).to_bitmask()
-}
-
-/// The last of the characters that a string holds escaped only (RFC 8259, section 7).
-const LAST_CONTROL: u8 = 0x1f;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Container {
-    Array,
-    Object,
-}
-
-/// The containers around the value that is skipped, the innermost last; one bit for each.
-#[derive(Default)]
-struct Open {
-    /// The innermost up to 64: a bit that is set is an object, and the lowest is the innermost.
-    bits: u64,
-    depth: usize,
-    /// Those further out, 64 to a word.
-    outer: SmallVec<[u64; 0]>,
-}
-
-impl Open {
-    #[inline]
-    fn push(&mut self, container: Container) {
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.outer.push(self.bits);
-        }
-        self.bits = self.bits << 1 | u64::from(container == Container::Object);
-        self.depth += 1;
-    }
-
-    #[inline]
-    fn pop(&mut self) {
-        self.depth -= 1;
-        self.bits >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.bits = self.outer.pop().unwrap_or_default();
-        }
-    }
-
-    #[inline]
-    fn last(&self) -> Option<Container> {
-        if self.depth == 0 {
-            None
-        } else if self.bits & 1 == 1 {
-            Some(Container::Object)
-        } else {
-            Some(Container::Array)
-        }
+    fn between(&self, start: &[u8], end: &[u8]) -> &'a str {
+        let length = self.text.len();
+        &self.text[length - start.len()..length - end.len()]
     }
 }
 

@@ -1,14 +1,12 @@
 //! JSON values that are read when they have the expected shape, and skipped when they do not.
 //!
-//! The API server has validated a Pod before the webhook sees it, but a custom resource may put
+//! The API server has decoded a Pod before the webhook sees it, but a custom resource may put
 //! anything under `spec.template`. What is not shaped like a pod has no images; it is no reason to
 //! refuse the object. So only text that is no JSON is an error here, never JSON of another shape.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::BTreeSet};
 
-use foldhash::fast::RandomState;
-
-use super::json::{Read, Reader};
+use super::json::{Read, Reader, Result};
 
 /// A string, or nothing; borrowed from the input unless it holds an escape.
 #[derive(Debug, Default)]
@@ -26,7 +24,7 @@ pub(super) struct List<T>(Vec<Object<T>>);
 /// The keys of a JSON object whose value is the string `disabled`. A set, because nobody has validated
 /// the labels yet, and there may be a hundred thousand of them.
 #[derive(Debug, Default)]
-pub(super) struct DisabledLabels(HashSet<String, RandomState>);
+pub(super) struct DisabledLabels(BTreeSet<String>);
 
 /// Whether a JSON object has the key that marks a mirror pod.
 #[derive(Debug, Default)]
@@ -108,7 +106,7 @@ pub(super) trait Fields<'a>: Default {
     ///
     /// # Errors
     /// When the value is no JSON.
-    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<(), &'static str>;
+    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<()>;
 }
 
 /// Implements [`Fields`] by the names that the fields have in JSON.
@@ -119,12 +117,11 @@ macro_rules! fields {
                 &mut self,
                 name: &str,
                 reader: &mut Reader<'a>,
-            ) -> Result<(), &'static str> {
+            ) -> $crate::admission::json::Result<()> {
                 match name {
-                    $($name => self.$field = Read::read(reader)?,)+
-                    _ => reader.skip()?,
+                    $($name => Read::read(&mut self.$field, reader),)+
+                    _ => reader.skip(),
                 }
-                Ok(())
             }
         })+
     };
@@ -132,54 +129,53 @@ macro_rules! fields {
 pub(super) use fields;
 
 impl<'a> Read<'a> for Text<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        reader.string().map(Self)
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = reader.string()?;
+        Ok(())
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut object = T::default();
-        let is_object = reader.object(|name, reader| object.read_field(name, reader))?;
-        Ok(Self(is_object.then_some(object)))
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        let object = self.0.insert(T::default());
+        if !reader.object(|name, reader| object.read_field(name, reader))? {
+            self.0 = None;
+        }
+        Ok(())
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for List<T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut elements = Vec::new();
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0.clear();
         reader.array(|reader| {
             reader.count_element()?;
-            elements.push(Read::read(reader)?);
-            Ok(())
-        })?;
-        Ok(Self(elements))
+            self.0.push_mut(Object::default()).read(reader)
+        })
     }
 }
 
 impl<'a> Read<'a> for DisabledLabels {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut labels: HashSet<String, _> = HashSet::default();
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0.clear();
         reader.object(|name, reader| {
-            if !labels.is_empty() {
-                labels.remove(name);
-            }
+            self.0.remove(name);
             if reader.string()?.as_deref() == Some(DISABLED) {
-                labels.insert(name.to_owned());
+                self.0.insert(name.to_owned());
             }
             Ok(())
         })?;
-        Ok(Self(labels))
+        Ok(())
     }
 }
 
 impl<'a> Read<'a> for MirrorAnnotation {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, &'static str> {
-        let mut is_present = false;
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = false;
         reader.object(|name, reader| {
-            is_present |= name == MIRROR_ANNOTATION;
+            self.0 |= name == MIRROR_ANNOTATION;
             reader.skip()
         })?;
-        Ok(Self(is_present))
+        Ok(())
     }
 }

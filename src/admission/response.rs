@@ -45,7 +45,7 @@ fn patch(changes: &[Change<'_>]) -> String {
 fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|character| matches!(character, '"' | '\\' | '\0'..='\x1f')) {
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
         json.push_str(&rest[..at]);
         let escaped = rest.as_bytes()[at];
         match escaped {

@@ -261,12 +261,11 @@ fields! {
 }
 
 impl Fields<'_> for Metadata {
-    fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> Result<(), &'static str> {
+    fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> json::Result<()> {
         match name {
-            "labels" => self.labels = Read::read(reader)?,
-            "annotations" => self.annotations = Read::read(reader)?,
-            _ => reader.skip()?,
+            "labels" => self.labels.read(reader),
+            "annotations" => self.annotations.read(reader),
+            _ => reader.skip(),
         }
-        Ok(())
     }
 }

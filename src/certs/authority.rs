@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::{CertificateError, Roots, Validity, key_id};
+use super::{CertificateError, Roots, Validity, key_id, pair::pem_reason};
 
 /// How long an authority is valid. Its successor comes at half of that, so that one lasts for the
 /// life of most clusters, and the succession still does not wait for an accident.
@@ -76,8 +76,9 @@ impl Authority {
     /// When one of them is no PEM, or the key is of another certificate.
     pub fn from_pem(certificate: &[u8], key: &str) -> Result<Self, String> {
         let certificate = CertificateDer::from_pem_slice(certificate)
-            .map_err(|error| format!("no PEM block of a certificate: {error}"))?;
-        let key = KeyPair::from_pem(key).map_err(|error| format!("no private key: {error}"))?;
+            .map_err(|error| format!("no PEM block of a certificate: {}", pem_reason(&error)))?;
+        // The error may quote the key.
+        let key = KeyPair::from_pem(key).map_err(|_| "no PEM block of a usable private key")?;
         let (_, parsed) = X509Certificate::from_der(&certificate)
             .map_err(|error| format!("the certificate cannot be parsed: {error}"))?;
         if parsed.public_key().subject_public_key.data != key.public_key_raw() {
@@ -127,5 +128,28 @@ impl Authority {
     #[must_use]
     pub fn validity(&self) -> Validity {
         self.validity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_key_is_not_quoted() {
+        let authority = Authority::generate(OffsetDateTime::now_utc()).unwrap();
+        let (certificate, key) = (authority.root().to_pem(), authority.key_pem());
+        let (begin, end) = key.split_at(60);
+        for broken in [
+            key.replace("END PRIVATE", "END"),
+            // What stands before an empty line is taken for headers.
+            format!("{begin}\n\n{end}"),
+            begin.to_owned(),
+            String::new(),
+        ] {
+            let error = Authority::from_pem(certificate.as_bytes(), &broken).unwrap_err();
+            assert_eq!(error, "no PEM block of a usable private key", "{broken}");
+        }
+        Authority::from_pem(certificate.as_bytes(), &key).unwrap();
     }
 }

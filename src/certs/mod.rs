@@ -4,6 +4,7 @@
 //! to know. Besides the server this is the only module that knows rustls.
 
 mod authority;
+mod clients;
 mod pair;
 mod request;
 mod roots;
@@ -13,6 +14,7 @@ mod validity;
 
 pub use self::{
     authority::{Authority, PemPair},
+    clients::{ClientAuthorities, ClientTrust, KnownClient},
     pair::{CertificateError, ServingCertificate},
     request::PendingKey,
     roots::{Roots, TrustError},

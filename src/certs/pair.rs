@@ -62,8 +62,8 @@ pub enum CertificateError {
         file: PathBuf,
         /// What was looked for.
         wanted: &'static str,
-        /// What the parser says.
-        reason: pem::Error,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// The chain's first certificate cannot be parsed.
     #[error("{file}: the first certificate cannot be parsed: {reason}")]
@@ -82,6 +82,14 @@ pub enum CertificateError {
         certificate: PathBuf,
         /// What rustls says.
         reason: rustls::Error,
+    },
+    /// A file holds no certificates of authorities.
+    #[error("{file}: {reason}")]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// A certificate could not be made.
     #[error("making a certificate: {0}")]
@@ -128,15 +136,15 @@ impl ServingCertificate {
                     if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
                 },
             )
-            .map_err(|reason| CertificateError::Pem {
+            .map_err(|error| CertificateError::Pem {
                 file: certificate_file.clone(),
                 wanted: "a certificate",
-                reason,
+                reason: pem_reason(&error),
             })?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|reason| CertificateError::Pem {
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| CertificateError::Pem {
             file: key_file.clone(),
             wanted: "a private key",
-            reason,
+            reason: pem_reason(&error),
         })?;
         Self::new(chain, key, certificate_file, key_file)
     }
@@ -185,11 +193,29 @@ impl ServingCertificate {
     }
 }
 
+/// What is wrong with a PEM text, without the text.
+///
+/// The parser's own message quotes the line, which is the whole key where its line breaks were lost.
+pub(super) fn pem_reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::NoItemsFound => "no items found",
+        pem::Error::MissingSectionEnd { .. } => {
+            "a block has no end; each marker is a line of its own"
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line begins as the first of a block, and does not end as one"
+        }
+        pem::Error::Base64Decode(_) => "a block is no base64",
+        _ => "it cannot be read",
+    }
+}
+
 fn is_missing(file: &Path) -> bool {
     fs::metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
+/// Reads a file of certificates or of a key.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     let unreadable = |reason| CertificateError::Unreadable { file: file.to_owned(), reason };
     match crate::file::read_regular_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
         Some(content) => Ok(content),
@@ -213,6 +239,8 @@ mod tests {
     fn each_error_names_the_file_and_what_was_wanted() {
         let ((certificate, key), (other, _)) = (pem_pair(), pem_pair());
         let too_large = "x".repeat(usize::try_from(MAX_PEM_BYTES).unwrap() + 1);
+        let one_line = key.replace('\n', " ");
+        let cut = one_line.replace("-----END PRIVATE KEY-----", "");
         let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (certificate, key, expected) in [
             ("garbage", &*key, "cert.pem: no PEM block of a certificate"),
@@ -221,12 +249,23 @@ mod tests {
             (no_der, &*key, "cert.pem: the first certificate cannot be parsed"),
             (&*other, &*key, "key.pem: not a usable key for the certificate in "),
             (&*too_large, &*key, "cert.pem: larger than 1048576 bytes"),
+            (
+                &*certificate,
+                &*one_line,
+                "key.pem: no PEM block of a private key: a block has no end",
+            ),
+            (
+                &*certificate,
+                &*cut,
+                "a line begins as the first of a block, and does not end as one",
+            ),
         ] {
             let directory = tempfile::tempdir().unwrap();
             fs::write(directory.path().join("cert.pem"), certificate).unwrap();
             fs::write(directory.path().join("key.pem"), key).unwrap();
             let error = ServingCertificate::read(directory.path()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+            assert!(error.len() < 300, "a part of the file is in it: {error}");
         }
         let empty = tempfile::tempdir().unwrap();
         let error = ServingCertificate::read(empty.path()).unwrap_err().to_string();

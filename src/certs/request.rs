@@ -17,12 +17,11 @@ impl PendingKey {
         Ok(Self(KeyPair::generate()?))
     }
 
-    /// Reads a key from PEM.
-    ///
-    /// # Errors
-    /// When there is none of a known kind.
-    pub fn from_pem(key: &str) -> Result<Self, CertificateError> {
-        Ok(Self(KeyPair::from_pem(key)?))
+    /// Reads a key from PEM; none when there is none of a known kind. What the parser says of it
+    /// would quote it.
+    #[must_use]
+    pub fn from_pem(key: &str) -> Option<Self> {
+        KeyPair::from_pem(key).ok().map(Self)
     }
 
     /// The key in PEM.

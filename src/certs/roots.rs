@@ -1,6 +1,6 @@
 //! The certificates that a client trusts, as in a caBundle.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use pem::{EncodeConfig, LineEnding, Pem};
 use time::OffsetDateTime;
@@ -8,12 +8,16 @@ use tokio_rustls::rustls::{
     self, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier, verify_server_name},
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
     server::ParsedCertificate,
 };
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::{Validity, pair::ServingCertificate};
+use super::{
+    Validity,
+    clients::unix_time,
+    pair::{ServingCertificate, pem_reason},
+};
 
 /// Root certificates in the order in which they were added, each once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -38,7 +42,7 @@ impl Roots {
     pub fn from_pem(text: &[u8]) -> Result<Self, String> {
         let mut roots = Self::default();
         for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
-            let certificate = certificate.map_err(|error| error.to_string())?;
+            let certificate = certificate.map_err(|error| pem_reason(&error))?;
             if let Err(error) = X509Certificate::from_der(&certificate) {
                 return Err(format!("certificate {}: {error}", index + 1));
             }
@@ -109,22 +113,42 @@ impl Roots {
             return verify_itself(certificate, leaf, name, now);
         }
         let mut store = RootCertStore::empty();
-        // Go, and so the API server, checks the time of a root too; webpki does not.
-        let is_valid = |root: &&CertificateDer<'_>| {
-            X509Certificate::from_der(root).is_ok_and(|(_, root)| {
-                let Validity { not_before, not_after } = Validity::of(&root);
-                not_before <= now && now <= not_after
-            })
-        };
-        store.add_parsable_certificates(self.0.iter().filter(is_valid).cloned());
+        store.add_parsable_certificates(self.valid_at(now).cloned());
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
             .map_err(|error| TrustError::Other(error.to_string()))?;
-        let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let now = unix_time(now);
         let result = verifier.verify_server_cert(leaf, intermediates, name, &[], now);
         result.map(drop).map_err(|error| refusal(&error, name))
+    }
+
+    /// Those that are valid at a time. Go, and so the API server, checks the time of a root too;
+    /// webpki does not.
+    pub(super) fn valid_at(
+        &self,
+        now: OffsetDateTime,
+    ) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.iter().filter(move |root| {
+            X509Certificate::from_der(root).is_ok_and(|(_, root)| {
+                let Validity { not_before, not_after } = Validity::of(&root);
+                not_before <= now && now <= not_after
+            })
+        })
+    }
+
+    /// Checks that each can vouch for others, as far as that can be told without them.
+    ///
+    /// # Errors
+    /// When one cannot; the message has its number.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut store = RootCertStore::empty();
+        for (index, root) in self.0.iter().enumerate() {
+            store
+                .add(root.clone())
+                .map_err(|error| format!("certificate {}: {error}", index + 1))?;
+        }
+        Ok(())
     }
 
     fn push(&mut self, root: CertificateDer<'static>) {

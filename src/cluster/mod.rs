@@ -17,7 +17,11 @@ pub mod trust;
 
 use std::path::PathBuf;
 
-use kube::{Client, Config, config::KubeConfigOptions};
+use kube::{
+    Client, Config,
+    client::RustlsTlsError,
+    config::{KubeConfigOptions, KubeconfigError},
+};
 
 use self::call::{innermost, reason};
 pub use self::{
@@ -87,7 +91,7 @@ impl Cluster {
         let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
             Ok(config) => config,
             Err(kubeconfig) => Config::incluster().map_err(|in_cluster| {
-                let (kubeconfig, in_cluster) = (innermost(&kubeconfig), innermost(&in_cluster));
+                let (kubeconfig, in_cluster) = (unquoted(&kubeconfig), innermost(&in_cluster));
                 ClusterError::Unreachable(format!(
                     "the kubeconfig: {kubeconfig}; the service account of a pod: {in_cluster}"
                 ))
@@ -100,8 +104,15 @@ impl Cluster {
             None if in_pod => config.default_namespace.clone(),
             None => DEFAULT_NAMESPACE.to_owned(),
         };
-        let client =
-            Client::try_from(config).map_err(|error| ClusterError::Unreachable(reason(&error)))?;
+        let client = Client::try_from(config).map_err(|error| {
+            ClusterError::Unreachable(match error {
+                // It quotes the line that it cannot read, which may be the key.
+                kube::Error::RustlsTls(RustlsTlsError::InvalidIdentityPem(_)) => {
+                    "the kubeconfig: client certificate and key are not as PEM has them".to_owned()
+                }
+                error => reason(&error),
+            })
+        })?;
         Ok(Self { client, namespace })
     }
 
@@ -118,5 +129,21 @@ impl std::fmt::Debug for Cluster {
             .debug_struct("Cluster")
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with a kubeconfig, without what is in it: tokens and keys.
+fn unquoted(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map_or_else(String::new, |place| {
+                format!("line {}, column {}: ", place.line(), place.column())
+            });
+            format!("{place}not as YAML or a kubeconfig has it")
+        }
+        KubeconfigError::ParseCertificates(_) => {
+            "the certificate of the authority is not as PEM has it".to_owned()
+        }
+        error => innermost(error),
     }
 }

@@ -161,7 +161,7 @@ impl Stored {
     /// The key that waits for its certificate; none when there is none that can be used.
     pub(super) fn pending_key(&self) -> Option<PendingKey> {
         let key = std::str::from_utf8(self.get(PENDING_KEY)?).ok()?;
-        PendingKey::from_pem(key).ok()
+        PendingKey::from_pem(key)
     }
 
     /// Sets or removes the key that waits for its certificate.

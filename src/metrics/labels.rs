@@ -37,8 +37,8 @@ labels! {
 labels! {
     /// The status of an answer.
     Status {
-        Ok => "200", BadRequest => "400", NotFound => "404", MethodNotAllowed => "405",
-        RequestTimeout => "408", PayloadTooLarge => "413", UnsupportedMediaType => "415",
+        Ok => "200", BadRequest => "400", Forbidden => "403", NotFound => "404",
+        MethodNotAllowed => "405", RequestTimeout => "408", PayloadTooLarge => "413", UnsupportedMediaType => "415",
         InternalServerError => "500", ServiceUnavailable => "503",
     }
 }

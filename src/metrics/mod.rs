@@ -4,6 +4,8 @@
 //! neither allocates nor locks. There is no global recorder: each [`Metrics`] has its own, and two
 //! servers in one process (as in tests) do not mix.
 
+mod describe;
+mod histogram;
 mod labels;
 
 use std::{
@@ -11,13 +13,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram, with_local_recorder};
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics::{Counter, Gauge, counter, gauge, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
 use time::OffsetDateTime;
 
+use self::histogram::Histogram;
 pub use self::labels::{Method, Path, ReloadResult, RotationResult, Status, WriteResult};
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
@@ -27,13 +28,42 @@ use crate::{
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Buckets of a request's duration in seconds: those of the Python client, which the original used.
-const HTTP_BUCKETS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Upper bounds of a request's duration in nanoseconds, from 5 ms to 10 s: those of the Python client,
+/// which the original used.
+const HTTP_BUCKETS: [u64; 14] = [
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
+];
 
-/// Buckets of a review's handling in seconds: from a small pod to the largest with a slow map.
-const ADMISSION_BUCKETS: [f64; 13] =
-    [5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 1e-1, 1.0];
+/// Upper bounds of a review's handling in nanoseconds, from 5 us to 1 s: from a small pod to the largest
+/// with a slow map.
+const ADMISSION_BUCKETS: [u64; 13] = [
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
 
 /// All metrics of one process.
 pub struct Metrics {
@@ -41,14 +71,18 @@ pub struct Metrics {
     handle: PrometheusHandle,
     process: Collector,
     http_requests: Table<Counter, { Method::ALL.len() * Status::ALL.len() }>,
-    http_durations: Table<Histogram, { Method::ALL.len() * Status::ALL.len() * Path::ALL.len() }>,
+    http_durations: Table<
+        Histogram<{ HTTP_BUCKETS.len() }>,
+        { Method::ALL.len() * Status::ALL.len() * Path::ALL.len() },
+    >,
     http_exceptions: Table<Counter, { Method::ALL.len() * Status::ALL.len() }>,
     reviews: Table<Counter, { Kind::ALL.len() * Operation::ALL.len() * Outcome::ALL.len() }>,
     invalid_reviews: Counter,
     images: Table<Counter, { Reason::ALL.len() }>,
-    admission_duration: Histogram,
+    admission_duration: Histogram<{ ADMISSION_BUCKETS.len() }>,
     map_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     tls_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
+    client_ca_reloads: Table<Counter, { ReloadResult::ALL.len() }>,
     certificate_rotations: Table<Counter, { RotationResult::ALL.len() }>,
     configuration_writes: Table<Counter, { WriteResult::ALL.len() }>,
     handshake_failures: Counter,
@@ -56,44 +90,26 @@ pub struct Metrics {
     connections: Gauge,
 }
 
-impl Metrics {
-    /// Makes the metrics, all at zero.
-    ///
-    /// # Errors
-    /// When the exporter refuses the buckets, which are constants.
-    pub fn new() -> Result<Self, BuildError> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(
-                Matcher::Full("imageswap_http_request_duration_seconds".into()),
-                &HTTP_BUCKETS,
-            )?
-            .set_buckets_for_metric(
-                Matcher::Full("imageswap_admission_duration_seconds".into()),
-                &ADMISSION_BUCKETS,
-            )?
-            .build_recorder();
+impl Default for Metrics {
+    /// All metrics at zero.
+    fn default() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
         let process = Collector::default();
-        let (
-            connections,
-            admission_duration,
-            invalid_reviews,
-            handshake_failures,
-            cluster_failures,
-        ) = with_local_recorder(&recorder, || {
-            describe();
-            process.describe();
-            gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-            (
-                gauge!("imageswap_connections"),
-                histogram!("imageswap_admission_duration_seconds"),
-                counter!(
-                    "imageswap_admission_reviews_total",
-                    "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
-                ),
-                counter!("imageswap_tls_handshake_failures_total"),
-                counter!("imageswap_cluster_failures_total"),
-            )
-        });
+        let (connections, invalid_reviews, handshake_failures, cluster_failures) =
+            with_local_recorder(&recorder, || {
+                describe::all();
+                process.describe();
+                gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+                (
+                    gauge!("imageswap_connections"),
+                    counter!(
+                        "imageswap_admission_reviews_total",
+                        "kind" => "unknown", "operation" => "unknown", "outcome" => "invalid"
+                    ),
+                    counter!("imageswap_tls_handshake_failures_total"),
+                    counter!("imageswap_cluster_failures_total"),
+                )
+            });
         let metrics = Self {
             handle: recorder.handle(),
             recorder,
@@ -104,9 +120,10 @@ impl Metrics {
             reviews: Table::default(),
             invalid_reviews,
             images: Table::default(),
-            admission_duration,
+            admission_duration: Histogram::new(&ADMISSION_BUCKETS, String::new()),
             map_reloads: Table::default(),
             tls_reloads: Table::default(),
+            client_ca_reloads: Table::default(),
             certificate_rotations: Table::default(),
             configuration_writes: Table::default(),
             handshake_failures,
@@ -117,6 +134,7 @@ impl Metrics {
         for result in ReloadResult::ALL {
             metrics.map_reloads(*result).increment(0);
             metrics.tls_reloads(*result).increment(0);
+            metrics.client_ca_reloads(*result).increment(0);
         }
         for result in RotationResult::ALL {
             metrics.certificate_rotations(*result).increment(0);
@@ -124,9 +142,11 @@ impl Metrics {
         for result in WriteResult::ALL {
             metrics.configuration_writes(*result).increment(0);
         }
-        Ok(metrics)
+        metrics
     }
+}
 
+impl Metrics {
     /// Counts an answered request.
     pub fn http(&self, method: Method, path: Path, status: Status, elapsed: Duration) {
         let by_status = method as usize * Status::ALL.len() + status as usize;
@@ -143,13 +163,9 @@ impl Metrics {
         let by_path = by_status * Path::ALL.len() + path as usize;
         self.http_durations
             .at(by_path, || {
-                self.record(|| {
-                    histogram!(
-                        "imageswap_http_request_duration_seconds",
-                        "method" => method.as_str(), "path" => path.as_str(),
-                        "status" => status.as_str()
-                    )
-                })
+                let (method, path, status) = (method.as_str(), path.as_str(), status.as_str());
+                let labels = format!(r#"method="{method}",path="{path}",status="{status}""#);
+                Histogram::new(&HTTP_BUCKETS, labels)
             })
             .record(elapsed);
         if status == Status::InternalServerError {
@@ -228,6 +244,11 @@ impl Metrics {
         self.tls_reloads(result).increment(1);
     }
 
+    /// Counts a reload of the authorities of clients.
+    pub fn client_ca_reload(&self, result: ReloadResult) {
+        self.client_ca_reloads(result).increment(1);
+    }
+
     /// Takes down when the serving certificate ends.
     #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
     pub fn tls_not_after(&self, not_after: OffsetDateTime) {
@@ -257,17 +278,24 @@ impl Metrics {
         ConnectionGuard(self.connections.clone())
     }
 
-    /// Folds what the histograms have gathered. Has to be called every few seconds, or they grow
-    /// until the next [`render`](Self::render).
-    pub fn upkeep(&self) {
-        self.handle.run_upkeep();
-    }
-
     /// The metrics in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.record(|| self.process.collect());
-        self.handle.render()
+        let mut page = self.handle.render();
+        histogram::append_metric(
+            &mut page,
+            "imageswap_http_request_duration_seconds",
+            "Time from a request's headers to its answer, in seconds.",
+            self.http_durations.used(),
+        );
+        histogram::append_metric(
+            &mut page,
+            "imageswap_admission_duration_seconds",
+            "Time to read, decide and answer a review, without the network, in seconds.",
+            std::iter::once(&self.admission_duration),
+        );
+        page
     }
 
     fn map_reloads(&self, result: ReloadResult) -> &Counter {
@@ -279,6 +307,14 @@ impl Metrics {
     fn tls_reloads(&self, result: ReloadResult) -> &Counter {
         self.tls_reloads.at(result as usize, || {
             self.record(|| counter!("imageswap_tls_reloads_total", "result" => result.as_str()))
+        })
+    }
+
+    fn client_ca_reloads(&self, result: ReloadResult) -> &Counter {
+        self.client_ca_reloads.at(result as usize, || {
+            self.record(
+                || counter!("imageswap_client_ca_reloads_total", "result" => result.as_str()),
+            )
         })
     }
 
@@ -333,6 +369,10 @@ impl<T, const N: usize> Table<T, N> {
     fn at(&self, index: usize, make: impl FnOnce() -> T) -> &T {
         self.0[index].get_or_init(make)
     }
+
+    fn used(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().filter_map(OnceLock::get)
+    }
 }
 
 impl<T, const N: usize> Default for Table<T, N> {
@@ -346,66 +386,13 @@ fn to_f64(count: usize) -> f64 {
     count as f64
 }
 
-fn describe() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
-
-    describe_counter!("imageswap_http_request_total", "HTTP requests answered.");
-    describe_histogram!(
-        "imageswap_http_request_duration_seconds",
-        "Time from a request's headers to its answer, in seconds."
-    );
-    describe_counter!(
-        "imageswap_http_request_exceptions_total",
-        "HTTP requests that failed by a fault of this program."
-    );
-    describe_counter!(
-        "imageswap_admission_reviews_total",
-        "Admission reviews by what came of them."
-    );
-    describe_counter!("imageswap_images_total", "Images decided, by reason.");
-    describe_histogram!(
-        "imageswap_admission_duration_seconds",
-        "Time to read, decide and answer a review, without the network, in seconds."
-    );
-    describe_counter!("imageswap_map_reloads_total", "Map reloads by result.");
-    describe_gauge!(
-        "imageswap_map_last_success_timestamp_seconds",
-        "When the map in use was loaded, in seconds since 1970."
-    );
-    describe_gauge!("imageswap_map_rules", "Rules of the map in use, by kind.");
-    describe_gauge!("imageswap_map_diagnostics", "Diagnostics of the map in use, by severity.");
-    describe_gauge!(
-        "imageswap_tls_not_after_timestamp_seconds",
-        "When the serving certificate ends, in seconds since 1970."
-    );
-    describe_counter!("imageswap_tls_reloads_total", "Certificate reloads by result.");
-    describe_counter!(
-        "imageswap_certificate_rotations_total",
-        "Certificates and authorities made by this replica, by result."
-    );
-    describe_counter!(
-        "imageswap_webhook_configuration_writes_total",
-        "Writes of this replica to the webhook configuration, by result."
-    );
-    describe_counter!(
-        "imageswap_tls_handshake_failures_total",
-        "TLS handshakes that failed, as when the API server does not trust the certificate."
-    );
-    describe_counter!(
-        "imageswap_cluster_failures_total",
-        "Looks at the cluster that failed, by the API server or by what is there."
-    );
-    describe_gauge!("imageswap_connections", "Connections that are open now.");
-    describe_gauge!("imageswap_build_info", "The program's version, as a label.");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_tables_have_a_place_for_every_combination_of_labels() {
-        let metrics = Metrics::new().unwrap();
+        let metrics = Metrics::default();
         for method in Method::ALL {
             for path in Path::ALL {
                 for status in Status::ALL {
@@ -438,6 +425,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert_eq!(text.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 253);
+        assert_eq!(text.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 281);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Freshness, Source};
+use super::{Freshness, Source, directory_of};
 use crate::{
     file::{read_regular_up_to, read_up_to},
     health::Health,
@@ -107,13 +107,9 @@ impl MapSource {
         health: Arc<Health>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let directory = match file.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
-            _ => PathBuf::from("."),
-        };
         Self {
+            directory: directory_of(&file),
             file,
-            directory,
             strict,
             policy,
             health,

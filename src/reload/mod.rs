@@ -4,17 +4,22 @@
 //! only hints: what counts is the content, compared with what was loaded last. A bad change keeps
 //! the last good state, is logged once, and counted.
 
+mod clients;
 mod map;
 mod tls;
 mod watch;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use self::watch::DirectoryWatch;
 pub use self::{
+    clients::ClientAuthoritySource,
     map::{MapError, MapSource, read_map},
     tls::CertificateSource,
 };
@@ -94,5 +99,13 @@ pub async fn keep_fresh(mut source: impl Source, timing: Timing, stop: Cancellat
                 }
             }
         }
+    }
+}
+
+/// The directory of a file, for watching.
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
+        _ => PathBuf::from("."),
     }
 }

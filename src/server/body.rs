@@ -2,6 +2,7 @@
 //! answers until they are sent.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -68,7 +70,12 @@ impl BodyBudget {
         if declared > limit as u64 {
             return Err(BodyError::TooLarge { limit });
         }
-        match tokio::time::timeout(deadline, self.collect(body, limit)).await {
+        let mut gathering = pin!(self.collect(body, limit));
+        // Most bodies are there when their headers are, and need no timer.
+        if let Some(gathered) = gathering.as_mut().now_or_never() {
+            return gathered;
+        }
+        match tokio::time::timeout(deadline, gathering).await {
             Ok(gathered) => gathered,
             Err(_) => Err(BodyError::TimedOut(deadline)),
         }

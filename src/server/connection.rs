@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Limits, Port, Service, Shutdown, routes, tls::HTTP_2};
+use super::{Limits, Port, Service, Shutdown, access::Access, routes, tls::HTTP_2};
 
 /// The most streams of one HTTP/2 connection that may be open at once.
 ///
@@ -86,10 +86,12 @@ pub(super) async fn serve(
     let stream = handshake
         .map_err(|_| ConnectionError::HandshakeTimeout)?
         .map_err(ConnectionError::Handshake)?;
-    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
-        serve_http2(stream, service, shutdown).await
+    let tls = stream.get_ref().1;
+    let port = Port::Webhook(Access::of(service.clients.as_ref(), tls));
+    if tls.alpn_protocol() == Some(HTTP_2) {
+        serve_http2(stream, port, service, shutdown).await
     } else {
-        serve_http1(stream, Port::Webhook, service, shutdown).await
+        serve_http1(stream, port, service, shutdown).await
     }
 }
 
@@ -103,12 +105,12 @@ async fn serve_http1(
     // it ends that with an error. So an idle connection is closed here first, in order.
     let idle_timeout = service.limits.idle_timeout.min(service.limits.header_timeout);
     let limits = Limits { idle_timeout, ..service.limits };
-    let requests = Arc::new(Requests::new());
+    let requests = Arc::new(Requests::new(port));
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let answer = routes::answer(&service, port, request);
+            let answer = routes::answer(&service, &requests.port, request);
             let mut response = requests.count(answer).await;
             if service.health.is_draining() {
                 // The client takes its next request elsewhere instead of racing with the close.
@@ -127,19 +129,21 @@ async fn serve_http1(
 
 async fn serve_http2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    port: Port,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
     let limits = service.limits;
-    let requests = Arc::new(Requests::new());
+    let requests = Arc::new(Requests::new(port));
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
-        async move {
-            let answer = routes::answer(&service, Port::Webhook, request);
+        // hyper moves the future of a stream several times; a pointer is less to move.
+        Box::pin(async move {
+            let answer = routes::answer(&service, &requests.port, request);
             let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
-        }
+        })
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -238,6 +242,7 @@ async fn time_to_close(
 
 /// Counts the requests of one connection.
 struct Requests {
+    port: Port,
     opened: Instant,
     started: AtomicU64,
     finished: AtomicU64,
@@ -247,8 +252,9 @@ struct Requests {
 }
 
 impl Requests {
-    fn new() -> Self {
+    fn new(port: Port) -> Self {
         Self {
+            port,
             opened: Instant::now(),
             started: AtomicU64::new(0),
             finished: AtomicU64::new(0),

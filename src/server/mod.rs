@@ -5,6 +5,7 @@
 //! [`Limits`].
 
 mod accept;
+mod access;
 mod body;
 mod connection;
 mod routes;
@@ -17,8 +18,8 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 pub use self::accept::Listener;
-use self::{body::BodyBudget, throttle::Throttle};
-use crate::{health::Health, metrics::Metrics, rules::Policy};
+use self::{access::Access, body::BodyBudget, throttle::Throttle};
+use crate::{certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy};
 
 /// The path under which the policy in use is found; empty until the map is loaded.
 pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
@@ -28,6 +29,8 @@ pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
 pub struct Service {
     /// What decides over images.
     pub policy: PolicySlot,
+    /// Who may ask for reviews; none for everybody.
+    pub clients: Option<Arc<ClientTrust>>,
     /// The label that turns swapping off when its value is `disabled`.
     pub disable_label: Box<str>,
     /// The name of this pod, for `/healthz`.
@@ -49,6 +52,7 @@ impl Service {
     #[must_use]
     pub fn new(
         policy: PolicySlot,
+        clients: Option<Arc<ClientTrust>>,
         disable_label: &str,
         pod_name: &str,
         health: Arc<Health>,
@@ -57,6 +61,7 @@ impl Service {
     ) -> Self {
         Self {
             policy,
+            clients,
             disable_label: disable_label.into(),
             pod_name: pod_name.into(),
             health,
@@ -68,13 +73,13 @@ impl Service {
     }
 }
 
-/// What a port is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a connection is for, by the port that it came to.
+#[derive(Debug)]
 enum Port {
     /// Probes and metrics, over plain HTTP.
     Admin,
-    /// Everything, over TLS.
-    Webhook,
+    /// Everything, over TLS; reviews only for those who may.
+    Webhook(Access),
 }
 
 /// What peers may ask of the server, in time and memory.

@@ -33,7 +33,7 @@ const MAX_LOGGED_CHANGES: usize = 64;
 /// Answers a request, and counts it.
 pub(super) async fn answer(
     service: &Service,
-    port: Port,
+    port: &Port,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let begun = Instant::now();
@@ -62,19 +62,19 @@ pub(super) async fn answer(
 /// The answer to a request whose body does not matter; none for a review.
 fn route(
     service: &Service,
-    port: Port,
+    port: &Port,
     path: Path,
     method: Method,
     request: &Request<Incoming>,
 ) -> Option<Answer> {
     Some(match (path, method) {
-        (Path::Root | Path::Mutate, _) if port == Port::Admin => Answer::error(
+        (Path::Root | Path::Mutate, _) if matches!(port, Port::Admin) => Answer::error(
             Status::NotFound,
             "reviews are not answered on this port",
             "post them to the port of the webhook, over TLS",
         ),
         (Path::Root | Path::Mutate, Method::Post) => {
-            let refusal = content_type_refusal(request)?;
+            let refusal = access_refusal(port).or_else(|| content_type_refusal(request))?;
             service.complain(&refusal);
             refusal
         }
@@ -221,6 +221,29 @@ fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
     );
 }
 
+/// The answer to a client that may not ask for reviews.
+///
+/// It is 403 and not 401, which has to name a way to authenticate within HTTP (RFC 9110, section
+/// 15.5.2): a certificate belongs to the connection. The body is a Status of Kubernetes, because the
+/// API server hands its message on to whoever creates the pod, and "unknown" of any other body
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
+fn access_refusal(port: &Port) -> Option<Answer> {
+    let Port::Webhook(access) = port else { return None };
+    let objection = access.objection()?;
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Status",
+        "status": "Failure",
+        "reason": "Forbidden",
+        "code": http_status(Status::Forbidden).as_u16(),
+        "message": format!(
+            "imageswap answers known clients only, and {objection}; the API server has to present a \
+             certificate that an authority in IMAGESWAP_CLIENT_CA_FILE has signed"
+        ),
+    });
+    Some(Answer::new(Status::Forbidden, JSON, body.to_string()))
+}
+
 fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
     let value = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media_type = value.unwrap_or_default().split(|&byte| byte == b';').next();
@@ -296,6 +319,7 @@ fn http_status(status: Status) -> StatusCode {
     match status {
         Status::Ok => StatusCode::OK,
         Status::BadRequest => StatusCode::BAD_REQUEST,
+        Status::Forbidden => StatusCode::FORBIDDEN,
         Status::NotFound => StatusCode::NOT_FOUND,
         Status::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Status::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{self, ServerConfig, crypto::ring},
+    rustls::{self, ServerConfig, crypto::ring, server::NoServerSessionStorage},
 };
 
-use crate::certs::CertificateSlot;
+use crate::certs::{CertificateSlot, ClientTrust};
 
 /// The application protocols, best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
@@ -17,14 +17,31 @@ pub(super) const HTTP_2: &[u8] = b"h2";
 
 /// TLS 1.2 and 1.3 with rustls' safe defaults, serving whatever certificate is in the slot.
 ///
+/// With `clients`, a client is asked for a certificate. It may have none; one that is not by the
+/// authorities ends the handshake.
+///
 /// # Errors
 /// When the provider supports none of the versions, which it does.
-pub fn acceptor(certificate: Arc<CertificateSlot>) -> Result<TlsAcceptor, rustls::Error> {
+pub fn acceptor(
+    certificate: Arc<CertificateSlot>,
+    clients: Option<Arc<ClientTrust>>,
+) -> Result<TlsAcceptor, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let mut config = match clients {
+        Some(clients) => {
+            let config = config.with_client_cert_verifier(clients);
+            let mut config = config.with_cert_resolver(certificate);
+            // A resumed session brings the client's certificate along, which rustls then does not ask
+            // the verifier about: it would outlive its authority, and its own end. The API server
+            // keeps its connections, so that there is little to gain.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config
+        }
+        None => config.with_no_client_auth().with_cert_resolver(certificate),
+    };
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -116,6 +116,14 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
     pub(super) tls_dir: Option<String>,
 
+    /// The authorities whose clients may ask for reviews, as a PEM file
+    /// [default: none; everybody may]
+    ///
+    /// With it, a review is only answered on a connection with a client certificate that one of them
+    /// has signed; probes and metrics need none. Changes of the file are followed.
+    #[arg(long, env = "IMAGESWAP_CLIENT_CA_FILE", value_name = "FILE")]
+    pub(super) client_ca_file: Option<String>,
+
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 

@@ -2,7 +2,8 @@
 //!
 //! Clap gathers the raw text of each flag or its environment variable; here it becomes a typed
 //! value, or an error that names the variable, the flag and what it accepts. Nothing is bound or
-//! read before all settings are valid.
+//! read before all settings are valid. The file of the client authorities is read here, as the last:
+//! without it the webhook would not know whom to refuse.
 
 mod arguments;
 mod cluster;
@@ -20,7 +21,8 @@ pub use self::{
     value::SettingsError,
 };
 use crate::{
-    cluster::ClusterSettings, image::is_valid_reference, rules::LegacyPrefix, server::Limits,
+    certs::ClientAuthorities, cluster::ClusterSettings, image::is_valid_reference,
+    rules::LegacyPrefix, server::Limits,
 };
 
 /// The map that `serve --dev` uses when none is named.
@@ -70,6 +72,8 @@ pub struct ServeSettings {
     pub admin_listen: SocketAddr,
     /// Where the serving certificate comes from.
     pub certificate: CertificateOrigin,
+    /// Whose clients may ask for reviews; none for everybody.
+    pub client_authorities: Option<ClientAuthorities>,
     /// The label that turns swapping off.
     pub disable_label: String,
     /// The name of this pod.
@@ -128,6 +132,10 @@ const LISTEN: Setting =
 const ADMIN_LISTEN: Setting =
     Setting::new("IMAGESWAP_ADMIN_LISTEN", "it is an IP address and a port, such as [::]:8080");
 const TLS_MODE: Setting = Setting::new("IMAGESWAP_TLS_MODE", "it is managed, files or self-signed");
+const CLIENT_CA_FILE: Setting = Setting::new(
+    "IMAGESWAP_CLIENT_CA_FILE",
+    "it is a PEM file with the certificates of the authorities whose clients may ask for reviews",
+);
 const DISABLE_LABEL: Setting = Setting::new(
     "IMAGESWAP_DISABLE_LABEL",
     "it is the name of a label, such as k8s.twr.io/imageswap",
@@ -172,7 +180,8 @@ impl ServeArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// When one is not valid: the first, in the order of the flags.
+    /// When one is not valid: the first, in the order of the flags. The last is the file of the
+    /// client authorities.
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
         let defaults = if self.dev { &DEV_DEFAULTS } else { &CLUSTER_DEFAULTS };
         let listen = LISTEN.parse(or(&self.listen, defaults.listen))?;
@@ -198,6 +207,7 @@ impl ServeArguments {
             shutdown_timeout: SHUTDOWN_TIMEOUT.duration(or(&self.shutdown_timeout, "20s"))?,
             pod_name: given(&self.pod_name).map_or_else(host_name, str::to_owned),
             log: self.log.parse()?,
+            client_authorities: given(&self.client_ca_file).map(client_authorities).transpose()?,
         })
     }
 
@@ -260,6 +270,10 @@ fn or<'a>(value: &'a Option<String>, default: &'a str) -> &'a str {
 #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
 fn tls_directory(value: &Option<String>) -> PathBuf {
     or(value, "/tls").into()
+}
+
+fn client_authorities(file: &str) -> Result<ClientAuthorities, SettingsError> {
+    ClientAuthorities::read(file.as_ref()).map_err(|error| CLIENT_CA_FILE.unusable(error))
 }
 
 /// Checks the name of a label

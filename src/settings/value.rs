@@ -1,18 +1,37 @@
 //! From the text of one setting to its value, or to an error that says what would be right.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 /// The longest time that a shutdown may take in each of its two phases.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 
-/// A setting that is not valid.
+/// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable} (--{flag}): `{value}` is not valid; {accepts}")]
-pub struct SettingsError {
-    variable: &'static str,
-    flag: String,
-    value: String,
-    accepts: &'static str,
+pub enum SettingsError {
+    /// A value that is not valid.
+    #[error("{variable} (--{flag}): `{value}` is not valid; {accepts}")]
+    Invalid {
+        /// The setting's environment variable.
+        variable: &'static str,
+        /// Its flag.
+        flag: String,
+        /// The value.
+        value: String,
+        /// What would be valid.
+        accepts: &'static str,
+    },
+    /// A file that cannot be used.
+    #[error("{variable} (--{flag}): {reason}; {accepts}")]
+    Unusable {
+        /// The setting's environment variable.
+        variable: &'static str,
+        /// Its flag.
+        flag: String,
+        /// The file, and what is wrong with it.
+        reason: String,
+        /// What could be used.
+        accepts: &'static str,
+    },
 }
 
 /// The name of a setting's environment variable, and what it accepts.
@@ -29,9 +48,18 @@ impl Setting {
 
     pub(super) fn error(self, value: &str) -> SettingsError {
         let Self { variable, accepts } = self;
-        let flag = variable.strip_prefix("IMAGESWAP_").unwrap_or(variable);
-        let flag = flag.to_ascii_lowercase().replace('_', "-");
-        SettingsError { variable, flag, value: value.to_owned(), accepts }
+        SettingsError::Invalid { variable, flag: self.flag(), value: value.to_owned(), accepts }
+    }
+
+    /// The error for a file that cannot be used; the reason names it.
+    pub(super) fn unusable(self, reason: impl Display) -> SettingsError {
+        let Self { variable, accepts } = self;
+        SettingsError::Unusable { variable, flag: self.flag(), reason: reason.to_string(), accepts }
+    }
+
+    fn flag(self) -> String {
+        let flag = self.variable.strip_prefix("IMAGESWAP_").unwrap_or(self.variable);
+        flag.to_ascii_lowercase().replace('_', "-")
     }
 
     pub(super) fn parse<T: FromStr>(self, value: &str) -> Result<T, SettingsError> {

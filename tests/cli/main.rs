@@ -10,6 +10,8 @@ mod check;
 mod explain;
 mod maps;
 mod pipes;
+#[path = "../common/secrets.rs"]
+mod secrets;
 mod serve;
 mod swap;
 
@@ -24,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use secrets::Secrets;
 use tempfile::TempDir;
 
 /// A map with a rule of every kind, one on each line.
@@ -109,7 +112,10 @@ impl Invocation {
         errors.rewind().unwrap();
         let mut stderr = String::new();
         errors.read_to_string(&mut stderr).unwrap();
-        Finished { description, code, stdout: output.unwrap().unwrap(), stderr }
+        let stdout = output.unwrap().unwrap();
+        let found = Secrets::new().found_in([&*stdout, &*stderr].concat().as_bytes()).len();
+        assert_eq!(found, 0, "a secret in {description}: {stdout} {stderr}");
+        Finished { description, code, stdout, stderr }
     }
 
     /// Starts the program with its standard output in a pipe.

@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{Finished, Invocation, Workspace};
+use crate::{Finished, Invocation, Workspace, secrets::Secrets};
 
 /// Variable, flag, values that are not valid, and what is accepted.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
@@ -117,6 +118,42 @@ fn a_setting_that_is_not_valid_ends_serve_before_it_binds() {
 }
 
 #[test]
+fn a_file_of_client_authorities_that_cannot_be_used_ends_serve_before_it_binds() {
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let one_line = key.replace('\n', " ");
+    let workspace = Workspace::new(&[
+        ("empty.pem", ""),
+        ("garbage.pem", "garbage"),
+        ("key.pem", &key),
+        ("one-line.pem", &one_line),
+        ("no-der.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    ]);
+    let (_listener, taken) = taken_port();
+    for (file, reason) in [
+        ("missing.pem", "No such file or directory (os error 2)"),
+        (".", "not a regular file"),
+        ("empty.pem", "there is no PEM block of a certificate in it"),
+        ("garbage.pem", "there is no PEM block of a certificate in it"),
+        ("key.pem", "there is no PEM block of a certificate in it"),
+        ("one-line.pem", "a block has no end; each marker is a line of its own"),
+        ("no-der.pem", "certificate 1: "),
+    ] {
+        let (variable, flag) = ("IMAGESWAP_CLIENT_CA_FILE", "--client-ca-file");
+        let begin = format!("{variable} ({flag}): {file}: {reason}");
+        let end = "it is a PEM file with the certificates of the authorities whose clients may ask \
+                   for reviews\n";
+        for run in [
+            serve(&workspace, taken, &[flag, file]).run(),
+            serve(&workspace, taken, &["--dev"]).variable(variable, file).run(),
+        ] {
+            run.is_unusable(&[&begin, end]);
+            assert_eq!(run.stdout, "");
+            assert!(run.stderr.len() < 400, "a part of the file is in it: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_valid_flag_wins_over_a_variable_that_is_not_valid() {
     let workspace = Workspace::new::<&str>(&[]);
     let (_listener, taken) = taken_port();
@@ -202,5 +239,52 @@ fn without_a_cluster_the_modes_that_need_none_are_told() {
             assert!(error.contains(part), "{error}");
         }
         assert_eq!(error.contains("IMAGESWAP_TLS_MODE"), arguments[0] == "serve", "{error}");
+    }
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_not_quoted() {
+    let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let mut secrets = Secrets::new();
+    secrets.add_key("the key", &key);
+    secrets.add_token("the token", token);
+    let encoded = |text: &str| STANDARD.encode(text);
+    let one_line = key.replace('\n', " ");
+    let cut = one_line.replace("-----END PRIVATE KEY-----", "");
+    let pair = |text: &str| {
+        format!("client-certificate-data: {0}\n    client-key-data: {0}", encoded(text))
+    };
+    for user in [
+        format!("token: {token}\n    tokenFile: [1"),
+        format!("token: [{token}]"),
+        format!("[{token}]"),
+        token.to_owned(),
+        format!("token: {{ {token}: {key:?} }}"),
+        pair(&one_line),
+        pair(&cut),
+        pair(&key),
+        format!("client-certificate-data: {token}\n    client-key-data: {token}"),
+    ] {
+        let kubeconfig = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             clusters: [{{ name: c, cluster: {{ server: https://127.0.0.1:1 }} }}]\n\
+             contexts: [{{ name: c, context: {{ cluster: c, user: u }} }}]\n\
+             users:\n- name: u\n  user:\n    {user}\n"
+        );
+        let workspace = Workspace::new(&[("map", "default::d.io"), ("config", &kubeconfig)]);
+        for format in ["json", "text"] {
+            let run = workspace
+                .imageswap(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+                .variable("IMAGESWAP_MAPS_FILE", "map")
+                .variable("IMAGESWAP_LOG_FORMAT", format)
+                .variable("IMAGESWAP_LOG_LEVEL", "DEBUG")
+                .variable("KUBECONFIG", "config")
+                .run();
+            assert_eq!(run.code, Some(1), "{user}: {}", run.stderr);
+            assert!(run.stderr.contains("no way to reach a cluster"), "{user}: {}", run.stderr);
+            let found = secrets.found_in(run.stderr.as_bytes());
+            assert!(found.is_empty(), "{found:?} in {}", run.stderr);
+        }
     }
 }

@@ -111,15 +111,24 @@ impl Api {
     /// All that was written to the objects of a list after a version of it, in order. That is
     /// exact: what is short-lived is in it too.
     pub(crate) fn history(&self, list: &str, since: u64) -> Vec<Version> {
+        self.try_history(list, since).unwrap()
+    }
+
+    /// All that was written after a version of a list, unless the API server does not know that any
+    /// more.
+    pub(crate) fn try_history(&self, list: &str, since: u64) -> Result<Vec<Version>, String> {
         // The API server ends the watch, the shortest time for which is a second.
         let path = format!("{list}?watch=1&resourceVersion={since}&timeoutSeconds=1");
         let request = Request::get(path).body(Vec::new()).unwrap();
-        let events = self.runtime.block_on(self.client.request_text(request)).unwrap();
+        let events = self.runtime.block_on(self.client.request_text(request));
+        let events = events.map_err(|error| error.to_string())?;
         let versions = events.lines().map(|event| {
             let mut event: Value = serde_json::from_str(event).unwrap();
             let kind = event["type"].as_str().unwrap().to_owned();
-            assert_ne!(kind, "ERROR", "{event}");
-            Version { event: kind, object: event["object"].take() }
+            if kind == "ERROR" {
+                return Err(event.to_string());
+            }
+            Ok(Version { event: kind, object: event["object"].take() })
         });
         versions.collect()
     }

@@ -7,6 +7,8 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
+use crate::secrecy::keep_key;
+
 /// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -58,6 +60,7 @@ impl Authority {
 
     fn pair(&self, parameters: &CertificateParams) -> (String, String) {
         let key = KeyPair::generate().unwrap();
+        keep_key(&key.serialize_pem());
         (parameters.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 }
@@ -71,5 +74,6 @@ pub(crate) fn aged_pair(root: &str, root_key: &str) -> (String, String) {
     parameters.not_before = OffsetDateTime::now_utc() - Duration::days(200);
     parameters.not_after = OffsetDateTime::now_utc() + Duration::days(165);
     let key = KeyPair::generate().unwrap();
+    keep_key(&key.serialize_pem());
     (parameters.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
 }

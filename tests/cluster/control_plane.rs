@@ -22,7 +22,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use crate::{certificates::Authority, identities::Identities};
+use crate::{
+    certificates::Authority,
+    identities::{ADMISSION_CONFIGURATION, Identities},
+};
 
 /// How long the API server may take to be ready; it takes about ten seconds on two busy cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);
@@ -186,6 +189,13 @@ impl ControlPlane {
             &format!("--audit-policy-file={}", file("audit-policy.json")),
             &format!("--audit-log-path={}", file("audit.log")),
         ];
+        let mut arguments = arguments.to_vec();
+        let admission = file(ADMISSION_CONFIGURATION);
+        let admission = format!("--admission-control-config-file={admission}");
+        // Once there is one, which takes effect with the next start.
+        if self.file(ADMISSION_CONFIGURATION).exists() {
+            arguments.push(&admission);
+        }
         self.spawn("kube-apiserver", &arguments)?;
         self.await_success("readiness", &["get", "--raw", "/readyz"])
     }

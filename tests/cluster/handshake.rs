@@ -9,9 +9,14 @@ use std::{
 };
 
 use time::format_description::well_known::Rfc3339;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{
     TlsConnector,
+    client::TlsStream,
     rustls::{
         self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
         client::{
@@ -69,6 +74,27 @@ impl fmt::Debug for Certificate {
 ///
 /// The server does not learn of a refusal, which it would log.
 pub(crate) async fn served(address: SocketAddr, roots: &[u8]) -> Result<Certificate, String> {
+    let stream = connect(address, roots).await?;
+    Ok(Certificate(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()))
+}
+
+/// Gets a page of the port of the webhook, from a client with these roots and without a certificate:
+/// its status line, headers and body.
+pub(crate) async fn page(address: SocketAddr, roots: &[u8], path: &str) -> Result<String, String> {
+    let mut stream = connect(address, roots).await?;
+    let exchange = async {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = timeout(DEADLINE, exchange).await.map_err(|_| "no answer in time")?;
+    answer.map_err(|error| error.to_string())
+}
+
+async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStream>, String> {
     let mut store = RootCertStore::empty();
     for root in Certificate::all(roots) {
         store.add(root.0.into()).map_err(|error| error.to_string())?;
@@ -92,7 +118,7 @@ pub(crate) async fn served(address: SocketAddr, roots: &[u8]) -> Result<Certific
     let stream = stream.map_err(|error| error.to_string())?;
     match verifier.refusal.lock().unwrap().take() {
         Some(refusal) => Err(refusal.to_string()),
-        None => Ok(Certificate(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())),
+        None => Ok(stream),
     }
 }
 

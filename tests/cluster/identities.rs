@@ -8,10 +8,13 @@ use std::{
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 
-use crate::certificates::Authority;
+use crate::{certificates::Authority, secrecy::keep_token};
 
 /// The token of the administrator, for clients that take no certificate.
 const ADMIN_TOKEN: &str = "cluster-test-administrator";
+
+/// The file that says how the API server shows webhooks who it is.
+pub(crate) const ADMISSION_CONFIGURATION: &str = "admission.json";
 
 /// Everybody whose requests are written to the audit log: the webhook's service account.
 const AUDITED: &str = "system:serviceaccounts:imageswap-system";
@@ -54,7 +57,35 @@ impl Identities<'_> {
 
     /// Writes the kubeconfig of whoever has a token; returns its path.
     pub(crate) fn write_token_kubeconfig(&self, name: &str, token: &str) -> PathBuf {
+        keep_token(token);
         self.write_kubeconfig(name, &json!({ "token": token }))
+    }
+
+    /// Writes how the API server shows a webhook who it is: the webhook by `host:port`, and the
+    /// authority that signs for the API server.
+    pub(crate) fn write_webhook_client(&self, host: &str, authority: &Authority) {
+        let pair = authority.client_pair("kube-apiserver", None);
+        let (certificate, key) = self.write_pair("webhook-client", pair);
+        let user = json!({ "client-certificate": certificate, "client-key": key });
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "users": [{ "name": host, "user": user }],
+        });
+        let kubeconfig = self.write_file("webhook-client.kubeconfig", &kubeconfig.to_string());
+        let configuration = json!({
+            "apiVersion": "apiserver.config.k8s.io/v1",
+            "kind": "AdmissionConfiguration",
+            "plugins": [{
+                "name": "MutatingAdmissionWebhook",
+                "configuration": {
+                    "apiVersion": "apiserver.config.k8s.io/v1",
+                    "kind": "WebhookAdmissionConfiguration",
+                    "kubeConfigFile": kubeconfig,
+                },
+            }],
+        });
+        self.write_file(ADMISSION_CONFIGURATION, &configuration.to_string());
     }
 
     fn write_kubeconfig(&self, name: &str, user: &Value) -> PathBuf {

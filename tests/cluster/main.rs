@@ -9,6 +9,7 @@
 
 mod api;
 mod certificates;
+mod clients;
 mod configuration;
 mod control_plane;
 mod enforcement;
@@ -23,6 +24,9 @@ mod outage;
 mod permissions;
 mod replicas;
 mod rotation;
+mod secrecy;
+#[path = "../common/secrets.rs"]
+mod secrets;
 mod service;
 mod stored;
 mod stream;
@@ -100,6 +104,12 @@ fn operation() {
     run("operation", |cluster| cluster, &steps);
 }
 
+/// By itself, because the API server starts anew.
+#[test]
+fn client_certificates() {
+    run("client certificates", |cluster| cluster, clients::STEPS);
+}
+
 /// By itself, because the controller manager takes a while to recover.
 #[test]
 fn outage() {
@@ -129,8 +139,10 @@ fn run<T: AsRef<Cluster>>(test: &str, prepare: impl Fn(Cluster) -> T, steps: &[S
     for (name, step) in steps {
         let begun = Instant::now();
         eprintln!("{test}: {name}");
+        let secrets = shared.as_ref().secrets_now();
         step(&shared);
         shared.as_ref().assert_permitted();
+        shared.as_ref().assert_discreet(secrets);
         eprintln!("{test}: {name}: {} ms", begun.elapsed().as_millis());
     }
 }

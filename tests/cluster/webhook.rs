@@ -14,7 +14,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{eventually, expect};
+use crate::{
+    eventually, expect,
+    secrecy::{self, Said},
+};
 
 /// The longest that a page of the admin port may take.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);
@@ -57,6 +60,8 @@ impl Launch {
             .with("IMAGESWAP_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_ADMIN_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_LOG_FORMAT", "json")
+            // All that can be said, so that a secret in it would be found.
+            .with("IMAGESWAP_LOG_LEVEL", "DEBUG")
             // As long as it takes to hear of the end; the endpoints are told at once.
             .with("IMAGESWAP_SHUTDOWN_DELAY", "1s")
     }
@@ -94,22 +99,34 @@ impl Launch {
             .env_clear()
             .envs(self.environment.iter().map(|(variable, value)| (variable, value)))
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let said = secrecy::listen();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut output = child.stdout.take().unwrap();
         thread::spawn({
-            let log = log.clone();
+            let said = said.clone();
+            move || {
+                let mut text = Vec::new();
+                output.read_to_end(&mut text).unwrap();
+                said.lock().unwrap().extend(text);
+            }
+        });
+        thread::spawn({
+            let (log, said) = (log.clone(), said.clone());
             move || {
                 for line in lines {
                     let line = line.unwrap();
+                    said.lock().unwrap().extend([line.as_bytes(), b"\n"].concat());
                     let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                     log.lock().unwrap().push(line);
                 }
             }
         });
-        Webhook { child, log }
+        Webhook { child, log, said }
     }
 }
 
@@ -117,6 +134,8 @@ impl Launch {
 pub(crate) struct Webhook {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
+    /// Its output, its log as it is written, and its pages.
+    said: Said,
 }
 
 impl Webhook {
@@ -132,12 +151,20 @@ impl Webhook {
 
     /// An address that it logs when it has started; else all that it logged.
     fn bound(&self, listener: &str) -> Result<SocketAddr, Vec<Value>> {
-        let started = self.logged("imageswap started").pop().ok_or_else(|| self.log())?;
-        Ok(started[listener].as_str().unwrap().parse().unwrap())
+        let address = match self.logged("imageswap started").pop() {
+            Some(started) => started[listener].as_str().unwrap().to_owned(),
+            None => {
+                // It may log as text.
+                let line = self.log_with("imageswap started").pop().ok_or_else(|| self.log())?;
+                let (_, rest) = line.split_once(&format!(" {listener}=")).unwrap();
+                rest.split_whitespace().next().unwrap().to_owned()
+            }
+        };
+        Ok(address.parse().unwrap())
     }
 
     /// Gets a page of the admin port: its status line, headers and body.
-    fn page(&self, path: &str) -> String {
+    pub(crate) fn page(&self, path: &str) -> String {
         let address = self.bound("admin_listen").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PAGE_DEADLINE)).unwrap();
@@ -146,6 +173,7 @@ impl Webhook {
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
+        self.said.lock().unwrap().extend(answer.as_bytes());
         answer
     }
 
@@ -204,8 +232,8 @@ impl Webhook {
 
     /// What it logged that is more than information.
     pub(crate) fn complaints(&self) -> Vec<Value> {
-        let log = self.log.lock().unwrap();
-        log.iter().filter(|line| line["level"] != "INFO").cloned().collect()
+        let is_complaint = |line: &&Value| line["level"] != "INFO" && line["level"] != "DEBUG";
+        self.log.lock().unwrap().iter().filter(is_complaint).cloned().collect()
     }
 
     /// Fails when it logged more than information.

@@ -23,15 +23,19 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        self, ClientConfig, DigitallySignedStruct, SignatureScheme,
+        self, ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme,
+        SupportedProtocolVersion,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        crypto::ring,
-        pki_types::{CertificateDer, ServerName, UnixTime},
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
     },
 };
 
 /// The longest that any single step of a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The versions of TLS that a client can speak.
+pub(crate) use rustls::ALL_VERSIONS;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +51,8 @@ pub(crate) struct Client {
     sender: Sender,
     /// The certificate that the server showed.
     pub(crate) certificate: CertificateDer<'static>,
+    /// Whether the handshake was a full one or went on with an old session.
+    pub(crate) handshake: HandshakeKind,
     /// Ends when the connection has ended.
     pub(crate) ended: tokio::task::JoinHandle<hyper::Result<()>>,
 }
@@ -82,12 +88,30 @@ impl Client {
         }
     }
 
+    /// Connects with these settings, and speaks what was agreed on.
+    pub(crate) async fn with(
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Self, NoAnswer> {
+        let stream = timeout(DEADLINE, TcpStream::connect(address)).await.unwrap().unwrap();
+        Self::over_tls(tls_over(stream, config.clone()).await).await
+    }
+
     /// Speaks `protocol` over a connection that is there.
     pub(crate) async fn over(stream: TcpStream, protocol: Protocol) -> Result<Self, NoAnswer> {
+        Self::over_tls(tls_over(stream, config(protocol, None, ALL_VERSIONS).into()).await).await
+    }
+
+    async fn over_tls(stream: std::io::Result<TlsStream<TcpStream>>) -> Result<Self, NoAnswer> {
         let not_sent = |error: String| NoAnswer::NotSent(error);
-        let stream =
-            tls_over(stream, protocol).await.map_err(|error| not_sent(error.to_string()))?;
-        let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned();
+        let stream = stream.map_err(|error| not_sent(error.to_string()))?;
+        let tls = stream.get_ref().1;
+        let certificate = tls.peer_certificates().unwrap()[0].clone().into_owned();
+        let handshake = tls.handshake_kind().unwrap();
+        let protocol = match tls.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
         let stream = TokioIo::new(stream);
         let (sender, ended) = match protocol {
             Protocol::Http1 => {
@@ -102,7 +126,7 @@ impl Client {
                 (Sender::Http2(sender), tokio::spawn(connection))
             }
         };
-        Ok(Self { sender, certificate, ended })
+        Ok(Self { sender, certificate, handshake, ended })
     }
 
     /// Sends a request and reads the whole answer.
@@ -176,22 +200,55 @@ pub(crate) async fn tls(
     address: SocketAddr,
     protocol: Protocol,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    tls_over(TcpStream::connect(address).await?, protocol).await
+    tls_over(TcpStream::connect(address).await?, config(protocol, None, ALL_VERSIONS).into()).await
 }
 
-async fn tls_over(stream: TcpStream, protocol: Protocol) -> std::io::Result<TlsStream<TcpStream>> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+/// Who a client says it is: its certificate, those that vouch for it, and its key.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+/// The settings of a client that takes whatever certificate the server shows.
+pub(crate) fn config(
+    protocol: Protocol,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    config_with(ring::default_provider(), protocol, identity, versions)
+}
+
+/// The same, of a client that can only do what a provider can.
+pub(crate) fn config_with(
+    provider: CryptoProvider,
+    protocol: Protocol,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate));
+    let mut config = match identity {
+        Some(Identity { chain, key }) => {
+            config.with_client_auth_cert(chain.clone(), key.clone_key()).unwrap()
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = match protocol {
         Protocol::Http1 => vec![b"http/1.1".to_vec()],
         Protocol::Http2 => vec![b"h2".to_vec()],
     };
+    config
+}
+
+async fn tls_over(
+    stream: TcpStream,
+    config: Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("localhost").unwrap();
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let handshake = TlsConnector::from(config).connect(name, stream);
     timeout(DEADLINE, handshake).await.unwrap()
 }
 

@@ -1,11 +1,18 @@
 //! The server over real TLS on loopback: every answer, every limit, reloads under load, and the end.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod answers;
+mod authority;
 mod client;
+mod hello;
 mod limits;
+mod policy;
 mod reload;
+mod secrecy;
+#[path = "../common/secrets.rs"]
+mod secrets;
 mod shutdown;
 mod volume;
 
@@ -37,6 +44,7 @@ fn settings(rules: RuleSource) -> ServeSettings {
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),
+        client_authorities: None,
         disable_label: "k8s.twr.io/imageswap".into(),
         pod_name: "imageswap-0".into(),
         limits: Limits::default(),
@@ -152,5 +160,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = serde_json::to_string(&*self.log.lock().unwrap()).unwrap();
+            let found = secrets::Secrets::new().found_in(log.as_bytes()).len();
+            assert_eq!(found, 0, "a secret in {log}");
+        }
     }
 }

@@ -25,39 +25,45 @@ const TEXTS: &[&str] = &[
 ];
 
 /// A whole document, with null in the place of what the reader does not read: numbers and literals.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Tree(Value);
 
 impl Read<'_> for Tree {
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        Ok(Self(match reader.peek() {
-            Some(b'{') => {
-                let mut object = Map::new();
-                reader.object(|key, reader| {
-                    object.insert(key.to_owned(), Self::read(reader)?.0);
-                    Ok(())
-                })?;
-                Value::Object(object)
-            }
-            Some(b'[') => {
-                let mut array = Vec::new();
-                reader.array(|reader| {
-                    array.push(Self::read(reader)?.0);
-                    Ok(())
-                })?;
-                Value::Array(array)
-            }
-            _ => reader.string()?.map_or(Value::Null, |text| Value::String(text.into_owned())),
-        }))
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        self.0 = tree(reader)?;
+        Ok(())
     }
 }
 
+fn tree(reader: &mut Reader<'_>) -> Result<Value> {
+    Ok(match reader.peek() {
+        [b'{', ..] => {
+            let mut object = Map::new();
+            reader.object(|key, reader| {
+                object.insert(key.to_owned(), tree(reader)?);
+                Ok(())
+            })?;
+            Value::Object(object)
+        }
+        [b'[', ..] => {
+            let mut array = Vec::new();
+            reader.array(|reader| {
+                array.push(tree(reader)?);
+                Ok(())
+            })?;
+            Value::Array(array)
+        }
+        _ => reader.string()?.map_or(Value::Null, |text| Value::String(text.into_owned())),
+    })
+}
+
 /// A document that is only checked.
+#[derive(Default)]
 struct Skipped;
 
 impl Read<'_> for Skipped {
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        reader.skip().map(|()| Self)
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        reader.skip()
     }
 }
 
