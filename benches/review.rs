@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod reviews;
 mod settings;
 
 use std::hint::black_box;
@@ -16,20 +17,25 @@ use imageswap::{
     settings::SAMPLE_MAP,
 };
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use self::reviews::{fixture, minimal, padded, with_containers};
 
 const LABEL: &str = "k8s.twr.io/imageswap";
 
 fn main() {
     let mut criterion = settings::criterion();
     let bodies = [
+        ("create-2-kb", minimal()),
         ("create-3-kb", fixture("00-create-pod")),
         ("update-7-kb", fixture("02-update-pod")),
         ("update-70-kb", padded(70_000, 100)),
         ("update-1-mb-short-values", padded(1_000_000, 100)),
         ("update-1-mb-long-values", padded(1_000_000, 20_000)),
+        ("update-6-mb", padded(6_000_000, 100)),
     ];
     reviews(&mut criterion, &bodies);
+    patches(&mut criterion);
     readers(&mut criterion, &bodies);
     criterion.final_summary();
 }
@@ -51,6 +57,22 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     }
 }
 
+/// The answer alone, by the number of images that change.
+fn patches(criterion: &mut Criterion) {
+    let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
+    let mut group = criterion.benchmark_group("patch");
+    for changes in [4, 1000] {
+        let body = with_containers(changes);
+        let review = Review::from_slice(&body).unwrap();
+        let verdict = Verdict::of(&review, &policy, LABEL);
+        assert_eq!(verdict.changes.len(), changes);
+        group.throughput(Throughput::Elements(changes as u64));
+        group.bench_function(changes.to_string(), |bencher| {
+            bencher.iter(|| black_box(&verdict).response(&review));
+        });
+    }
+}
+
 /// What is read of a review, a check of the whole document by `serde_json`, and a tree of it.
 fn readers(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     for (name, body) in bodies {
@@ -66,36 +88,4 @@ fn readers(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
             bencher.iter(|| serde_json::from_slice::<Value>(black_box(body)).unwrap());
         });
     }
-}
-
-/// A review captured from an API server, byte for byte.
-fn fixture(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/fixtures/reviews/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).unwrap()
-}
-
-/// The captured update of a pod, brought to `bytes`: both objects get the annotation in which
-/// kubectl keeps the last object, as JSON within JSON, and environment variables with values of
-/// `value_bytes`.
-fn padded(bytes: usize, value_bytes: usize) -> Vec<u8> {
-    let mut review: Value = serde_json::from_slice(&fixture("02-update-pod")).unwrap();
-    for object in ["object", "oldObject"] {
-        let object = &mut review["request"][object];
-        let last_applied = object["spec"].to_string();
-        object["metadata"]["annotations"] =
-            json!({ "kubectl.kubernetes.io/last-applied-configuration": last_applied });
-    }
-    let value = "x".repeat(value_bytes);
-    let variable =
-        |number: usize| json!({ "name": format!("VARIABLE_{number:05}"), "value": value });
-    // Each variable stands in both objects, with a comma.
-    let pair_bytes = 2 * (variable(0).to_string().len() + 1);
-    let missing_bytes = bytes - review.to_string().len();
-    for object in ["object", "oldObject"] {
-        let variables = &mut review["request"][object]["spec"]["containers"][0]["env"];
-        variables.as_array_mut().unwrap().extend((0..missing_bytes / pair_bytes).map(variable));
-    }
-    let body = review.to_string().into_bytes();
-    assert!(body.len() > bytes * 95 / 100 && body.len() <= bytes, "{} bytes", body.len());
-    body
 }

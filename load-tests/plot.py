@@ -5,9 +5,9 @@ usage: plot.py decisions [SOURCE]      cost of a decision against the number of 
        plot.py latency COMPARE.csv     latency against connections, from compare.sh
        plot.py cpu COMPARE.csv         processor time of a request against connections, likewise
 
-SOURCE is the folder in which `cargo bench --bench decision` leaves its estimates (default
-target/criterion), or a CSV file with the columns series, rules and nanoseconds, in which a series is
-named as criterion does: decision/exact, or glob/distinct-literals, match.
+SOURCE is the folder in which `cargo bench --bench decision --bench globs` leaves its estimates
+(default target/criterion), or a CSV file with the columns series, rules and nanoseconds, in which a
+series is named as criterion does: decision/exact, or glob/distinct-literals, match.
 """
 
 import csv
@@ -40,7 +40,7 @@ def decisions(source):
         series = panels.setdefault(PANELS.get(kind, ""), {})
         series.setdefault(rest or name, []).append((rules, nanoseconds))
     if not panels:
-        sys.exit(f"{source}: there are no decisions; run `cargo bench --bench decision`")
+        sys.exit(f"{source}: there are no decisions; run `cargo bench --bench decision --bench globs`")
     return {
         "title": "Cost of one decision",
         "description": "Median time of one decision against the number of rules in the map.",

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::{
     certs::{CertificateSlot, ClientTrust, self_signed},
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
+    descriptors,
     health::Health,
     metrics::{Metrics, ReloadResult},
     reload::{CertificateSource, ClientAuthoritySource, MapSource, Timing, keep_fresh},
@@ -31,6 +32,7 @@ use crate::{
 /// # Errors
 /// When a port cannot be bound, or a part of the program ends before its time.
 pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    let settings = ServeSettings { limits: descriptors::fit(settings.limits), ..settings };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

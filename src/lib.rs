@@ -10,6 +10,7 @@ pub mod certs;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod descriptors;
 pub mod file;
 pub mod health;
 pub mod image;

@@ -1,10 +1,12 @@
 //! JSON values that are read when they have the expected shape, and skipped when they do not.
 //!
-//! The API server has decoded a Pod before the webhook sees it, but a custom resource may put
+//! The API server has validated a Pod before the webhook sees it, but a custom resource may put
 //! anything under `spec.template`. What is not shaped like a pod has no images; it is no reason to
 //! refuse the object. So only text that is no JSON is an error here, never JSON of another shape.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::json::{Read, Reader, Result};
 
@@ -24,7 +26,7 @@ pub(super) struct List<T>(Vec<Object<T>>);
 /// The keys of a JSON object whose value is the string `disabled`. A set, because nobody has validated
 /// the labels yet, and there may be a hundred thousand of them.
 #[derive(Debug, Default)]
-pub(super) struct DisabledLabels(BTreeSet<String>);
+pub(super) struct DisabledLabels(HashSet<String, RandomState>);
 
 /// Whether a JSON object has the key that marks a mirror pod.
 #[derive(Debug, Default)]
@@ -159,7 +161,9 @@ impl<'a> Read<'a> for DisabledLabels {
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         self.0.clear();
         reader.object(|name, reader| {
-            self.0.remove(name);
+            if !self.0.is_empty() {
+                self.0.remove(name);
+            }
             if reader.string()?.as_deref() == Some(DISABLED) {
                 self.0.insert(name.to_owned());
             }

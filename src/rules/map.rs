@@ -103,6 +103,8 @@ impl fmt::Display for Key {
             Self::Default => formatter.write_str(Self::DEFAULT),
             Self::Exact(image) => write!(formatter, "{}{image}", Self::EXACT),
             Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
+            // Without the slash that was dropped, the colon would belong to the separator.
+            Self::Registry(registry) if registry.ends_with(':') => write!(formatter, "{registry}/"),
             Self::Registry(registry) => formatter.write_str(registry),
             Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
         }
@@ -360,6 +362,7 @@ mod tests {
             ("comment with many signs", "a.io::b.io ### x # y", Some("a.io::b.io")),
             ("CRLF", "a.io::b.io\r", Some("a.io::b.io")),
             ("trailing slash on the key", "a.io/::b.io", Some("a.io::b.io")),
+            ("trailing slash behind a colon", "a:/::b.io", Some("a:/::b.io")),
             ("empty target", "a.io::", Some("a.io::")),
             ("deprecated", "a.io:b.io", Some("a.io::b.io")),
             ("exact", "[EXACT]a:1::b:2", Some("[EXACT]a:1::b:2")),

@@ -72,7 +72,10 @@ impl Listener {
     ///
     /// Connections that the system has accepted before the drain are still served.
     pub async fn serve(self, service: Arc<Service>, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(service.limits.max_connections));
+        let limits = service.limits;
+        let places =
+            if self.tls.is_some() { limits.max_connections } else { limits.max_admin_connections };
+        let places = Arc::new(Semaphore::new(places));
         let connections = TaskTracker::new();
         let tls = self.tls.map(|tls| tls.0);
         let spawn = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {

@@ -2,11 +2,13 @@
 //! answers until they are sent.
 
 use std::{
+    future::{Future, poll_fn},
     pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -15,16 +17,34 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// The most bytes of a body that is read although the answer is known already, and the largest
-/// answer that is not counted; both are what a peer can make the server hold at no cost anyway.
+/// The most bytes of a body that is read although the answer is known already.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
+
+/// The largest answer that is not counted: one with the changes of some twenty images.
+///
+/// A peer that reads nothing holds an answer for each stream of its connection, so ten times more
+/// would be 10 MB for a connection. To count an answer takes an allocation.
+const SMALL_ANSWER_BYTES: usize = 4 * 1024;
+
+/// The requests of a connection that may wait for their bodies when too many of all connections do:
+/// so that a peer that has hundreds of them leaves something for the others.
+const FAIR_SHARE: u64 = 4;
 
 /// How long the rest of a small body may take.
 const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The memory that bodies may hold at once, over all connections.
+/// What bodies may take at once, over all connections.
 #[derive(Clone, Debug)]
 pub(super) struct BodyBudget {
+    bytes: Budget,
+    /// The requests that may wait for their bodies. One without a byte of its body has its stream and
+    /// its task, and a connection can have hundreds of them.
+    waiting: Budget,
+}
+
+/// An amount that is shared by those who take of it and give it back.
+#[derive(Clone, Debug)]
+struct Budget {
     left: Arc<AtomicUsize>,
 }
 
@@ -49,28 +69,32 @@ pub(super) enum BodyError {
     TimedOut(Duration),
     #[error("too many large bodies at once; try again")]
     OutOfMemory,
+    #[error("too many requests wait for their bodies; try again")]
+    TooManyWaiting,
     #[error("the body could not be read: {0}")]
     Unreadable(#[from] hyper::Error),
 }
 
 impl BodyBudget {
-    /// A budget of `bytes`.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self { left: Arc::new(AtomicUsize::new(bytes)) }
+    /// A budget of `bytes` for so many requests.
+    pub(super) fn new(bytes: usize, waiting: usize) -> Self {
+        Self { bytes: Budget::new(bytes), waiting: Budget::new(waiting) }
     }
 
-    /// Gathers a body of at most `limit` bytes within `deadline`.
+    /// Gathers a body of at most `limit` bytes within `deadline`. `others` are the requests of its
+    /// connection that are in flight.
     pub(super) async fn gather(
         &self,
         body: Incoming,
         limit: usize,
         deadline: Duration,
+        others: u64,
     ) -> Result<Bytes, BodyError> {
         let declared = body.size_hint().lower();
         if declared > limit as u64 {
             return Err(BodyError::TooLarge { limit });
         }
-        let mut gathering = pin!(self.collect(body, limit));
+        let mut gathering = pin!(self.collect(body, limit, others));
         // Most bodies are there when their headers are, and need no timer.
         if let Some(gathered) = gathering.as_mut().now_or_never() {
             return gathered;
@@ -92,22 +116,40 @@ impl BodyBudget {
     /// Counts the bytes of an answer until they are sent or dropped; none when a large answer does
     /// not fit in the memory.
     pub(super) fn hold(&self, data: Bytes) -> Option<Bytes> {
-        if data.len() <= SMALL_BODY_BYTES {
+        if data.len() <= SMALL_ANSWER_BYTES {
             return Some(data);
         }
-        let reservation = self.reserve(data.len())?;
+        let reservation = self.bytes.reserve(data.len())?;
         Some(Bytes::from_owner(Held { data, _reservation: reservation }))
     }
 
-    fn reserve(&self, bytes: usize) -> Option<Reservation> {
-        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
-        reservation.grow(bytes)?;
-        Some(reservation)
+    /// A place among the requests that wait; none when there is none, and none is needed.
+    fn place(&self, others: u64) -> Result<Option<Reservation>, BodyError> {
+        match self.waiting.reserve(1) {
+            None if others >= FAIR_SHARE => Err(BodyError::TooManyWaiting),
+            place => Ok(place),
+        }
     }
 
-    async fn collect(&self, mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    async fn collect(
+        &self,
+        mut body: Incoming,
+        limit: usize,
+        others: u64,
+    ) -> Result<Bytes, BodyError> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
-        let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+        let begun = {
+            let mut first = pin!(next(&mut body));
+            // Most bodies are there already, and take no place among those that wait.
+            match poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await {
+                Poll::Ready(first) => first,
+                Poll::Pending => {
+                    let _place = self.place(others)?;
+                    first.await
+                }
+            }
+        };
+        let Some(first) = begun? else { return Ok(Bytes::new()) };
         if first.len() > limit {
             return Err(BodyError::TooLarge { limit });
         }
@@ -117,7 +159,8 @@ impl BodyBudget {
             return Ok(first);
         }
         // What is declared may never come, so memory is taken as it arrives.
-        let mut reservation = self.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
+        let _place = self.place(others)?;
+        let mut reservation = self.bytes.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
         let Some(second) = next(&mut body).await? else { return Ok(first) };
         let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));
         gathered.extend_from_slice(&first);
@@ -137,6 +180,18 @@ impl BodyBudget {
     }
 }
 
+impl Budget {
+    fn new(amount: usize) -> Self {
+        Self { left: Arc::new(AtomicUsize::new(amount)) }
+    }
+
+    fn reserve(&self, amount: usize) -> Option<Reservation> {
+        let mut reservation = Reservation { budget: self.clone(), amount: 0 };
+        reservation.grow(amount)?;
+        Some(reservation)
+    }
+}
+
 /// The next piece of data that is not empty; trailers are skipped.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     while let Some(frame) = body.frame().await {
@@ -152,23 +207,23 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
 struct Reservation {
-    budget: BodyBudget,
-    bytes: usize,
+    budget: Budget,
+    amount: usize,
 }
 
 impl Reservation {
     /// Takes more; none when there is not enough left.
-    fn grow(&mut self, bytes: usize) -> Option<()> {
-        let take = |left: usize| left.checked_sub(bytes);
+    fn grow(&mut self, amount: usize) -> Option<()> {
+        let take = |left: usize| left.checked_sub(amount);
         let left = &self.budget.left;
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        self.bytes += bytes;
+        self.amount += amount;
         Some(())
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.left.fetch_add(self.amount, Ordering::Relaxed);
     }
 }

@@ -34,8 +34,10 @@ use super::{Limits, Port, Service, Shutdown, access::Access, routes, tls::HTTP_2
 
 /// The most streams of one HTTP/2 connection that may be open at once.
 ///
-/// It is what Go's client, and so the API server, assumes before the server says otherwise.
-const MAX_CONCURRENT_STREAMS: u32 = 250;
+/// RFC 9113 recommends no less, and Go's client, and so the API server, assumes it before the server says
+/// otherwise; beyond it that client takes another connection. A peer that lets its streams hang makes the
+/// server hold some kilobytes for each.
+const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// The most bytes of a request's headers. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
@@ -110,7 +112,8 @@ async fn serve_http1(
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
-            let answer = routes::answer(&service, &requests.port, request);
+            let others = requests.in_flight();
+            let answer = routes::answer(&service, &requests.port, request, others);
             let mut response = requests.count(answer).await;
             if service.health.is_draining() {
                 // The client takes its next request elsewhere instead of racing with the close.
@@ -140,7 +143,8 @@ async fn serve_http2(
         let (service, requests) = (service.clone(), counted.clone());
         // hyper moves the future of a stream several times; a pointer is less to move.
         Box::pin(async move {
-            let answer = routes::answer(&service, &requests.port, request);
+            let others = requests.in_flight();
+            let answer = routes::answer(&service, &requests.port, request, others);
             let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
         })
@@ -277,6 +281,13 @@ impl Requests {
 
     fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
+    }
+
+    /// How many requests have begun and not ended.
+    fn in_flight(&self) -> u64 {
+        // In this order, or one that ends in between would be missing.
+        let finished = self.finished.load(Ordering::Relaxed);
+        self.started().saturating_sub(finished)
     }
 
     /// Since when no request is in flight; none while one is.

@@ -21,6 +21,10 @@ pub use self::accept::Listener;
 use self::{access::Access, body::BodyBudget, throttle::Throttle};
 use crate::{certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy};
 
+/// The most bytes of metrics that peers have asked for on the port of the webhook and not read; some
+/// hundred pages.
+const MAX_PAGES_BYTES: usize = 4 * 1024 * 1024;
+
 /// The path under which the policy in use is found; empty until the map is loaded.
 pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
 
@@ -41,8 +45,11 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// What peers may ask of this server.
     pub limits: Limits,
-    /// The memory that bodies hold now.
+    /// What bodies of reviews take now.
     bodies: BodyBudget,
+    /// What pages of metrics take on the port of the webhook. They are far larger than the requests
+    /// for them, so they must not take what reviews need.
+    pages: BodyBudget,
     /// Keeps what peers do wrong from filling the log.
     complaints: Throttle,
 }
@@ -66,7 +73,8 @@ impl Service {
             pod_name: pod_name.into(),
             health,
             metrics,
-            bodies: BodyBudget::new(limits.max_buffered_bytes),
+            bodies: BodyBudget::new(limits.max_buffered_bytes, limits.max_waiting),
+            pages: BodyBudget::new(MAX_PAGES_BYTES, 0),
             complaints: Throttle::default(),
             limits,
         }
@@ -90,8 +98,13 @@ pub struct Limits {
     /// The most bytes of large bodies at once, of requests and answers over all connections; beyond
     /// it requests are answered with 503.
     pub max_buffered_bytes: usize,
-    /// The most connections; beyond it new ones wait in the listen queue of the system.
+    /// The most requests that wait for their bodies at once, over all connections; beyond it each
+    /// connection may have a few, and others are answered with 503.
+    pub max_waiting: usize,
+    /// The most connections of the webhook; beyond it new ones wait in the listen queue of the system.
     pub max_connections: usize,
+    /// The most connections of the admin port; likewise.
+    pub max_admin_connections: usize,
     /// The longest that a TLS handshake may take.
     pub handshake_timeout: Duration,
     /// The longest that an HTTP/1.1 connection may take from one answer to the headers of the next
@@ -112,8 +125,12 @@ impl Default for Limits {
             max_body_bytes: 8 * 1024 * 1024,
             // Thirty-two of the largest bodies at once; pods of common size never come near it.
             max_buffered_bytes: 256 * 1024 * 1024,
+            // Some 100 MB. An API server sends a body together with its headers.
+            max_waiting: 16_384,
             // An API server holds a few; the rest is for attackers, who then hold some 100 MB.
             max_connections: 4096,
+            // The kubelet and Prometheus hold a few.
+            max_admin_connections: 1024,
             // The API server gives up on a webhook after at most 30 s, by default after 10 s, so a
             // slower peer waits for nothing.
             handshake_timeout: Duration::from_secs(5),

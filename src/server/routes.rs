@@ -30,11 +30,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The longest list of changes that a debug line carries.
 const MAX_LOGGED_CHANGES: usize = 64;
 
-/// Answers a request, and counts it.
+/// Answers a request, and counts it. `others` are the requests of its connection that are in flight.
 pub(super) async fn answer(
     service: &Service,
     port: &Port,
     request: Request<Incoming>,
+    others: u64,
 ) -> Response<Full<Bytes>> {
     let begun = Instant::now();
     let (method, path) = (method(&request), path(&request));
@@ -43,10 +44,15 @@ pub(super) async fn answer(
             BodyBudget::discard(request.into_body()).await;
             answer
         }
-        None => mutate(service, request).await,
+        None => mutate(service, request, others).await,
     };
     let status = answer.status;
-    let response = answer.into_response(&service.bodies);
+    let budget = if matches!(port, Port::Webhook(_)) && path == Path::Metrics {
+        &service.pages
+    } else {
+        &service.bodies
+    };
+    let response = answer.into_response(budget);
     let status = if response.is_some() { status } else { Status::ServiceUnavailable };
     let mut response = response.unwrap_or_else(Answer::out_of_memory);
     service.metrics.http(method, path, status, begun.elapsed());
@@ -146,11 +152,11 @@ impl Answer {
     }
 }
 
-async fn mutate(service: &Service, request: Request<Incoming>) -> Answer {
+async fn mutate(service: &Service, request: Request<Incoming>, others: u64) -> Answer {
     let limits = &service.limits;
     let body = service
         .bodies
-        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout)
+        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout, others)
         .await;
     let answer = match body {
         Ok(body) => guarded_review(service, &body),
@@ -264,7 +270,9 @@ fn body_error(error: &BodyError) -> Answer {
             (Status::PayloadTooLarge, "raise the limit if requests are really that large")
         }
         BodyError::TimedOut(_) => (Status::RequestTimeout, "send the whole body at once"),
-        BodyError::OutOfMemory => (Status::ServiceUnavailable, "try again"),
+        BodyError::OutOfMemory | BodyError::TooManyWaiting => {
+            (Status::ServiceUnavailable, "try again")
+        }
         BodyError::Unreadable(_) => (Status::BadRequest, "send a complete body"),
     };
     Answer::error(status, error, hint)

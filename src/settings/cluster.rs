@@ -71,13 +71,16 @@ fn webhook_url(value: &str) -> Result<WebhookUrl, SettingsError> {
     let invalid = || WEBHOOK_URL.error(value);
     let url: Uri = value.parse().map_err(|_| invalid())?;
     let authority = url.authority().ok_or_else(invalid)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let names_port = authority.as_str().len() > authority.host().len();
     let is_valid = url.scheme_str() == Some("https")
+        && !host.is_empty()
+        && names_port == authority.port().is_some()
         && url.query().is_none()
         && !value.contains('#')
         && !authority.as_str().contains('@');
     if !is_valid {
         return Err(invalid());
     }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     Ok(WebhookUrl { url: value.to_owned(), host })
 }

@@ -108,6 +108,7 @@ pub(crate) const CASES: &[Case] = &[
     case("default::d.io\na.io::h.io/", "a.io:8443/x", Some("h.io:8443/x"), "registry"),
     case("default::d.io\na.io/team::h.io", "a.io:8443/team/x", Some("h.io/x"), "registry"),
     case("default::d.io\na.io::h.io", "h.io:8443/x", None, "already-swapped"),
+    case("default::d.io\n[1:2:3:4:5:6:7:8]::h.io", "[1:2:3:4:5:6:7:8]:5000/x", Some("h.io:5000/x"), "registry"),
     case("default::d.io/\nq.io::p.io/x/", "nginx", Some("d.io/nginx"), "default"),
     case("default::d.io/\nq.io::p.io/x/", "q.io/nginx", Some("p.io/x/nginx"), "registry"),
     case("default::d.io\nnoswap_wildcards::q.io\nq.io::p.io", "q.io/x", Some("p.io/x"), "registry"),

@@ -13,17 +13,18 @@ pub(crate) struct Oracle {
     rules: Vec<(String, String)>,
 }
 
-struct Image {
-    text: String,
-    registry: String,
-    host: String,
-    port: Option<String>,
-    path: String,
-    shorthand: bool,
+/// An image split at its registry.
+pub(crate) struct Image {
+    pub(crate) text: String,
+    pub(crate) registry: String,
+    pub(crate) host: String,
+    pub(crate) port: Option<String>,
+    pub(crate) path: String,
+    pub(crate) shorthand: bool,
 }
 
 impl Image {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut registry = "docker.io".to_owned();
         let mut path = text.to_owned();
         let mut shorthand = true;
@@ -48,7 +49,7 @@ impl Image {
         Self { text: text.to_owned(), registry, host, port, path, shorthand }
     }
 
-    fn canonical_path(&self) -> String {
+    pub(crate) fn canonical_path(&self) -> String {
         if self.registry == "docker.io" && !self.path.contains('/') {
             format!("library/{}", self.path)
         } else {
@@ -60,7 +61,7 @@ impl Image {
 impl Oracle {
     pub(crate) fn new(text: &str) -> Self {
         let mut rules: Vec<(String, String)> = Vec::new();
-        for line in text.trim_start_matches('\u{feff}').split('\n') {
+        for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {
             let line: String =
                 line.split('#').next().unwrap().chars().filter(|c| !c.is_whitespace()).collect();
             if line.is_empty() {
@@ -73,10 +74,12 @@ impl Oracle {
                 (0, 1) => line.split_once(':').unwrap(),
                 _ => continue,
             };
+            let is_too_long = key.len().max(target.len()) > 4096;
             if !key.starts_with("[EXACT]") && !key.starts_with("[REPLACE]") {
                 key = key.trim_end_matches('/');
             }
-            if ["", "[EXACT]", "[REPLACE]"].contains(&key) {
+            let is_wildcards = key == "noswap_wildcards";
+            if ["", "[EXACT]", "[REPLACE]"].contains(&key) || (is_too_long && !is_wildcards) {
                 continue;
             }
             match rules.iter_mut().find(|rule| rule.0 == key) {
@@ -134,7 +137,7 @@ impl Oracle {
                 format!("{base}{rest}")
             } else if image.shorthand {
                 format!("{base}/{}", image.path)
-            } else if image.port.is_some() && !key.contains(':') && bare_host(base) {
+            } else if image.port.is_some() && *key == image.host && bare_host(base) {
                 format!("{base}:{}/{}", image.port.unwrap(), image.path)
             } else {
                 format!("{base}/{}", image.path)
@@ -170,7 +173,7 @@ impl Oracle {
             let longest = self
                 .rules
                 .iter()
-                .filter(|(key, _)| !key.starts_with('[') || key.starts_with("[:"))
+                .filter(|(key, _)| !key.starts_with("[EXACT]") && !key.starts_with("[REPLACE]"))
                 .filter(|(key, _)| key != "default" && key != "noswap_wildcards")
                 .filter(|(key, _)| bare == *key || bare.starts_with(&format!("{key}/")))
                 // A key must hold the registry whole: `name` is its first segment.
@@ -218,7 +221,7 @@ fn bare_host(base: &str) -> bool {
     !base.contains('/') && !base.contains(':')
 }
 
-fn without_tag_and_digest(name: &str) -> &str {
+pub(crate) fn without_tag_and_digest(name: &str) -> &str {
     let slash = name.find('/').unwrap();
     let name = match name[slash..].find('@') {
         Some(at) => &name[..slash + at],

@@ -2,14 +2,10 @@
 //!
 //! Maps and images are built from few small pieces, so that they meet often.
 
-use imageswap::rules::{Code, Glob, MapFile, RuleSet, lint};
+use imageswap::rules::lint;
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use crate::{
-    compile,
-    oracle::{self, Oracle},
-    verdict,
-};
+use crate::laws::{self, Map};
 
 fn host() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
@@ -115,68 +111,41 @@ proptest! {
 
     #[test]
     fn the_rule_set_decides_as_the_oracle_does(map in map(), images in images()) {
-        let (rules, oracle) = (compile(&map), Oracle::new(&map));
+        let map = Map::read(&map);
         for image in &images {
-            prop_assert_eq!(verdict(&rules, image), oracle.decide(image), "{}\n{}", image, &map);
+            map.decides_as_the_oracle(image);
         }
     }
 
     #[test]
     fn a_second_pass_changes_nothing_in_a_map_without_a_chain(map in map(), images in images()) {
-        let (parsed, _) = MapFile::parse(&map);
-        let rules = RuleSet::compile(parsed).unwrap();
-        // An image that ends with `/` has no last segment, so that `[REPLACE]` makes a bare target
-        // of it, which names nothing. `check` does not warn of what follows from that.
-        for image in images.iter().filter(|image| !image.ends_with('/')) {
-            let once = rules.decide(image).result(image);
-            let twice = rules.decide(&once).result(&once);
-            if once != twice {
-                let found = lint::lint(&rules, &map);
-                let chains = found.kept().iter().filter(|d| d.code == Code::Chain).count();
-                prop_assert!(chains > 0, "{image} -> {once} -> {twice}, no chain in\n{map}");
-            }
+        let map = Map::read(&map);
+        for image in &images {
+            map.is_idempotent_or_has_a_chain(image);
         }
     }
 
     #[test]
     fn a_map_printed_and_parsed_again_is_the_same(map in map()) {
-        let (parsed, _) = MapFile::parse(&map);
-        let (again, diagnostics) = MapFile::parse(&parsed.to_string());
-        prop_assert!(diagnostics.kept().is_empty(), "{:?}", diagnostics);
-        prop_assert_eq!(parsed.rules.len(), again.rules.len());
-        for (rule, other) in parsed.rules.iter().zip(&again.rules) {
-            prop_assert!(rule.is_same(other), "{} became {}", rule, other);
-        }
+        Map::read(&map).is_the_same_when_printed_and_read_again();
     }
 
     #[test]
     fn nothing_panics_on_any_text(map in "\\PC{0,80}", image in "\\PC{0,40}") {
-        let rules = compile(&map);
-        prop_assert!(rules.decide(&image).result(&image).len() <= map.len() + image.len() + 1);
-        let (_, explained) = rules.explain(&image);
-        prop_assert_eq!(explained.result(&image), rules.decide(&image).result(&image));
-        let _ = lint::lint(&rules, &map);
+        let read = Map::read(&map);
+        read.explains_what_it_decides(&image);
+        let _ = lint::lint(read.rules(), &map);
     }
 
     #[test]
     fn a_glob_matches_as_the_oracle_does(glob in glob(), texts in images()) {
-        let parsed = Glob::parse(&glob);
         for text in &texts {
-            prop_assert_eq!(parsed.matches(text), oracle::fnmatch(&glob, text), "{} {}", &glob, text);
+            laws::matches_as_the_oracle(&glob, text);
         }
     }
 
     #[test]
     fn what_globs_say_of_each_other_is_true(one in glob(), other in glob(), texts in images()) {
-        let (one_parsed, other_parsed) = (Glob::parse(&one), Glob::parse(&other));
-        for text in &texts {
-            let (own, others) = (one_parsed.matches(text), other_parsed.matches(text));
-            prop_assert!(!(own && others) || one_parsed.intersects(&other_parsed), "{text}");
-            prop_assert!(!others || own || !one_parsed.subsumes(&other_parsed), "{text}");
-            if own {
-                let last = text.rsplit('/').next().unwrap();
-                prop_assert!(one_parsed.last_segments().matches(last), "{one} {text}");
-            }
-        }
+        laws::tell_the_truth_of_each_other(&one, &other, &texts);
     }
 }

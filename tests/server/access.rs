@@ -12,13 +12,13 @@ use serde_json::Value;
 use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
 
 use crate::{
-    Program,
     authority::Authority,
     client::{
         ALL_VERSIONS, Answer, Client, Identity, NoAnswer, PROTOCOLS, Pieces, Protocol, admin_get,
         config,
     },
-    eventually, first_image, fixture, metric, settings,
+    program::Program,
+    support::{eventually, first_image, fixture, metric, settings},
     volume::Volume,
 };
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     client::{Client, PROTOCOLS, Pieces, Protocol, admin_get, admin_post},
-    eventually, first_image, fixture, metric, ready, settings, started,
+    support::{eventually, first_image, fixture, metric, ready, settings, started},
 };
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -73,6 +73,9 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
+    /// The server went away in order, and says that it did not begin with the request: the client
+    /// is to send it again elsewhere (RFC 9113, section 6.8).
+    GivenUp,
     /// The connection was not there, or ended before the request was sent.
     NotSent(String),
     /// The request was sent and lost.
@@ -157,7 +160,7 @@ impl Client {
         // A request that comes back with the error was never sent.
         let answer = answer.map_err(|mut error| match error.take_message() {
             Some(_) => NoAnswer::NotSent(error.into_error().to_string()),
-            None => NoAnswer::Lost(format!("{:?}", error.into_error())),
+            None => no_answer(&error.into_error()),
         })?;
         let (parts, body) = answer.into_parts();
         let body = timeout(DEADLINE, body.collect()).await.unwrap();
@@ -177,6 +180,17 @@ impl Client {
     }
 }
 
+/// What became of a request that was handed over and failed.
+fn no_answer(error: &hyper::Error) -> NoAnswer {
+    let error = format!("{error:?}");
+    // Only the error of h2 tells the reason, and hyper shows it in no other way.
+    if error.contains("GoAway(b\"\", NO_ERROR, Remote)") {
+        NoAnswer::GivenUp
+    } else {
+        NoAnswer::Lost(error)
+    }
+}
+
 /// Posts a review over HTTP/2 and takes no more of the answer than the smallest window lets in; the
 /// rest stays with the server until the value is dropped.
 pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
@@ -193,6 +207,45 @@ pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl S
     let answer = sender.send_request(request.body(Pieces::from(review)).unwrap());
     let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
     (sender, answer)
+}
+
+/// Posts so many reviews over one connection that never end after their first piece; dropping the value
+/// ends the connection.
+pub(crate) async fn stalled_requests(
+    address: SocketAddr,
+    first: &'static str,
+    count: usize,
+) -> JoinSet<()> {
+    let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    for _ in 0..count {
+        let request = Request::post("https://localhost/").header(CONTENT_TYPE, "application/json");
+        let answer = sender.send_request(request.body(Pieces::stalled(first)).unwrap());
+        tasks.spawn(async move { drop(answer.await) });
+    }
+    tasks
+}
+
+/// Asks for many pages of metrics over one connection, and takes nothing of them until the value is
+/// dropped.
+pub(crate) async fn unread_pages(address: SocketAddr) -> impl Sized {
+    const PAGES: usize = 100;
+    let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(stream)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for _ in 0..PAGES {
+        let request = Request::get("https://localhost/metrics").body(Pieces::default()).unwrap();
+        let answer = timeout(DEADLINE, sender.send_request(request)).await.unwrap();
+        answers.push(answer.unwrap());
+    }
+    (sender, answers)
 }
 
 /// Opens a TLS connection, whatever certificate the server shows.
@@ -247,6 +300,8 @@ async fn tls_over(
     stream: TcpStream,
     config: Arc<ClientConfig>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    // Or a request in two packets takes the 40 ms of a delayed acknowledgement.
+    stream.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").unwrap();
     let handshake = TlsConnector::from(config).connect(name, stream);
     timeout(DEADLINE, handshake).await.unwrap()

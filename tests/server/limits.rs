@@ -10,8 +10,11 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, tls, unread_answer},
-    eventually, first_image, fixture, metric, started,
+    client::{
+        Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, stalled_requests, tls,
+        unread_answer, unread_pages,
+    },
+    support::{eventually, first_image, fixture, metric, started},
 };
 
 /// Long enough to do something, short enough to wait for.
@@ -35,6 +38,7 @@ async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
                         assert_eq!(status, 413, "{protocol:?} {length}: {error}");
                     }
                     Err(NoAnswer::NotSent(error)) => panic!("{protocol:?} {length}: {error}"),
+                    Err(NoAnswer::GivenUp) => panic!("{protocol:?} {length}: given up"),
                 }
             }
         }
@@ -102,6 +106,58 @@ async fn answers_that_are_not_read_are_counted_until_they_are() {
     drop(unread);
     eventually("memory again", async || {
         (client.post(review.clone()).await.unwrap().status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_beyond_those_that_may_wait_for_their_bodies_are_refused() {
+    let app = started(Limits { max_waiting: 2, ..Limits::default() }).await;
+    let refused = "imageswap_http_request_total{method=\"POST\",status=\"503\"}";
+    for first in ["", "{\"request\":"] {
+        let before = metric(app.admin_address(), refused).await.unwrap_or_default();
+        let hogs = stalled_requests(app.address(), first, 10).await;
+        // A connection may always have four.
+        eventually("six of the ten are refused", async || {
+            (metric(app.admin_address(), refused).await == Some(before + 6.0)).then_some(())
+        })
+        .await;
+        // Those of others are answered all the same.
+        for protocol in PROTOCOLS {
+            let mut client = Client::connect(app.address(), protocol).await.unwrap();
+            let pieces = fixture("00-create-pod").into_bytes();
+            let pieces = pieces.chunks(100).map(<[u8]>::to_vec);
+            let answer = client.post(Pieces::chunked(pieces)).await.unwrap();
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        assert_eq!(metric(app.admin_address(), refused).await, Some(before + 6.0));
+        drop(hogs);
+        eventually("no connection but that of the metrics", async || {
+            let connections = metric(app.admin_address(), "imageswap_connections").await;
+            (connections == Some(1.0)).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn pages_of_metrics_that_are_not_read_take_nothing_from_reviews() {
+    let app = started(Limits { max_buffered_bytes: 100_000, ..Limits::default() }).await;
+    let mut unread = Vec::new();
+    let refused = "imageswap_http_request_total{method=\"GET\",status=\"503\"}";
+    eventually("a page that does not fit", async || {
+        unread.push(unread_pages(app.address()).await);
+        metric(app.admin_address(), refused).await.filter(|&count| count > 0.0)
+    })
+    .await;
+    let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+    let body = Pieces::chunked(fixture("00-create-pod").as_bytes().chunks(100).map(<[u8]>::to_vec));
+    assert_eq!(client.post(body).await.unwrap().status, 200);
+    assert_eq!(client.get("/livez").await.status, 200);
+    drop(unread);
+    eventually("pages again", async || {
+        let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
+        (client.get("/metrics").await.status == 200).then_some(())
     })
     .await;
 }

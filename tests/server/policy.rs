@@ -34,12 +34,11 @@ use tokio_rustls::rustls::{
 
 use crate::{
     client::{ALL_VERSIONS, Client, DEADLINE, Protocol, config, config_with},
-    first_image, fixture,
     hello::{
         DOWNGRADE, HANDSHAKE_FAILURE, Hello, ILLEGAL_PARAMETER, NO_APPLICATION_PROTOCOL,
         PROTOCOL_VERSION, Reply, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, chosen_of, send,
     },
-    ready, settings,
+    support::{first_image, fixture, ready, settings},
 };
 
 const SSL_3: u16 = 0x0300;

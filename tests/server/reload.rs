@@ -14,9 +14,9 @@ use imageswap::{
 };
 
 use crate::{
-    Program,
     client::{Client, PROTOCOLS, Protocol, admin_get},
-    eventually, first_image, fixture, metric, ready, settings,
+    program::Program,
+    support::{eventually, first_image, fixture, metric, ready, settings},
     volume::{Pair, Volume},
 };
 
@@ -131,7 +131,7 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
         eventually(message, async || (metric(admin, &name).await == Some(expected)).then_some(()))
             .await;
         failures += if result == "failed" { 1.0 } else { 0.0 };
-        eventually("the log", async || program.logged(message).then_some(())).await;
+        program.logs(message).await;
         assert_image_becomes(address, "good.io/library/busybox:1.36").await;
         assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     }
@@ -164,7 +164,7 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
     assert_image_becomes(address, "back.io/library/busybox:1.36").await;
     let errors = "imageswap_map_diagnostics{severity=\"error\"}";
     assert_eq!(metric(admin, errors).await, Some(1.0));
-    assert!(program.logged("there is no `::` between key and target"));
+    program.logs("there is no `::` between key and target").await;
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 use crate::{
     authority::Authority,
     client::{ALL_VERSIONS, Client, Pieces, Protocol, admin_get, config},
-    eventually, fixture, metric, ready,
     secrets::Secrets,
+    support::{eventually, fixture, metric, ready},
     volume::{Pair, Volume},
 };
 

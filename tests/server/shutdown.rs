@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Program,
     client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Protocol, admin_get},
-    eventually, fixture, ready,
+    program::Program,
+    support::{eventually, fixture, ready},
 };
 
 /// The clients of each protocol that ask without pause.
@@ -55,7 +55,7 @@ async fn a_signal_under_load_loses_no_request() {
     }
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
-    eventually("the last line", async || program.logged("imageswap ended").then_some(())).await;
+    program.logs("imageswap ended").await;
 }
 
 /// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
@@ -80,7 +80,7 @@ async fn ask_until_gone(
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(answer) => lost.push(format!("{answer:?}")),
-                Err(NoAnswer::NotSent(_)) => break,
+                Err(NoAnswer::NotSent(_) | NoAnswer::GivenUp) => break,
                 Err(NoAnswer::Lost(error)) => {
                     lost.push(error);
                     break;
@@ -95,11 +95,11 @@ async fn ask_until_gone(
 async fn a_second_signal_ends_at_once() {
     let mut program = Program::start(&["--dev", "--shutdown-delay", "60m"]);
     program.terminate();
-    eventually("the first signal", async || program.logged("shutting down").then_some(())).await;
+    program.logs("shutting down").await;
     program.terminate();
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
-    eventually("the reason", async || program.logged("imageswap ends").then_some(())).await;
+    program.logs("imageswap ends").await;
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Glob {
                 '?' => builder.token(Token::AnyCharacter),
                 '[' => match Class::parse(rest) {
                     Some((class, after)) => {
-                        builder.token(Token::Class(class));
+                        builder.class(class);
                         rest = after;
                     }
                     None => builder.literal.push('['),
@@ -116,13 +116,18 @@ impl Segment {
 
     /// The end of the first match that starts at byte `from` or later.
     fn find(&self, text: &str, from: usize) -> Option<usize> {
-        if let Some(Token::Literal(literal)) = self.tokens.first() {
-            let mut start = from;
+        let leading =
+            self.tokens.iter().take_while(|token| !matches!(token, Token::Literal(_))).count();
+        if let Some(Token::Literal(literal)) = self.tokens.get(leading) {
+            // A match starts a fixed number of characters before the literal, so that the first
+            // literal that fits belongs to the first match.
+            let mut at = from;
             loop {
-                start += memmem::find(&text.as_bytes()[start..], literal.as_bytes())?;
-                match self.match_at(text, start) {
+                at += memmem::find(&text.as_bytes()[at..], literal.as_bytes())?;
+                let start = start_of_last(&text[from..at], leading).map(|start| from + start);
+                match start.and_then(|start| self.match_at(text, start)) {
                     Some(end) => return Some(end),
-                    None => start += literal.chars().next().map_or(1, char::len_utf8),
+                    None => at += literal.chars().next().map_or(1, char::len_utf8),
                 }
             }
         }
@@ -134,11 +139,16 @@ impl Segment {
         if let [Token::Literal(literal)] = &*self.tokens {
             return text.ends_with(&**literal);
         }
-        let start = match self.characters {
-            0 => Some(text.len()),
-            characters => text.char_indices().rev().nth(characters - 1).map(|(start, _)| start),
-        };
+        let start = start_of_last(text, self.characters);
         start.is_some_and(|start| self.match_at(text, start).is_some())
+    }
+}
+
+/// Where the last so many characters of a text start; none when it has fewer.
+fn start_of_last(text: &str, characters: usize) -> Option<usize> {
+    match characters {
+        0 => Some(text.len()),
+        characters => text.char_indices().rev().nth(characters - 1).map(|(start, _)| start),
     }
 }
 
@@ -184,6 +194,14 @@ impl Class {
         Some((Self { negated, ranges }, &members[end + 1..]))
     }
 
+    /// The only character that the class contains, where its text shows that there is only one.
+    fn only_member(&self) -> Option<char> {
+        match *self.ranges {
+            [(low, high)] if low == high && !self.negated => Some(low),
+            _ => None,
+        }
+    }
+
     fn contains(&self, character: char) -> bool {
         self.ranges.iter().any(|&(low, high)| (low..=high).contains(&character)) != self.negated
     }
@@ -200,6 +218,14 @@ impl Builder {
     fn token(&mut self, token: Token) {
         self.flush();
         self.current.push(token);
+    }
+
+    /// A class with one member is that character, which a search for literals can find.
+    fn class(&mut self, class: Class) {
+        match class.only_member() {
+            Some(character) => self.literal.push(character),
+            None => self.token(Token::Class(class)),
+        }
     }
 
     fn star(&mut self) {
@@ -225,6 +251,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_class_with_one_member_joins_the_literal_around_it() {
+        for (glob, literals) in [
+            ("*a[5]b*", &["a5b"][..]),
+            ("[*][?]", &["*?"]),
+            ("a[b-b]", &["ab"]),
+            ("a[!b]c", &["a", "c"]),
+            ("a[bc]d", &["a", "d"]),
+        ] {
+            assert_eq!(Glob::parse(glob).literals().collect::<Vec<_>>(), literals, "{glob}");
+        }
+    }
+
+    #[test]
     fn globs_match_as_fnmatch_does() {
         for (glob, text, matched) in [
             ("", "", true),
@@ -242,7 +281,15 @@ mod tests {
             ("?", "é", true),
             ("*?é", "aé", true),
             ("*é?x", "ééax", true),
+            ("*?a*", "aé", false),
+            ("*?a*", "aéa", true),
+            ("b*[ab]?a*", "ba", false),
+            ("b*[ab]?a*a", "baébaaa", true),
             ("[abc]", "b", true),
+            ("x[5]y", "x5y", true),
+            ("[*]", "*", true),
+            ("[*]", "a", false),
+            ("[b-b]", "b", true),
             ("[a-c]x", "cx", true),
             ("[!a]", "a", false),
             ("[!a]", "é", true),

@@ -1,0 +1,117 @@
+//! What one decision costs by `[REPLACE]` globs, by how they can be told apart.
+//!
+//! Run with `cargo bench --bench globs`; `-- adversarial` runs only the worst cases.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+mod decisions;
+#[expect(dead_code, reason = "there are only globs here")]
+mod maps;
+mod settings;
+
+use std::fmt::Write;
+
+use criterion::{BenchmarkId, Criterion};
+use imageswap::{image::MAX_IMAGE_BYTES, rules::Reason};
+
+use self::{
+    decisions::{compiled, measure, spread},
+    maps::globs_before_star_app,
+};
+
+/// The numbers of globs.
+const GLOBS: [usize; 2] = [100, 10_000];
+
+fn main() {
+    let mut criterion = settings::criterion();
+    families(&mut criterion);
+    last_of_many(&mut criterion);
+    adversarial(&mut criterion);
+    criterion.final_summary();
+}
+
+/// Decisions by `[REPLACE]` globs, and past them.
+fn families(criterion: &mut Criterion) {
+    // Name, the glob with a number, and an image for it.
+    type Family = (&'static str, fn(usize) -> String, fn(usize) -> String);
+    let families: [Family; 4] = [
+        // Each glob has a literal of its own.
+        (
+            "distinct-literals",
+            |n| format!("*/team-{n:05}/*"),
+            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+        ),
+        // All globs have the literal `/app:`, and each has another one too.
+        (
+            "shared-literal",
+            |n| format!("registry-{n:05}.example.com/*/app:*"),
+            |n| format!("registry-{n:05}.example.com/team/app:1.27.3"),
+        ),
+        // The number is written in classes of one member, which are literals.
+        (
+            "one-member-classes",
+            |n| classes(n, ""),
+            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+        ),
+        // All globs have the literal `/app:` and no other, the number being written in classes.
+        // Such globs are verified one after the other, so this is the worst case.
+        (
+            "only-shared-literal",
+            |n| classes(n, "x"),
+            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+        ),
+    ];
+    for (name, glob, image) in families {
+        let mut group = criterion.benchmark_group(format!("glob/{name}"));
+        for globs in GLOBS {
+            let mut map = "default::mirror.example.com/other\n".to_owned();
+            for number in 1..=globs {
+                writeln!(map, "[REPLACE]{}::mirror.example.com/replaced", glob(number)).unwrap();
+            }
+            let set = compiled(&map);
+            // An image that has the literal, but a number that no glob has.
+            let others = spread(globs, |number| image(number + 50_000));
+            for (outcome, reason, images) in [
+                ("match", Reason::Replace, spread(globs, image)),
+                ("no-match", Reason::Default, others),
+            ] {
+                measure(&mut group, BenchmarkId::new(outcome, globs), &set, &images, reason);
+            }
+        }
+    }
+}
+
+/// Decisions by `*/app:*` at the end of a map whose other globs have its literal too.
+fn last_of_many(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("glob/before-star-app");
+    for globs in GLOBS {
+        let set = compiled(&globs_before_star_app(globs));
+        let images = spread(globs, |number| format!("other-{number:05}.example.com/team/app:1"));
+        measure(&mut group, BenchmarkId::from_parameter(globs), &set, &images, Reason::Replace);
+    }
+}
+
+/// One glob with many stars against images that nearly match it, as long as an image may be.
+fn adversarial(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("adversarial");
+    let image = "a".repeat(MAX_IMAGE_BYTES);
+    for (name, glob) in [
+        ("stars-and-literals", format!("{}b", "*a".repeat(500))),
+        ("stars-and-classes", format!("{}b", "*[ac]".repeat(500))),
+        ("classes-after-star", format!("*{}[bc]*", "[ac]".repeat(500))),
+        ("literal-that-nearly-fits", format!("*{}[bc]*", "a".repeat(2000))),
+    ] {
+        let set = compiled(&format!("default::m.example.com\n[REPLACE]{glob}::n.example.com\n"));
+        let images = [image.clone()];
+        measure(&mut group, BenchmarkId::new(name, image.len()), &set, &images, Reason::Default);
+    }
+}
+
+/// A glob for the image with a number: each digit is a class, with `other` as one more member.
+fn classes(number: usize, other: &str) -> String {
+    let mut glob = "*".to_owned();
+    for digit in format!("{number:05}").chars() {
+        write!(glob, "[{digit}{other}]").unwrap();
+    }
+    glob + "/app:*"
+}

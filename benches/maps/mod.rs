@@ -1,0 +1,44 @@
+//! Maps of any size for the benchmarks, and the images for their rules.
+
+use std::fmt::Write;
+
+use imageswap::rules::Reason;
+
+/// Name, reason, and the image for the rule with a number.
+pub(crate) type Kind = (&'static str, Reason, fn(usize) -> String);
+
+/// The kinds of decisions of a mixed map.
+pub(crate) const KINDS: [Kind; 6] = [
+    ("exact", Reason::Exact, |n| format!("exact-{n}.example.com/team/app:1.27.3")),
+    ("registry", Reason::Registry, |n| format!("registry-{n}.example.com/team/app:1.27.3")),
+    ("path-prefix", Reason::Registry, |n| format!("path-{n}.example.com/team/app:1.27.3")),
+    ("default", Reason::Default, |n| format!("other-{n}.example.com/team/app:1.27.3")),
+    ("noswap-wildcard", Reason::NoswapWildcard, |n| format!("internal-{n}/team/app:1.27.3")),
+    ("already-swapped", Reason::AlreadySwapped, |n| {
+        format!("mirror.example.com/{n}/registry/team/app:1.27.3")
+    }),
+];
+
+/// A map with as many rules: a third each are exact images, registries and path prefixes.
+pub(crate) fn mixed_map(rules: usize) -> String {
+    let mut map = "default::mirror.example.com/other\nnoswap_wildcards::internal-\n".to_owned();
+    for line in 2..rules {
+        let number = line / 3;
+        let (key, target) = match line % 3 {
+            0 => (format!("[EXACT]exact-{number}.example.com/team/app:1.27.3"), "exact:1"),
+            1 => (format!("registry-{number}.example.com"), "registry"),
+            _ => (format!("path-{number}.example.com/team"), "path"),
+        };
+        writeln!(map, "{key}::mirror.example.com/{number}/{target}").unwrap();
+    }
+    map
+}
+
+/// A map with as many globs: `*/app:*`, and before it globs that have its literal too.
+pub(crate) fn globs_before_star_app(globs: usize) -> String {
+    let mut map = "default::mirror.example.com/other\n".to_owned();
+    for number in 1..globs {
+        writeln!(map, "[REPLACE]registry-{number:05}.example.com/*/app:*::a.example.com").unwrap();
+    }
+    map + "[REPLACE]*/app:*::b.example.com\n"
+}

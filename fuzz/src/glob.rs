@@ -1,0 +1,101 @@
+//! Globs: matching, and what they say of each other for the lints.
+//!
+//! An input is two globs and texts; texts that the globs are likely to match are added. Matching is
+//! held against the oracle of the rule tests. Inputs of runs make globs with hundreds of stars.
+
+use imageswap::rules::Glob;
+
+use crate::{
+    cases::CASES,
+    inputs::{self, OF_RUNS, sample},
+    laws,
+};
+
+/// What globs and texts are made of.
+pub const PIECES: &[&str] = &[
+    "", "*", "?", "a", "b", "/", "[ab]", "[!a]", "[", "]", "!", "-", "[a-c]", "[]a]", "[!]]",
+    "[z-a]", ".io", ":1", "*a", "a*", "?*", "*[!b]", "aab", "é", "**", "a/b", "[é-ö]", "[--/]",
+];
+
+/// The oracle takes as many steps as the product of the lengths of glob and text.
+const MAX_BYTES: usize = 512;
+
+/// More texts would only make an input slow.
+const MAX_TEXTS: usize = 4;
+
+/// The most places of a text that are tried one by one.
+const MAX_PLACES: usize = 64;
+
+/// Tries the globs of an input on its texts.
+///
+/// # Panics
+/// When a glob matches what it should not, or does not match what it should.
+pub fn run(data: &[u8]) {
+    let mut texts = inputs::texts(data, PIECES, MAX_BYTES).into_iter();
+    let (one, other) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    let mut texts: Vec<_> = texts.take(MAX_TEXTS).collect();
+    texts.extend([sample(&one, ""), sample(&one, "a/b"), sample(&other, "x")]);
+    for (glob, other) in [(&one, &other), (&other, &one)] {
+        for text in &texts {
+            laws::matches_as_the_oracle(glob, text);
+        }
+        laws::tell_the_truth_of_each_other(glob, other, &texts);
+        assert_parts(glob, &texts);
+    }
+}
+
+/// The globs of the rule tests on their images, and globs that a backtracking matcher never ends on.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let of_case = |glob: &str, image: &str| inputs::of_texts(&[glob, "*a*", image]);
+    let mut seeds: Vec<_> = CASES
+        .iter()
+        .flat_map(|case| {
+            let globs = case.map.lines().filter_map(|line| line.strip_prefix("[REPLACE]"));
+            globs.filter_map(|glob| Some(of_case(glob.split_once("::")?.0, case.image)))
+        })
+        .collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    let piece = |text: &str| PIECES.iter().position(|piece| *piece == text).unwrap_or_default();
+    let runs = |runs: &[(&str, u8)]| -> Vec<u8> {
+        runs.iter()
+            .flat_map(|(text, count)| [u8::try_from(piece(text)).unwrap_or(1), *count])
+            .collect()
+    };
+    let stars =
+        [runs(&[("*a", 200), ("b", 1)]), runs(&[("?*", 200)]), runs(&[("a", 255), ("a", 255)])];
+    seeds.push([&[OF_RUNS], &*stars.join(&0)].concat());
+    seeds
+}
+
+/// Checks what the lints take a glob apart for.
+fn assert_parts(text_of_glob: &str, texts: &[String]) {
+    let glob = Glob::parse(text_of_glob);
+    let tail = glob.after_leading_stars();
+    let prefixed = glob.clone().prefixed("*/[a");
+    for text in texts {
+        let matches = glob.matches(text);
+        assert!(matches || !glob.matches_everything(), "{text_of_glob} on {text}");
+        if matches {
+            assert!(
+                glob.literals().all(|literal| text.contains(literal)),
+                "{text_of_glob} on {text}"
+            );
+            for (end, _) in text.char_indices().take(MAX_PLACES) {
+                assert!(glob.matches_some_extension_of(&text[..end]), "{text_of_glob} on {text}");
+            }
+        }
+        if let Some(tail) = &tail
+            && text.len() <= MAX_PLACES
+        {
+            let ends = text.char_indices().map(|(at, _)| &text[at..]).chain([""]);
+            assert_eq!(
+                ends.clone().any(|end| tail.matches(end)),
+                matches,
+                "{text_of_glob} on {text}"
+            );
+        }
+        assert_eq!(prefixed.matches(&format!("*/[a{text}")), matches, "{text_of_glob} on {text}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The image reference: where the registry ends, where tag and digest begin, what is valid.
+//!
+//! An input is images. Each is held against the oracle of the rule tests, against a naive grammar,
+//! and against itself: its parts make up the whole.
+
+use imageswap::image::{DOCKER_HUB, ImageReference, MAX_IMAGE_BYTES, is_valid_reference};
+
+use crate::{cases::CASES, grammar, inputs, oracle};
+
+/// What images are made of.
+pub const PIECES: &[&str] = &[
+    "",
+    "a",
+    "/",
+    ":",
+    "@",
+    ".",
+    "-",
+    "_",
+    "A",
+    "0",
+    "docker.io",
+    "index.docker.io",
+    "localhost",
+    "library",
+    "a.io",
+    "[",
+    "]",
+    "[::1]",
+    ":80",
+    ":1.27",
+    "sha256:",
+    "@sha256:",
+    "__",
+    "--",
+    "é",
+    "0123456789abcdef",
+    "\n",
+    " ",
+];
+
+/// An image may be somewhat too long.
+const MAX_BYTES: usize = MAX_IMAGE_BYTES + 8;
+
+/// Tries the images of an input.
+///
+/// # Panics
+/// When one is read otherwise than it should be.
+pub fn run(data: &[u8]) {
+    for image in inputs::texts(data, PIECES, MAX_BYTES) {
+        assert_image(&image);
+    }
+}
+
+/// The images of the rule tests.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    CASES.iter().map(|case| case.image.as_bytes().to_vec()).collect()
+}
+
+fn assert_image(text: &str) {
+    let image = ImageReference::parse(text);
+    let expected = oracle::Image::parse(text);
+    assert_eq!(image.text(), text);
+    assert_eq!(image.registry(), expected.registry, "{text}");
+    assert_eq!(image.host(), expected.host, "{text}");
+    assert_eq!(image.path(), expected.path, "{text}");
+    assert_eq!(image.is_shorthand(), expected.shorthand, "{text}");
+    assert_eq!(image.is_library(), expected.canonical_path() != expected.path, "{text}");
+    let port = expected.port.map_or_else(String::new, |port| format!(":{port}"));
+    assert_eq!(image.port_suffix(), port, "{text}");
+
+    assert_eq!(format!("{}{}", image.host(), image.port_suffix()), image.registry(), "{text}");
+    match text.strip_suffix(image.path()) {
+        Some("") => assert!(image.is_shorthand(), "{text}"),
+        Some(before) => {
+            let written = before.strip_suffix('/');
+            let is_index = written == Some("index.docker.io") && image.registry() == DOCKER_HUB;
+            assert!(is_index || written == Some(image.registry()), "{text}");
+        }
+        None => panic!("{text} does not end with its path {}", image.path()),
+    }
+    let bare = format!("{}/{}", image.registry(), image.repository());
+    let whole = format!("{}/{}", image.registry(), image.path());
+    assert_eq!(bare, oracle::without_tag_and_digest(&whole), "{text}");
+    assert!(image.path().starts_with(image.repository()), "{text}");
+    assert_eq!(Some(image.last_segment()), text.rsplit('/').next(), "{text}");
+    assert_eq!(is_valid_reference(text), grammar::is_reference(text), "{text}");
+}

@@ -1,0 +1,155 @@
+//! The map: its lines, what becomes of images, what `check` says of it, and LEGACY mode.
+//!
+//! An input is a map and images; images that the map is about are added. Every decision is held
+//! against the oracle of the rule tests, and the laws are those that the tests hold on random maps.
+
+use imageswap::{
+    image::MAX_IMAGE_BYTES,
+    rules::{Key, LegacyPrefix, LoadedMap, Rule},
+};
+
+use crate::{
+    cases::CASES,
+    inputs::{self, sample},
+    laws::Map,
+};
+
+/// What maps and images are made of.
+pub const PIECES: &[&str] = &[
+    "",
+    "\n",
+    "::",
+    ":",
+    "/",
+    "default::",
+    "[EXACT]",
+    "[REPLACE]",
+    "noswap_wildcards::",
+    "docker.io",
+    "index.docker.io",
+    "localhost",
+    "library",
+    "a.io",
+    "b.io",
+    "a.io:443",
+    ":80",
+    "name:5000",
+    "m-a.io",
+    "m-",
+    "-",
+    "*",
+    "?",
+    "[ab]",
+    "[!a]",
+    "[",
+    "]",
+    ":1",
+    "@sha256:ab",
+    "@",
+    "a",
+    "b",
+    ",",
+    "#",
+    " ",
+    "\r",
+    "\t",
+    "\u{feff}",
+    "[::1]",
+    "é",
+    ".",
+    "\ndefault::d.io\n",
+    "/a",
+    "/b",
+];
+
+/// A map of as many rules as meet each other in time: the oracle tries all for each image.
+const MAX_BYTES: usize = 8192;
+
+/// More images would only make an input slow.
+const MAX_IMAGES: usize = 8;
+
+/// The rules whose own images are tried.
+const MAX_RULES_WITH_IMAGES: usize = 4;
+
+/// Tries the map of an input on its images.
+///
+/// # Panics
+/// When an image is decided otherwise than by the oracle, a law does not hold, or a diagnostic points
+/// nowhere.
+pub fn run(data: &[u8]) {
+    let mut texts = inputs::texts(data, PIECES, MAX_BYTES).into_iter();
+    let text = texts.next().unwrap_or_default();
+    let map = Map::read(&text);
+    map.is_the_same_when_printed_and_read_again();
+    assert_diagnostics(&text);
+    let mut images: Vec<_> = texts.take(MAX_IMAGES).collect();
+    if let [prefix, images @ ..] = &*images {
+        for image in images {
+            assert_legacy(prefix, image);
+        }
+    }
+    let rules = map.rules().rules().iter().take(MAX_RULES_WITH_IMAGES);
+    images.extend(rules.flat_map(images_of));
+    for image in &images {
+        map.decides_as_the_oracle(image);
+        map.explains_what_it_decides(image);
+        map.is_idempotent_or_has_a_chain(image);
+    }
+}
+
+/// The maps of the rule tests with their images, and the sample map.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let cases = CASES.iter().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
+    let sample = imageswap::settings::SAMPLE_MAP;
+    cases.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
+}
+
+/// Images that a rule is about: such as it claims, and such as it makes.
+fn images_of(rule: &Rule) -> Vec<String> {
+    let mut images = match &rule.key {
+        Key::Default | Key::NoswapWildcards => vec!["nginx:1".to_owned()],
+        Key::Exact(image) => vec![image.to_string()],
+        Key::Registry(registry) => {
+            let (host, path) = registry.split_at(registry.find('/').unwrap_or(registry.len()));
+            vec![format!("{registry}/a/b:1"), format!("{registry}:1"), format!("{host}:80{path}/a")]
+        }
+        Key::Replace(glob) => vec![sample(glob, ""), sample(glob, "a.io/b")],
+    };
+    let target = rule.target.text();
+    images.extend([format!("{target}/a"), format!("{target}a.io/b:1"), target.to_owned()]);
+    images
+}
+
+/// Checks that each diagnostic says something about a place in the map.
+fn assert_diagnostics(text: &str) {
+    let Ok(loaded) = LoadedMap::from_text(text) else { panic!("no map that compiles: {text}") };
+    let lines: Vec<_> = imageswap::rules::map::without_mark(text).split('\n').collect();
+    for diagnostic in loaded.diagnostics.kept() {
+        assert!(!diagnostic.message.is_empty() && !diagnostic.hint.is_empty(), "{diagnostic:?}");
+        let line = |number: u32| lines.get(number as usize - 1);
+        if let Some(number) = diagnostic.line {
+            let part = line(number).and_then(|line| line.get(diagnostic.span.clone()));
+            assert!(part.is_some_and(|part| !part.is_empty()), "{diagnostic:?} in {text}");
+        }
+        if let Some(related) = &diagnostic.related {
+            assert!(line(related.line).is_some(), "{diagnostic:?} in {text}");
+        }
+    }
+}
+
+/// Section 6 of the swap rules, read naively.
+fn assert_legacy(prefix: &str, image: &str) {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let is_left_alone = image.is_empty() || image.len() > MAX_IMAGE_BYTES || image.contains(prefix);
+    let expected = if is_left_alone {
+        image.to_owned()
+    } else if prefix.ends_with('-') {
+        format!("{prefix}{image}")
+    } else {
+        format!("{}/{last}", prefix.trim_end_matches('/'))
+    };
+    let legacy = LegacyPrefix::new(prefix);
+    assert_eq!(legacy.decide(image).result(image), expected, "{prefix} before {image}");
+    assert_eq!(legacy.decide(&expected).result(&expected), expected, "{prefix} before {image}");
+}

@@ -1,0 +1,224 @@
+//! The AdmissionReview: bytes to an answer.
+//!
+//! An input is a body, or, when it begins with [`OF_EDITS`], choices by which a captured review is
+//! edited. The answer is held against a naive walk of what `serde_json` reads: the same refusal or
+//! the same patch, which an independent library applies.
+//!
+//! Where the two differ on purpose, nothing is compared: `serde_json` refuses numbers that no `f64`
+//! holds, and more than 128 levels of nesting.
+
+mod edit;
+mod naive;
+
+use std::sync::LazyLock;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use imageswap::{
+    admission::{Review, ReviewError, Verdict},
+    rules::{MapFile, Policy, RuleSet},
+};
+use serde_json::{Value, json};
+
+use self::naive::Refusal;
+
+/// What reviews are made of.
+pub const PIECES: &[&str] = &[
+    "apiVersion",
+    "admission.k8s.io/v1",
+    "admission.k8s.io/v1beta1",
+    "request",
+    "uid",
+    "kind",
+    "namespace",
+    "name",
+    "operation",
+    "CREATE",
+    "UPDATE",
+    "DELETE",
+    "CONNECT",
+    "object",
+    "oldObject",
+    "metadata",
+    "labels",
+    "annotations",
+    "k8s.twr.io/imageswap",
+    "disabled",
+    "kubernetes.io/config.mirror",
+    "spec",
+    "template",
+    "jobTemplate",
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "volumes",
+    "image",
+    "reference",
+    "Pod",
+    "CronJob",
+    "PodTemplate",
+    "Deployment",
+    "null",
+    "true",
+    "false",
+    "{}",
+    "[]",
+    "{\"",
+    "\":",
+    "\",\"",
+    "\\u",
+    "\\ud83d\\ude00",
+    "\\\"",
+    "1e999",
+    "-0",
+    "nginx:1",
+    "quay.io/a/b",
+];
+
+/// The first byte of an input whose other bytes choose edits of a captured review.
+pub(crate) const OF_EDITS: u8 = 3;
+
+/// The label that turns swapping off.
+pub(crate) const DISABLE_LABEL: &str = "k8s.twr.io/imageswap";
+
+/// The reviews that the tests know, captured from an API server.
+pub(crate) const CAPTURED: [&str; 8] = [
+    include_str!("../../../tests/fixtures/reviews/00-create-pod.json"),
+    include_str!("../../../tests/fixtures/reviews/01-update-pod.json"),
+    include_str!("../../../tests/fixtures/reviews/02-update-pod.json"),
+    include_str!("../../../tests/fixtures/reviews/03-update-pod-ephemeralcontainers.json"),
+    include_str!("../../../tests/fixtures/reviews/04-create-deployment.json"),
+    include_str!("../../../tests/fixtures/reviews/05-create-cronjob.json"),
+    include_str!("../../../tests/fixtures/reviews/06-create-pod.json"),
+    include_str!("../../../tests/fixtures/reviews/07-delete-pod.json"),
+];
+
+/// A map without a chain, so that a second review of a swapped object changes nothing.
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let map = "default::d.io\ndocker.io::hub.corp/mirror-\nquay.io::quay.corp\n\
+               ghcr.io/acme::h.io/acme\n[EXACT]busybox::h.io/box\nnoswap_wildcards::left.io\n";
+    let rules = RuleSet::compile(MapFile::parse(map).0);
+    Policy::Maps(Box::new(rules.unwrap_or_default()))
+});
+
+/// Tries the review of an input.
+///
+/// # Panics
+/// When it is refused or answered otherwise than it should be.
+pub fn run(data: &[u8]) {
+    match data.split_first() {
+        Some((&OF_EDITS, choices)) => {
+            if let Some(text) = edit::review(choices) {
+                assert_review(text.as_bytes());
+            }
+        }
+        _ => assert_review(data),
+    }
+}
+
+/// The captured reviews.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let edited = (0..8).map(|review| vec![OF_EDITS, review, 1, 2, 3, 4, 5, 6, 7]);
+    CAPTURED.iter().map(|review| review.as_bytes().to_vec()).chain(edited).collect()
+}
+
+fn assert_review(body: &[u8]) {
+    let shown = || String::from_utf8_lossy(body);
+    let found = Review::from_slice(body);
+    let value = match serde_json::from_slice::<Value>(body) {
+        Ok(value) => value,
+        Err(error) => {
+            let is_on_purpose = ["number out of range", "recursion limit exceeded"]
+                .iter()
+                .any(|reason| error.to_string().starts_with(reason));
+            match found {
+                Err(ReviewError::Json(error)) => assert_place(body, &error),
+                _ => assert!(is_on_purpose, "{error}: {}", shown()),
+            }
+            return;
+        }
+    };
+    let expected = naive::expected(&value, DISABLE_LABEL, &POLICY);
+    let (review, expected) = match (&found, expected) {
+        (Ok(review), Ok(expected)) => (review, expected),
+        (Err(error), Err(refusal)) => return assert_refusal(error, &refusal),
+        (found, expected) => panic!("{found:?} is not {expected:?}: {}", shown()),
+    };
+    let verdict = Verdict::of(review, &POLICY, DISABLE_LABEL);
+    assert_eq!(verdict.operation.as_str(), expected.operation, "{}", shown());
+    assert_eq!(verdict.kind.as_str(), expected.kind, "{}", shown());
+    let changes: Vec<_> = verdict
+        .changes
+        .iter()
+        .map(|change| (change.location.to_string(), change.swapped.to_string()))
+        .collect();
+    assert_eq!(verdict.outcome.as_str(), expected.outcome(&changes), "{}", shown());
+    assert!(expected.allows(&changes), "{changes:?} is not {expected:?}: {}", shown());
+    assert_answer(&value, &verdict.response(review), &changes);
+}
+
+fn assert_place(body: &[u8], error: &imageswap::admission::JsonError) {
+    let lines: Vec<_> = body.split(|&byte| byte == b'\n').collect();
+    let line = lines.get(error.line() - 1);
+    assert!(line.is_some_and(|line| error.column() <= line.len() + 1), "{error}: {lines:?}");
+}
+
+fn assert_refusal(error: &ReviewError, expected: &Refusal) {
+    let found = match error {
+        ReviewError::Json(error) => panic!("{error} is not {expected:?}"),
+        ReviewError::NoRequest => Refusal::NoRequest,
+        ReviewError::NoUid => Refusal::NoUid,
+        ReviewError::UnsupportedVersion(version) => Refusal::UnsupportedVersion(version.clone()),
+    };
+    assert_eq!(found, *expected);
+}
+
+/// Checks that the answer is as the API server takes it, and that its patch sets the images that
+/// change and nothing else.
+fn assert_answer(review: &Value, answer: &str, changes: &[(String, String)]) {
+    let Ok(mut answer) = serde_json::from_str::<Value>(answer) else { panic!("no JSON: {answer}") };
+    let patch = answer["response"].as_object_mut().and_then(|response| response.remove("patch"));
+    let version = review["apiVersion"].as_str().unwrap_or("admission.k8s.io/v1");
+    let mut expected = json!({
+        "apiVersion": version,
+        "kind": "AdmissionReview",
+        "response": { "uid": review["request"]["uid"], "allowed": true },
+    });
+    if !changes.is_empty() {
+        expected["response"]["patchType"] = json!("JSONPatch");
+    }
+    assert_eq!(answer, expected);
+    assert_eq!(patch.is_some(), !changes.is_empty());
+    let Some(patch) = patch else { return };
+    let patch = patch.as_str().and_then(|patch| STANDARD.decode(patch).ok()).unwrap_or_default();
+    let Ok(patch) = serde_json::from_slice::<json_patch::Patch>(&patch) else {
+        panic!("no patch: {}", String::from_utf8_lossy(&patch))
+    };
+    assert_eq!(patch.0.len(), changes.len(), "{patch}");
+
+    let mut patched = review.clone();
+    let object = &mut patched["request"]["object"];
+    if let Err(error) = json_patch::patch(object, &patch) {
+        panic!("{error}: {patch} on {object}");
+    }
+    let mut expected = review["request"]["object"].clone();
+    for (pointer, image) in changes {
+        match expected.pointer_mut(pointer) {
+            Some(place) => *place = json!(image),
+            None => panic!("there is no {pointer} in {expected}"),
+        }
+    }
+    assert_eq!(*object, expected);
+    assert_swapped_once(&patched);
+}
+
+/// Checks that an object that is swapped is left alone when it comes again.
+fn assert_swapped_once(review: &Value) {
+    let body = review.to_string();
+    let again = Review::from_slice(body.as_bytes());
+    let changes = again.as_ref().map(|again| {
+        let changes = Verdict::of(again, &POLICY, DISABLE_LABEL).changes;
+        changes.iter().map(|change| change.image.to_owned()).collect::<Vec<_>>()
+    });
+    assert!(changes.as_ref().is_ok_and(Vec::is_empty), "{changes:?} once more in {body}");
+}

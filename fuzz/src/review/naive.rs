@@ -1,0 +1,182 @@
+//! What is to come of a review, by walking the whole document.
+
+use imageswap::rules::Policy;
+use serde_json::Value;
+
+/// Why a document is refused.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Refusal {
+    NoRequest,
+    NoUid,
+    UnsupportedVersion(String),
+}
+
+/// What is to come of a review.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) kind: &'static str,
+    pub(crate) operation: &'static str,
+    /// None when the images decide whether it is `swapped` or `unchanged`.
+    outcome: Option<&'static str>,
+    /// The images of the object, in the order of the patch.
+    images: Vec<Image>,
+}
+
+/// An image of the object that is to change if the request introduces it.
+#[derive(Debug)]
+struct Image {
+    pointer: String,
+    swapped: String,
+    is_introduced: Introduced,
+}
+
+/// Whether a request introduces an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Introduced {
+    No,
+    /// Several containers have the image's name, which no API server lets pass: some had the image.
+    Perhaps,
+    Yes,
+}
+
+const KINDS: [&str; 9] = [
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "Pod",
+    "PodTemplate",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
+
+const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
+
+/// The lists of a pod with images: the list, the image in it, and what names are unique in.
+const LISTS: [(&str, &str, &str); 4] = [
+    ("initContainers", "/image", "containers"),
+    ("containers", "/image", "containers"),
+    ("ephemeralContainers", "/image", "ephemeral containers"),
+    ("volumes", "/image/reference", "volumes"),
+];
+
+pub(crate) fn expected(review: &Value, label: &str, policy: &Policy) -> Result<Expected, Refusal> {
+    if !review.is_object() {
+        return Err(Refusal::NoRequest);
+    }
+    if let Some(version) = review["apiVersion"].as_str()
+        && !["admission.k8s.io/v1", "admission.k8s.io/v1beta1"].contains(&version)
+    {
+        return Err(Refusal::UnsupportedVersion(version.to_owned()));
+    }
+    let request = &review["request"];
+    if !request.is_object() {
+        return Err(Refusal::NoRequest);
+    }
+    if request["uid"].as_str().is_none_or(str::is_empty) {
+        return Err(Refusal::NoUid);
+    }
+    let known = |names: &[&'static str], name: &Value| {
+        names.iter().copied().find(|known| *known == *name).unwrap_or("other")
+    };
+    let kind = known(&KINDS, &request["kind"]["kind"]);
+    let operation = known(&OPERATIONS, &request["operation"]);
+    let (outcome, images) = outcome(request, kind, operation, label, policy);
+    Ok(Expected { kind, operation, outcome, images })
+}
+
+fn outcome(
+    request: &Value,
+    kind: &str,
+    operation: &str,
+    label: &str,
+    policy: &Policy,
+) -> (Option<&'static str>, Vec<Image>) {
+    let (object, place) = (&request["object"], place_of_pod(kind));
+    let spec = format!("{place}/spec");
+    let Some(pod) = object.pointer(&spec).filter(|pod| pod.is_object()) else {
+        return (Some("no-images"), Vec::new());
+    };
+    if !["CREATE", "UPDATE"].contains(&operation) {
+        return (Some("no-images"), Vec::new());
+    }
+    let template = object.pointer(place).unwrap_or(&Value::Null);
+    if [object, template].iter().any(|object| object["metadata"]["labels"][label] == "disabled") {
+        return (Some("disabled"), Vec::new());
+    }
+    let annotations = &object["metadata"]["annotations"];
+    if kind == "Pod" && annotations.get("kubernetes.io/config.mirror").is_some() {
+        return (Some("mirror-pod"), Vec::new());
+    }
+    let old = request["oldObject"].pointer(&spec).filter(|_| operation == "UPDATE");
+    let old: Vec<_> = old.into_iter().flat_map(images_of).collect();
+    let mut images = Vec::new();
+    for (pointer, group, name, image) in images_of(pod) {
+        let same_name: Vec<_> =
+            old.iter().filter(|old| (old.1, old.2) == (group, name)).map(|old| old.3).collect();
+        let has_it = |old: &&str| *old == image || group == "ephemeral containers";
+        let is_introduced = match same_name.iter().filter(|old| has_it(old)).count() {
+            0 => Introduced::Yes,
+            count if count == same_name.len() => Introduced::No,
+            _ => Introduced::Perhaps,
+        };
+        let swapped = policy.decide(image).result(image);
+        if swapped != image {
+            images.push(Image { pointer: format!("{spec}{pointer}"), swapped, is_introduced });
+        }
+    }
+    (None, images)
+}
+
+/// The JSON Pointer to what has the pod's `spec` in it.
+fn place_of_pod(kind: &str) -> &'static str {
+    match kind {
+        "CronJob" => "/spec/jobTemplate/spec/template",
+        "Pod" => "",
+        "PodTemplate" => "/template",
+        _ => "/spec/template",
+    }
+}
+
+/// The images of a pod's spec: pointer, group, name and text.
+fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str)> {
+    let mut images = Vec::new();
+    for (list, image, group) in LISTS {
+        for (index, element) in pod[list].as_array().into_iter().flatten().enumerate() {
+            // A pointer may also go through an array, which holds no image.
+            let is_object =
+                element.is_object() && (list != "volumes" || element["image"].is_object());
+            if let Some(text) = element.pointer(image).and_then(Value::as_str).filter(|_| is_object)
+            {
+                let name = element["name"].as_str().unwrap_or_default();
+                images.push((format!("/{list}/{index}{image}"), group, name, text));
+            }
+        }
+    }
+    images
+}
+
+impl Expected {
+    /// The outcome of a review with these changes.
+    pub(crate) fn outcome(&self, changes: &[(String, String)]) -> &'static str {
+        self.outcome.unwrap_or(if changes.is_empty() { "unchanged" } else { "swapped" })
+    }
+
+    /// Whether these changes, of pointer and image, are those that are to be made.
+    pub(crate) fn allows(&self, changes: &[(String, String)]) -> bool {
+        let mut changes = changes.iter();
+        let mut change = changes.next();
+        for image in &self.images {
+            let is_change = change.is_some_and(|(pointer, swapped)| {
+                (pointer, swapped) == (&image.pointer, &image.swapped)
+            });
+            match (is_change, image.is_introduced) {
+                (true, Introduced::No) | (false, Introduced::Yes) => return false,
+                (true, _) => change = changes.next(),
+                (false, _) => {}
+            }
+        }
+        change.is_none()
+    }
+}

@@ -1,0 +1,135 @@
+//! Certificates and keys that do not belong together, are over, or are none, under traffic.
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use crate::{
+    alone,
+    client::{Client, Protocol, admin_get},
+    process::Usage,
+    program::Program,
+    report,
+    support::{eventually, metric, ready},
+    traffic::{SAMPLE_IMAGE, Traffic},
+    volume::{Pair, Volume},
+};
+
+/// Certificate and key of a bad pair, made of the pair in use and of the next one.
+type Fault = for<'a> fn(&'a Pair, &'a Pair) -> (&'a [u8], &'a [u8]);
+
+const FAULTS: [Fault; 7] = [
+    |good, next| (next.certificate.as_bytes(), good.key.as_bytes()),
+    |good, next| (good.certificate.as_bytes(), next.key.as_bytes()),
+    |_, next| (next.certificate.as_bytes(), &next.key.as_bytes()[..next.key.len() / 2]),
+    |_, next| (b"garbage", next.key.as_bytes()),
+    |_, next| (next.certificate.as_bytes(), b""),
+    |_, next| (next.key.as_bytes(), next.certificate.as_bytes()),
+    |_, _| (b"\0\xff\0\xff", b"\0\xff\0\xff"),
+];
+
+fn serving(volume: &Volume) -> Program {
+    let directory = volume.directory().to_str().unwrap();
+    Program::start(&["--dev", "--tls-mode", "files", "--tls-dir", directory])
+}
+
+/// Waits until so many pairs had a result.
+async fn reloaded(program: &Program, result: &str, count: u8) {
+    let name = format!("imageswap_tls_reloads_total{{result=\"{result}\"}}");
+    eventually(&name, async || {
+        (metric(program.admin_address, &name).await == Some(f64::from(count))).then_some(())
+    })
+    .await;
+}
+
+async fn shown(program: &Program) -> Vec<u8> {
+    let client = Client::connect(program.address, Protocol::Http2).await.unwrap();
+    client.certificate.as_ref().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pair_that_is_none_leaves_the_last_one_in_use() {
+    let _alone = alone().await;
+    let mut good = Pair::make();
+    let mut volume = Volume::new();
+    volume.write(&good.files());
+    let program = serving(&volume);
+    ready(program.admin_address).await;
+    let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+    for (count, fault) in (1_u8..).zip(FAULTS) {
+        let next = Pair::make();
+        let (certificate, key) = fault(&good, &next);
+        volume.write(&[("cert.pem", certificate), ("key.pem", key)]);
+        reloaded(&program, "failed", count).await;
+        assert_eq!(shown(&program).await, good.der);
+        assert_eq!(admin_get(program.admin_address, "/readyz").await.status, 200);
+        traffic.goes_on(50).await;
+        volume.write(&next.files());
+        reloaded(&program, "applied", count + 1).await;
+        assert_eq!(shown(&program).await, next.der);
+        good = next;
+    }
+    let seen = traffic.finish().await;
+    seen.assert_complete();
+    let usage = Usage::of(&program);
+    usage.assert_peak_below(128);
+    report(
+        "a_pair_that_is_none_leaves_the_last_one_in_use",
+        format!("{} faults: {seen}; {usage}", FAULTS.len()),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_over_is_served_with_a_warning() {
+    let _alone = alone().await;
+    let good = Pair::make();
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_before = date_time_ymd(2001, 1, 1);
+    parameters.not_after = date_time_ymd(2002, 1, 1);
+    let over = parameters.self_signed(&key).unwrap();
+    let mut volume = Volume::new();
+    volume.write(&good.files());
+    let program = serving(&volume);
+    ready(program.admin_address).await;
+    let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+    let (certificate, key) = (over.pem(), key.serialize_pem());
+    volume.write(&[("cert.pem", certificate.as_bytes()), ("key.pem", key.as_bytes())]);
+    reloaded(&program, "applied", 2).await;
+    assert_eq!(shown(&program).await, over.der().to_vec());
+    program.logs("the certificate has expired; the API server will refuse it").await;
+    let ends = metric(program.admin_address, "imageswap_tls_not_after_timestamp_seconds").await;
+    assert_eq!(ends, Some(1_009_843_200.0));
+    // Clients that do not look at the dates are served as before.
+    traffic.goes_on(50).await;
+    volume.write(&good.files());
+    reloaded(&program, "applied", 3).await;
+    let seen = traffic.finish().await;
+    seen.assert_complete();
+    report("a_certificate_that_is_over_is_served_with_a_warning", &seen);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_pair_the_process_lives_and_is_not_ready() {
+    let _alone = alone().await;
+    let mut volume = Volume::new();
+    volume.write(&[("cert.pem", b"garbage"), ("key.pem", b"garbage")]);
+    let program = serving(&volume);
+    let admin = program.admin_address;
+    let reason = eventually("the reason", async || {
+        let answer = admin_get(admin, "/readyz").await;
+        (answer.status == 503 && answer.body.contains("cert.pem")).then_some(answer.body)
+    })
+    .await;
+    assert!(reason.contains("no PEM block of a certificate"), "{reason}");
+    assert_eq!(admin_get(admin, "/livez").await.status, 200);
+    for _ in 0..20 {
+        assert!(Client::connect(program.address, Protocol::Http2).await.is_err());
+    }
+    let failures = "imageswap_tls_handshake_failures_total";
+    eventually("20 failures", async || (metric(admin, failures).await == Some(20.0)).then_some(()))
+        .await;
+    volume.write(&Pair::make().files());
+    ready(admin).await;
+    let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+    traffic.goes_on(100).await;
+    traffic.finish().await.assert_complete();
+}

@@ -1,0 +1,105 @@
+//! The system's clock jumps, back and forth, under traffic.
+//!
+//! Shown with `libfaketime`, which stands between the program and the clock. The time since the start
+//! of the system, by which timeouts are measured, does not jump with the clock, on a real system
+//! neither. Compiled with the feature `faketime` only, because the library has to be installed.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    alone,
+    client::{Client, PROTOCOLS, admin_get},
+    process::Usage,
+    program::{ANY_PORT, PROGRAM, Program},
+    report, scaled,
+    support::{eventually, first_image, fixture, ready},
+    traffic::Traffic,
+    volume::Volume,
+};
+
+/// The library, where `IMAGESWAP_FAKETIME` does not name another.
+const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+/// Jumps, in days from the real time: beyond the end of every certificate, before its beginning,
+/// and back.
+const JUMPS: [i64; 6] = [400, -400, 1, -1, 20_000, 0];
+
+/// The program with a clock that is off by what `clock` holds, such as `+400d`.
+fn serving(clock: &Path, map: &Path) -> Program {
+    let library = std::env::var("IMAGESWAP_FAKETIME").unwrap_or_else(|_| LIBRARY.to_owned());
+    assert!(Path::new(&library).exists(), "{library} is there; IMAGESWAP_FAKETIME names another");
+    let mut launcher = Command::new("env");
+    launcher
+        .arg(format!("LD_PRELOAD={library}"))
+        .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
+        .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", PROGRAM]);
+    let map = map.to_str().unwrap();
+    Program::launch(launcher, [ANY_PORT; 2], &["--maps", map, "--tls-mode", "self-signed"])
+}
+
+/// The date that the program takes to be today.
+async fn today(program: &Program) -> Date {
+    let page = admin_get(program.admin_address, "/healthz").await.body;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    OffsetDateTime::parse(page["date_time"].as_str().unwrap(), &Rfc3339).unwrap().date()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
+    let _alone = alone().await;
+    let rounds = scaled(1, 5);
+    let directory = tempfile::tempdir().unwrap();
+    let clock = directory.path().join("clock");
+    let turn = |days: i64| {
+        // Renamed into place, so that the library never reads half of it.
+        let next = directory.path().join("next");
+        fs::write(&next, format!("{days:+}d\n")).unwrap();
+        fs::rename(&next, &clock).unwrap();
+    };
+    turn(0);
+    let mut volume = Volume::new();
+    let write = |volume: &mut Volume, version: usize| {
+        volume.write(&[("maps.conf", format!("default::good.io # {version}").as_bytes())]);
+    };
+    write(&mut volume, 0);
+    let program = serving(&clock, &volume.directory().join("maps.conf"));
+    ready(program.admin_address).await;
+    let traffic = Traffic::start(program.address, "good.io/library/busybox:1.36");
+    let mut idle = Vec::new();
+    for protocol in PROTOCOLS {
+        idle.push(Client::connect(program.address, protocol).await.unwrap());
+    }
+    for (version, days) in (1..).zip(JUMPS.repeat(rounds)) {
+        turn(days);
+        let expected = OffsetDateTime::now_utc().date() + time::Duration::days(days);
+        eventually("the new date", async || {
+            // Midnight may have passed in between.
+            let today = today(&program).await;
+            (today == expected || Some(today) == expected.next_day()).then_some(())
+        })
+        .await;
+        traffic.goes_on(100).await;
+        // Connections that were open before are not taken to be idle for days.
+        for client in &mut idle {
+            let answer = client.post(fixture("00-create-pod")).await.unwrap();
+            assert_eq!(first_image(&answer), "good.io/library/busybox:1.36");
+        }
+        write(&mut volume, version);
+        eventually("the reload", async || {
+            let applied = "imageswap_map_reloads_total{result=\"applied\"}";
+            let applied = crate::support::metric(program.admin_address, applied).await.unwrap();
+            #[expect(clippy::cast_precision_loss, reason = "a count of a test")]
+            (applied > version as f64).then_some(())
+        })
+        .await;
+    }
+    let seen = traffic.finish().await;
+    seen.assert_complete();
+    report(
+        "a_clock_that_jumps_changes_nothing_for_requests_and_reloads",
+        format!("{} jumps: {seen}; {}", JUMPS.len() * rounds, Usage::of(&program)),
+    );
+}

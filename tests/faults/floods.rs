@@ -1,0 +1,211 @@
+//! Floods of HTTP/2 frames, as known from attacks: the connection ends, or is held within bounds.
+
+use std::net::SocketAddr;
+
+use crate::{
+    alone,
+    frames::{
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2, PING, PRIORITY,
+        RST_STREAM, SETTINGS, WINDOW_UPDATE, append, append_text, header_block,
+    },
+    process::Usage,
+    program::Program,
+    report, scaled,
+    traffic::{SAMPLE_IMAGE, Traffic},
+};
+
+/// The frames that are written at once.
+const BATCH: usize = 64;
+
+/// What became of a connection that floods.
+#[derive(Debug, Eq, PartialEq)]
+enum Ending {
+    /// The server ended it, with this error code.
+    GoneAway(u32),
+    /// The server ended it without a word, or the word was lost.
+    Closed,
+    /// The server has read everything and goes on.
+    Served,
+}
+
+/// A flood: its name, the frames that open it, and the frames number `n`.
+struct Flood {
+    name: &'static str,
+    opening: fn(&mut Vec<u8>),
+    frames: fn(&mut Vec<u8>, u32),
+    /// Whether the connection may go on after all frames.
+    may_go_on: bool,
+}
+
+const FLOODS: [Flood; 11] = [
+    Flood {
+        name: "rapid reset (CVE-2023-44487)",
+        opening: |_| {},
+        frames: |to, n| {
+            let block = header_block("POST", "/", &[]);
+            append(to, HEADERS, END_HEADERS, 2 * n + 1, &block);
+            append(to, RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes());
+        },
+        may_go_on: true,
+    },
+    Flood {
+        name: "reset by the server (CVE-2025-8671)",
+        opening: |_| {},
+        frames: |to, n| {
+            append(to, HEADERS, END_HEADERS, 2 * n + 1, &header_block("POST", "/", &[]));
+            // An increment of nothing is an error of the stream.
+            append(to, WINDOW_UPDATE, 0, 2 * n + 1, &[0; 4]);
+        },
+        may_go_on: false,
+    },
+    Flood {
+        name: "CONTINUATION (CVE-2024-27316)",
+        opening: |to| append(to, HEADERS, 0, 1, &header_block("POST", "/", &[])),
+        frames: |to, n| {
+            let mut block = vec![0];
+            append_text(&mut block, &format!("x-{n}"));
+            append_text(&mut block, &"x".repeat(1000));
+            append(to, CONTINUATION, 0, 1, &block);
+        },
+        may_go_on: false,
+    },
+    Flood {
+        name: "empty CONTINUATION",
+        opening: |to| append(to, HEADERS, 0, 1, &header_block("POST", "/", &[])),
+        frames: |to, _| append(to, CONTINUATION, 0, 1, &[]),
+        may_go_on: false,
+    },
+    Flood {
+        name: "SETTINGS (CVE-2019-9515)",
+        opening: |_| {},
+        frames: |to, n| {
+            let mut setting = vec![0, 4];
+            setting.extend((65_535 - n % 1000).to_be_bytes());
+            append(to, SETTINGS, 0, 0, &setting);
+        },
+        may_go_on: true,
+    },
+    Flood {
+        name: "PING (CVE-2019-9512)",
+        opening: |_| {},
+        frames: |to, n| append(to, PING, 0, 0, &u64::from(n).to_be_bytes()),
+        may_go_on: true,
+    },
+    Flood {
+        name: "empty DATA (CVE-2019-9518)",
+        opening: |to| append(to, HEADERS, END_HEADERS, 1, &header_block("POST", "/", &[])),
+        frames: |to, _| append(to, DATA, 0, 1, &[]),
+        may_go_on: false,
+    },
+    Flood {
+        name: "PRIORITY (CVE-2019-9513)",
+        opening: |_| {},
+        frames: |to, n| append(to, PRIORITY, 0, 2 * (n % 1000) + 1, &[0, 0, 0, 0, 16]),
+        may_go_on: true,
+    },
+    Flood {
+        name: "WINDOW_UPDATE",
+        opening: |_| {},
+        frames: |to, _| append(to, WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
+        may_go_on: true,
+    },
+    Flood {
+        name: "headers of 64 KiB",
+        opening: |_| {},
+        frames: |to, n| {
+            let padding = "x".repeat(16_000);
+            append(
+                to,
+                HEADERS,
+                END_STREAM,
+                2 * n + 1,
+                &header_block("POST", "/", &[("a", &padding)]),
+            );
+            for part in 1..=3 {
+                let mut block = vec![0];
+                append_text(&mut block, "b");
+                append_text(&mut block, &padding);
+                append(
+                    to,
+                    CONTINUATION,
+                    if part == 3 { END_HEADERS } else { 0 },
+                    2 * n + 1,
+                    &block,
+                );
+            }
+        },
+        may_go_on: true,
+    },
+    Flood {
+        name: "headers that unpack to 16 MiB",
+        opening: |_| {},
+        frames: |to, n| {
+            let mut block = header_block("POST", "/", &[]);
+            // One header of 4,000 bytes for the table of the connection, and 4,000 times its number.
+            block.push(0x40);
+            append_text(&mut block, "bomb");
+            append_text(&mut block, &"x".repeat(4000));
+            block.resize(block.len() + 4000, 0xbe);
+            append(to, HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, &block);
+        },
+        may_go_on: true,
+    },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_frames_end_their_connection_or_nothing() {
+    let _alone = alone().await;
+    let frames = u32::try_from(scaled(5_000, 200_000)).unwrap();
+    let bytes = scaled(30 << 20, 1 << 30);
+    for flood in FLOODS {
+        let program = Program::start(&["--dev"]);
+        let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
+        traffic.goes_on(50).await;
+        let (ending, sent) = run(&flood, program.address, frames, bytes).await;
+        traffic.goes_on(50).await;
+        let seen = traffic.finish().await;
+        let usage = Usage::of(&program);
+        let name = flood.name;
+        report(
+            "floods_of_frames_end_their_connection_or_nothing",
+            format!("{name}: {ending:?} after {sent} times; {seen}; {usage}"),
+        );
+        seen.assert_complete();
+        assert!(flood.may_go_on || ending != Ending::Served, "{name}: {ending:?}");
+        usage.assert_peak_below(128);
+    }
+}
+
+/// Floods until so many frames or bytes are sent or the server has ended the connection.
+async fn run(flood: &Flood, address: SocketAddr, frames: u32, bytes: usize) -> (Ending, u32) {
+    let Http2 { mut reader, mut writer } = Http2::open(address).await;
+    let mut opening = Vec::new();
+    (flood.opening)(&mut opening);
+    writer.write(&opening).await.unwrap();
+    let ending = tokio::spawn(async move {
+        while let Some(frame) = reader.next().await {
+            if frame.kind == GOAWAY {
+                return Ending::GoneAway(frame.error_code());
+            }
+            if frame.is_end_of_round_trip() {
+                return Ending::Served;
+            }
+        }
+        Ending::Closed
+    });
+    let (mut sent, mut written) = (0, 0);
+    let mut batch = Vec::new();
+    while sent < frames && written < bytes && !ending.is_finished() {
+        batch.clear();
+        for _ in 0..BATCH {
+            (flood.frames)(&mut batch, sent);
+            sent += 1;
+        }
+        if writer.write(&batch).await.is_err() {
+            break;
+        }
+        written += batch.len();
+    }
+    let _ = writer.ask().await;
+    (ending.await.unwrap(), sent)
+}

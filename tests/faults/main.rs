@@ -1,0 +1,63 @@
+//! Faults: the real program while things go wrong around it, and what its clients see of that.
+//!
+//! Each test makes one fault, mostly under ordinary traffic, and says what becomes of requests,
+//! memory and open files; `docs/reliability.md` has the table. The tests run one after the other,
+//! because they measure. With `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bodies;
+mod certificates;
+mod churn;
+#[cfg(feature = "faketime")]
+mod clock;
+mod descriptors;
+mod floods;
+mod frames;
+mod holding;
+mod maps;
+mod process;
+mod restarts;
+mod slow;
+mod traffic;
+
+#[path = "../server/client.rs"]
+#[expect(dead_code, reason = "not all of it is used here")]
+mod client;
+#[path = "../server/program.rs"]
+mod program;
+#[path = "../common/secrets.rs"]
+#[expect(dead_code, reason = "not all of it is used here")]
+mod secrets;
+#[path = "../server/support.rs"]
+mod support;
+#[path = "../server/volume.rs"]
+mod volume;
+
+use std::{
+    fmt::Display,
+    io::{Write, stdout},
+};
+
+use imageswap::server::Limits;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Waits until no other test of this program runs.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let alone = ALONE.lock().await;
+    // The clients need as many open files as the server has connections.
+    let _ = imageswap::descriptors::fit(Limits::default());
+    alone
+}
+
+/// How much of something a test does: `ordinary`, or `full` when that is asked for.
+fn scaled(ordinary: usize, full: usize) -> usize {
+    let asked = std::env::var("IMAGESWAP_FAULTS");
+    if asked.is_ok_and(|asked| asked == "full") { full } else { ordinary }
+}
+
+/// Prints what was seen, also when the test succeeds.
+fn report(test: &str, seen: impl Display) {
+    writeln!(stdout().lock(), "{test}: {seen}").unwrap();
+}
