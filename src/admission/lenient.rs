@@ -1,6 +1,6 @@
 //! JSON values that are read when they have the expected shape, and skipped when they do not.
 //!
-//! The API server has validated a Pod before the webhook sees it, but a custom resource may put
+//! The API server has decoded a Pod before the webhook sees it, but a custom resource may put
 //! anything under `spec.template`. What is not shaped like a pod has no images; it is no reason to
 //! refuse the object. So only text that is no JSON is an error here, never JSON of another shape.
 
