@@ -43,6 +43,26 @@ ci:
 bench:
     cargo bench --locked
 
+# Count the instructions of decisions and reviews; takes valgrind
+instructions *names:
+    benches/instructions {{ names }}
+
+# Fuzz the parsers; by libFuzzer where there is a nightly toolchain with cargo-fuzz
+fuzz *arguments:
+    fuzz/run {{ arguments }}
+
+# Run the fault tests in full size, with the release build; takes libfaketime
+faults *arguments:
+    .ci/faults {{ arguments }}
+
+# Compare the webhook with a server that does nothing; takes h2load
+compare *arguments:
+    load-tests/compare.sh {{ arguments }}
+
+# Measure what the webhook costs whoever creates pods; takes h2load, and Go for the control plane
+api-server *arguments:
+    load-tests/api-server.sh {{ arguments }}
+
 # List the crates of the program, as a CycloneDX file in target/sbom
 sbom *targets:
     .ci/sbom {{ targets }}
