@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -30,8 +31,11 @@ pub struct MapSource {
     policy: PolicySlot,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    /// The content that was looked at last, applied or refused.
-    last_content: Option<Vec<u8>>,
+    hasher: RandomState,
+    /// Length and hash of the content that was looked at last, applied or refused. The content itself
+    /// would be a large map's text in memory for good. Another content of the same length has the same
+    /// hash with a probability of 2^-64, under a key that nobody knows.
+    last_content: Option<(usize, u64)>,
     /// The failure that was logged last, so that a lasting one is logged and counted once.
     last_failure: Option<String>,
 }
@@ -114,6 +118,7 @@ impl MapSource {
             policy,
             health,
             metrics,
+            hasher: RandomState::new(),
             last_content: None,
             last_failure: None,
         }
@@ -191,11 +196,12 @@ impl Source for MapSource {
                 return Freshness::Stale;
             }
         };
-        if self.last_content.as_ref() == Some(&content) {
+        let fingerprint = (content.len(), self.hasher.hash_one(&content));
+        if self.last_content == Some(fingerprint) {
             self.last_failure = None;
             return Freshness::Fresh;
         }
-        self.last_content = Some(content.clone());
+        self.last_content = Some(fingerprint);
         let map = to_text(&self.file, content).and_then(|text| {
             LoadedMap::from_text(&text)
                 .map_err(|reason| MapError::Compile { file: self.file.clone(), reason })

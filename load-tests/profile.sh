@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Shows where the processor time of a request goes, in the webhook and in the floor: a table of parts, in
+# microseconds. Takes perf, and builds both servers with symbols.
+#
+# usage: load-tests/profile.sh [--review FILE] [--connections N] [--duration SECONDS]
+#
+# load-tests/README.md says what the figures mean.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# shellcheck source=load-tests/common.sh
+source load-tests/common.sh
+
+REVIEW=tests/fixtures/reviews/02-update-pod.json
+CONNECTIONS=8
+DURATION=5
+# Samples a second of processor time. A prime, so that nothing periodic is always hit or missed.
+readonly FREQUENCY=4999
+
+while (($#)); do
+    case $1 in
+        --review | --connections | --duration)
+            (($# > 1)) || die "$1 takes a value; see --help"
+            option=${1#--}
+            declare "${option^^}=$2"
+            shift
+            ;;
+        --help | -h) usage && exit ;;
+        *) die "unknown option $1; see --help" ;;
+    esac
+    shift
+done
+
+# Takes samples of one server under load, in $directory/NAME.perf, and says how many requests there were.
+profile() {
+    local server=$1 log=$directory/h2load.tsv
+    start_server "$server" "$directory/tls" config/imageswap-maps.conf
+    rm -f -- "$log"
+    start h2load h2load --clients "$CONNECTIONS" --threads 1 --max-concurrent-streams 1 \
+        --duration "$((DURATION + 3))" --log-file "$log" --data "$REVIEW" \
+        --header 'Content-Type: application/json' "https://$address/"
+    # Connections are made meanwhile.
+    sleep 1
+    local begun=${EPOCHREALTIME/./} ended
+    perf record --quiet --freq "$FREQUENCY" --event cpu-clock --pid "${pids[$server]}" \
+        --output "$directory/$server.perf" -- sleep "$DURATION"
+    ended=${EPOCHREALTIME/./}
+    wait "${pids[h2load]}" || show_log_and_die h2load 'failed'
+    unset 'pids[h2load]'
+    stop "$server"
+    read -r "requests_$server" _ < <(load-tests/results.py window "$log" "$begun" "$ended")
+    perf report --input "$directory/$server.perf" --no-children --stdio --show-nr-samples \
+        --sort dso,symbol >"$directory/$server.profile" 2>/dev/null
+}
+
+need perf 'it is in the Debian package linux-perf'
+need h2load 'it is in the Debian package nghttp2-client'
+need openssl 'it makes the certificate'
+need python3 'it makes the figures'
+# With their symbols, and else as they are shipped; nothing but the last crate is built again.
+cargo rustc --quiet --release --locked --bin imageswap -- -C strip=none
+cargo rustc --quiet --release --locked --example floor -- -C strip=none
+mkdir -- "$directory/tls"
+make_authority "$directory/tls"
+make_certificate "$directory/tls"
+profile floor
+profile imageswap
+# Set by name, by `read` above.
+# shellcheck disable=SC2154
+load-tests/profile.py "$FREQUENCY" \
+    "$directory/floor.profile" "$requests_floor" "$directory/imageswap.profile" "$requests_imageswap"
