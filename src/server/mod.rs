@@ -127,7 +127,8 @@ impl Default for Limits {
             max_buffered_bytes: 256 * 1024 * 1024,
             // Some 100 MB. An API server sends a body together with its headers.
             max_waiting: 16_384,
-            // An API server holds a few; the rest is for attackers, who then hold some 100 MB.
+            // An API server holds a few; the rest is for attackers, who then hold some 100 MB when they send
+            // nothing, and more than ten times that when they read nothing: docs/reliability.md.
             max_connections: 4096,
             // The kubelet and Prometheus hold a few.
             max_admin_connections: 1024,
