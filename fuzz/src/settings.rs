@@ -327,7 +327,8 @@ fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<bool> {
             let port = place.rsplit(']').next().and_then(|end| end.split_once(':'));
             let is_port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok());
             let has_host = !place.starts_with(':') && !place.starts_with("[]") && !place.is_empty();
-            if is_https && is_port && has_host && !value.contains(['@', '?', '#']) {
+            let is_bare = !place.contains('@') && !value.contains(['?', '#']);
+            if is_https && is_port && has_host && is_bare {
                 return None;
             }
             false
