@@ -11,7 +11,7 @@ fmt:
 
 # Find mistakes in the code, and dependencies that are not allowed
 lint:
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --all-targets --all-features --locked -- -D warnings
     cargo deny --locked check -D warnings licenses sources
     cargo deny --locked --exclude-dev check -D warnings bans
 
