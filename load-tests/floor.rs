@@ -48,7 +48,7 @@ const HTTP_2: &[u8] = b"h2";
 const LISTEN_QUEUE: u32 = 1024;
 
 /// The most open streams of an HTTP/2 connection, as in the webhook.
-const MAX_CONCURRENT_STREAMS: u32 = 250;
+const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// What comes before the uid of a review. The API server writes that of the request first.
 const UID_FIELD: &[u8] = br#""uid":""#;
