@@ -59,6 +59,15 @@ faults *arguments:
 compare *arguments:
     load-tests/compare.sh {{ arguments }}
 
+# Show where the processor time of a request goes; takes h2load and perf
+profile *arguments:
+    load-tests/profile.sh {{ arguments }}
+
+# Measure memory, and how soon the webhook is ready
+footprint:
+    cargo build --release --locked
+    load-tests/footprint.py
+
 # Measure what the webhook costs whoever creates pods; takes h2load, and Go for the control plane
 api-server *arguments:
     load-tests/api-server.sh {{ arguments }}

@@ -127,9 +127,10 @@ impl Default for Limits {
             max_buffered_bytes: 256 * 1024 * 1024,
             // Some 100 MB. An API server sends a body together with its headers.
             max_waiting: 16_384,
-            // An API server holds a few; the rest is for attackers, who then hold some 100 MB when they send
-            // nothing, and more than ten times that when they read nothing: docs/reliability.md.
-            max_connections: 4096,
+            // An API server holds a few; the rest is for attackers, who then hold some 25 MB when they send
+            // nothing, and some 320 MB when they read nothing (docs/reliability.md): less than the 512 Mi
+            // that the Deployment allows.
+            max_connections: 1024,
             // The kubelet and Prometheus hold a few.
             max_admin_connections: 1024,
             // The API server gives up on a webhook after at most 30 s, by default after 10 s, so a

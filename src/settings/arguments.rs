@@ -146,7 +146,7 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_MAX_BODY_BYTES", value_name = "BYTES")]
     pub(super) max_body_bytes: Option<String>,
 
-    /// The most connections at once; more wait until one ends [default: 4096]
+    /// The most connections at once; more wait until one ends [default: 1024]
     #[arg(long, env = "IMAGESWAP_MAX_CONNECTIONS", value_name = "COUNT")]
     pub(super) max_connections: Option<String>,
 
