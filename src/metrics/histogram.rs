@@ -10,6 +10,43 @@ use std::{
     time::Duration,
 };
 
+/// Upper bounds of a request's duration in nanoseconds, from 5 ms to 10 s: those of the Python client,
+/// which the original used.
+pub(super) const HTTP_BUCKETS: [u64; 14] = [
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
+];
+
+/// Upper bounds of a review's handling in nanoseconds, from 5 us to 1 s: from a small pod to the largest
+/// with a slow map.
+pub(super) const ADMISSION_BUCKETS: [u64; 13] = [
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
 /// Durations by upper bounds, with the labels of one series.
 #[derive(Debug)]
 pub(super) struct Histogram<const N: usize> {

@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use metrics_process::Collector;
 use time::OffsetDateTime;
 
-use self::histogram::Histogram;
+use self::histogram::{ADMISSION_BUCKETS, HTTP_BUCKETS, Histogram};
 pub use self::labels::{Method, Path, ReloadResult, RotationResult, Status, WriteResult};
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
@@ -27,43 +27,6 @@ use crate::{
 
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Upper bounds of a request's duration in nanoseconds, from 5 ms to 10 s: those of the Python client,
-/// which the original used.
-const HTTP_BUCKETS: [u64; 14] = [
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    75_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    750_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    7_500_000_000,
-    10_000_000_000,
-];
-
-/// Upper bounds of a review's handling in nanoseconds, from 5 us to 1 s: from a small pod to the largest
-/// with a slow map.
-const ADMISSION_BUCKETS: [u64; 13] = [
-    5_000,
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    100_000_000,
-    1_000_000_000,
-];
 
 /// All metrics of one process.
 pub struct Metrics {
@@ -266,6 +229,11 @@ impl Metrics {
         self.configuration_writes(result).increment(1);
     }
 
+    /// Counts a look at the cluster that failed.
+    pub fn cluster_failure(&self) {
+        self.cluster_failures.increment(1);
+    }
+
     /// Counts a TLS handshake that failed.
     pub fn handshake_failure(&self) {
         self.handshake_failures.increment(1);
@@ -316,11 +284,6 @@ impl Metrics {
                 || counter!("imageswap_client_ca_reloads_total", "result" => result.as_str()),
             )
         })
-    }
-
-    /// Counts a look at the cluster that failed.
-    pub fn cluster_failure(&self) {
-        self.cluster_failures.increment(1);
     }
 
     fn certificate_rotations(&self, result: RotationResult) -> &Counter {
