@@ -1,7 +1,7 @@
 //! Histograms that count a sample where it is recorded.
 //!
 //! Those of the exporter keep every sample until they are folded. Under load that is megabytes, each
-//! sample on memory that was not touched before, and a pause of milliseconds whenever they are folded.
+//! sample on memory that was not touched before.
 //! Here a sample is two additions, whatever came before it.
 
 use std::{
