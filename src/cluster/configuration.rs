@@ -15,6 +15,7 @@ use kube::{
     api::{Patch, PatchParams, ValidationDirective},
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
@@ -203,7 +204,7 @@ impl Configuration {
             // The API server takes no certificate from a broken bundle either.
             bundle.and_then(|bundle| Roots::from_pem(&bundle.0).ok()).unwrap_or_default()
         });
-        Configured::Bundles(bundles.collect())
+        Configured::Present { bundles: bundles.collect(), changed: changed(live) }
     }
 
     /// Applies the template, unless that was done and nothing has changed since.
@@ -297,6 +298,22 @@ impl Configuration {
     }
 }
 
+/// When a configuration was last written; none if it is as it was created, apart from its metadata,
+/// which its generation does not count.
+///
+/// The API server notes the time of each manager's last change:
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
+fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
+    if live.metadata.generation == Some(1) {
+        return None;
+    }
+    let entries = live.metadata.managed_fields.iter().flatten();
+    let last = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0.as_second()).max();
+    // One that does not say is taken for just written.
+    let last = last.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    last.or_else(|| Some(OffsetDateTime::now_utc()))
+}
+
 /// The fields in which two versions differ, for the log.
 fn changed_fields(
     before: &MutatingWebhookConfiguration,
@@ -347,6 +364,24 @@ fn compare(before: &Value, after: &Value, path: &str, changed: &mut BTreeSet<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_change_is_that_of_any_manager() {
+        let written = |generation, times: &[&str]| {
+            let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
+            let metadata = json!({
+                "generation": generation,
+                "managedFields": Vec::from_iter(entries),
+            });
+            let live = json!({ "metadata": metadata });
+            changed(&serde_json::from_value(live).unwrap()).map(OffsetDateTime::unix_timestamp)
+        };
+        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2025-01-01T00:00:00Z"];
+        assert_eq!(written(2, &times), Some(1_767_225_660));
+        assert_eq!(written(1, &times), None);
+        let before = OffsetDateTime::now_utc().unix_timestamp();
+        assert!(written(2, &[]).unwrap() >= before);
+    }
 
     #[test]
     fn what_differs_is_told_by_its_path() {

@@ -71,8 +71,13 @@ pub enum Issuer {
 pub enum Configured {
     /// There is no configuration: the API server calls nobody.
     Absent,
-    /// The roots of each webhook.
-    Bundles(Vec<Roots>),
+    /// There is one.
+    Present {
+        /// The roots of each webhook.
+        bundles: Vec<Roots>,
+        /// When it was last written; none if it has not changed since it was created.
+        changed: Option<OffsetDateTime>,
+    },
 }
 
 /// What is known when a step is chosen.
@@ -189,7 +194,7 @@ impl Configured {
     #[must_use]
     pub fn roots(&self) -> Roots {
         let mut roots = Roots::default();
-        if let Self::Bundles(bundles) = self {
+        if let Self::Present { bundles, .. } = self {
             for bundle in bundles {
                 roots.add(bundle);
             }
@@ -202,7 +207,7 @@ impl Configured {
     pub fn trusts(&self, roots: &Roots) -> bool {
         match self {
             Self::Absent => false,
-            Self::Bundles(bundles) => {
+            Self::Present { bundles, .. } => {
                 !bundles.is_empty() && bundles.iter().all(|bundle| bundle.contains_all(roots))
             }
         }
@@ -218,10 +223,23 @@ impl Configured {
     ) -> bool {
         match self {
             Self::Absent => false,
-            Self::Bundles(bundles) => {
+            Self::Present { bundles, .. } => {
                 let accepts = |bundle: &Roots| bundle.verify(certificate, name, now).is_ok();
                 !bundles.is_empty() && bundles.iter().all(accepts)
             }
+        }
+    }
+
+    /// Whether no API server goes by another state of it: one that is behind knows either this one,
+    /// or none that would make it call.
+    ///
+    /// By the clock of the API server that wrote it and that of this machine. Where they differ by
+    /// more than [`SETTLING`], a change is taken for older than it is, or for younger for so long.
+    #[must_use]
+    pub fn is_settled(&self, now: OffsetDateTime) -> bool {
+        match self {
+            Self::Absent | Self::Present { changed: None, .. } => true,
+            Self::Present { changed: Some(changed), .. } => now - *changed >= SETTLING,
         }
     }
 }

@@ -46,7 +46,8 @@ impl Keeper {
         let mut refusal = None;
         if is_new {
             // The API server trusts both before the new one is served, and a while after, for the
-            // replicas that are behind. A replica that starts serves what it finds accepted.
+            // replicas that are behind. A replica that starts serves what it finds accepted, unless
+            // another has made it so a moment ago.
             let live = self.configuration.look().await?;
             let now = OffsetDateTime::now_utc();
             let is_accepted = live.accepts(&certificate, &self.name, now);
@@ -54,7 +55,8 @@ impl Keeper {
             old.add(&live.roots());
             let old = old.without(&bundle);
             let is_first_look = self.served.is_none() && self.trusted_since.is_none();
-            if live != Configured::Absent && !(is_first_look && is_accepted) {
+            let is_long_accepted = is_first_look && is_accepted && live.is_settled(now);
+            if live != Configured::Absent && !is_long_accepted {
                 let mut both = old.clone();
                 both.add(&bundle);
                 let configured = self.try_configuration(&both, &mut refusal).await?;

@@ -18,6 +18,11 @@ fn certificate(authority: &Authority, at: OffsetDateTime) -> ServingCertificate 
     ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place()).unwrap()
 }
 
+/// A configuration with these roots, as it was created.
+fn present(bundles: Vec<Roots>) -> Configured {
+    Configured::Present { bundles, changed: None }
+}
+
 /// A cluster in which everything is right, for a test to break.
 struct Scene {
     trust: Trust,
@@ -37,7 +42,7 @@ impl Scene {
         Self {
             certificate: Some(certificate(&authority, now())),
             served: None,
-            configured: Configured::Bundles(vec![authority.root()]),
+            configured: present(vec![authority.root()]),
             trust: Trust { current: Some(authority.into()), ..Trust::default() },
             is_renewal_requested: false,
             issuer: Issuer::Own,
@@ -52,7 +57,7 @@ impl Scene {
         let mut scene = Self::new();
         scene.trust.prepare(Authority::generate(now()).unwrap().into());
         if is_trusted {
-            scene.configured = Configured::Bundles(vec![scene.trust.bundle()]);
+            scene.configured = present(vec![scene.trust.bundle()]);
         }
         scene
     }
@@ -166,7 +171,7 @@ fn nothing_is_waited_for_where_the_api_server_calls_nobody_or_is_refused() {
 fn one_webhook_that_does_not_trust_the_next_authority_is_waited_for() {
     let mut scene = Scene::in_rotation(true);
     let old = scene.trust.current.as_ref().unwrap().roots.clone();
-    scene.configured = Configured::Bundles(vec![scene.trust.bundle(), old]);
+    scene.configured = present(vec![scene.trust.bundle(), old]);
     let next = scene.trust.next.as_ref().unwrap().roots.clone();
     assert!(!scene.configured.trusts(&next));
     assert_eq!(scene.next_step(), Step::Wait);
@@ -228,4 +233,23 @@ fn only_so_many_previous_roots_are_kept() {
     assert!(!trust.previous.contains_all(&roots[1]));
     assert!(roots[2..].iter().all(|root| trust.previous.contains_all(root)));
     assert_eq!(trust.previous_until, Some(now() + Days::days(100)), "the latest end counts");
+}
+
+#[test]
+fn a_configuration_is_settled_when_all_api_servers_know_it() {
+    let changed_before = |seconds| Configured::Present {
+        bundles: Vec::new(),
+        changed: Some(now() - Days::seconds(seconds)),
+    };
+    let cases = [
+        ("none", Configured::Absent, true),
+        ("as it was created", present(Vec::new()), true),
+        ("changed just now", changed_before(0), false),
+        ("changed a little ago", changed_before(29), false),
+        ("changed long enough ago", changed_before(30), true),
+        ("changed by a clock that is ahead", changed_before(-60), false),
+    ];
+    for (name, configured, expected) in cases {
+        assert_eq!(configured.is_settled(now()), expected, "{name}");
+    }
 }
