@@ -35,6 +35,7 @@ ROUNDS=${API_SERVER_ROUNDS:-5}
 MAX_OTHER=${API_SERVER_MAX_OTHER:-5}
 OUTPUT=${API_SERVER_OUTPUT:-$target/load-tests/api-server.csv}
 FORMAT=table
+PROFILE=
 
 while (($#)); do
     case $1 in
@@ -46,6 +47,7 @@ while (($#)); do
             shift
             ;;
         --json) FORMAT=json ;;
+        --profile) PROFILE=yes VARIANTS='floor imageswap' MAX_OTHER=100 ;;
         --quick) PODS=300 WARM_UP=100 ROUNDS=1 MAX_OTHER=100 ;;
         --help | -h) usage && exit ;;
         *) die "unknown option $1; see --help" ;;
@@ -103,7 +105,7 @@ readonly PATCH='[{"op":"replace","path":"/spec/initContainers/0/image","value":"
 api() {
     local method=$1 path=$2
     shift 2
-    curl --silent --show-error --fail-with-body --max-time 120 --cacert "$directory/ca.crt" \
+    curl --silent --show-error --fail-with-body --max-time 120 --cacert "$directory/tls/ca.crt" \
         --header "Authorization: Bearer $TOKEN" --header 'Content-Type: application/json' \
         --request "$method" "$server$path" "$@"
 }
@@ -117,8 +119,6 @@ start_control_plane() {
     read -r etcd_port peers_port port < <(free_ports 3)
     etcd=http://127.0.0.1:$etcd_port
     server=https://127.0.0.1:$port
-    make_authority "$directory"
-    make_certificate "$directory"
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/accounts.key"
     openssl pkey -in "$directory/accounts.key" -pubout -out "$directory/accounts.pub"
     echo "$TOKEN,load-admin,0,system:masters" >"$directory/tokens.csv"
@@ -134,8 +134,9 @@ start_control_plane() {
         --etcd-compaction-interval=0 --bind-address=127.0.0.1 --secure-port="$port" \
         --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
         --service-cluster-ip-range=10.0.0.0/24 --authorization-mode=RBAC \
-        --cert-dir="$directory/apiserver" --tls-cert-file="$directory/tls.crt" \
-        --tls-private-key-file="$directory/tls.key" --client-ca-file="$directory/ca.crt" \
+        --cert-dir="$directory/apiserver" --tls-cert-file="$directory/tls/tls.crt" \
+        --tls-private-key-file="$directory/tls/tls.key" \
+        --client-ca-file="$directory/tls/ca.crt" \
         --token-auth-file="$directory/tokens.csv" \
         --delete-collection-workers=8 \
         --service-account-issuer=https://kubernetes.default.svc \
@@ -154,8 +155,8 @@ start_control_plane() {
 turn_on() {
     case $1 in
         bare) ;;
-        floor) start_server floor "$directory" '' --echo-uid --patch "$PATCH" ;;
-        imageswap) start_server imageswap "$directory" "$directory/map.conf" ;;
+        floor) start_server floor "$directory/tls" '' --echo-uid --patch "$PATCH" ;;
+        imageswap) start_server imageswap "$directory/tls" "$directory/map/maps.conf" ;;
     esac
     case $1 in
         bare) ;;
@@ -192,7 +193,7 @@ webhook_configuration() {
 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration",
  "metadata":{"name":"$NAME"},
  "webhooks":[{"name":"$NAME",
-  "clientConfig":{"url":"https://$address/","caBundle":"$(base64 --wrap=0 "$directory/ca.crt")"},
+  "clientConfig":{"url":"https://$address/","caBundle":"$(base64 --wrap=0 "$directory/tls/ca.crt")"},
   "rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CREATE","UPDATE"],
    "resources":["pods","pods/ephemeralcontainers"]}],
   "namespaceSelector":{"matchLabels":{"k8s.twr.io/imageswap":"enabled"}},
@@ -321,11 +322,13 @@ measure() {
     delete_pods
     local calls_before calls_after before after
     read -ra calls_before < <(webhook_calls)
+    if [[ -n $PROFILE ]]; then begin_samples "$variant"; fi
     processor_times before "$variant"
     create_pods "$PODS"
     wait "${pids[h2load]}" || show_log_and_die h2load 'failed'
     unset 'pids[h2load]'
     processor_times after "$variant"
+    if [[ -n $PROFILE ]]; then end_samples "$OUTPUT.$variant.profile"; fi
     read -ra calls_after < <(webhook_calls)
 
     local created failed microseconds p50 p99 max
@@ -355,6 +358,7 @@ measure() {
                 sprintf("%.1f", client / created), figures, other_percent
         }')
     failures=$((failures + failed))
+    created_by[$variant]=$((${created_by[$variant]:-0} + created))
     note "round $round, $variant: $((created * 1000000 / microseconds)) creates/s, $failed failed"
     check_stored_images "$variant" "$created"
     delete_pods
@@ -389,14 +393,25 @@ need h2load 'it is in the Debian package nghttp2-client'
 need openssl 'it makes the certificates'
 need python3 'it makes the figures'
 assets=$(tests/cluster/assets)
-build_servers
+if [[ -n $PROFILE ]]; then
+    need perf 'it is in the Debian package linux-perf'
+    build_servers_with_symbols
+    rm -f -- "$OUTPUT".{floor,imageswap}.profile
+else
+    build_servers
+fi
 mkdir -p -- "$(dirname -- "$OUTPUT")"
 echo "$POD" >"$directory/pod.json"
-echo "$MAP_TEXT" >"$directory/map.conf"
+# In folders of their own, as mounted: the webhook watches them, and looks at whatever changes there.
+mkdir -- "$directory/"{tls,map}
+make_authority "$directory/tls"
+make_certificate "$directory/tls"
+echo "$MAP_TEXT" >"$directory/map/maps.conf"
 start_control_plane
 note "API server $(api GET /version | sed -n 's/.*"gitVersion": "\([^"]*\)".*/\1/p'), $((CONNECTIONS * STREAMS))" \
     "creates at once, $PODS pods a measurement"
 failures=0
+declare -A created_by=()
 echo "$COLUMNS" >"$OUTPUT"
 read -ra variants <<<"$VARIANTS"
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -409,4 +424,9 @@ for ((round = 1; round <= ROUNDS; round++)); do
 done
 note "each measurement is in $OUTPUT"
 load-tests/results.py "$FORMAT" "$OUTPUT"
+if [[ -n $PROFILE ]]; then
+    note "each function is in $OUTPUT.floor.profile and $OUTPUT.imageswap.profile"
+    load-tests/profile.py "$FREQUENCY" "$OUTPUT.floor.profile" "${created_by[floor]}" \
+        "$OUTPUT.imageswap.profile" "${created_by[imageswap]}"
+fi
 ((failures == 0)) || die "$failures creates failed"

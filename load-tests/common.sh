@@ -125,6 +125,37 @@ readonly ATTEMPTS=5
 row=
 other_percent=0
 
+# Takes samples of where a program is, until `end_samples`.
+begin_samples() {
+    local control=$directory/perf-control acknowledgement=$directory/perf-acknowledgement
+    rm -f -- "$control" "$acknowledgement"
+    mkfifo -- "$control" "$acknowledgement"
+    start perf perf record --quiet --freq "$FREQUENCY" --event cpu-clock --pid "${pids[$1]}" \
+        --delay=-1 --control "fifo:$control,$acknowledgement" --output "$directory/perf.data"
+    echo enable >"$control"
+    read -r _ <"$acknowledgement"
+}
+# Samples a second of processor time. A prime, so that nothing periodic is always hit or missed.
+readonly FREQUENCY=4999
+
+# Adds what was sampled to a file: end_samples FILE
+end_samples() {
+    local pid=${pids[perf]}
+    unset 'pids[perf]'
+    kill -INT "$pid"
+    # It ends by the signal, when it has written all.
+    wait "$pid" || true
+    perf report --input "$directory/perf.data" --no-children --stdio --show-nr-samples \
+        --sort dso,symbol >>"$1" 2>/dev/null
+}
+
+# Builds both servers with their symbols, and else as they are shipped; nothing but the last crate is
+# built again.
+build_servers_with_symbols() {
+    cargo rustc --quiet --release --locked --bin imageswap -- -C strip=none
+    cargo rustc --quiet --release --locked --example floor -- -C strip=none
+}
+
 # Prints the memory that is resident for a process, in KiB.
 resident_memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$1/status"; }
 

@@ -13,8 +13,6 @@ source load-tests/common.sh
 REVIEW=tests/fixtures/reviews/02-update-pod.json
 CONNECTIONS=8
 DURATION=5
-# Samples a second of processor time. A prime, so that nothing periodic is always hit or missed.
-readonly FREQUENCY=4999
 
 while (($#)); do
     case $1 in
@@ -30,7 +28,7 @@ while (($#)); do
     shift
 done
 
-# Takes samples of one server under load, in $directory/NAME.perf, and says how many requests there were.
+# Takes samples of one server under load, and says how many requests there were.
 profile() {
     local server=$1 log=$directory/h2load.tsv
     start_server "$server" "$directory/tls" config/imageswap-maps.conf
@@ -40,31 +38,32 @@ profile() {
         --header 'Content-Type: application/json' "https://$address/"
     # Connections are made meanwhile.
     sleep 1
+    begin_samples "$server"
     local begun=${EPOCHREALTIME/./} ended
-    perf record --quiet --freq "$FREQUENCY" --event cpu-clock --pid "${pids[$server]}" \
-        --output "$directory/$server.perf" -- sleep "$DURATION"
+    sleep "$DURATION"
     ended=${EPOCHREALTIME/./}
+    end_samples "$target/load-tests/$server.profile"
     wait "${pids[h2load]}" || show_log_and_die h2load 'failed'
     unset 'pids[h2load]'
     stop "$server"
     read -r "requests_$server" _ < <(load-tests/results.py window "$log" "$begun" "$ended")
-    perf report --input "$directory/$server.perf" --no-children --stdio --show-nr-samples \
-        --sort dso,symbol >"$directory/$server.profile" 2>/dev/null
 }
 
 need perf 'it is in the Debian package linux-perf'
 need h2load 'it is in the Debian package nghttp2-client'
 need openssl 'it makes the certificate'
 need python3 'it makes the figures'
-# With their symbols, and else as they are shipped; nothing but the last crate is built again.
-cargo rustc --quiet --release --locked --bin imageswap -- -C strip=none
-cargo rustc --quiet --release --locked --example floor -- -C strip=none
+build_servers_with_symbols
 mkdir -- "$directory/tls"
 make_authority "$directory/tls"
 make_certificate "$directory/tls"
+mkdir -p -- "$target/load-tests"
+rm -f -- "$target/load-tests/"{floor,imageswap}.profile
 profile floor
 profile imageswap
+note "each function is in $target/load-tests/floor.profile and imageswap.profile"
 # Set by name, by `read` above.
 # shellcheck disable=SC2154
 load-tests/profile.py "$FREQUENCY" \
-    "$directory/floor.profile" "$requests_floor" "$directory/imageswap.profile" "$requests_imageswap"
+    "$target/load-tests/floor.profile" "$requests_floor" \
+    "$target/load-tests/imageswap.profile" "$requests_imageswap"
