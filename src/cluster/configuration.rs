@@ -371,7 +371,7 @@ mod tests {
             let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
             let metadata = json!({
                 "generation": generation,
-                "managedFields": Vec::from_iter(entries),
+                "managedFields": entries.collect::<Vec<_>>(),
             });
             let live = json!({ "metadata": metadata });
             changed(&serde_json::from_value(live).unwrap()).map(OffsetDateTime::unix_timestamp)

@@ -1,12 +1,7 @@
 //! Connections to the webhook that do not come from the API server: what it serves, and whom it
 //! would convince.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use time::format_description::well_known::Rfc3339;
 use tokio::{
@@ -18,16 +13,15 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-        client::{
-            WebPkiServerVerifier,
-            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        },
+        ClientConfig, RootCertStore,
+        client::WebPkiServerVerifier,
         crypto::ring,
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
     },
 };
 use x509_parser::certificate::X509Certificate;
+
+use crate::trusting::Trusting;
 
 /// The longest that one connection may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -102,7 +96,7 @@ async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStrea
     let provider = Arc::new(ring::default_provider());
     let judge = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
     let judge = judge.build().map_err(|error| error.to_string())?;
-    let verifier = Arc::new(Silent { judge, refusal: Mutex::default() });
+    let verifier = Arc::new(Trusting::new(Some(judge)));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -119,49 +113,5 @@ async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStrea
     match verifier.refusal.lock().unwrap().take() {
         Some(refusal) => Err(refusal.to_string()),
         None => Ok(stream),
-    }
-}
-
-/// Takes every certificate, and remembers whether it should have.
-#[derive(Debug)]
-struct Silent {
-    judge: Arc<WebPkiServerVerifier>,
-    refusal: Mutex<Option<rustls::Error>>,
-}
-
-impl ServerCertVerifier for Silent {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.judge.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        *self.refusal.lock().unwrap() = verdict.err();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
     }
 }

@@ -31,6 +31,8 @@ mod service;
 mod stored;
 mod stream;
 mod swapping;
+#[path = "../common/trusting.rs"]
+mod trusting;
 mod webhook;
 
 use std::{

@@ -31,6 +31,8 @@ mod program;
 mod secrets;
 #[path = "../server/support.rs"]
 mod support;
+#[path = "../common/trusting.rs"]
+mod trusting;
 #[path = "../server/volume.rs"]
 mod volume;
 

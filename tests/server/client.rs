@@ -23,13 +23,13 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        self, ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme,
-        SupportedProtocolVersion,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        self, ClientConfig, HandshakeKind, SupportedProtocolVersion,
         crypto::{CryptoProvider, ring},
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     },
 };
+
+use crate::trusting::Trusting;
 
 /// The longest that any single step of a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -282,7 +282,7 @@ pub(crate) fn config_with(
         .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate));
+        .with_custom_certificate_verifier(Arc::new(Trusting::new(None)));
     let mut config = match identity {
         Some(Identity { chain, key }) => {
             config.with_client_auth_cert(chain.clone(), key.clone_key()).unwrap()
@@ -382,46 +382,5 @@ impl Body for Pieces {
         } else {
             SizeHint::default()
         }
-    }
-}
-
-/// Takes every certificate, but checks that the server has its key.
-#[derive(Debug)]
-struct AnyCertificate;
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

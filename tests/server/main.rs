@@ -16,4 +16,6 @@ mod secrecy;
 mod secrets;
 mod shutdown;
 mod support;
+#[path = "../common/trusting.rs"]
+mod trusting;
 mod volume;
