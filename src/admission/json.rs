@@ -117,11 +117,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an object by calling `field` for each key, which has to read or skip the value, and
-    /// skips any other value. Tells whether there was an object.
+    /// Reads an object by calling `field` for each key, in UTF-8, which has to read or skip the
+    /// value, and skips any other value. Tells whether there was an object.
     pub(super) fn object(
         &mut self,
-        mut field: impl FnMut(&str, &mut Self) -> Result<()>,
+        mut field: impl FnMut(&[u8], &mut Self) -> Result<()>,
     ) -> Result<bool> {
         let [b'{', inner @ ..] = self.peek() else { return self.skip().map(|()| false) };
         self.rest = inner;
@@ -130,10 +130,19 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         loop {
-            let [b'"', key @ ..] = self.peek() else { return Err(skip::no_key(self.rest)) };
-            let key = self.quoted(key)?;
+            let [b'"', start @ ..] = self.peek() else { return Err(skip::no_key(self.rest)) };
+            let special = skip::find_special(start);
+            let decoded;
+            let key = if let [b'"', after @ ..] = special {
+                self.rest = after;
+                // Not as text, which would have to be cut between characters.
+                start.get(..start.len() - special.len()).unwrap_or_default()
+            } else {
+                decoded = self.quoted_with_escapes(start, special)?;
+                decoded.as_bytes()
+            };
             self.rest = skip::skip_colon(self.rest)?;
-            field(&key, self)?;
+            field(key, self)?;
             if self.ends(b'}')? {
                 return Ok(true);
             }

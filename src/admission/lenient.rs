@@ -26,7 +26,7 @@ pub(super) struct List<T>(Vec<Object<T>>);
 /// The keys of a JSON object whose value is the string `disabled`. A set, because nobody has validated
 /// the labels yet, and there may be a hundred thousand of them.
 #[derive(Debug, Default)]
-pub(super) struct DisabledLabels(HashSet<String, RandomState>);
+pub(super) struct DisabledLabels(HashSet<Vec<u8>, RandomState>);
 
 /// Whether a JSON object has the key that marks a mirror pod.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(super) struct MirrorAnnotation(bool);
 
 /// The annotation by which the kubelet marks the API server's copy of a static pod
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror>).
-const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+const MIRROR_ANNOTATION: &[u8] = b"kubernetes.io/config.mirror";
 
 /// The value of the label that turns swapping off.
 const DISABLED: &str = "disabled";
@@ -78,7 +78,7 @@ impl DisabledLabels {
     /// Whether the label `name` has the value `disabled`.
     #[must_use]
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.0.contains(name.as_bytes())
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) trait Fields<'a>: Default {
     ///
     /// # Errors
     /// When the value is no JSON.
-    fn read_field(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<()>;
+    fn read_field(&mut self, name: &[u8], reader: &mut Reader<'a>) -> Result<()>;
 }
 
 /// Implements [`Fields`] by the names that the fields have in JSON.
@@ -117,7 +117,7 @@ macro_rules! fields {
         $(impl<'a> Fields<'a> for $type<'a> {
             fn read_field(
                 &mut self,
-                name: &str,
+                name: &[u8],
                 reader: &mut Reader<'a>,
             ) -> $crate::admission::json::Result<()> {
                 match name {

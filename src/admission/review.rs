@@ -226,45 +226,45 @@ pub(super) struct ImageVolume<'a> {
 }
 
 fields! {
-    Envelope { "apiVersion" => api_version, "request" => request }
+    Envelope { b"apiVersion" => api_version, b"request" => request }
     Request {
-        "uid" => uid,
-        "kind" => kind,
-        "namespace" => namespace,
-        "name" => name,
-        "operation" => operation,
-        "object" => object,
-        "oldObject" => old_object,
+        b"uid" => uid,
+        b"kind" => kind,
+        b"namespace" => namespace,
+        b"name" => name,
+        b"operation" => operation,
+        b"object" => object,
+        b"oldObject" => old_object,
     }
-    GroupVersionKind { "kind" => kind }
-    Workload { "metadata" => metadata, "spec" => spec, "template" => template }
+    GroupVersionKind { b"kind" => kind }
+    Workload { b"metadata" => metadata, b"spec" => spec, b"template" => template }
     WorkloadSpec {
-        "containers" => containers,
-        "initContainers" => init_containers,
-        "ephemeralContainers" => ephemeral_containers,
-        "volumes" => volumes,
-        "template" => template,
-        "jobTemplate" => job_template,
+        b"containers" => containers,
+        b"initContainers" => init_containers,
+        b"ephemeralContainers" => ephemeral_containers,
+        b"volumes" => volumes,
+        b"template" => template,
+        b"jobTemplate" => job_template,
     }
-    JobTemplate { "spec" => spec }
-    JobSpec { "template" => template }
-    PodTemplate { "metadata" => metadata, "spec" => spec }
+    JobTemplate { b"spec" => spec }
+    JobSpec { b"template" => template }
+    PodTemplate { b"metadata" => metadata, b"spec" => spec }
     PodSpec {
-        "containers" => containers,
-        "initContainers" => init_containers,
-        "ephemeralContainers" => ephemeral_containers,
-        "volumes" => volumes,
+        b"containers" => containers,
+        b"initContainers" => init_containers,
+        b"ephemeralContainers" => ephemeral_containers,
+        b"volumes" => volumes,
     }
-    Container { "name" => name, "image" => image }
-    Volume { "name" => name, "image" => image }
-    ImageVolume { "reference" => reference }
+    Container { b"name" => name, b"image" => image }
+    Volume { b"name" => name, b"image" => image }
+    ImageVolume { b"reference" => reference }
 }
 
 impl Fields<'_> for Metadata {
-    fn read_field(&mut self, name: &str, reader: &mut Reader<'_>) -> json::Result<()> {
+    fn read_field(&mut self, name: &[u8], reader: &mut Reader<'_>) -> json::Result<()> {
         match name {
-            "labels" => self.labels.read(reader),
-            "annotations" => self.annotations.read(reader),
+            b"labels" => self.labels.read(reader),
+            b"annotations" => self.annotations.read(reader),
             _ => reader.skip(),
         }
     }

@@ -108,10 +108,12 @@ pub(super) fn skip_colon(rest: &[u8]) -> Result<&[u8]> {
 fn skip_string(mut rest: &[u8]) -> Result<&[u8]> {
     loop {
         rest = find_special(rest);
-        if let [b'"', after @ ..] = rest {
-            return Ok(after);
-        }
-        (rest, _) = escape::read(rest)?;
+        rest = match rest {
+            [b'"', after @ ..] => return Ok(after),
+            // By far the most escapes: of the object that `kubectl apply` keeps in an annotation.
+            [b'\\', b'"', after @ ..] => after,
+            _ => escape::read(rest)?.0,
+        };
     }
 }
 

@@ -40,7 +40,7 @@ fn tree(reader: &mut Reader<'_>) -> Result<Value> {
         [b'{', ..] => {
             let mut object = Map::new();
             reader.object(|key, reader| {
-                object.insert(key.to_owned(), tree(reader)?);
+                object.insert(String::from_utf8(key.to_owned()).unwrap(), tree(reader)?);
                 Ok(())
             })?;
             Value::Object(object)
