@@ -15,9 +15,11 @@
 #   --max-other PERCENT measure again when other processes used more of the processors [default: 5]
 #   --output FILE       each measurement, as CSV          [default: target/load-tests/api-server.csv]
 #   --json              print the summary as JSON instead of the table
+#   --profile           floor and imageswap alone, and where their processor time goes; takes perf,
+#                       whose own time counts as that of others
 #   --quick             one round of 300 pods, to see that everything works
 #
-# Each option may be set by a variable too, such as API_SERVER_PODS. Exit code 1 when a create failed,
+# Each option that takes a value may be set by a variable too, such as API_SERVER_PODS. Exit code 1 when a create failed,
 # or when a stored image is not what it has to be. load-tests/README.md says what the figures mean.
 #
 # etcd and kube-apiserver are those of the cluster tests; see tests/cluster/assets.

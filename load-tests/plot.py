@@ -118,8 +118,14 @@ PROTOCOLS = {"http1": "HTTP/1.1", "http2": "HTTP/2"}
 
 def read_csv(path):
     """The rows of a file."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}; `load-tests/compare.sh` makes {DEFAULT_CSV}")
+
+
+DEFAULT_CSV = "target/load-tests/compare.csv"
 
 
 class Axis:

@@ -20,8 +20,9 @@ use std::path::PathBuf;
 use kube::{
     Client, Config,
     client::RustlsTlsError,
-    config::{KubeConfigOptions, KubeconfigError},
+    config::{InClusterError, KubeConfigOptions, KubeconfigError},
 };
+use tracing::info;
 
 use self::call::{innermost, reason};
 pub use self::{
@@ -39,6 +40,9 @@ const SERVICE: &str = "imageswap";
 
 /// The namespace when neither the settings nor the cluster's files name one, as in the original.
 const DEFAULT_NAMESPACE: &str = "imageswap-system";
+
+/// The port of an API server whose URL names none.
+const HTTPS_PORT: u16 = 443;
 
 /// What the webhook does in its cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,9 +95,17 @@ impl Cluster {
         let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
             Ok(config) => config,
             Err(kubeconfig) => Config::incluster().map_err(|in_cluster| {
-                let (kubeconfig, in_cluster) = (unquoted(&kubeconfig), innermost(&in_cluster));
+                let in_cluster = match in_cluster {
+                    InClusterError::ReadEnvironmentVariable(_) => {
+                        "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set"
+                            .to_owned()
+                    }
+                    error => innermost(&error),
+                };
                 ClusterError::Unreachable(format!(
-                    "the kubeconfig: {kubeconfig}; the service account of a pod: {in_cluster}"
+                    "the kubeconfig: {}; the service account of a pod: {in_cluster}; outside of a \
+                     cluster, set KUBECONFIG to a file that can be read",
+                    unquoted(&kubeconfig)
                 ))
             })?,
         };
@@ -104,6 +116,7 @@ impl Cluster {
             None if in_pod => config.default_namespace.clone(),
             None => DEFAULT_NAMESPACE.to_owned(),
         };
+        let url = config.cluster_url.clone();
         let client = Client::try_from(config).map_err(|error| {
             ClusterError::Unreachable(match error {
                 // It quotes the line that it cannot read, which may be the key.
@@ -113,6 +126,9 @@ impl Cluster {
                 error => reason(&error),
             })
         })?;
+        // Without what else a URL may hold, such as a password.
+        let (host, port) = (url.host().unwrap_or_default(), url.port_u16().unwrap_or(HTTPS_PORT));
+        info!(server = format_args!("{host}:{port}"), namespace, "cluster found");
         Ok(Self { client, namespace })
     }
 
@@ -144,6 +160,7 @@ fn unquoted(error: &KubeconfigError) -> String {
         KubeconfigError::ParseCertificates(_) => {
             "the certificate of the authority is not as PEM has it".to_owned()
         }
+        KubeconfigError::ReadConfig(error, file) => format!("{}: {error}", file.display()),
         error => innermost(error),
     }
 }

@@ -99,6 +99,7 @@ impl Default for Metrics {
             metrics.tls_reloads(*result).increment(0);
             metrics.client_ca_reloads(*result).increment(0);
         }
+        metrics.http_requests(Method::Post, Status::Forbidden).increment(0);
         for result in RotationResult::ALL {
             metrics.certificate_rotations(*result).increment(0);
         }
@@ -112,17 +113,8 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an answered request.
     pub fn http(&self, method: Method, path: Path, status: Status, elapsed: Duration) {
-        let by_status = method as usize * Status::ALL.len() + status as usize;
-        self.http_requests
-            .at(by_status, || {
-                self.record(|| {
-                    counter!(
-                        "imageswap_http_request_total",
-                        "method" => method.as_str(), "status" => status.as_str()
-                    )
-                })
-            })
-            .increment(1);
+        self.http_requests(method, status).increment(1);
+        let by_status = by_status(method, status);
         let by_path = by_status * Path::ALL.len() + path as usize;
         self.http_durations
             .at(by_path, || {
@@ -266,6 +258,17 @@ impl Metrics {
         page
     }
 
+    fn http_requests(&self, method: Method, status: Status) -> &Counter {
+        self.http_requests.at(by_status(method, status), || {
+            self.record(|| {
+                counter!(
+                    "imageswap_http_request_total",
+                    "method" => method.as_str(), "status" => status.as_str()
+                )
+            })
+        })
+    }
+
     fn map_reloads(&self, result: ReloadResult) -> &Counter {
         self.map_reloads.at(result as usize, || {
             self.record(|| counter!("imageswap_map_reloads_total", "result" => result.as_str()))
@@ -313,6 +316,11 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// The place of a method and a status in a table of both.
+fn by_status(method: Method, status: Status) -> usize {
+    method as usize * Status::ALL.len() + status as usize
 }
 
 /// Counts a connection as long as it lives.

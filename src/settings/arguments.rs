@@ -7,10 +7,10 @@ use clap::Args;
 /// The raw text of the flags that say which rules apply.
 #[derive(Args, Clone, Debug)]
 pub struct RuleArguments {
-    /// The map file: which images go where
+    /// The map file: which images go where [default: /app/maps/imageswap-maps.conf]
     ///
-    /// A rule a line, such as `docker.io::registry.example.com`; see the README. The default is
-    /// where the container image expects it, except in `serve --dev`, which has a sample built in.
+    /// A rule a line, such as `docker.io::registry.example.com`; see the README. `serve --dev` has a
+    /// sample built in.
     #[arg(long, visible_alias = "maps", env = "IMAGESWAP_MAPS_FILE", value_name = "FILE")]
     pub(super) maps_file: Option<String>,
 

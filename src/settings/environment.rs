@@ -11,8 +11,9 @@ pub fn unknown_variables<'a>(
     variables: impl Iterator<Item = String>,
     known: &[&'a str],
 ) -> Vec<(String, Option<&'a str>)> {
-    /// The most edits between a typing error and what was meant.
-    const MAX_EDITS: usize = 4;
+    const PREFIX: &str = "IMAGESWAP_";
+    /// The most edits between a typing error and what was meant: one for so many letters.
+    const LETTERS_PER_EDIT: usize = 3;
 
     let is_injected = |name: &str| {
         name == "IMAGESWAP_PORT"
@@ -20,12 +21,13 @@ pub fn unknown_variables<'a>(
             || name.starts_with("IMAGESWAP_SERVICE_")
     };
     let mut unknown: Vec<_> = variables
-        .filter(|name| name.starts_with("IMAGESWAP_"))
+        .filter(|name| name.starts_with(PREFIX))
         .filter(|name| !known.contains(&name.as_str()) && !is_injected(name))
         .map(|name| {
             let distance = |known: &&str| strsim::damerau_levenshtein(&name, known);
             let nearest = known.iter().copied().min_by_key(distance);
-            let nearest = nearest.filter(|known| distance(known) <= MAX_EDITS);
+            let edits = (name.len() - PREFIX.len()) / LETTERS_PER_EDIT;
+            let nearest = nearest.filter(|known| distance(known) <= edits);
             (name, nearest)
         })
         .collect();
@@ -45,6 +47,8 @@ mod tests {
             "IMAGESWAP_SERVICE_HOST",
             "PATH",
             "IMAGESWAP_ZZZZZZZZ",
+            "IMAGESWAP_FOO",
+            "IMAGESWAP_MODES",
             "IMAGESWAP_MODE",
         ];
         let unknown = unknown_variables(
@@ -52,7 +56,9 @@ mod tests {
             &["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE"],
         );
         let expected = [
+            ("IMAGESWAP_FOO".to_owned(), None),
             ("IMAGESWAP_MAP_FILE".to_owned(), Some("IMAGESWAP_MAPS_FILE")),
+            ("IMAGESWAP_MODES".to_owned(), Some("IMAGESWAP_MODE")),
             ("IMAGESWAP_ZZZZZZZZ".to_owned(), None),
         ];
         assert_eq!(unknown, expected);
