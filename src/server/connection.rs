@@ -42,7 +42,7 @@ const MAX_CONCURRENT_STREAMS: u32 = 100;
 /// The most bytes of a request's headers. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// How much later than an idle connection is closed, one with half a request is dropped.
+/// How long a connection may take to end that has not brought the headers of a request in time.
 const HEADER_SLACK: Duration = Duration::from_secs(1);
 
 /// How often an idle HTTP/2 peer is asked whether it is still there.
@@ -103,10 +103,7 @@ async fn serve_http1(
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    // To hyper the time between two requests is a part of the time for the second one's headers, and
-    // it ends that with an error. So an idle connection is closed here first, in order.
-    let idle_timeout = service.limits.idle_timeout.min(service.limits.header_timeout);
-    let limits = Limits { idle_timeout, ..service.limits };
+    let limits = service.limits;
     let requests = Arc::new(Requests::new(port));
     let counted = requests.clone();
     let handler = service_fn(move |request| {
@@ -122,9 +119,12 @@ async fn serve_http1(
             Ok::<_, std::convert::Infallible>(response)
         }
     });
+    // To hyper the time between two requests is a part of the time for the second one's headers, and
+    // it ends that with an error. So an idle connection is closed by `drive` first, in order; as is one
+    // without the headers of its first request, whose time is shorter.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout + HEADER_SLACK)
+        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + HEADER_SLACK)
         .max_header_size(MAX_HEADER_BYTES as usize)
         .serve_connection(TokioIo::new(stream), handler);
     drive(pin!(connection), &requests, limits, shutdown).await
@@ -205,10 +205,11 @@ async fn drive(
         Some(told) = told_to_close.next() => told?,
     }
     connection.as_mut().graceful_shutdown();
+    let time = if requests.started() == 0 { HEADER_SLACK } else { limits.close_timeout };
     tokio::select! {
         result = connection => Ok(result?),
         () = shutdown.abort.cancelled() => Err(ConnectionError::Aborted),
-        () = sleep(limits.close_timeout) => Err(ConnectionError::CloseTimeout),
+        () = sleep(time) => Err(ConnectionError::CloseTimeout),
     }
 }
 
@@ -219,17 +220,16 @@ async fn time_to_close(
     shutdown: &Shutdown,
 ) -> Result<(), ConnectionError> {
     loop {
-        // A peer that has asked for nothing yet gets less patience than one that is known.
-        let patience =
-            if requests.started() == 0 { limits.header_timeout } else { limits.idle_timeout };
-        let idle_until = requests.idle_since().unwrap_or_else(Instant::now) + patience;
+        let idle_until = requests.idle_until(limits);
+        if idle_until.is_some_and(|until| until <= Instant::now()) {
+            return Ok(());
+        }
+        let idle_until = idle_until.unwrap_or_else(|| Instant::now() + limits.idle_timeout);
         tokio::select! {
             () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
-            () = sleep_until(idle_until) => {
-                if requests.idle_since().is_some_and(|since| since + patience <= Instant::now()) {
-                    return Ok(());
-                }
-            }
+            // There may have been requests meanwhile.
+            () = sleep_until(idle_until) => {}
+            () = requests.first(), if requests.started() == 0 => {}
             () = shutdown.drain.cancelled() => break,
         }
     }
@@ -290,11 +290,15 @@ impl Requests {
         self.started().saturating_sub(finished)
     }
 
-    /// Since when no request is in flight; none while one is.
-    fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.finished.load(Ordering::Relaxed) == self.started();
+    /// When the connection will have been without a request for too long; none while one is in flight.
+    ///
+    /// A peer that has asked for nothing yet gets less patience than one that is known.
+    fn idle_until(&self, limits: Limits) -> Option<Instant> {
+        let started = self.started();
+        let is_idle = self.finished.load(Ordering::Relaxed) == started;
         let last = Duration::from_millis(self.last_finished.load(Ordering::Relaxed));
-        is_idle.then(|| self.opened + last)
+        let patience = if started == 0 { limits.header_timeout } else { limits.idle_timeout };
+        is_idle.then(|| self.opened + last + patience)
     }
 
     /// Waits until the first request has begun.

@@ -107,12 +107,12 @@ pub struct Limits {
     pub max_admin_connections: usize,
     /// The longest that a TLS handshake may take.
     pub handshake_timeout: Duration,
-    /// The longest that an HTTP/1.1 connection may take from one answer to the headers of the next
-    /// request; it bounds idle connections too.
+    /// The longest that a connection may take to the headers of its first request.
     pub header_timeout: Duration,
     /// The longest that a body may take; a slower one is answered with 408.
     pub body_timeout: Duration,
-    /// The longest that a connection may stay without a request.
+    /// The longest that a connection may stay without a request after the first, and that the headers
+    /// of the next one over HTTP/1.1 may take, which cannot be told apart.
     pub idle_timeout: Duration,
     /// The longest that a connection that is to end may take to do so.
     pub close_timeout: Duration,
@@ -127,9 +127,10 @@ impl Default for Limits {
             max_buffered_bytes: 256 * 1024 * 1024,
             // Some 100 MB. An API server sends a body together with its headers.
             max_waiting: 16_384,
-            // An API server holds a few; the rest is for attackers, who then hold some 25 MB when they send
-            // nothing, and some 320 MB when they read nothing (docs/reliability.md): less than the 512 Mi
-            // that the Deployment allows.
+            // An API server speaks HTTP/1.1 to a Service, so that it has one for each call at once, and keeps
+            // 25 of them. The rest is for attackers, who then hold some 25 MB when they send nothing, and
+            // some 320 MB when they read nothing (docs/reliability.md): less than the 512 Mi that the
+            // Deployment allows.
             max_connections: 1024,
             // The kubelet and Prometheus hold a few.
             max_admin_connections: 1024,
@@ -139,7 +140,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             // Longer than the API server keeps an idle connection (90 s in Go's client), so that
-            // it is the client who closes, and no request crosses with the closing.
+            // it is the client who closes, and no request crosses with the closing: Go does not repeat a
+            // POST that may have arrived.
             idle_timeout: Duration::from_mins(3),
             close_timeout: Duration::from_secs(10),
         }

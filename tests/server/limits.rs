@@ -195,8 +195,7 @@ async fn stalled_headers_are_dropped() {
 
 #[tokio::test]
 async fn an_idle_connection_ends_in_order() {
-    let limits = Limits { idle_timeout: SHORT, header_timeout: SHORT, ..Limits::default() };
-    let app = started(limits).await;
+    let app = started(Limits { idle_timeout: SHORT, ..Limits::default() }).await;
     for protocol in PROTOCOLS {
         let mut client = Client::connect(app.address(), protocol).await.unwrap();
         client.post(fixture("00-create-pod")).await.unwrap();
@@ -207,6 +206,21 @@ async fn an_idle_connection_ends_in_order() {
         (metric(admin, "imageswap_connections").await == Some(1.0)).then_some(())
     })
     .await;
+}
+
+/// The API server keeps connections for 90 s, and does not repeat a review that crosses with the end of
+/// one.
+#[tokio::test]
+async fn a_connection_that_has_asked_outlives_the_time_for_first_headers() {
+    let app = started(Limits { header_timeout: SHORT, ..Limits::default() }).await;
+    for protocol in PROTOCOLS {
+        let mut client = Client::connect(app.address(), protocol).await.unwrap();
+        client.post(fixture("00-create-pod")).await.unwrap();
+        // Opened later, and closed by the server when its time is over.
+        let mut silent = tls(app.address(), protocol).await.unwrap();
+        assert_closed(&mut silent).await;
+        assert_eq!(client.post(fixture("00-create-pod")).await.unwrap().status, 200);
+    }
 }
 
 #[tokio::test]
