@@ -41,9 +41,6 @@ const SERVICE: &str = "imageswap";
 /// The namespace when neither the settings nor the cluster's files name one, as in the original.
 const DEFAULT_NAMESPACE: &str = "imageswap-system";
 
-/// The port of an API server whose URL names none.
-const HTTPS_PORT: u16 = 443;
-
 /// What the webhook does in its cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterSettings {
@@ -127,8 +124,9 @@ impl Cluster {
             })
         })?;
         // Without what else a URL may hold, such as a password.
-        let (host, port) = (url.host().unwrap_or_default(), url.port_u16().unwrap_or(HTTPS_PORT));
-        info!(server = format_args!("{host}:{port}"), namespace, "cluster found");
+        let host = url.host().unwrap_or_default();
+        let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        info!(server = format_args!("{host}{port}"), namespace, "cluster found");
         Ok(Self { client, namespace })
     }
 

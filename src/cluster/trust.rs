@@ -231,10 +231,11 @@ impl Configured {
     }
 
     /// Whether no API server goes by another state of it: one that is behind knows either this one,
-    /// or none that would make it call.
+    /// or none that would make it call. One that was deleted and created again with other roots within
+    /// [`SETTLING`] is an exception that is not seen.
     ///
-    /// By the clock of the API server that wrote it and that of this machine. Where they differ by
-    /// more than [`SETTLING`], a change is taken for older than it is, or for younger for so long.
+    /// By the clock of the API server that wrote it and that of this machine: by as much as the latter
+    /// is ahead, a change is taken for older than it is.
     #[must_use]
     pub fn is_settled(&self, now: OffsetDateTime) -> bool {
         match self {

@@ -7,11 +7,9 @@
 mod describe;
 mod histogram;
 mod labels;
+mod table;
 
-use std::{
-    sync::OnceLock,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, counter, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -20,6 +18,7 @@ use time::OffsetDateTime;
 
 use self::histogram::{ADMISSION_BUCKETS, HTTP_BUCKETS, Histogram};
 pub use self::labels::{Method, Path, ReloadResult, RotationResult, Status, WriteResult};
+use self::table::Table;
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
     rules::{Diagnostics, Key, Reason, RuleSet, Severity},
@@ -318,11 +317,6 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// The place of a method and a status in a table of both.
-fn by_status(method: Method, status: Status) -> usize {
-    method as usize * Status::ALL.len() + status as usize
-}
-
 /// Counts a connection as long as it lives.
 #[derive(Debug)]
 pub struct ConnectionGuard(Gauge);
@@ -333,23 +327,9 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// Handles by the product of their labels, each made when it is first used.
-struct Table<T, const N: usize>([OnceLock<T>; N]);
-
-impl<T, const N: usize> Table<T, N> {
-    fn at(&self, index: usize, make: impl FnOnce() -> T) -> &T {
-        self.0[index].get_or_init(make)
-    }
-
-    fn used(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().filter_map(OnceLock::get)
-    }
-}
-
-impl<T, const N: usize> Default for Table<T, N> {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| OnceLock::new()))
-    }
+/// The place of a method and a status in a table of both.
+fn by_status(method: Method, status: Status) -> usize {
+    method as usize * Status::ALL.len() + status as usize
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -1,6 +1,6 @@
 //! The operator's own certificate ("bring your own certificate"): checked and served, never written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use tracing::warn;
@@ -44,35 +44,10 @@ impl Keeper {
         bundle.add(&roots);
         let is_new = !self.served.as_ref().is_some_and(|served| served.is_same(&certificate));
         let mut refusal = None;
-        if is_new {
-            // The API server trusts both before the new one is served, and a while after, for the
-            // replicas that are behind. A replica that starts serves what it finds accepted, unless
-            // another has made it so a moment ago.
-            let live = self.configuration.look().await?;
-            let now = OffsetDateTime::now_utc();
-            let is_accepted = live.accepts(&certificate, &self.name, now);
-            let mut old = self.bundle.clone();
-            old.add(&live.roots());
-            let old = old.without(&bundle);
-            let is_first_look = self.served.is_none() && self.trusted_since.is_none();
-            let is_long_accepted = is_first_look && is_accepted && live.is_settled(now);
-            if live != Configured::Absent && !is_long_accepted {
-                let mut both = old.clone();
-                both.add(&bundle);
-                let configured = self.try_configuration(&both, &mut refusal).await?;
-                let is_accepted = configured.accepts(&certificate, &self.name, now);
-                let trusted_for = self.trusted_for(Some(&roots), is_accepted);
-                if trusted_for < SETTLING {
-                    if !is_accepted {
-                        self.tell_untrusted(Some(&roots));
-                    }
-                    let reason = "the API server does not trust its root for long yet";
-                    self.health.certificate.failed(reason);
-                    let pause = SETTLING.saturating_sub(trusted_for).max(SOON);
-                    return refusal.map_or(Ok(Kept::Waiting(pause)), Err);
-                }
-            }
-            self.leaving = (!old.is_empty()).then(|| (old, Instant::now() + 2 * SETTLING));
+        if is_new
+            && let Some(pause) = self.introduce(&certificate, &roots, &bundle, &mut refusal).await?
+        {
+            return refusal.map_or(Ok(Kept::Waiting(pause)), Err);
         }
         let validity = certificate.validity();
         self.serve(certificate);
@@ -100,6 +75,45 @@ impl Keeper {
             }
             None => Kept::Done,
         })
+    }
+
+    /// Makes the API server trust a certificate under `roots` before it is served, and `bundle` with
+    /// them; tells how long to wait, or none when it can be served.
+    ///
+    /// What was trusted before stays so a while, for the replicas that are behind. A replica that starts
+    /// serves what it finds accepted, unless another has made it so a moment ago.
+    async fn introduce(
+        &mut self,
+        certificate: &ServingCertificate,
+        roots: &Roots,
+        bundle: &Roots,
+        refusal: &mut Option<ClusterError>,
+    ) -> Result<Option<Duration>, ClusterError> {
+        let live = self.configuration.look().await?;
+        let now = OffsetDateTime::now_utc();
+        let mut old = self.bundle.clone();
+        old.add(&live.roots());
+        let old = old.without(bundle);
+        let is_first_look = self.served.is_none() && self.trusted_since.is_none();
+        let is_accepted = live.accepts(certificate, &self.name, now);
+        let is_long_accepted = is_first_look && is_accepted && live.is_settled(now);
+        if live != Configured::Absent && !is_long_accepted {
+            let mut both = old.clone();
+            both.add(bundle);
+            let configured = self.try_configuration(&both, refusal).await?;
+            let is_accepted = configured.accepts(certificate, &self.name, now);
+            let trusted_for = self.trusted_for(Some(roots), is_accepted);
+            if trusted_for < SETTLING {
+                if !is_accepted {
+                    self.tell_untrusted(Some(roots));
+                }
+                let reason = "the API server does not trust its root for long yet";
+                self.health.certificate.failed(reason);
+                return Ok(Some(SETTLING.saturating_sub(trusted_for).max(SOON)));
+            }
+        }
+        self.leaving = (!old.is_empty()).then(|| (old, Instant::now() + 2 * SETTLING));
+        Ok(None)
     }
 
     /// The operator's own certificate and its roots, if the API server would accept the one by the

@@ -33,6 +33,7 @@ impl Keeper {
         }
     }
 
+    /// Brings the configuration in line with `bundle`; creates one when a call would be answered.
     pub(super) async fn keep_configuration(
         &mut self,
         bundle: &Roots,
