@@ -49,13 +49,15 @@ while (($#)); do
             shift
             ;;
         --json) FORMAT=json ;;
-        --profile) PROFILE=yes VARIANTS='floor imageswap' MAX_OTHER=100 ;;
+        --profile) PROFILE=yes ;;
         --quick) PODS=300 WARM_UP=100 ROUNDS=1 MAX_OTHER=100 ;;
         --help | -h) usage && exit ;;
         *) die "unknown option $1; see --help" ;;
     esac
     shift
 done
+
+if [[ -n $PROFILE ]]; then VARIANTS='floor imageswap' MAX_OTHER=100; fi
 
 readonly NAMESPACE=load
 readonly NAME=imageswap.load.test

@@ -127,13 +127,16 @@ other_percent=0
 
 # Takes samples of where a program is, until `end_samples`.
 begin_samples() {
-    local control=$directory/perf-control acknowledgement=$directory/perf-acknowledgement
+    local control=$directory/perf-control acknowledgement=$directory/perf-acknowledgement enable answer
     rm -f -- "$control" "$acknowledgement"
     mkfifo -- "$control" "$acknowledgement"
     start perf perf record --quiet --freq "$FREQUENCY" --event cpu-clock --pid "${pids[$1]}" \
         --delay=-1 --control "fifo:$control,$acknowledgement" --output "$directory/perf.data"
-    echo enable >"$control"
-    read -r _ <"$acknowledgement"
+    # Both to read and to write, so that nothing waits for a perf that has ended.
+    exec {enable}<>"$control" {answer}<>"$acknowledgement"
+    echo enable >&"$enable"
+    read -r -t "$START_SECONDS" _ <&"$answer" || show_log_and_die perf 'takes no samples'
+    exec {enable}>&- {answer}>&-
 }
 # Samples a second of processor time. A prime, so that nothing periodic is always hit or missed.
 readonly FREQUENCY=4999
