@@ -43,9 +43,7 @@ while (($#)); do
     case $1 in
         --variants | --pods | --warm-up | --connections | --streams | --rounds | \
             --max-other | --output)
-            (($# > 1)) || die "$1 takes a value; see --help"
-            option=${1#--} option=${option//-/_}
-            declare "${option^^}=$2"
+            take_value "$@"
             shift
             ;;
         --json) FORMAT=json ;;

@@ -30,6 +30,14 @@ need() {
 # The comment at the head of a script, as its usage text.
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
+# Sets the variable that belongs to an option, as MAX_OTHER to --max-other: take_value OPTION VALUE...
+take_value() {
+    (($# > 1)) || die "$1 takes a value; see --help"
+    local name=${1#--}
+    name=${name//-/_}
+    declare -g "${name^^}=$2"
+}
+
 clean_up() {
     local name
     for name in "${!pids[@]}"; do

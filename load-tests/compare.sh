@@ -49,9 +49,7 @@ while (($#)); do
     case $1 in
         --connections | --protocols | --streams | --review | --map | --warm-up | --duration | \
             --rounds | --max-other | --server-cpus | --client-cpus | --output)
-            (($# > 1)) || die "$1 takes a value; see --help"
-            option=${1#--} option=${option//-/_}
-            declare "${option^^}=$2"
+            take_value "$@"
             shift
             ;;
         --json) FORMAT=json ;;

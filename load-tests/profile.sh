@@ -17,9 +17,7 @@ DURATION=5
 while (($#)); do
     case $1 in
         --review | --connections | --duration)
-            (($# > 1)) || die "$1 takes a value; see --help"
-            option=${1#--}
-            declare "${option^^}=$2"
+            take_value "$@"
             shift
             ;;
         --help | -h) usage && exit ;;

@@ -49,9 +49,7 @@ while (($#)); do
     case $1 in
         --duration | --warm-up | --rate | --connections | --map-every | --tls-every | \
             --sample-every | --output)
-            (($# > 1)) || die "$1 takes a value; see --help"
-            option=${1#--} option=${option//-/_}
-            declare "${option^^}=$2"
+            take_value "$@"
             shift
             ;;
         --no-build) BUILD='' ;;

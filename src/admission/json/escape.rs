@@ -32,7 +32,7 @@ pub(super) fn read(rest: &[u8]) -> Result<(&[u8], char)> {
     Ok((after, character))
 }
 
-/// Reads `XXXX`, and `\uXXXX` after it when the two are a surrogate pair.
+/// Reads what follows `\u`, and a second such escape when the two are a surrogate pair.
 fn code_point(rest: &[u8]) -> Result<(&[u8], char)> {
     let (rest, first) = code_unit(rest)?;
     if let Some(character) = char::from_u32(first) {
