@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
-pub use self::accept::Listener;
+pub use self::{accept::Listener, routes::answers_reviews_at};
 use self::{access::Access, body::BodyBudget, throttle::Throttle};
 use crate::{certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy};
 

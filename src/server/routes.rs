@@ -312,14 +312,31 @@ fn method(request: &Request<Incoming>) -> Method {
 }
 
 fn path(request: &Request<Incoming>) -> Path {
-    match request.uri().path() {
-        "/" => Path::Root,
-        "/mutate" => Path::Mutate,
+    let path = request.uri().path();
+    match path {
         "/healthz" => Path::Healthz,
         "/livez" => Path::Livez,
         "/readyz" => Path::Readyz,
         "/metrics" => Path::Metrics,
-        _ => Path::Other,
+        _ => review_path(path).unwrap_or(Path::Other),
+    }
+}
+
+/// Returns true if `POST path` is answered as a review.
+///
+/// Slashes that are doubled or at the end do not count: whoever writes `clientConfig.service.path` or the URL of a
+/// webhook may join parts that both have one.
+#[must_use]
+pub fn answers_reviews_at(path: &str) -> bool {
+    review_path(path).is_some()
+}
+
+fn review_path(path: &str) -> Option<Path> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    match (segments.next(), segments.next()) {
+        (None, _) => Some(Path::Root),
+        (Some("mutate"), None) => Some(Path::Mutate),
+        _ => None,
     }
 }
 

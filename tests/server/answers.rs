@@ -14,7 +14,7 @@ async fn a_review_is_answered_with_its_patch() {
     let app = started(Limits::default()).await;
     for protocol in PROTOCOLS {
         let mut client = Client::connect(app.address(), protocol).await.unwrap();
-        for path in ["/", "/?timeout=10s", "/mutate"] {
+        for path in ["/", "/?timeout=10s", "/mutate", "//", "/mutate/", "//mutate//?timeout=10s"] {
             let body = Pieces::from(fixture("00-create-pod"));
             let answer = client
                 .send(Method::POST, path, Some("application/json; charset=utf-8"), body)
@@ -30,10 +30,10 @@ async fn a_review_is_answered_with_its_patch() {
     }
     let reviews =
         "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"}";
-    assert_eq!(metric(app.admin_address(), reviews).await, Some(8.0));
+    assert_eq!(metric(app.admin_address(), reviews).await, Some(14.0));
     assert_eq!(
         metric(app.admin_address(), "imageswap_images_total{reason=\"default\"}").await,
-        Some(32.0)
+        Some(56.0)
     );
 }
 
@@ -46,6 +46,7 @@ async fn each_bad_request_is_answered_with_what_is_wrong() {
         (Method::POST, "/metrics", json, "{}", 405, "GET, HEAD"),
         (Method::DELETE, "/healthz", None, "", 405, "GET, HEAD"),
         (Method::POST, "/nothing", json, "{}", 404, "/nothing"),
+        (Method::POST, "/mutate/x", json, "{}", 404, "/mutate/x"),
         (Method::POST, "/", None, "{}", 415, "no Content-Type"),
         (Method::POST, "/", Some("text/plain"), "{}", 415, "text/plain"),
         (Method::POST, "/", json, "", 400, "line 1, column 0"),
@@ -73,7 +74,7 @@ async fn each_bad_request_is_answered_with_what_is_wrong() {
         ("method=\"GET\",status=\"405\"", 2.0),
         ("method=\"other\",status=\"405\"", 4.0),
         ("method=\"POST\",status=\"405\"", 2.0),
-        ("method=\"POST\",status=\"404\"", 2.0),
+        ("method=\"POST\",status=\"404\"", 4.0),
         ("method=\"POST\",status=\"415\"", 4.0),
         ("method=\"POST\",status=\"400\"", 10.0),
     ] {
