@@ -12,7 +12,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use imageswap::{
-    admission::{Outcome, Review, Verdict, review::Document},
+    admission::{Outcome, Review, Scope, Verdict, review::Document},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -20,8 +20,6 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use self::reviews::{fixture, minimal, padded, with_containers};
-
-const LABEL: &str = "k8s.twr.io/imageswap";
 
 fn main() {
     let mut criterion = settings::criterion();
@@ -46,12 +44,16 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     let mut group = criterion.benchmark_group("review");
     for (name, body) in bodies {
         let review = Review::from_slice(body).unwrap();
-        assert_eq!(Verdict::of(&review, &policy, LABEL).outcome, Outcome::Swapped, "{name}");
+        assert_eq!(
+            Verdict::of(&review, &policy, &Scope::default()).outcome,
+            Outcome::Swapped,
+            "{name}"
+        );
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 let review = Review::from_slice(black_box(body)).unwrap();
-                Verdict::of(&review, &policy, LABEL).response(&review)
+                Verdict::of(&review, &policy, &Scope::default()).response(&review)
             });
         });
     }
@@ -64,7 +66,7 @@ fn patches(criterion: &mut Criterion) {
     for changes in [4, 1000] {
         let body = with_containers(changes);
         let review = Review::from_slice(&body).unwrap();
-        let verdict = Verdict::of(&review, &policy, LABEL);
+        let verdict = Verdict::of(&review, &policy, &Scope::default());
         assert_eq!(verdict.changes.len(), changes);
         group.throughput(Throughput::Elements(changes as u64));
         group.bench_function(changes.to_string(), |bencher| {

@@ -20,8 +20,10 @@ use crate::{
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
     descriptors,
     health::Health,
-    metrics::{Metrics, ReloadResult},
-    reload::{CertificateSource, ClientAuthoritySource, MapSource, Timing, keep_fresh},
+    metrics::{MapOrigin, Metrics},
+    reload::{
+        CertificateSource, ClientAuthoritySource, MapFileSettings, MapSource, Timing, keep_fresh,
+    },
     rules::{LegacyPrefix, LoadedMap, Policy},
     server::{Listener, PolicySlot, Service, Shutdown, tls},
     settings::{CertificateOrigin, RuleSource, ServeSettings},
@@ -86,7 +88,7 @@ impl App {
         let service = Arc::new(Service::new(
             policy.clone(),
             clients.clone(),
-            &settings.disable_label,
+            settings.scope.clone(),
             &settings.pod_name,
             health.clone(),
             metrics.clone(),
@@ -174,14 +176,17 @@ impl App {
         let health = self.health.clone();
         match self.settings.rules.clone() {
             RuleSource::MapFile(file) => {
-                let strict = self.settings.strict_maps;
-                let source = MapSource::new(file, strict, policy, health, metrics);
+                let settings = MapFileSettings {
+                    file,
+                    is_strict: self.settings.strict_maps,
+                    is_optional: self.settings.maps_optional,
+                };
+                let source = MapSource::new(settings, policy, health, metrics);
                 self.spawn("map reload", keep_fresh(source, Timing::default(), self.stop.clone()));
             }
             RuleSource::BuiltIn(text) => {
                 let map = LoadedMap::from_text(text).context("the built-in map")?;
-                metrics.map_applied(&map.rules, &map.diagnostics);
-                metrics.map_reload(ReloadResult::Applied);
+                metrics.map_applied(&map, MapOrigin::BuiltIn);
                 policy.store(Some(Arc::new(Policy::Maps(Box::new(map.rules)))));
                 health.map.ready();
             }

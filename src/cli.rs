@@ -48,12 +48,13 @@ enum Command {
 pub fn run() -> ExitCode {
     let program = Program::parse();
     let is_terminal = io::stdout().is_terminal();
-    // On a terminal each line is for a person who waits; elsewhere the lines may be millions.
-    let mut output: Box<dyn Write> = if is_terminal {
-        Box::new(io::stdout().lock())
-    } else {
-        Box::new(BufWriter::new(io::stdout().lock()))
+    let stdout = io::stdout().lock();
+    let output: Box<dyn Write> = match &program.command {
+        Command::Check(_) => Box::new(UntilClosed::Open(stdout)),
+        _ => Box::new(stdout),
     };
+    // On a terminal each line is for a person who waits; elsewhere the lines may be millions.
+    let mut output = if is_terminal { output } else { Box::new(BufWriter::new(output)) };
     let result = match &program.command {
         Command::Serve(arguments) => {
             return match arguments.parse() {
@@ -68,17 +69,54 @@ pub fn run() -> ExitCode {
             };
         }
         Command::Swap(arguments) => {
-            commands::swap::run(arguments, &mut io::stdin().lock(), &mut output)
+            commands::swap::run(arguments, &mut io::stdin().lock(), &mut output, &mut io::stderr())
         }
-        Command::Explain(arguments) => commands::explain::run(arguments, &mut output),
+        Command::Explain(arguments) => {
+            commands::explain::run(arguments, &mut output, &mut io::stderr())
+        }
         Command::Check(arguments) => commands::check::run(arguments, is_terminal, &mut output),
     };
     let result = result.and_then(|code| output.flush().map(|()| code).map_err(Into::into));
     match result {
         Ok(code) => code,
-        // Whoever reads the output has seen enough.
+        // Whoever reads the output has seen enough of it.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => unusable(&error),
+    }
+}
+
+/// Output that may lose its reader, as in `imageswap check ... | head`, and then goes nowhere.
+///
+/// The exit code of `check` is an answer of its own: a pipeline that shows the first lines must not pass because of it.
+enum UntilClosed<W> {
+    Open(W),
+    Closed,
+}
+
+impl<W: Write> UntilClosed<W> {
+    fn try_to<T>(
+        &mut self,
+        write: impl FnOnce(&mut W) -> io::Result<T>,
+        unread: T,
+    ) -> io::Result<T> {
+        let Self::Open(output) = self else { return Ok(unread) };
+        match write(output) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                *self = Self::Closed;
+                Ok(unread)
+            }
+            written => written,
+        }
+    }
+}
+
+impl<W: Write> Write for UntilClosed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_to(|output| output.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.try_to(Write::flush, ())
     }
 }
 

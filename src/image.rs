@@ -111,6 +111,30 @@ impl<'a> ImageReference<'a> {
     }
 }
 
+/// Returns true if every character of `text` can stand in an image reference.
+///
+/// Any other text is no image yet: Kubernetes refuses it, or another program has still to fill it in, such as
+/// `$(params.image)` or `{{inputs.parameters.image}}`.
+#[must_use]
+pub fn has_reference_characters_only(text: &str) -> bool {
+    text.bytes().all(|byte| IS_REFERENCE_CHARACTER[usize::from(byte)])
+}
+
+/// The characters of the distribution grammar, by their byte: letters and digits, and those that separate the parts
+/// of a name, an IPv6 address, a tag and a digest.
+const IS_REFERENCE_CHARACTER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "the loop ends before 256")]
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric()
+            || matches!(character, b'.' | b'_' | b'-' | b':' | b'/' | b'@' | b'+' | b'[' | b']');
+        byte += 1;
+    }
+    table
+};
+
 /// Whether `first`, the text before an image's first `/`, is a registry.
 #[must_use]
 pub fn is_registry(first: &str) -> bool {
@@ -192,6 +216,18 @@ mod tests {
                 (registry, host, port, path, repository, shorthand, library),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn text_with_other_characters_is_no_reference() {
+        for text in ["", "nginx", "A.b_c-d:1/e@sha256:0f+x", "[::1]:5000/x"] {
+            assert!(has_reference_characters_only(text), "{text}");
+        }
+        for text in
+            [" ", " nginx", "nginx\n", "$(params.image)", "{{x}}", "${IMAGE}", "a*", "é", "a\u{0}"]
+        {
+            assert!(!has_reference_characters_only(text), "{text}");
         }
     }
 

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod descriptors;
+pub mod excerpt;
 pub mod file;
 pub mod health;
 pub mod image;

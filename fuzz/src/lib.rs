@@ -8,6 +8,7 @@
 
 pub mod driver;
 pub mod glob;
+#[path = "../../tests/common/grammar.rs"]
 mod grammar;
 pub mod image;
 mod inputs;

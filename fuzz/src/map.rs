@@ -25,6 +25,12 @@ pub const PIECES: &[&str] = &[
     "[EXACT]",
     "[REPLACE]",
     "noswap_wildcards::",
+    "auto",
+    "kind:",
+    "---",
+    "{",
+    "https://",
+    "A",
     "docker.io",
     "index.docker.io",
     "localhost",
@@ -141,7 +147,13 @@ fn assert_diagnostics(text: &str) {
 /// Section 6 of the swap rules, read naively.
 fn assert_legacy(prefix: &str, image: &str) {
     let last = image.rsplit('/').next().unwrap_or_default();
-    let is_left_alone = image.is_empty() || image.len() > MAX_IMAGE_BYTES || image.contains(prefix);
+    let is_malformed =
+        image.chars().any(|c| !c.is_ascii_alphanumeric() && !"._-:/@+[]".contains(c));
+    let is_left_alone = image.is_empty()
+        || is_malformed
+        || image == "auto"
+        || image.len() > MAX_IMAGE_BYTES
+        || image.contains(prefix);
     let expected = if is_left_alone {
         image.to_owned()
     } else if prefix.ends_with('-') {

@@ -45,6 +45,8 @@ pub const PIECES: &[&str] = &[
     "IMAGESWAP_TLS_MODE=",
     "IMAGESWAP_DISABLE_LABEL=",
     "IMAGESWAP_STRICT_MAPS=",
+    "IMAGESWAP_MAPS_OPTIONAL=",
+    "IMAGESWAP_SWAP_NEVER_PULLED=",
     "IMAGESWAP_MAX_BODY_BYTES=",
     "IMAGESWAP_MAX_CONNECTIONS=",
     "IMAGESWAP_SHUTDOWN_DELAY=",
@@ -292,7 +294,9 @@ fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<bool> {
             }
             _ => false,
         },
-        "DISABLE_AUTO_MWC" | "STRICT_MAPS" => is_one_of(&["true", "false", "1", "0", "yes", "no"]),
+        "DISABLE_AUTO_MWC" | "MAPS_OPTIONAL" | "STRICT_MAPS" | "SWAP_NEVER_PULLED" => {
+            is_one_of(&["true", "false", "1", "0", "yes", "no"])
+        }
         "DISABLE_LABEL" => match value.split('/').collect::<Vec<_>>()[..] {
             [name] => is_label_part(name, 63, "-_."),
             [prefix, name] => is_label_part(prefix, 253, "-.") && is_label_part(name, 63, "-_."),
@@ -363,7 +367,7 @@ fn assert_bounds(settings: &ServeSettings) {
     assert!((4096..=64 << 20).contains(&settings.limits.max_body_bytes));
     assert!(settings.limits.max_buffered_bytes >= settings.limits.max_body_bytes);
     assert!((1..=1_000_000).contains(&settings.limits.max_connections));
-    assert!(!settings.pod_name.is_empty() && !settings.disable_label.is_empty());
+    assert!(!settings.pod_name.is_empty() && !settings.scope.disable_label.is_empty());
     if let CertificateOrigin::Managed(cluster) = &settings.certificate
         && let Some(url) = &cluster.url
     {

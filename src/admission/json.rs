@@ -166,6 +166,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a value, and tells whether it is `true`.
+    pub(super) fn is_true(&mut self) -> Result<bool> {
+        let value = self.peek();
+        self.skip()?;
+        Ok(value.starts_with(b"true"))
+    }
+
     /// Counts an element of an array that is kept.
     pub(super) fn count_element(&mut self) -> Result<()> {
         self.elements += 1;

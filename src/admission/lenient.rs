@@ -32,12 +32,24 @@ pub(super) struct DisabledLabels(HashSet<Vec<u8>, RandomState>);
 #[derive(Debug, Default)]
 pub(super) struct MirrorAnnotation(bool);
 
+/// Whether a JSON array of owner references names a controller.
+#[derive(Debug, Default)]
+pub(super) struct ControllerReference(bool);
+
+/// Whether a JSON value is the pull policy by which the node never pulls the image.
+#[derive(Debug, Default)]
+pub(super) struct NeverPulled(bool);
+
 /// The annotation by which the kubelet marks the API server's copy of a static pod
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror>).
 const MIRROR_ANNOTATION: &[u8] = b"kubernetes.io/config.mirror";
 
 /// The value of the label that turns swapping off.
 const DISABLED: &str = "disabled";
+
+/// The pull policy of an image that has to be on the node already
+/// (<https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy>).
+const NEVER: &str = "Never";
 
 impl Text<'_> {
     /// The string; none when there is none.
@@ -86,6 +98,22 @@ impl MirrorAnnotation {
     /// Whether the annotation is there, whatever its value.
     #[must_use]
     pub(super) fn is_present(&self) -> bool {
+        self.0
+    }
+}
+
+impl ControllerReference {
+    /// Returns true if there is a controller, as a Deployment is of a ReplicaSet.
+    #[must_use]
+    pub(super) fn is_present(&self) -> bool {
+        self.0
+    }
+}
+
+impl NeverPulled {
+    /// Returns true if the pull policy is `Never`.
+    #[must_use]
+    pub(super) fn is_set(&self) -> bool {
         self.0
     }
 }
@@ -180,6 +208,31 @@ impl<'a> Read<'a> for MirrorAnnotation {
             self.0 |= name == MIRROR_ANNOTATION;
             reader.skip()
         })?;
+        Ok(())
+    }
+}
+
+impl<'a> Read<'a> for ControllerReference {
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = false;
+        reader.array(|reader| {
+            let mut is_controller = false;
+            reader.object(|name, reader| {
+                if name == b"controller" {
+                    is_controller = reader.is_true()?;
+                    return Ok(());
+                }
+                reader.skip()
+            })?;
+            self.0 |= is_controller;
+            Ok(())
+        })
+    }
+}
+
+impl<'a> Read<'a> for NeverPulled {
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.0 = reader.string()?.as_deref() == Some(NEVER);
         Ok(())
     }
 }

@@ -69,6 +69,9 @@ pub enum Outcome {
     MirrorPod,
     /// The kind or the operation has no images, as with DELETE or a Scale.
     NoImages,
+    /// Not a Pod, and another object controls it, as a Deployment does a ReplicaSet. The controller compares it
+    /// with its own template, and would make another one without end.
+    Owned,
     /// At least one image was swapped.
     Swapped,
     /// The images are as they should be, or the request introduces none.
@@ -77,8 +80,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, in the order of their discriminants.
-    pub const ALL: [Self; 5] =
-        [Self::Disabled, Self::MirrorPod, Self::NoImages, Self::Swapped, Self::Unchanged];
+    pub const ALL: [Self; 6] = [
+        Self::Disabled,
+        Self::MirrorPod,
+        Self::NoImages,
+        Self::Owned,
+        Self::Swapped,
+        Self::Unchanged,
+    ];
 
     /// The kebab-case name, as in metric labels.
     #[must_use]
@@ -87,9 +96,30 @@ impl Outcome {
             Self::Disabled => "disabled",
             Self::MirrorPod => "mirror-pod",
             Self::NoImages => "no-images",
+            Self::Owned => "owned",
             Self::Swapped => "swapped",
             Self::Unchanged => "unchanged",
         }
+    }
+}
+
+/// What of an object's images is swapped, apart from what the map says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Scope {
+    /// The name of the label that turns swapping off when its value is `disabled`.
+    pub disable_label: Box<str>,
+    /// Swaps images that the node never pulls too.
+    pub swaps_never_pulled: bool,
+}
+
+impl Scope {
+    /// The disable label unless another one is set, as in the original.
+    pub const DISABLE_LABEL: &str = "k8s.twr.io/imageswap";
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self { disable_label: Self::DISABLE_LABEL.into(), swaps_never_pulled: false }
     }
 }
 
@@ -121,11 +151,8 @@ pub struct Verdict<'r> {
 
 impl<'r> Verdict<'r> {
     /// Decides what is to be done about a review.
-    ///
-    /// `disable_label` is the name of the label that turns swapping off when its value is
-    /// `disabled`.
     #[must_use]
-    pub fn of(review: &'r Review<'_>, policy: &'r Policy, disable_label: &str) -> Self {
+    pub fn of(review: &'r Review<'_>, policy: &'r Policy, scope: &Scope) -> Self {
         let request = review.request();
         let mut verdict = Self {
             kind: Kind::parse(request.kind()),
@@ -134,7 +161,7 @@ impl<'r> Verdict<'r> {
             changes: SmallVec::new(),
             reasons: [0; Reason::ALL.len()],
         };
-        verdict.outcome = verdict.decide(request, policy, disable_label);
+        verdict.outcome = verdict.decide(request, policy, scope);
         verdict
     }
 
@@ -144,21 +171,22 @@ impl<'r> Verdict<'r> {
         response::write(review, &self.changes)
     }
 
-    fn decide(
-        &mut self,
-        request: &'r Request<'_>,
-        policy: &'r Policy,
-        disable_label: &str,
-    ) -> Outcome {
+    fn decide(&mut self, request: &'r Request<'_>, policy: &'r Policy, scope: &Scope) -> Outcome {
         if !matches!(self.operation, Operation::Create | Operation::Update) {
             return Outcome::NoImages;
         }
         let Some(object) = request.object.get() else { return Outcome::NoImages };
         let Some(pod) = Pod::of(object, self.kind) else { return Outcome::NoImages };
-        let is_disabled = |metadata: &Metadata| metadata.labels.contains(disable_label);
+        let is_disabled = |metadata: &Metadata| metadata.labels.contains(&scope.disable_label);
         let metadata = object.metadata.get();
-        if metadata.is_some_and(is_disabled) || pod.template_metadata.is_some_and(is_disabled) {
+        let labelled = [metadata, pod.template_metadata, pod.job_metadata];
+        if labelled.into_iter().flatten().any(is_disabled) {
             return Outcome::Disabled;
+        }
+        if self.kind != Kind::Pod
+            && metadata.is_some_and(|metadata| metadata.controller.is_present())
+        {
+            return Outcome::Owned;
         }
         if self.kind == Kind::Pod
             && metadata.is_some_and(|metadata| metadata.annotations.is_present())
@@ -171,11 +199,15 @@ impl<'r> Verdict<'r> {
             }
             _ => None,
         };
-        for (location, image) in pod.introduced(old) {
-            let decision = policy.decide(image);
+        for image in pod.introduced(old) {
+            if image.is_never_pulled && !scope.swaps_never_pulled {
+                self.reasons[Reason::NeverPulled as usize] += 1;
+                continue;
+            }
+            let decision = policy.decide(image.text);
             self.reasons[decision.reason as usize] += 1;
             if let Some(swapped) = decision.swapped {
-                self.changes.push(Change { location, image, swapped });
+                self.changes.push(Change { location: image.location, image: image.text, swapped });
             }
         }
         if self.changes.is_empty() { Outcome::Unchanged } else { Outcome::Swapped }

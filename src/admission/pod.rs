@@ -90,6 +90,8 @@ pub(super) struct Pod<'r, 'a> {
     volumes: &'r List<Volume<'a>>,
     /// The metadata of the pod template; none in a Pod, whose metadata is the object's.
     pub(super) template_metadata: Option<&'r Metadata>,
+    /// The metadata of the job template; none unless the object is a CronJob.
+    pub(super) job_metadata: Option<&'r Metadata>,
     pointer: &'static str,
 }
 
@@ -124,17 +126,20 @@ impl std::fmt::Display for Location {
 
 /// One image of a pod.
 #[derive(Clone, Copy, Debug)]
-struct Image<'r> {
-    location: Location,
+pub(super) struct Image<'r> {
+    pub(super) location: Location,
     /// The name of the container or volume.
     name: &'r str,
-    text: &'r str,
+    pub(super) text: &'r str,
+    /// Whether the node takes what it has under this name, and never pulls.
+    pub(super) is_never_pulled: bool,
 }
 
 impl<'r, 'a> Pod<'r, 'a> {
     /// The pod of an object; none when the object has nothing shaped like one.
     pub(super) fn of(workload: &'r Workload<'a>, kind: Kind) -> Option<Self> {
         let pointer = kind.pod_spec_pointer();
+        let mut job_metadata = None;
         let template = match kind {
             Kind::Pod => {
                 let spec = workload.spec.get()?;
@@ -144,10 +149,15 @@ impl<'r, 'a> Pod<'r, 'a> {
                     ephemeral_containers: &spec.ephemeral_containers,
                     volumes: &spec.volumes,
                     template_metadata: None,
+                    job_metadata: None,
                     pointer,
                 });
             }
-            Kind::CronJob => &workload.spec.get()?.job_template.get()?.spec.get()?.template,
+            Kind::CronJob => {
+                let job = workload.spec.get()?.job_template.get()?;
+                job_metadata = job.metadata.get();
+                &job.spec.get()?.template
+            }
             Kind::PodTemplate => &workload.template,
             _ => &workload.spec.get()?.template,
         };
@@ -159,21 +169,16 @@ impl<'r, 'a> Pod<'r, 'a> {
             ephemeral_containers: &spec.ephemeral_containers,
             volumes: &spec.volumes,
             template_metadata: template.metadata.get(),
+            job_metadata,
             pointer,
         })
     }
 
-    /// The images that a request introduces, with their location: all of them when there is no
-    /// `old` pod, else those that differ from the image of the same-named container or volume of
+    /// The images that a request introduces: all of them when there is no `old` pod, else those that differ from the image of the same-named container or volume of
     /// the old pod. An ephemeral container cannot change, so only new names are introduced.
-    pub(super) fn introduced(
-        self,
-        old: Option<Pod<'r, 'a>>,
-    ) -> impl Iterator<Item = (Location, &'r str)> {
+    pub(super) fn introduced(self, old: Option<Pod<'r, 'a>>) -> impl Iterator<Item = Image<'r>> {
         let mut old = old.map(OldImages::new);
-        self.images()
-            .filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
-            .map(|image| (image.location, image.text))
+        self.images().filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
     }
 
     fn images(self) -> impl Iterator<Item = Image<'r>> {
@@ -187,14 +192,16 @@ impl<'r, 'a> Pod<'r, 'a> {
                 let name = container.name.get().unwrap_or_default();
                 let text = container.image.get()?;
                 let location = Location { pointer: self.pointer, field, index };
-                Some(Image { location, name, text })
+                let is_never_pulled = container.pull_policy.is_set();
+                Some(Image { location, name, text, is_never_pulled })
             })
         });
         let volumes = self.volumes.iter().filter_map(move |(index, volume)| {
             let name = volume.name.get().unwrap_or_default();
-            let text = volume.image.get()?.reference.get()?;
+            let image = volume.image.get()?;
+            let text = image.reference.get()?;
             let location = Location { pointer: self.pointer, field: Field::Volumes, index };
-            Some(Image { location, name, text })
+            Some(Image { location, name, text, is_never_pulled: image.pull_policy.is_set() })
         });
         containers.chain(volumes)
     }

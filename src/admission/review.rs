@@ -6,8 +6,13 @@
 
 use super::{
     json::{self, JsonError, Read, Reader},
-    lenient::{DisabledLabels, Fields, List, MirrorAnnotation, Object, Text, fields},
+    lenient::{
+        ControllerReference, DisabledLabels, Fields, List, MirrorAnnotation, NeverPulled, Object,
+        Text, fields,
+    },
 };
+
+use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
 /// The versions of the AdmissionReview that are understood; they differ in nothing that is read.
 pub const API_VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
@@ -31,7 +36,7 @@ pub enum ReviewError {
     /// The request has no `uid`.
     #[error("the request has no `uid`, so there is nothing to answer to")]
     NoUid,
-    /// The version is none of [`API_VERSIONS`].
+    /// The version, of which there is an excerpt here, is none of [`API_VERSIONS`].
     #[error("`{0}` is not supported; accepted are {v1} and {v1beta1}", v1 = API_VERSIONS[0], v1beta1 = API_VERSIONS[1])]
     UnsupportedVersion(String),
 }
@@ -95,10 +100,11 @@ impl<'a> Document<'a> {
         let fields = self.0.into_inner().ok_or(ReviewError::NoRequest)?;
         let api_version = match fields.api_version.get() {
             None => API_VERSIONS[0],
-            Some(found) => API_VERSIONS
-                .into_iter()
-                .find(|version| *version == found)
-                .ok_or_else(|| ReviewError::UnsupportedVersion(found.to_owned()))?,
+            Some(found) => {
+                API_VERSIONS.into_iter().find(|version| *version == found).ok_or_else(|| {
+                    ReviewError::UnsupportedVersion(excerpt(found, MAX_VALUE_BYTES).into_owned())
+                })?
+            }
         };
         let request = fields.request.into_inner().ok_or(ReviewError::NoRequest)?;
         match request.uid.get() {
@@ -170,6 +176,7 @@ pub(super) struct Workload<'a> {
 pub(super) struct Metadata {
     pub(super) labels: DisabledLabels,
     pub(super) annotations: MirrorAnnotation,
+    pub(super) controller: ControllerReference,
 }
 
 /// The `spec` of a pod, of a workload with a pod template, or of a cron job.
@@ -185,6 +192,7 @@ pub(super) struct WorkloadSpec<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct JobTemplate<'a> {
+    pub(super) metadata: Object<Metadata>,
     pub(super) spec: Object<JobSpec<'a>>,
 }
 
@@ -211,6 +219,7 @@ pub(super) struct PodSpec<'a> {
 pub(super) struct Container<'a> {
     pub(super) name: Text<'a>,
     pub(super) image: Text<'a>,
+    pub(super) pull_policy: NeverPulled,
 }
 
 #[derive(Debug, Default)]
@@ -223,6 +232,7 @@ pub(super) struct Volume<'a> {
 #[derive(Debug, Default)]
 pub(super) struct ImageVolume<'a> {
     pub(super) reference: Text<'a>,
+    pub(super) pull_policy: NeverPulled,
 }
 
 fields! {
@@ -246,7 +256,7 @@ fields! {
         b"template" => template,
         b"jobTemplate" => job_template,
     }
-    JobTemplate { b"spec" => spec }
+    JobTemplate { b"metadata" => metadata, b"spec" => spec }
     JobSpec { b"template" => template }
     PodTemplate { b"metadata" => metadata, b"spec" => spec }
     PodSpec {
@@ -255,9 +265,9 @@ fields! {
         b"ephemeralContainers" => ephemeral_containers,
         b"volumes" => volumes,
     }
-    Container { b"name" => name, b"image" => image }
+    Container { b"name" => name, b"image" => image, b"imagePullPolicy" => pull_policy }
     Volume { b"name" => name, b"image" => image }
-    ImageVolume { b"reference" => reference }
+    ImageVolume { b"reference" => reference, b"pullPolicy" => pull_policy }
 }
 
 impl Fields<'_> for Metadata {
@@ -265,6 +275,7 @@ impl Fields<'_> for Metadata {
         match name {
             b"labels" => self.labels.read(reader),
             b"annotations" => self.annotations.read(reader),
+            b"ownerReferences" => self.controller.read(reader),
             _ => reader.skip(),
         }
     }

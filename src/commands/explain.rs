@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::load_policy;
 use crate::{
-    image::ImageReference,
-    rules::{Decision, Policy, Rule, RuleSet, Step, diagnostic::shorten},
+    image::{ImageReference, is_valid_reference},
+    rules::{Decision, Policy, Reason, Rule, RuleSet, Step, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
@@ -22,17 +22,21 @@ pub struct ExplainArguments {
     image: String,
 }
 
-/// Explains what becomes of the image, and what a second pass would do.
+/// Explains what becomes of the image, and what a second pass would do. What is wrong with the map goes to `errors`.
 ///
 /// # Errors
 /// When the map cannot be read, or the output not written.
-pub fn run(arguments: &ExplainArguments, output: &mut impl Write) -> anyhow::Result<ExitCode> {
+pub fn run(
+    arguments: &ExplainArguments,
+    output: &mut impl Write,
+    errors: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
     let source = arguments.rules.parse()?;
     let image = &*arguments.image;
     writeln!(output, "image     {image}")?;
     describe(image, output)?;
     writeln!(output, "rules     {source}")?;
-    let policy = load_policy(source.clone())?;
+    let policy = load_policy(source.clone(), errors)?;
     match (&policy, &source) {
         (Policy::Maps(rules), _) => steps(rules, image, output)?,
         (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
@@ -43,6 +47,9 @@ pub fn run(arguments: &ExplainArguments, output: &mut impl Write) -> anyhow::Res
     let decision = policy.decide(image);
     let result = decision.result(image);
     writeln!(output, "result    {}", outcome(&decision, image))?;
+    if let Some(remark) = remark(&decision, &result) {
+        writeln!(output, "          {remark}")?;
+    }
     if decision.swapped.is_some() {
         let again = policy.decide(&result);
         writeln!(output, "again     {}", outcome(&again, &result))?;
@@ -129,6 +136,25 @@ fn canonical(image: &ImageReference<'_>) -> String {
 
 fn place(rule: &Rule) -> String {
     format!("line {} `{}`", rule.line, shorten(&rule.to_string()))
+}
+
+/// What is not obvious about a decision.
+fn remark(decision: &Decision<'_>, result: &str) -> Option<&'static str> {
+    match decision.reason {
+        Reason::InvalidTarget => Some(
+            "The target of this rule makes no valid image reference; `imageswap check` says what is wrong.",
+        ),
+        Reason::Malformed => Some(
+            "The text has a character that no image reference has, so it is no image yet, or never will be.",
+        ),
+        Reason::Placeholder => Some(
+            "Istio's injector puts its proxy in the place of `auto`. The key `[EXACT]auto` overrides this.",
+        ),
+        _ if decision.swapped.is_some() && !is_valid_reference(result) => {
+            Some("This is no valid image reference, so no registry can serve it.")
+        }
+        _ => None,
+    }
 }
 
 fn outcome(decision: &Decision<'_>, image: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
@@ -11,14 +11,15 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     certs::CertificateSlot,
     cluster::{Creation, Hints, Keeper, Kept, Shared, TemplateSource},
     health::Health,
     metrics::Metrics,
-    settings::InitSettings,
+    reload::{MapError, load_map, log_diagnostics},
+    settings::{InitSettings, RuleSource},
 };
 
 /// How long everything may take: a rotation of the authority waits half a minute for the API server,
@@ -37,7 +38,10 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let InitSettings { tls_directory, cluster, .. } = settings;
+    let InitSettings { rules, tls_directory, cluster, .. } = settings;
+    if let RuleSource::MapFile(file) = rules {
+        check_map(&file);
+    }
     runtime.block_on(async {
         let template = TemplateSource::load(cluster.template.clone(), Hints::default());
         let shared = Shared {
@@ -57,6 +61,25 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         info!(directory = %tls_directory.display(), "cert.pem and key.pem written");
         Ok(())
     })
+}
+
+/// Logs what is wrong with the map that `serve` is going to use.
+///
+/// The webhook configuration is there as soon as `init` is done: with a map that is refused, the API server would ask
+/// a webhook that is not ready. The map need not be mounted here.
+fn check_map(file: &Path) {
+    match load_map(file) {
+        Ok(map) => {
+            log_diagnostics(file, &map.diagnostics);
+            if let Some(reason) = map.refusal(false, None) {
+                warn!(file = %file.display(), %reason, "`serve` refuses this map");
+            }
+        }
+        Err(MapError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+            debug!(file = %file.display(), "no map here to check");
+        }
+        Err(error) => warn!(%error, "`serve` cannot load this map"),
+    }
 }
 
 /// Makes passes until everything is as it should be.

@@ -6,30 +6,53 @@ pub mod explain;
 pub mod init;
 pub mod swap;
 
+use std::{io::Write, path::Path};
+
 use anyhow::Context;
 
 use crate::{
-    reload::{MapError, read_map},
-    rules::{MapFile, Policy, RuleSet},
+    reload::{MapError, load_map},
+    rules::{Diagnostics, LoadedMap, Policy, Severity},
     settings::RuleSource,
 };
 
-/// Loads the rules that `source` names; what is wrong with them is for `check` to say.
+/// Maximum number of errors of a map that are shown by a command other than `check`.
+const MAX_SHOWN_ERRORS: usize = 5;
+
+/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may be the reason for a
+/// result that nobody expects.
 ///
 /// # Errors
-/// When the map file cannot be read or compiled.
-fn load_policy(source: RuleSource) -> anyhow::Result<Policy> {
-    let (file, text) = match source {
+/// When the map file cannot be read or compiled, or is one that the webhook never applies.
+fn load_policy(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Policy> {
+    const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used";
+    let (file, map) = match source {
         RuleSource::Legacy(prefix) => return Ok(Policy::Legacy(prefix)),
-        RuleSource::BuiltIn(map) => ("the built-in map".into(), map.to_owned()),
+        RuleSource::BuiltIn(text) => ("the built-in map".into(), LoadedMap::from_text(text)?),
         RuleSource::MapFile(file) => {
-            let text = read_map(&file)
-                .context("the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used")?;
-            (file, text)
+            let map = load_map(&file).context(CONTEXT)?;
+            (file, map)
         }
     };
-    match RuleSet::compile(MapFile::parse(&text).0) {
-        Ok(rules) => Ok(Policy::Maps(Box::new(rules))),
-        Err(reason) => Err(MapError::Compile { file, reason }.into()),
+    show_errors(&file, &map.diagnostics, errors);
+    match map.refusal(false, None) {
+        Some(reason) => Err(MapError::Refused { file, reason }).context(CONTEXT),
+        None => Ok(Policy::Maps(Box::new(map.rules))),
+    }
+}
+
+fn show_errors(file: &Path, diagnostics: &Diagnostics, output: &mut impl Write) {
+    let file = file.display();
+    let errors = diagnostics.kept().iter().filter(|found| found.severity() == Severity::Error);
+    let mut shown = 0;
+    for error in errors.take(MAX_SHOWN_ERRORS) {
+        let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
+        // The answers on the standard output count, even if nobody can be told of the errors.
+        let _ = writeln!(output, "warning: {file}{place}: {}; {}", error.message, error.hint);
+        shown += 1;
+    }
+    if let more @ 1.. = diagnostics.count(Severity::Error) - shown {
+        let _ =
+            writeln!(output, "warning: {file}: {more} more errors; `imageswap check` lists them");
     }
 }

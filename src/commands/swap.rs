@@ -53,7 +53,7 @@ struct Record<'a> {
     line: Option<u32>,
 }
 
-/// Swaps the images of the arguments, or of the lines of `input`.
+/// Swaps the images of the arguments, or of the lines of `input`. What is wrong with the map goes to `errors`.
 ///
 /// # Errors
 /// When the map or the input cannot be read, or the output not written.
@@ -61,8 +61,9 @@ pub fn run(
     arguments: &SwapArguments,
     input: &mut impl BufRead,
     output: &mut impl Write,
+    errors: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let policy = load_policy(arguments.rules.parse()?)?;
+    let policy = load_policy(arguments.rules.parse()?, errors)?;
     for image in &arguments.images {
         print(&policy, image, arguments.output, output)?;
     }

@@ -20,6 +20,10 @@ pub(super) fn all() {
         "When the map in use was loaded, in seconds since 1970."
     );
     describe_gauge!("imageswap_map_rules", "Rules of the map in use, by kind.");
+    describe_gauge!(
+        "imageswap_map_builtin",
+        "1 while the map that is built into the program is in use, as when there is no map file yet."
+    );
     describe_gauge!("imageswap_map_diagnostics", "Diagnostics of the map in use, by severity.");
     describe_gauge!(
         "imageswap_tls_not_after_timestamp_seconds",

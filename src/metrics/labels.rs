@@ -43,6 +43,15 @@ labels! {
     }
 }
 
+/// Where the map in use is from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MapOrigin {
+    /// The program itself.
+    BuiltIn,
+    /// The map file.
+    File,
+}
+
 labels! {
     /// What came of a reload.
     ReloadResult { Applied => "applied", Failed => "failed", Refused => "refused", }

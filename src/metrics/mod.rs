@@ -17,11 +17,13 @@ use metrics_process::Collector;
 use time::OffsetDateTime;
 
 use self::histogram::{ADMISSION_BUCKETS, HTTP_BUCKETS, Histogram};
-pub use self::labels::{Method, Path, ReloadResult, RotationResult, Status, WriteResult};
+pub use self::labels::{
+    MapOrigin, Method, Path, ReloadResult, RotationResult, Status, WriteResult,
+};
 use self::table::Table;
 use crate::{
     admission::{Kind, Operation, Outcome, Verdict},
-    rules::{Diagnostics, Key, Reason, RuleSet, Severity},
+    rules::{Key, LoadedMap, Reason, Severity},
 };
 
 /// The media type of [`Metrics::render`].
@@ -61,6 +63,7 @@ impl Default for Metrics {
             with_local_recorder(&recorder, || {
                 describe::all();
                 process.describe();
+                gauge!("imageswap_map_builtin").set(0.0);
                 gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
                 (
                     gauge!("imageswap_connections"),
@@ -172,14 +175,18 @@ impl Metrics {
         self.invalid_reviews.increment(1);
     }
 
-    /// Counts a reload of the map.
+    /// Counts a reload of the map that did not put it into use.
     pub fn map_reload(&self, result: ReloadResult) {
         self.map_reloads(result).increment(1);
     }
 
-    /// Takes down what a newly applied map holds and what is wrong with it.
-    pub fn map_applied(&self, rules: &RuleSet, diagnostics: &Diagnostics) {
+    /// Counts a map that is newly in use, and takes down where it is from, what it holds and what is wrong with it.
+    pub fn map_applied(&self, map: &LoadedMap, origin: MapOrigin) {
+        self.map_reloads(ReloadResult::Applied).increment(1);
+        let LoadedMap { rules, diagnostics } = map;
         self.record(|| {
+            let is_built_in = usize::from(origin == MapOrigin::BuiltIn);
+            gauge!("imageswap_map_builtin").set(to_f64(is_built_in));
             for kind in Key::KINDS {
                 let count = rules.rules().iter().filter(|rule| rule.key.kind() == kind).count();
                 gauge!("imageswap_map_rules", "kind" => kind).set(to_f64(count));
@@ -368,8 +375,8 @@ mod tests {
             "imageswap_http_request_total{method=\"POST\",status=\"200\"} 7",
             "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 7",
             "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
-            "imageswap_images_total{reason=\"already-swapped\"} 250",
-            "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 250",
+            "imageswap_images_total{reason=\"already-swapped\"} 300",
+            "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 300",
             "imageswap_connections 0",
             "imageswap_build_info",
             "process_cpu_seconds_total",

@@ -14,20 +14,37 @@ use super::{Freshness, Source, directory_of};
 use crate::{
     file::{read_regular_up_to, read_up_to},
     health::Health,
-    metrics::{Metrics, ReloadResult},
-    rules::{CompileError, Diagnostics, LoadedMap, MAX_MAP_BYTES, Policy, RuleSet, Severity},
+    metrics::{MapOrigin, Metrics, ReloadResult},
+    rules::{
+        CompileError, Diagnostics, LoadedMap, MAX_MAP_BYTES, Policy, Refusal, RuleSet, Severity,
+    },
     server::PolicySlot,
 };
 
 /// The most diagnostics of a map that are logged one by one.
 const MAX_LOGGED_DIAGNOSTICS: usize = 20;
 
+/// The map that is in use while there is no map file, where that is allowed: it leaves every image alone.
+pub const BUILT_IN_MAP: &str = "default::";
+
+/// Which map file is followed, and what it has to be like.
+#[derive(Clone, Debug)]
+pub struct MapFileSettings {
+    /// The file.
+    pub file: PathBuf,
+    /// Refuses a map with any error.
+    pub is_strict: bool,
+    /// Uses [`BUILT_IN_MAP`] until there is a file.
+    pub is_optional: bool,
+}
+
 /// Loads the map file into the policy slot.
 #[derive(Debug)]
 pub struct MapSource {
-    file: PathBuf,
+    settings: MapFileSettings,
     directory: PathBuf,
-    strict: bool,
+    /// Where the map in use is from; none before the first.
+    in_use: Option<MapOrigin>,
     policy: PolicySlot,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -67,6 +84,14 @@ pub enum MapError {
         /// The place of that byte in the file, from 0.
         offset: usize,
     },
+    /// The file holds a map that is never applied.
+    #[error("{file}: {reason}")]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: Refusal,
+    },
     /// The rules do not compile.
     #[error("{file}: {reason}")]
     Compile {
@@ -83,6 +108,18 @@ pub enum MapError {
 /// When the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is no UTF-8.
 pub fn read_map(file: &Path) -> Result<String, MapError> {
     to_text(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
+}
+
+/// Reads a map file, compiles it, and gathers what is wrong with it.
+///
+/// # Errors
+/// As [`read_map`], and when the rules cannot be compiled.
+pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
+    to_map(file, &read_map(file)?)
+}
+
+fn to_map(file: &Path, text: &str) -> Result<LoadedMap, MapError> {
+    LoadedMap::from_text(text).map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
 }
 
 fn within_limit(file: &Path, read: io::Result<Option<Vec<u8>>>) -> Result<Vec<u8>, MapError> {
@@ -102,19 +139,18 @@ fn to_text(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
 }
 
 impl MapSource {
-    /// Will load `file` into `policy`; with `strict` a map with any error is refused.
+    /// Prepares to load the file of `settings` into `policy`.
     #[must_use]
     pub fn new(
-        file: PathBuf,
-        strict: bool,
+        settings: MapFileSettings,
         policy: PolicySlot,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            directory: directory_of(&file),
-            file,
-            strict,
+            directory: directory_of(&settings.file),
+            settings,
+            in_use: None,
             policy,
             health,
             metrics,
@@ -135,50 +171,78 @@ impl MapSource {
         self.last_failure = Some(failure);
     }
 
+    fn refused(&mut self, refusal: Refusal, errors: usize) {
+        let file = self.settings.file.display();
+        if self.in_use.is_some() {
+            warn!(%file, errors, reason = %refusal, "map refused, keeping the map in use");
+        } else {
+            warn!(%file, errors, reason = %refusal, "map refused, not ready without a map");
+        }
+        self.metrics.map_reload(ReloadResult::Refused);
+        self.health.map.failed(&format!("{file} is refused: {refusal}"));
+    }
+
     fn consequence(&self) -> &'static str {
-        if self.policy.load().is_some() {
+        if self.in_use.is_some() {
             "the last good one stays in use"
         } else {
             "there is none yet, so the webhook is not ready"
         }
     }
 
-    fn apply(&mut self, map: LoadedMap) {
-        let LoadedMap { rules, diagnostics } = map;
-        log_diagnostics(&self.file, &diagnostics);
-        let errors = diagnostics.count(Severity::Error);
-        let refusal = if self.strict && errors > 0 {
-            Some("it has errors, and IMAGESWAP_STRICT_MAPS is set")
-        } else if rules.rules().is_empty() && errors > 0 {
-            // Such a file is no map at all; to apply it would swap nothing from now on.
-            Some("not one of its lines is a rule")
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            warn!(
-                file = %self.file.display(), errors,
-                "the map is refused: {refusal}; {}", self.consequence()
-            );
-            self.metrics.map_reload(ReloadResult::Refused);
-            self.health.map.failed(&format!("{} is refused: {refusal}", self.file.display()));
-            return;
-        }
+    /// Uses the map unless it is refused.
+    fn consider(&mut self, map: LoadedMap) {
+        log_diagnostics(&self.settings.file, &map.diagnostics);
+        let errors = map.diagnostics.count(Severity::Error);
         let previous = self.policy.load_full();
-        let changes = match previous.as_deref() {
-            Some(Policy::Maps(previous)) => Changes::between(previous, &rules),
-            _ => Changes { added: rules.rules().len(), ..Changes::default() },
+        let previous = match previous.as_deref() {
+            Some(Policy::Maps(rules)) => Some(&**rules),
+            Some(Policy::Legacy(_)) | None => None,
         };
-        self.metrics.map_applied(&rules, &diagnostics);
-        self.policy.store(Some(Arc::new(Policy::Maps(Box::new(rules)))));
-        self.metrics.map_reload(ReloadResult::Applied);
-        self.health.map.ready();
+        // The built-in map gives way to the first file as no map would.
+        let replaced = previous.filter(|_| self.in_use == Some(MapOrigin::File));
+        if let Some(refusal) = map.refusal(self.settings.is_strict, replaced) {
+            return self.refused(refusal, errors);
+        }
+        let changes = match previous {
+            Some(previous) => Changes::between(previous, &map.rules),
+            None => Changes { added: map.rules.rules().len(), ..Changes::default() },
+        };
+        let warnings = map.diagnostics.count(Severity::Warning);
+        self.apply(map, MapOrigin::File);
         info!(
-            file = %self.file.display(),
+            file = %self.settings.file.display(),
             added = changes.added, removed = changes.removed, changed = changes.changed,
-            errors, warnings = diagnostics.count(Severity::Warning),
+            errors, warnings,
             "map loaded"
         );
+    }
+
+    fn apply(&mut self, map: LoadedMap, origin: MapOrigin) {
+        self.in_use = Some(origin);
+        self.metrics.map_applied(&map, origin);
+        self.policy.store(Some(Arc::new(Policy::Maps(Box::new(map.rules)))));
+        self.health.map.ready();
+    }
+
+    /// Returns true if the built-in map is in use, because there is no file and there does not have to be one.
+    fn does_without_file(&mut self, error: &MapError) -> bool {
+        let is_missing = matches!(
+            error,
+            MapError::Unreadable { reason, .. } if reason.kind() == io::ErrorKind::NotFound
+        );
+        if !self.settings.is_optional || !is_missing || self.in_use == Some(MapOrigin::File) {
+            return false;
+        }
+        if self.in_use.is_none() {
+            let Ok(map) = LoadedMap::from_text(BUILT_IN_MAP) else { return false };
+            warn!(
+                file = %self.settings.file.display(), map = BUILT_IN_MAP,
+                "no map file; images are left alone until there is one"
+            );
+            self.apply(map, MapOrigin::BuiltIn);
+        }
+        true
     }
 }
 
@@ -188,11 +252,14 @@ impl Source for MapSource {
     }
 
     fn reload(&mut self) -> Freshness {
-        let read = read_regular_up_to(&self.file, MAX_MAP_BYTES as u64);
-        let content = match within_limit(&self.file, read) {
+        let file = &self.settings.file;
+        let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
+        let content = match within_limit(file, read) {
             Ok(content) => content,
             Err(error) => {
-                self.failed(&error);
+                if !self.does_without_file(&error) {
+                    self.failed(&error);
+                }
                 return Freshness::Stale;
             }
         };
@@ -202,14 +269,11 @@ impl Source for MapSource {
             return Freshness::Fresh;
         }
         self.last_content = Some(fingerprint);
-        let map = to_text(&self.file, content).and_then(|text| {
-            LoadedMap::from_text(&text)
-                .map_err(|reason| MapError::Compile { file: self.file.clone(), reason })
-        });
+        let map = to_text(file, content).and_then(|text| to_map(file, &text));
         match map {
             Ok(map) => {
                 self.last_failure = None;
-                self.apply(map);
+                self.consider(map);
             }
             Err(error) => self.failed(&error),
         }
@@ -217,7 +281,8 @@ impl Source for MapSource {
     }
 }
 
-fn log_diagnostics(file: &Path, diagnostics: &Diagnostics) {
+/// Logs the first diagnostics of a map, and how many more there are.
+pub fn log_diagnostics(file: &Path, diagnostics: &Diagnostics) {
     for diagnostic in diagnostics.kept().iter().take(MAX_LOGGED_DIAGNOSTICS) {
         warn!(
             file = %file.display(), line = diagnostic.line,

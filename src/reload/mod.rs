@@ -20,7 +20,9 @@ use tracing::error;
 use self::watch::DirectoryWatch;
 pub use self::{
     clients::ClientAuthoritySource,
-    map::{MapError, MapSource, read_map},
+    map::{
+        BUILT_IN_MAP, MapError, MapFileSettings, MapSource, load_map, log_diagnostics, read_map,
+    },
     tls::CertificateSource,
 };
 

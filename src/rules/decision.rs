@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::map::Rule;
+use super::rule::Rule;
+use crate::image::{MAX_IMAGE_BYTES, has_reference_characters_only};
 
 /// Why an image was swapped or left alone.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -18,12 +19,21 @@ pub enum Reason {
     Empty,
     /// An `[EXACT]` rule.
     Exact,
+    /// The target of the rule makes no valid reference, so its images are left alone.
+    InvalidTarget,
     /// LEGACY mode.
     Legacy,
+    /// The text has a character that no reference has: it is no image yet, or never will be.
+    Malformed,
+    /// The image has to be on the node already, under the name as written. Admission decides this from the pull
+    /// policy, not the rules.
+    NeverPulled,
     /// The map has no `default` rule.
     NoDefault,
     /// A substring of `noswap_wildcards`.
     NoswapWildcard,
+    /// The image `auto`, in whose place Istio's injector puts its proxy.
+    Placeholder,
     /// A registry rule.
     Registry,
     /// A `[REPLACE]` rule.
@@ -34,14 +44,18 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::AlreadySwapped,
         Self::Default,
         Self::Empty,
         Self::Exact,
+        Self::InvalidTarget,
         Self::Legacy,
+        Self::Malformed,
+        Self::NeverPulled,
         Self::NoDefault,
         Self::NoswapWildcard,
+        Self::Placeholder,
         Self::Registry,
         Self::Replace,
         Self::TooLong,
@@ -55,13 +69,34 @@ impl Reason {
             Self::Default => "default",
             Self::Empty => "empty",
             Self::Exact => "exact",
+            Self::InvalidTarget => "invalid-target",
             Self::Legacy => "legacy",
+            Self::Malformed => "malformed",
+            Self::NeverPulled => "never-pulled",
             Self::NoDefault => "no-default",
             Self::NoswapWildcard => "noswap-wildcard",
+            Self::Placeholder => "placeholder",
             Self::Registry => "registry",
             Self::Replace => "replace",
             Self::TooLong => "too-long",
         }
+    }
+}
+
+/// The image that Istio's injector puts its proxy in the place of. It is no image that anybody can pull, and
+/// `imageswap-webhook` is asked before `istio-sidecar-injector`.
+pub(super) const PLACEHOLDER: &str = "auto";
+
+/// The reason for which no rule is asked about `image`, if there is one.
+pub(super) fn untouchable(image: &str) -> Option<Reason> {
+    if image.is_empty() {
+        Some(Reason::Empty)
+    } else if !has_reference_characters_only(image) {
+        Some(Reason::Malformed)
+    } else if image.len() > MAX_IMAGE_BYTES {
+        Some(Reason::TooLong)
+    } else {
+        None
     }
 }
 

@@ -17,7 +17,7 @@ pub const MAX_KEPT_DIAGNOSTICS: usize = 1000;
 pub enum Severity {
     /// The rule works, though perhaps not as meant.
     Warning,
-    /// The rule is skipped, or yields images that cannot be pulled.
+    /// A line or target has no effect, or the map as a whole does not do what a map has to.
     Error,
 }
 
@@ -44,12 +44,16 @@ pub enum Code {
     DuplicateKey,
     /// A line that is no rule; it is skipped.
     InvalidRule,
-    /// A target that makes images which no registry can serve.
+    /// A target that makes no valid image reference; the images of its rule are left alone.
     InvalidTarget,
     /// A map without `default`, in which registry rules do nothing.
     MissingDefault,
     /// A rule that no image reaches.
     NeverMatches,
+    /// A map without a single rule; it is never applied.
+    NoRules,
+    /// A manifest in place of a map; it is never applied.
+    NotAMap,
 }
 
 impl Code {
@@ -57,12 +61,14 @@ impl Code {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::InvalidRule | Self::InvalidTarget => Severity::Error,
-            Self::Chain
-            | Self::DeprecatedSeparator
-            | Self::DuplicateKey
+            Self::InvalidRule
+            | Self::InvalidTarget
             | Self::MissingDefault
-            | Self::NeverMatches => Severity::Warning,
+            | Self::NoRules
+            | Self::NotAMap => Severity::Error,
+            Self::Chain | Self::DeprecatedSeparator | Self::DuplicateKey | Self::NeverMatches => {
+                Severity::Warning
+            }
         }
     }
 
@@ -77,6 +83,8 @@ impl Code {
             Self::InvalidTarget => "invalid-target",
             Self::MissingDefault => "missing-default",
             Self::NeverMatches => "never-matches",
+            Self::NoRules => "no-rules",
+            Self::NotAMap => "not-a-map",
         }
     }
 }

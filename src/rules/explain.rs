@@ -3,7 +3,7 @@
 //! The rule set reports each step to a [`Trace`] while it decides, so that what is explained is
 //! what happens. On the hot path the trace is [`NoTrace`], and the steps are never made.
 
-use super::map::Rule;
+use super::rule::Rule;
 use crate::image::ImageReference;
 
 /// One step of a decision, in the order of section 3 of the swap rules.

@@ -2,8 +2,8 @@
 //!
 //! Section 6 of the swap rules.
 
-use super::decision::{Decision, Reason, SwappedImage};
-use crate::image::{ImageReference, MAX_IMAGE_BYTES};
+use super::decision::{Decision, PLACEHOLDER, Reason, SwappedImage, untouchable};
+use crate::image::ImageReference;
 
 /// The prefix that LEGACY mode puts before images, from `IMAGE_PREFIX`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,11 +26,11 @@ impl LegacyPrefix {
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
         let prefix = &*self.0;
-        if image.is_empty() {
-            return Decision::leave(Reason::Empty, None);
+        if let Some(reason) = untouchable(image) {
+            return Decision::leave(reason, None);
         }
-        if image.len() > MAX_IMAGE_BYTES {
-            return Decision::leave(Reason::TooLong, None);
+        if image == PLACEHOLDER {
+            return Decision::leave(Reason::Placeholder, None);
         }
         if prefix.is_empty() {
             return Decision::leave(Reason::Legacy, None);
@@ -61,6 +61,10 @@ mod tests {
             ("d.io/mirror-", "quay.io/a", "d.io/mirror-quay.io/a", Reason::Legacy),
             ("d.io", "x/d.io/y", "x/d.io/y", Reason::AlreadySwapped),
             ("d.io", "", "", Reason::Empty),
+            ("d.io", " nginx", " nginx", Reason::Malformed),
+            ("d.io", "$(params.image)", "$(params.image)", Reason::Malformed),
+            ("d.io", "auto", "auto", Reason::Placeholder),
+            ("d.io", "auto:1", "d.io/auto:1", Reason::Legacy),
         ] {
             let legacy = LegacyPrefix::new(prefix);
             let decision = legacy.decide(image);

@@ -10,6 +10,8 @@ use hashbrown::{HashTable, hash_table::Entry};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    manifest,
+    rule::{Key, Rule},
     target::Target,
 };
 use crate::image::MAX_IMAGE_BYTES;
@@ -19,122 +21,6 @@ use crate::image::MAX_IMAGE_BYTES;
 /// A ConfigMap ends at 1 MiB; a map that is mounted from elsewhere may be larger. The limit bounds
 /// the memory of a reload, in which the old and the new rule set live side by side.
 pub const MAX_MAP_BYTES: usize = 16 * 1024 * 1024;
-
-/// What stands before the separator of a rule.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Key {
-    /// `default`: every image that no other rule claims.
-    Default,
-    /// `[EXACT]image`: one image, written exactly so.
-    Exact(Box<str>),
-    /// `noswap_wildcards`: images that contain one of the substrings that the target lists.
-    NoswapWildcards,
-    /// A registry, or a registry with a path prefix; no trailing `/`.
-    Registry(Box<str>),
-    /// `[REPLACE]glob`: every image that the shell glob matches.
-    Replace(Box<str>),
-}
-
-impl Key {
-    const DEFAULT: &str = "default";
-    const EXACT: &str = "[EXACT]";
-    const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
-    const REPLACE: &str = "[REPLACE]";
-
-    /// The image of an `[EXACT]` key.
-    #[must_use]
-    pub fn exact(&self) -> Option<&str> {
-        match self {
-            Self::Exact(image) => Some(image),
-            _ => None,
-        }
-    }
-
-    /// The image of an `[EXACT]` key or the glob of a `[REPLACE]` key; empty for other keys.
-    #[must_use]
-    pub fn exact_or_glob(&self) -> &str {
-        match self {
-            Self::Exact(text) | Self::Replace(text) => text,
-            Self::Default | Self::NoswapWildcards | Self::Registry(_) => "",
-        }
-    }
-
-    /// Whether the key is a registry with a path prefix, such as `docker.io/library`.
-    #[must_use]
-    pub fn has_path_prefix(&self) -> bool {
-        matches!(self, Self::Registry(registry) if registry.contains('/'))
-    }
-
-    /// The kinds of keys, as in metric labels.
-    pub const KINDS: [&str; 5] = ["default", "exact", "noswap-wildcards", "registry", "replace"];
-
-    /// The key's kind, one of [`Key::KINDS`].
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Exact(_) => "exact",
-            Self::NoswapWildcards => "noswap-wildcards",
-            Self::Registry(_) => "registry",
-            Self::Replace(_) => "replace",
-        }
-    }
-
-    /// Reads a key; none when it is empty, or when nothing follows its bracket.
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(image) = text.strip_prefix(Self::EXACT) {
-            return (!image.is_empty()).then(|| Self::Exact(image.into()));
-        }
-        if let Some(glob) = text.strip_prefix(Self::REPLACE) {
-            return (!glob.is_empty()).then(|| Self::Replace(glob.into()));
-        }
-        match text.trim_end_matches('/') {
-            "" => None,
-            Self::DEFAULT => Some(Self::Default),
-            Self::NOSWAP_WILDCARDS => Some(Self::NoswapWildcards),
-            registry => Some(Self::Registry(registry.into())),
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => formatter.write_str(Self::DEFAULT),
-            Self::Exact(image) => write!(formatter, "{}{image}", Self::EXACT),
-            Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
-            // Without the slash that was dropped, the colon would belong to the separator.
-            Self::Registry(registry) if registry.ends_with(':') => write!(formatter, "{registry}/"),
-            Self::Registry(registry) => formatter.write_str(registry),
-            Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
-        }
-    }
-}
-
-/// One rule of a map: key, target and the line that gave the target.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// What the rule applies to.
-    pub key: Key,
-    /// Where it sends images.
-    pub target: Target,
-    /// The line in the map file, from 1.
-    pub line: u32,
-}
-
-impl Rule {
-    /// Whether two rules say the same, wherever they stand.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.key == other.key && self.target == other.target
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}::{}", self.key, self.target)
-    }
-}
 
 /// The rules of a map in the order of the file, each key once.
 #[derive(Clone, Debug, Default)]
@@ -147,11 +33,15 @@ impl MapFile {
     /// Reads a map file and says what is wrong with it.
     ///
     /// A line that is no rule is skipped. Of a key that stands twice the last target wins, at the
-    /// place of the first.
+    /// place of the first. A manifest in place of a map gives one diagnostic, and no rules.
     #[must_use]
     pub fn parse(text: &str) -> (Self, Diagnostics) {
         let mut parser = Parser::default();
         let text = without_mark(text);
+        if let Some((number, line)) = manifest::first_line(text) {
+            parser.diagnostics.push(not_a_map(number, line));
+            return (parser.map, parser.diagnostics);
+        }
         for (index, line) in text.split('\n').enumerate() {
             parser.line(u32::try_from(index + 1).unwrap_or(u32::MAX), line);
         }
@@ -195,6 +85,17 @@ pub fn target_span(line: &str) -> Range<usize> {
     }
 }
 
+fn not_a_map(number: usize, line: &str) -> Diagnostic {
+    Diagnostic {
+        code: Code::NotAMap,
+        message: "this is a manifest in YAML or JSON, not a map".into(),
+        hint: "give the map itself; in a ConfigMap it is the value of the key `maps`".into(),
+        line: Some(u32::try_from(number).unwrap_or(u32::MAX)),
+        span: rule_span(line),
+        related: None,
+    }
+}
+
 #[derive(Default)]
 struct Parser {
     map: MapFile,
@@ -222,7 +123,7 @@ impl Parser {
                         related: None,
                     });
                 }
-                self.insert(Rule { key, target: Target::new(target), line: number }, line);
+                self.insert(Rule::new(key, Target::new(target), number), line);
             }
             Err(error) => self.diagnostics.push(Diagnostic {
                 code: Code::InvalidRule,

@@ -25,8 +25,11 @@ mod glob;
 mod globs;
 mod legacy;
 pub mod lint;
+mod manifest;
 pub mod map;
+mod refusal;
 mod registry;
+mod rule;
 mod set;
 mod target;
 mod targets;
@@ -37,7 +40,9 @@ pub use self::{
     explain::Step,
     glob::Glob,
     legacy::LegacyPrefix,
-    map::{Key, MAX_MAP_BYTES, MapFile, Rule},
+    map::{MAX_MAP_BYTES, MapFile},
+    refusal::Refusal,
+    rule::{Effect, Key, Rule},
     set::{CompileError, RuleSet},
     target::Target,
 };

@@ -9,12 +9,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    decision::{Decision, Reason, SwappedImage},
+    decision::{Decision, PLACEHOLDER, Reason, SwappedImage, untouchable},
     explain::{NoTrace, Step, Trace},
     glob::Glob,
     globs::GlobSet,
-    map::{Key, MapFile, Rule},
+    map::MapFile,
     registry::{Found, RegistryTrie},
+    rule::{Effect, Key, Rule},
     targets::TargetIndex,
 };
 use crate::image::{ImageReference, MAX_IMAGE_BYTES};
@@ -112,6 +113,12 @@ impl RuleSet {
         self.default.map(|rule| self.rule(rule))
     }
 
+    /// Returns true if images that no other rule claims are swapped, or left alone on purpose.
+    #[must_use]
+    pub fn has_valid_default(&self) -> bool {
+        self.default_rule().is_some_and(|rule| rule.effect() != Effect::LeaveInvalid)
+    }
+
     pub(super) fn rule(&self, number: u32) -> &Rule {
         &self.rules[number as usize]
     }
@@ -123,21 +130,20 @@ impl RuleSet {
     }
 
     fn evaluate<'a>(&'a self, text: &'a str, trace: &mut impl Trace<'a>) -> Decision<'a> {
-        if text.is_empty() {
-            return Decision::leave(Reason::Empty, None);
-        }
-        if text.len() > MAX_IMAGE_BYTES {
-            return Decision::leave(Reason::TooLong, None);
+        if let Some(reason) = untouchable(text) {
+            return Decision::leave(reason, None);
         }
         let image = ImageReference::parse(text);
         let exact = self.exact_rule(text);
         trace.step(|| Step::Exact { rules: self.exact.len(), matched: exact });
         if let Some(rule) = exact {
-            if rule.target.is_empty() {
-                return Decision::leave(Reason::Exact, Some(rule));
-            }
-            let swapped = SwappedImage::new([rule.target.text()]);
-            return Decision::swap(Reason::Exact, rule, text, swapped);
+            return left_alone(rule, Reason::Exact).unwrap_or_else(|| {
+                let swapped = SwappedImage::new([rule.target.text()]);
+                Decision::swap(Reason::Exact, rule, text, swapped)
+            });
+        }
+        if text == PLACEHOLDER {
+            return Decision::leave(Reason::Placeholder, None);
         }
         let glob = self.globs.first_match(text).map(|number| self.rule(number));
         trace.step(|| Step::Globs { globs: self.globs.len(), matched: glob });
@@ -161,13 +167,14 @@ impl RuleSet {
         if let Some((rule, _)) = wildcard {
             return Decision::leave(Reason::NoswapWildcard, Some(self.rule(rule)));
         }
-        let covering = (!default.target.is_empty())
-            .then(|| self.targets.covering(&image))
-            .flatten()
-            .map(|number| self.rule(number));
+        let left = left_alone(default, Reason::Default);
+        let covering = match left {
+            Some(_) => None,
+            None => self.targets.covering(&image).map(|number| self.rule(number)),
+        };
         trace.step(|| Step::Default { rule: default, covered_by: covering });
-        if default.target.is_empty() {
-            Decision::leave(Reason::Default, Some(default))
+        if let Some(left) = left {
+            left
         } else if covering.is_some() {
             Decision::leave(Reason::AlreadySwapped, Some(default))
         } else {
@@ -178,8 +185,8 @@ impl RuleSet {
     fn by_registry<'a>(&'a self, found: Found, image: &ImageReference<'a>) -> Decision<'a> {
         let rule = self.rule(found.rule);
         let target = &rule.target;
-        if target.is_empty() {
-            return Decision::leave(Reason::Registry, Some(rule));
+        if let Some(left) = left_alone(rule, Reason::Registry) {
+            return left;
         }
         if target.covers(image) || (found.has_path && target.is_repository_of(image)) {
             return Decision::leave(Reason::AlreadySwapped, Some(rule));
@@ -197,9 +204,18 @@ impl RuleSet {
     }
 }
 
+/// The decision of a rule that swaps nothing, as written or because its target is invalid.
+fn left_alone(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
+    match rule.effect() {
+        Effect::Leave => Some(Decision::leave(reason, Some(rule))),
+        Effect::LeaveInvalid => Some(Decision::leave(Reason::InvalidTarget, Some(rule))),
+        Effect::Swap => None,
+    }
+}
+
 fn by_glob<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Decision<'a> {
-    if rule.target.is_empty() {
-        return Decision::leave(Reason::Replace, Some(rule));
+    if let Some(left) = left_alone(rule, Reason::Replace) {
+        return left;
     }
     if rule.target.covers(image) {
         return Decision::leave(Reason::AlreadySwapped, Some(rule));

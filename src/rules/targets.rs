@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::map::{Key, Rule};
+use super::rule::{Effect, Key, Rule};
 use crate::image::ImageReference;
 
 /// The targets of a map, each once.
@@ -36,11 +36,11 @@ struct Indexed {
 }
 
 impl TargetIndex {
-    /// Indexes the non-empty targets of all rules.
+    /// Indexes the targets of the rules that swap.
     pub(super) fn build(rules: &[Rule]) -> Self {
         let mut index = Self::default();
         for (number, rule) in (0..).zip(rules) {
-            if rule.target.is_empty() {
+            if rule.effect() != Effect::Swap {
                 continue;
             }
             match &rule.key {

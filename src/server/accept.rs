@@ -1,7 +1,13 @@
 //! Accepting connections, as many as the limit allows, until told to stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
+use rustix::{io::Errno, net::sockopt::set_ipv6_v6only};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -10,13 +16,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Service, Shutdown,
     connection::{self, ConnectionError},
     throttle::Throttle,
 };
+use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
 /// The most connections that the system accepts ahead of the program.
 ///
@@ -50,16 +57,22 @@ impl std::fmt::Debug for TlsAcceptorDebug {
 impl Listener {
     /// Binds a port, with TLS when an acceptor is given.
     ///
+    /// `[::]` takes connections over IPv4 too, and stands for `0.0.0.0` where the system has no IPv6.
+    ///
     /// # Errors
     /// When the address cannot be bound.
     pub fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restarted process takes over the port while old connections linger.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(LISTEN_QUEUE)?;
-        let address = listener.local_addr()?;
-        Ok(Self { socket: listener, address, tls: tls.map(TlsAcceptorDebug) })
+        let socket = match listen(address) {
+            Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+                let fallback = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+                let socket = listen(fallback)?;
+                info!(%address, %fallback, %error, "IPv6 is not available, listening on IPv4");
+                socket
+            }
+            listened => listened?,
+        };
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, tls: tls.map(TlsAcceptorDebug) })
     }
 
     /// The address that was bound, with the port that the system chose for port 0.
@@ -82,15 +95,9 @@ impl Listener {
             let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
             connections.spawn(async move {
                 let _counted = service.metrics.connection();
-                match connection::serve(stream, tls, service.clone(), shutdown).await {
-                    Ok(()) => {}
-                    Err(error @ ConnectionError::Handshake(_)) => {
-                        service.metrics.handshake_failure();
-                        if let Some(suppressed) = service.complaints.pass() {
-                            warn!(%peer, %error, suppressed, "a client could not connect");
-                        }
-                    }
-                    Err(error) => debug!(%peer, %error, "connection ended"),
+                if let Err(error) = connection::serve(stream, tls, service.clone(), shutdown).await
+                {
+                    tell(&service, peer, &error);
                 }
                 drop(place);
             });
@@ -99,7 +106,7 @@ impl Listener {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.drain.cancelled() => break,
-                accepted = accept(&self.socket, &places, &service.complaints) => accepted,
+                accepted = accept(&self.socket, &places, &service.complaints.accept) => accepted,
             };
             if let Some(((stream, peer), place)) = accepted {
                 spawn(stream, peer, place);
@@ -112,7 +119,7 @@ impl Listener {
         // budget for a task would end the loop after 128 of them.
         while let Ok(Some(((stream, peer), place))) = unconstrained(timeout(
             Duration::ZERO,
-            accept(&self.socket, &places, &service.complaints),
+            accept(&self.socket, &places, &service.complaints.accept),
         ))
         .await
         {
@@ -122,6 +129,42 @@ impl Listener {
         connections.close();
         connections.wait().await;
     }
+}
+
+/// Counts a connection that failed in its handshake, and logs it; any other is logged for debugging only.
+fn tell(service: &Service, peer: SocketAddr, error: &ConnectionError) {
+    let is_handshake = matches!(error, ConnectionError::Handshake(_));
+    let error = error.to_string();
+    let error = &*excerpt(&error, MAX_VALUE_BYTES);
+    if !is_handshake {
+        debug!(%peer, error, "connection ended");
+        return;
+    }
+    service.metrics.handshake_failure();
+    if let Some(suppressed) = service.complaints.handshake.pass() {
+        warn!(%peer, error, suppressed, "a client could not connect");
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        let socket = TcpSocket::new_v6()?;
+        // Under `net.ipv6.bindv6only` the address would be without IPv4.
+        set_ipv6_v6only(&socket, false)?;
+        socket
+    };
+    // A restarted process takes over the port while old connections linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_QUEUE)
+}
+
+/// Returns true for the errors of a system without IPv6: it is not in the kernel, or no interface has it.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    let without = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| without.contains(&code))
 }
 
 type Accepted = ((TcpStream, SocketAddr), OwnedSemaphorePermit);

@@ -18,8 +18,10 @@ use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{accept::Listener, routes::answers_reviews_at};
-use self::{access::Access, body::BodyBudget, throttle::Throttle};
-use crate::{certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy};
+use self::{access::Access, body::BodyBudget, throttle::Complaints};
+use crate::{
+    admission::Scope, certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy,
+};
 
 /// The most bytes of metrics that peers have asked for on the port of the webhook and not read; some
 /// hundred pages.
@@ -35,8 +37,8 @@ pub struct Service {
     pub policy: PolicySlot,
     /// Who may ask for reviews; none for everybody.
     pub clients: Option<Arc<ClientTrust>>,
-    /// The label that turns swapping off when its value is `disabled`.
-    pub disable_label: Box<str>,
+    /// What of an object's images is swapped.
+    pub scope: Scope,
     /// The name of this pod, for `/healthz`.
     pub pod_name: Box<str>,
     /// Whether the process is ready.
@@ -51,7 +53,7 @@ pub struct Service {
     /// for them, so they must not take what reviews need.
     pages: BodyBudget,
     /// Keeps what peers do wrong from filling the log.
-    complaints: Throttle,
+    complaints: Complaints,
 }
 
 impl Service {
@@ -60,7 +62,7 @@ impl Service {
     pub fn new(
         policy: PolicySlot,
         clients: Option<Arc<ClientTrust>>,
-        disable_label: &str,
+        scope: Scope,
         pod_name: &str,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
@@ -69,13 +71,13 @@ impl Service {
         Self {
             policy,
             clients,
-            disable_label: disable_label.into(),
+            scope,
             pod_name: pod_name.into(),
             health,
             metrics,
             bodies: BodyBudget::new(limits.max_buffered_bytes, limits.max_waiting),
             pages: BodyBudget::new(MAX_PAGES_BYTES, 0),
-            complaints: Throttle::default(),
+            complaints: Complaints::default(),
             limits,
         }
     }

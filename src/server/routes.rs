@@ -22,13 +22,25 @@ use super::{
 };
 use crate::{
     admission::{Review, Verdict},
+    excerpt::{MAX_VALUE_BYTES, excerpt},
     metrics::{self, Method, Path, Status},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The longest list of changes that a debug line carries.
+/// Maximum number of changes of one review that are logged.
 const MAX_LOGGED_CHANGES: usize = 64;
+
+/// Maximum length of a request's uid in the log, in bytes; those of API servers have 36.
+const MAX_UID_BYTES: usize = 64;
+
+/// Maximum length of the name of a kind or of a namespace in Kubernetes, in bytes.
+const MAX_KIND_BYTES: usize = 63;
+const MAX_NAMESPACE_BYTES: usize = 63;
+
+/// Maximum length of an error in the log, in bytes: a sentence of this program with a value of the peer in it. With
+/// it a line stays below 1 KiB, whatever has to be escaped.
+const MAX_ERROR_BYTES: usize = MAX_VALUE_BYTES + 128;
 
 /// Answers a request, and counts it. `others` are the requests of its connection that are in flight.
 pub(super) async fn answer(
@@ -90,7 +102,7 @@ fn route(
         (Path::Metrics, Method::Get | Method::Head) => metrics_page(service),
         (Path::Other, _) => Answer::error(
             Status::NotFound,
-            format!("there is nothing at {}", request.uri().path()),
+            format!("there is nothing at {}", excerpt(request.uri().path(), MAX_VALUE_BYTES)),
             "POST / and /mutate; GET /healthz, /livez, /readyz and /metrics",
         ),
         (Path::Root | Path::Mutate, _) => method_not_allowed("POST"),
@@ -103,9 +115,10 @@ fn route(
 impl Service {
     /// Logs that a review was refused, which the user whose pod is not created will ask about.
     fn complain(&self, refusal: &Answer) {
-        if let Some(suppressed) = self.complaints.pass() {
-            let answer = String::from_utf8_lossy(&refusal.body);
-            warn!(%answer, suppressed, "a request for a review was refused");
+        if let Some(suppressed) = self.complaints.refused(refusal.status).pass() {
+            let status = http_status(refusal.status).as_u16();
+            let error = &*excerpt(&refusal.error, MAX_ERROR_BYTES);
+            warn!(status, error, suppressed, "a request for a review was refused");
         }
     }
 }
@@ -116,11 +129,13 @@ struct Answer {
     content_type: HeaderValue,
     allow: Option<HeaderValue>,
     body: Bytes,
+    /// What is wrong with the request, for the log; empty when nothing is.
+    error: String,
 }
 
 impl Answer {
     fn new(status: Status, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, allow: None, body: body.into() }
+        Self { status, content_type, allow: None, body: body.into(), error: String::new() }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "the callers make the value in place")]
@@ -130,8 +145,9 @@ impl Answer {
 
     /// An error with what is wrong and what would be right, as a JSON body.
     fn error(status: Status, error: impl std::fmt::Display, hint: &str) -> Self {
-        let body = json!({ "status": http_status(status).as_u16(), "error": error.to_string(), "hint": hint });
-        Self::new(status, JSON, body.to_string())
+        let error = error.to_string();
+        let body = json!({ "status": http_status(status).as_u16(), "error": error, "hint": hint });
+        Self { error, ..Self::new(status, JSON, body.to_string()) }
     }
 
     /// None when the body does not fit in the memory.
@@ -194,11 +210,12 @@ fn review(service: &Service, body: &[u8]) -> Answer {
         Ok(review) => review,
         Err(error) => {
             service.metrics.invalid_review();
-            let body = json!({ "status": 400, "error": error.to_string(), "at": error.place() });
-            return Answer::new(Status::BadRequest, JSON, body.to_string());
+            let (place, error) = (error.place(), error.to_string());
+            let body = json!({ "status": 400, "error": error, "at": place });
+            return Answer { error, ..Answer::new(Status::BadRequest, JSON, body.to_string()) };
         }
     };
-    let verdict = Verdict::of(&review, policy, &service.disable_label);
+    let verdict = Verdict::of(&review, policy, &service.scope);
     let response = verdict.response(&review);
     service.metrics.review(&verdict, begun.elapsed());
     if enabled!(Level::DEBUG) {
@@ -209,22 +226,27 @@ fn review(service: &Service, body: &[u8]) -> Answer {
 
 fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
     let request = review.request();
-    let changes: Vec<_> = verdict
-        .changes
-        .iter()
-        .take(MAX_LOGGED_CHANGES)
-        .map(|change| format!("{}: {} -> {}", change.location, change.image, change.swapped))
-        .collect();
+    let uid = &*excerpt(request.uid(), MAX_UID_BYTES);
     debug!(
-        uid = request.uid(),
-        kind = request.kind(),
-        operation = request.operation(),
-        namespace = request.namespace(),
-        name = request.name(),
+        uid,
+        kind = &*excerpt(request.kind(), MAX_KIND_BYTES),
+        operation = verdict.operation.as_str(),
+        namespace = &*excerpt(request.namespace(), MAX_NAMESPACE_BYTES),
+        name = &*excerpt(request.name(), MAX_VALUE_BYTES),
         outcome = verdict.outcome.as_str(),
-        changes = ?changes,
+        changes = verdict.changes.len(),
         "reviewed"
     );
+    for change in verdict.changes.iter().take(MAX_LOGGED_CHANGES) {
+        let swapped = change.swapped.to_string();
+        debug!(
+            uid,
+            at = %change.location,
+            from = &*excerpt(change.image, MAX_VALUE_BYTES),
+            to = &*excerpt(&swapped, MAX_VALUE_BYTES),
+            "image swapped"
+        );
+    }
 }
 
 /// The answer to a client that may not ask for reviews.
@@ -236,18 +258,19 @@ fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
 fn access_refusal(port: &Port) -> Option<Answer> {
     let Port::Webhook(access) = port else { return None };
     let objection = access.objection()?;
+    let error = format!(
+        "imageswap answers known clients only, and {objection}; the API server has to present a \
+         certificate that an authority in IMAGESWAP_CLIENT_CA_FILE has signed"
+    );
     let body = json!({
         "apiVersion": "v1",
         "kind": "Status",
         "status": "Failure",
         "reason": "Forbidden",
         "code": http_status(Status::Forbidden).as_u16(),
-        "message": format!(
-            "imageswap answers known clients only, and {objection}; the API server has to present a \
-             certificate that an authority in IMAGESWAP_CLIENT_CA_FILE has signed"
-        ),
+        "message": error,
     });
-    Some(Answer::new(Status::Forbidden, JSON, body.to_string()))
+    Some(Answer { error, ..Answer::new(Status::Forbidden, JSON, body.to_string()) })
 }
 
 fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
@@ -257,7 +280,10 @@ fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
         return None;
     }
     let error = match value {
-        Some(value) => format!("Content-Type is {}", String::from_utf8_lossy(value)),
+        Some(value) => {
+            let value = String::from_utf8_lossy(value);
+            format!("Content-Type is {}", excerpt(&value, MAX_VALUE_BYTES))
+        }
         None => "there is no Content-Type".to_owned(),
     };
     let hint = "post an AdmissionReview with `Content-Type: application/json`";

@@ -1,9 +1,29 @@
-//! At most one log line a second about what peers do wrong.
+//! At most one log line a second about each kind of thing that peers do wrong.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
+
+use crate::metrics::Status;
+
+/// A limit for each kind of complaint, so that one that is frequent hides no other.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    /// Connections that cannot be accepted.
+    pub(super) accept: Throttle,
+    /// TLS handshakes that fail.
+    pub(super) handshake: Throttle,
+    /// Requests for a review that are refused, by the status of their answers.
+    refused: [Throttle; Status::ALL.len()],
+}
+
+impl Complaints {
+    /// Requests for a review that are refused with this status.
+    pub(super) fn refused(&self, status: Status) -> &Throttle {
+        &self.refused[status as usize]
+    }
+}
 
 /// Lets one event a second through, and counts the others.
 #[derive(Debug)]

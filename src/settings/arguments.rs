@@ -72,6 +72,9 @@ pub struct LogArguments {
 /// The raw text of the flags of `init`.
 #[derive(Args, Clone, Debug)]
 pub struct InitArguments {
+    #[command(flatten)]
+    pub(super) rules: RuleArguments,
+
     /// Where `cert.pem` and `key.pem` are written [default: /tls]
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
     pub(super) tls_dir: Option<String>,
@@ -141,6 +144,32 @@ pub struct ServeArguments {
         default_missing_value = "true"
     )]
     pub(super) strict_maps: Option<String>,
+
+    /// Start without a map file, and leave all images alone until there is one [default: false]
+    ///
+    /// For a first installation, with an optional volume for the map. A file that goes away later
+    /// leaves the last map in use, with and without this setting.
+    #[arg(
+        long,
+        env = "IMAGESWAP_MAPS_OPTIONAL",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) maps_optional: Option<String>,
+
+    /// Swap images that the node must not pull, by `imagePullPolicy: Never` too [default: false]
+    ///
+    /// Such an image is on the node under the name as written, unless the nodes were filled under the
+    /// mirror's name.
+    #[arg(
+        long,
+        env = "IMAGESWAP_SWAP_NEVER_PULLED",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) swap_never_pulled: Option<String>,
 
     /// The largest body of a request, in bytes [default: 8388608]
     #[arg(long, env = "IMAGESWAP_MAX_BODY_BYTES", value_name = "BYTES")]

@@ -21,8 +21,8 @@ pub use self::{
     value::SettingsError,
 };
 use crate::{
-    certs::ClientAuthorities, cluster::ClusterSettings, image::is_valid_reference,
-    rules::LegacyPrefix, server::Limits,
+    admission::Scope, certs::ClientAuthorities, cluster::ClusterSettings,
+    image::is_valid_reference, rules::LegacyPrefix, server::Limits,
 };
 
 /// The map that `serve --dev` uses when none is named.
@@ -66,6 +66,8 @@ pub struct ServeSettings {
     pub rules: RuleSource,
     /// Whether a map with any error is refused.
     pub strict_maps: bool,
+    /// Whether the built-in map is used until there is a map file.
+    pub maps_optional: bool,
     /// The address of the webhook.
     pub listen: SocketAddr,
     /// The address of probes and metrics.
@@ -74,8 +76,8 @@ pub struct ServeSettings {
     pub certificate: CertificateOrigin,
     /// Whose clients may ask for reviews; none for everybody.
     pub client_authorities: Option<ClientAuthorities>,
-    /// The label that turns swapping off.
-    pub disable_label: String,
+    /// What of an object's images is swapped.
+    pub scope: Scope,
     /// The name of this pod.
     pub pod_name: String,
     /// What peers may ask of the server.
@@ -91,6 +93,8 @@ pub struct ServeSettings {
 /// Everything that `init` needs to know.
 #[derive(Clone, Debug)]
 pub struct InitSettings {
+    /// Which rules `serve` will apply.
+    pub rules: RuleSource,
     /// Where the pair is written.
     pub tls_directory: PathBuf,
     /// What is done in the cluster.
@@ -141,6 +145,9 @@ const DISABLE_LABEL: Setting = Setting::new(
     "it is the name of a label, such as k8s.twr.io/imageswap",
 );
 const STRICT_MAPS: Setting = Setting::new("IMAGESWAP_STRICT_MAPS", "it is true or false");
+const MAPS_OPTIONAL: Setting = Setting::new("IMAGESWAP_MAPS_OPTIONAL", "it is true or false");
+const SWAP_NEVER_PULLED: Setting =
+    Setting::new("IMAGESWAP_SWAP_NEVER_PULLED", "it is true or false");
 const BODY_BYTES: Setting =
     Setting::new("IMAGESWAP_MAX_BODY_BYTES", "it is a number of bytes from 4096 to 67108864");
 const CONNECTIONS: Setting =
@@ -199,8 +206,15 @@ impl ServeArguments {
                 TlsMode::Managed => CertificateOrigin::Managed(cluster),
                 TlsMode::SelfSigned => CertificateOrigin::SelfSigned(own_names(listen)),
             },
-            disable_label: label(or(&self.disable_label, "k8s.twr.io/imageswap"))?,
+            scope: Scope {
+                disable_label: DISABLE_LABEL
+                    .label(or(&self.disable_label, Scope::DISABLE_LABEL))?
+                    .into(),
+                swaps_never_pulled: SWAP_NEVER_PULLED
+                    .choose(or(&self.swap_never_pulled, "false"), &BOOLEANS)?,
+            },
             strict_maps: STRICT_MAPS.choose(or(&self.strict_maps, "false"), &BOOLEANS)?,
+            maps_optional: MAPS_OPTIONAL.choose(or(&self.maps_optional, "false"), &BOOLEANS)?,
             limits: self.limits()?,
             shutdown_delay: SHUTDOWN_DELAY
                 .duration(or(&self.shutdown_delay, defaults.shutdown_delay))?,
@@ -231,6 +245,7 @@ impl InitArguments {
     /// When one is not valid: the first, in the order of the flags.
     pub fn parse(&self) -> Result<InitSettings, SettingsError> {
         Ok(InitSettings {
+            rules: self.rules.parse()?,
             tls_directory: tls_directory(&self.tls_dir),
             cluster: self.cluster.parse()?,
             log: self.log.parse()?,
@@ -274,25 +289,6 @@ fn tls_directory(value: &Option<String>) -> PathBuf {
 
 fn client_authorities(file: &str) -> Result<ClientAuthorities, SettingsError> {
     ClientAuthorities::read(file.as_ref()).map_err(|error| CLIENT_CA_FILE.unusable(error))
-}
-
-/// Checks the name of a label
-/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
-fn label(value: &str) -> Result<String, SettingsError> {
-    let label = value.trim();
-    let (prefix, name) = label.rsplit_once('/').unwrap_or(("", label));
-    let is_part = |part: &str, limit: usize, extra: &[char]| {
-        part.len() <= limit
-            && part.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && part.ends_with(|last: char| last.is_ascii_alphanumeric())
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(&c))
-    };
-    let has_prefix = label.contains('/');
-    if is_part(name, 63, &['-', '_', '.']) && (!has_prefix || is_part(prefix, 253, &['-', '.'])) {
-        Ok(label.to_owned())
-    } else {
-        Err(DISABLE_LABEL.error(value))
-    }
 }
 
 /// The names under which a server for development is reached.

@@ -103,4 +103,23 @@ impl Setting {
         };
         if duration <= MAX_SHUTDOWN { Ok(duration) } else { Err(self.error(value)) }
     }
+
+    /// Parses the name of a label
+    /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+    pub(super) fn label(self, value: &str) -> Result<&str, SettingsError> {
+        let label = value.trim();
+        let (prefix, name) = label.rsplit_once('/').unwrap_or(("", label));
+        let is_part = |part: &str, limit: usize, extra: &[char]| {
+            part.len() <= limit
+                && part.starts_with(|first: char| first.is_ascii_alphanumeric())
+                && part.ends_with(|last: char| last.is_ascii_alphanumeric())
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(&c))
+        };
+        let is_prefix = !label.contains('/') || is_part(prefix, 253, &['-', '.']);
+        if is_prefix && is_part(name, 63, &['-', '_', '.']) {
+            Ok(label)
+        } else {
+            Err(self.error(value))
+        }
+    }
 }

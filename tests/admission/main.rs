@@ -8,7 +8,7 @@ mod shapes;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Review, Verdict},
+    admission::{Review, Scope, Verdict},
     rules::{MapFile, Policy, RuleSet},
 };
 use kube::core::{
@@ -44,7 +44,7 @@ fn assert_answer(name: &str, review: &Value, map: &str, outcome: &str, changes: 
     let body = review.to_string();
     let policy = policy(map);
     let parsed = Review::from_slice(body.as_bytes()).unwrap();
-    let verdict = Verdict::of(&parsed, &policy, LABEL);
+    let verdict = Verdict::of(&parsed, &policy, &Scope::default());
     assert_eq!(verdict.outcome.as_str(), outcome, "{name}");
     let answer = verdict.response(&parsed);
     let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -193,7 +193,7 @@ fn a_swapped_pod_is_left_alone_when_it_comes_again() {
     let body = fixture("00-create-pod").to_string();
     let policy = policy(MAP);
     let parsed = Review::from_slice(body.as_bytes()).unwrap();
-    let edits: Vec<_> = Verdict::of(&parsed, &policy, LABEL)
+    let edits: Vec<_> = Verdict::of(&parsed, &policy, &Scope::default())
         .changes
         .iter()
         .map(|change| {
@@ -217,7 +217,7 @@ fn an_old_version_is_answered_in_kind() {
 fn an_answer_without_changes_is_short() {
     let body = fixture("07-delete-pod").to_string();
     let review = Review::from_slice(body.as_bytes()).unwrap();
-    let answer = Verdict::of(&review, &policy(MAP), LABEL).response(&review);
+    let answer = Verdict::of(&review, &policy(MAP), &Scope::default()).response(&review);
     assert_eq!(
         answer,
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"a75c841c-71f3-419e-8e06-1da3e7f0bc64","allowed":true}}"#

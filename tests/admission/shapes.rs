@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use imageswap::admission::{Review, Verdict};
+use imageswap::{
+    admission::{Review, Scope, Verdict},
+    rules::Reason,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, policy};
@@ -11,6 +14,15 @@ use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, policy};
 const POD: &str = "00-create-pod";
 const UPDATE: &str = "02-update-pod";
 const DEPLOYMENT: &str = "04-create-deployment";
+
+/// What becomes of the deployment when nothing keeps it from being swapped.
+const DEPLOYMENT_CHANGES: Changes = &[
+    ("/spec/template/spec/initContainers/0/image", "hub.corp/mirror-docker.io/busybox"),
+    (
+        "/spec/template/spec/containers/0/image",
+        "d.io/acme/api@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7",
+    ),
+];
 
 struct Case {
     name: &'static str,
@@ -62,6 +74,30 @@ fn the_disable_label_leaves_the_object_alone() {
             outcome: "disabled",
             changes: &[],
         },
+        Case {
+            name: "label on the job template of a cron job",
+            review: edited(
+                "05-create-cronjob",
+                &[(
+                    "/request/object/spec/jobTemplate/metadata",
+                    json!({ "labels": disabled.clone() }),
+                )],
+            ),
+            outcome: "disabled",
+            changes: &[],
+        },
+        Case {
+            name: "label where only a cron job has a job template",
+            review: edited(
+                DEPLOYMENT,
+                &[(
+                    "/request/object/spec/jobTemplate",
+                    json!({ "metadata": { "labels": disabled.clone() } }),
+                )],
+            ),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
     ]);
     let enabled = edited(POD, &[("/request/object/metadata/labels", json!({ LABEL: "enabled" }))]);
     let other = edited(POD, &[("/request/object/metadata/labels", json!({ "x": "disabled" }))]);
@@ -81,7 +117,7 @@ fn any_number_of_labels_is_read_in_time() {
     let policy = policy(MAP);
     let begun = Instant::now();
     let review = Review::from_slice(body.as_bytes()).unwrap();
-    assert_eq!(Verdict::of(&review, &policy, LABEL).outcome.as_str(), "swapped");
+    assert_eq!(Verdict::of(&review, &policy, &Scope::default()).outcome.as_str(), "swapped");
     assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
@@ -94,6 +130,100 @@ fn a_mirror_pod_is_left_alone() {
         outcome: "mirror-pod",
         changes: &[],
     }]);
+}
+
+#[test]
+fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
+    let owner = |controller: Value| {
+        json!([
+            { "kind": "Namespace", "name": "other", "uid": "1" },
+            { "kind": "Deployment", "name": "web", "uid": "2", "controller": controller },
+        ])
+    };
+    let owned_by = |name: &str, owners: Value| {
+        edited(name, &[("/request/object/metadata/ownerReferences", owners)])
+    };
+    assert_cases([
+        Case {
+            name: "an object with a controller",
+            review: owned_by(DEPLOYMENT, owner(json!(true))),
+            outcome: "owned",
+            changes: &[],
+        },
+        Case {
+            name: "an object whose owner is no controller",
+            review: owned_by(DEPLOYMENT, owner(json!(false))),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
+        Case {
+            name: "an owner that does not say",
+            review: owned_by(DEPLOYMENT, owner(Value::Null)),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
+        Case {
+            name: "something that is no list of owners",
+            review: owned_by(DEPLOYMENT, json!({ "controller": true })),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
+        Case {
+            name: "owners that are no objects",
+            review: owned_by(DEPLOYMENT, json!([true, "controller", [{ "controller": true }]])),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
+        Case {
+            name: "a controller on the pod template",
+            review: edited(
+                DEPLOYMENT,
+                &[("/request/object/spec/template/metadata/ownerReferences", owner(json!(true)))],
+            ),
+            outcome: "swapped",
+            changes: DEPLOYMENT_CHANGES,
+        },
+    ]);
+    let pod = owned_by("06-create-pod", owner(json!(true)));
+    assert_answer("a pod with a controller", &pod, "default::", "unchanged", &[]);
+}
+
+#[test]
+fn images_that_are_never_pulled_are_left_alone_unless_it_is_set() {
+    let never = edited(
+        POD,
+        &[
+            ("/request/object/spec/initContainers/0/imagePullPolicy", json!("Never")),
+            ("/request/object/spec/containers/0/imagePullPolicy", json!("IfNotPresent")),
+            ("/request/object/spec/containers/1/imagePullPolicy", json!("never")),
+            ("/request/object/spec/volumes/0/image/pullPolicy", json!("Never")),
+        ],
+    );
+    assert_answer(
+        "pull policies",
+        &never,
+        MAP,
+        "swapped",
+        &[
+            ("/spec/containers/0/image", "hub.corp/mirror-docker.io/nginx:1.27"),
+            ("/spec/containers/1/image", "quay.corp/prometheus/node-exporter:v1.8.2"),
+        ],
+    );
+    let body = never.to_string();
+    let (review, policy) = (Review::from_slice(body.as_bytes()).unwrap(), policy(MAP));
+    let count = |scope: &Scope| {
+        let verdict = Verdict::of(&review, &policy, scope);
+        (verdict.reasons[Reason::NeverPulled as usize], verdict.changes.len())
+    };
+    assert_eq!(count(&Scope::default()), (2, 2));
+    assert_eq!(count(&Scope { swaps_never_pulled: true, ..Scope::default() }), (0, 4));
+    let everywhere = [
+        ("/request/object/spec/initContainers/0/imagePullPolicy", json!("Never")),
+        ("/request/object/spec/containers/0/imagePullPolicy", json!("Never")),
+        ("/request/object/spec/containers/1/imagePullPolicy", json!("Never")),
+        ("/request/object/spec/volumes/0/image/pullPolicy", json!("Never")),
+    ];
+    assert_answer("everywhere", &edited(POD, &everywhere), MAP, "unchanged", &[]);
 }
 
 #[test]
@@ -273,15 +403,25 @@ fn what_is_not_shaped_like_a_pod_is_skipped_and_the_rest_is_swapped() {
 
 #[test]
 fn escapes_in_strings_are_read_and_written() {
-    let containers = json!([{ "name": "é\"\\\n", "image": "quay.io/a\"b\\c\u{7}é" }]);
+    let containers = json!([
+        { "name": "é\"\\\n", "image": "quay.io/a\"b\\c\u{7}é" },
+        { "name": "b", "image": "quay.io/b" },
+    ]);
     let edits = [
         ("/request/uid", json!("u\"i\\d\n")),
         ("/request/object/spec/containers", containers),
         ("/request/object/spec/initContainers", json!([])),
         ("/request/object/spec/volumes", json!([])),
     ];
-    let changes: Changes = &[("/spec/containers/0/image", "quay.corp/a\"b\\c\u{7}é")];
-    assert_answer("escapes", &edited(POD, &edits), MAP, "swapped", changes);
+    // An image with such characters is none; an escape of another one is read as what it stands for.
+    let changes: Changes = &[("/spec/containers/1/image", "quay.corp/b")];
+    let review = edited(POD, &edits);
+    assert_answer("escapes", &review, MAP, "swapped", changes);
+    let escaped = review.to_string().replace("quay.io/b", "quay\\u002eio\\/b");
+    let parsed = Review::from_slice(escaped.as_bytes()).unwrap();
+    let (policy, scope) = (policy(MAP), Scope::default());
+    let found = Verdict::of(&parsed, &policy, &scope).changes;
+    assert_eq!(found[0].swapped.to_string(), "quay.corp/b");
 }
 
 #[test]

@@ -25,7 +25,9 @@ fn findings(run: &Finished, file: &str, map: &str) -> Vec<(u64, String, u64)> {
         .map(|record| {
             let line = number(&record["line"]);
             let code = record["code"].as_str().unwrap();
-            let is_error = ["invalid-rule", "invalid-target"].contains(&code);
+            let errors =
+                ["invalid-rule", "invalid-target", "missing-default", "no-rules", "not-a-map"];
+            let is_error = errors.contains(&code);
             assert_eq!(record["severity"], if is_error { "error" } else { "warning" }, "{record}");
             match usize::try_from(line).unwrap().checked_sub(1) {
                 Some(index) => assert_eq!(record["text"], lines[index], "{record}"),
@@ -90,7 +92,7 @@ team::d.io/team
 
 #[test]
 fn mistakes_that_only_several_rules_make() {
-    let cases: [(&str, &str, &[Finding]); 14] = [
+    let cases: [(&str, &str, &[Finding]); 18] = [
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
         (
@@ -98,7 +100,15 @@ fn mistakes_that_only_several_rules_make() {
             "\u{feff}default:d.io",
             &[(1, "deprecated-separator", 0)],
         ),
-        ("empty", "", &[(0, "missing-default", 0)]),
+        ("empty", "", &[(0, "no-rules", 0)]),
+        ("only-comments", "# a\n\n  # b\n", &[(0, "no-rules", 0)]),
+        ("no-default", "q.io::d.io\n", &[(0, "missing-default", 0)]),
+        ("default-without-effect", "default::https//d.io/A\n", &[(1, "invalid-target", 0)]),
+        (
+            "manifest",
+            "# apply me\napiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n",
+            &[(2, "not-a-map", 0)],
+        ),
         ("chain-of-registries", "default::d.io\na.io::b.io\nb.io::c.io\n", &[(2, "chain", 3)]),
         ("chain-to-a-glob", "default::\na.io::h.io/p\n[REPLACE]h.io/*::g.io\n", &[(2, "chain", 3)]),
         ("chain-to-an-exact-image", "default::d.io\n[EXACT]d.io/x::e.io/x\n", &[(1, "chain", 2)]),
@@ -127,10 +137,28 @@ fn mistakes_that_only_several_rules_make() {
     let files = cases.map(|(name, ..)| name);
     let run =
         workspace.imageswap(&[&["check", "--output", "json"], files.as_slice()].concat()).run();
-    assert_eq!((run.code, &*run.stderr), (Some(0), ""));
+    assert_eq!((run.code, &*run.stderr), (Some(1), ""));
     for (name, map, expected) in cases {
         assert_found(&findings(&run, name, map), expected, name);
     }
+}
+
+#[test]
+fn a_manifest_in_place_of_a_map_is_one_mistake() {
+    let manifest = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";
+    let expected = "\
+error[not-a-map]: this is a manifest in YAML or JSON, not a map
+ --> maps.yaml:1:1
+  |
+1 | apiVersion: v1
+  | ^^^^^^^^^^^^^^
+  |
+  = help: give the map itself; in a ConfigMap it is the value of the key `maps`
+
+maps.yaml: 0 rules, 1 error, 0 warnings
+";
+    let workspace = Workspace::new(&[("maps.yaml", manifest)]);
+    workspace.imageswap(&["check", "maps.yaml"]).run().ends(1, expected, "");
 }
 
 #[test]
@@ -213,7 +241,7 @@ fn the_exit_code_tells_errors_from_warnings() {
         (&["clean"][..], 0, 0),
         (&["clean", "clean"], 0, 0),
         (&["warnings"], 0, 1),
-        (&["no-default"], 0, 1),
+        (&["no-default"], 1, 1),
         (&["warnings", "clean"], 0, 1),
         (&["errors"], 1, 1),
         (&["errors", "clean"], 1, 1),
@@ -256,9 +284,9 @@ fn diagnostics_beyond_the_limit_are_counted() {
     let workspace = Workspace::new(&[("map", map)]);
     let run = workspace.imageswap(&["check", "map"]).run();
     let shown = run.stdout.lines().filter(|line| line.starts_with("error[invalid-rule]")).count();
-    // The warning that there is no default is shown too.
+    // The error that there is no rule is shown too.
     assert_eq!(shown, MAX_KEPT_DIAGNOSTICS - 1);
-    let summary = "map: 0 rules, 1500 errors, 1 warning (501 more not shown)";
+    let summary = "map: 0 rules, 1501 errors, 0 warnings (501 more not shown)";
     assert_eq!(run.stdout.lines().last(), Some(summary));
     assert_eq!((run.code, &*run.stderr), (Some(1), ""));
     let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();

@@ -37,6 +37,29 @@ fn swap_names_the_map_that_it_cannot_use() {
 }
 
 #[test]
+fn a_map_that_is_never_applied_gives_no_answer() {
+    let workspace = Workspace::new(&[
+        ("empty", "# nothing\n"),
+        ("broken", "broken\n"),
+        ("manifest", "kind: ConfigMap\n"),
+    ]);
+    for (file, reason) in [
+        ("empty", "it has no rules; `default::` is the way to leave all images alone"),
+        ("broken", "it has no rules; `default::` is the way to leave all images alone"),
+        ("manifest", "it is a manifest in YAML or JSON, not a map"),
+    ] {
+        for command in ["swap", "explain"] {
+            let run = workspace.imageswap(&[command, "--maps", file, "nginx"]).run();
+            run.is_unusable(&[&format!("error: {CONTEXT}{file}: {reason}\n")]);
+            assert!(!run.stdout.contains("nginx\n") || command == "explain", "{}", run.stdout);
+        }
+    }
+    let run = workspace.imageswap(&["swap", "--maps", "broken", "nginx"]).run();
+    assert!(run.stderr.starts_with("warning: broken: the map has no rules"), "{}", run.stderr);
+    assert!(run.stderr.contains("warning: broken:1: there is no `::`"), "{}", run.stderr);
+}
+
+#[test]
 fn explain_names_the_map_that_it_cannot_use() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {

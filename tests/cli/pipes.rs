@@ -6,23 +6,29 @@ use crate::{RULES, Workspace};
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let broken = format!("{}\n", "b".repeat(200)).repeat(1000);
-    let workspace = Workspace::new(&[("rules", RULES), ("broken", &broken)]);
+    let broken = format!("{}\n", "b".repeat(200)).repeat(900);
+    let deprecated = (0..1000).map(|n| format!("{n}.{}.io:d.io", "b".repeat(60)));
+    let deprecated = format!("default::d.io\n{}", deprecated.collect::<Vec<_>>().join("\n"));
+    let files = [("rules", RULES), ("broken", &broken), ("deprecated", &deprecated)];
+    let workspace = Workspace::new(&files);
     // What the program prints must be more than the 64 KiB that a pipe holds.
     let images = "nginx\n".repeat(100_000);
-    // arguments, the first line
-    for (arguments, first) in [
-        (&["swap", "--maps", "rules"][..], "d.io/nginx"),
-        (&["swap", "--maps", "rules", "--output", "json"], r#"{"image":"nginx","#),
-        (&["check", "broken"], "warning[missing-default]"),
-        (&["check", "--output", "json", "broken"], r#"{"file":"broken","#),
+    // arguments, the first line, the exit code: that of `check` is an answer of its own
+    for (arguments, first, code) in [
+        (&["swap", "--maps", "rules"][..], "d.io/nginx", 0),
+        (&["swap", "--maps", "rules", "--output", "json"], r#"{"image":"nginx","#, 0),
+        (&["check", "broken"], "error[no-rules]", 1),
+        (&["check", "--output", "json", "broken"], r#"{"file":"broken","#, 1),
+        (&["check", "deprecated"], "warning[deprecated-separator]", 0),
+        (&["check", "--deny-warnings", "deprecated"], "warning[deprecated-separator]", 1),
+        (&["check", "deprecated", "broken"], "warning[deprecated-separator]", 1),
     ] {
         let mut errors = tempfile::tempfile().unwrap();
         let (mut child, description) = workspace.imageswap(arguments).input(&images).start(&errors);
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with(first), "{description}: {line}");
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{description}");
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{description}");
         let mut stderr = String::new();
         errors.rewind().unwrap();
         errors.read_to_string(&mut stderr).unwrap();

@@ -10,7 +10,7 @@ use crate::{Finished, Invocation, Workspace, secrets::Secrets};
 /// Variable, flag, values that are not valid, and what is accepted.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const SETTINGS: [Setting; 16] = [
+const SETTINGS: [Setting; 18] = [
     (
         "IMAGESWAP_ADMIN_LISTEN",
         "--admin-listen",
@@ -74,7 +74,9 @@ const SETTINGS: [Setting; 16] = [
         &["20 seconds", "3600001ms"],
         "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
     ),
+    ("IMAGESWAP_MAPS_OPTIONAL", "--maps-optional", &["maybe", "2"], "it is true or false"),
     ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "it is true or false"),
+    ("IMAGESWAP_SWAP_NEVER_PULLED", "--swap-never-pulled", &["Never"], "it is true or false"),
     ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is managed, files or self-signed"),
     (
         "IMAGESWAP_WEBHOOK_URL",

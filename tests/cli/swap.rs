@@ -49,8 +49,8 @@ fn a_line_of_json_says_all_about_an_image() {
     let run = workspace.imageswap(&[json.as_slice(), &[odd]].concat()).run();
     let records = run.records(&FIELDS);
     assert_eq!(records.len(), 1);
-    assert_eq!(records[0]["image"], odd);
-    assert_eq!(records[0]["result"], format!("d.io/q/{}", &odd[5..]));
+    assert_eq!((&records[0]["image"], &records[0]["result"]), (&odd.into(), &odd.into()));
+    assert_eq!(records[0]["reason"], "malformed");
 }
 
 #[test]
@@ -58,7 +58,11 @@ fn json_gives_each_reason_with_its_rule() {
     const LEGACY: &[(&str, &str)] = &[("IMAGESWAP_MODE", "LEGACY"), ("IMAGE_PREFIX", "d.io")];
 
     let long = "a".repeat(4097);
-    let workspace = Workspace::new(&[("rules", RULES), ("no-default", "q.io::d.io\n")]);
+    let workspace = Workspace::new(&[
+        ("rules", RULES),
+        ("invalid", "default::d.io\nq.io::https://d.io\n"),
+        ("no-default", "q.io::d.io\n"),
+    ]);
     // environment, map, image, result (none: left alone), reason, rule, line
     let cases = [
         (&[][..], "rules", "d.io/x", None, "already-swapped", json!("default"), json!(1)),
@@ -88,6 +92,11 @@ fn json_gives_each_reason_with_its_rule() {
             json!(4),
         ),
         (&[], "rules", &long, None, "too-long", Value::Null, Value::Null),
+        (&[], "rules", "$(params.image)", None, "malformed", Value::Null, Value::Null),
+        (LEGACY, "rules", "{{image}}", None, "malformed", Value::Null, Value::Null),
+        (&[], "rules", "auto", None, "placeholder", Value::Null, Value::Null),
+        (LEGACY, "rules", "auto", None, "placeholder", Value::Null, Value::Null),
+        (&[], "invalid", "q.io/a", None, "invalid-target", json!("q.io"), json!(2)),
     ];
     for (variables, map, image, result, reason, rule, line) in &cases {
         let mut invocation =
@@ -96,7 +105,7 @@ fn json_gives_each_reason_with_its_rule() {
             invocation = invocation.variable(name, value);
         }
         let run = invocation.run();
-        assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{reason}");
+        assert_eq!((run.code, run.stderr.is_empty()), (Some(0), *map == "rules"), "{reason}");
         let expected = json!({
             "image": image,
             "result": result.unwrap_or(image),
@@ -107,8 +116,49 @@ fn json_gives_each_reason_with_its_rule() {
         });
         assert_eq!(run.records(&FIELDS), [expected], "{reason}");
     }
-    for reason in Reason::ALL {
+    // The pull policy is not a matter of the map.
+    for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::NeverPulled) {
         assert!(cases.iter().any(|case| case.4 == reason.as_str()), "no case for {reason:?}");
+    }
+}
+
+#[test]
+fn errors_of_the_map_are_told_beside_the_answer() {
+    let broken = format!("default::d.io\n{}", "x;y.io\n".repeat(7));
+    let workspace = Workspace::new(&[
+        ("no-default", "[EXACT]a::d.io/a\nbroken\n"),
+        ("invalid", "default::d.io\nq.io::https://d.io\n"),
+        ("broken", &broken),
+    ]);
+    let missing = "the map has no `default`, so only [EXACT] and [REPLACE] rules apply; add \
+                   `default::registry.example.com`, or `default::` to leave all images alone that no \
+                   other rule claims";
+    let line = "there is no `::` between key and target; write `broken::target`, or `broken::` to leave \
+                its images alone";
+    let target = "`https://d.io` makes no valid image reference, so the images of this rule are left \
+                  alone; write `host[:port][/path]`, without a scheme, the path in lower case";
+    let semicolon = "there is no `::` between key and target; write `x::y.io`";
+    let several = [2, 3, 4, 5, 6].map(|line| format!("warning: broken:{line}: {semicolon}\n"));
+    let several = several.concat();
+    for (map, image, result, errors) in [
+        (
+            "no-default",
+            "a",
+            "d.io/a",
+            format!("warning: no-default: {missing}\nwarning: no-default:2: {line}\n"),
+        ),
+        ("invalid", "q.io/a", "q.io/a", format!("warning: invalid:2: {target}\n")),
+        (
+            "broken",
+            "nginx",
+            "d.io/nginx",
+            format!("{several}warning: broken: 2 more errors; `imageswap check` lists them\n"),
+        ),
+    ] {
+        let swap = workspace.imageswap(&["swap", "--maps", map, image]);
+        swap.run().ends(0, &format!("{result}\n"), &errors);
+        let explain = workspace.imageswap(&["explain", "--maps", map, image]).run();
+        assert_eq!((explain.code, &*explain.stderr), (Some(0), &*errors));
     }
 }
 

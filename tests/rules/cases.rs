@@ -118,6 +118,42 @@ pub(crate) const CASES: &[Case] = &[
     case("default::d.io\n[EXACT]a::p.io/a", "p.io/a/b", Some("d.io/a/b"), "default"),
     case("default::docker.io", "nginx", None, "already-swapped"),
 
+    // Images that are not to be touched.
+    case("default::d.io", "auto", None, "placeholder"),
+    case("default::d.io", "auto:1", Some("d.io/auto:1"), "default"),
+    case("default::d.io", "docker.io/auto", Some("d.io/auto"), "default"),
+    case("default::d.io\n[EXACT]auto::d.io/proxy:1", "auto", Some("d.io/proxy:1"), "exact"),
+    case("default::d.io\n[EXACT]auto::", "auto", None, "exact"),
+    case("default::d.io\n[REPLACE]a*::r.io", "auto", None, "placeholder"),
+    case("quay.io::q.io", "auto", None, "placeholder"),
+    case("default::d.io", " ", None, "malformed"),
+    case("default::d.io", " nginx", None, "malformed"),
+    case("default::d.io", "nginx ", None, "malformed"),
+    case("default::d.io", "ngi nx", None, "malformed"),
+    case("default::d.io", "$(params.image)", None, "malformed"),
+    case("default::d.io", "quay.io/a:$(params.tag)", None, "malformed"),
+    case("default::d.io", "{{inputs.parameters.image}}", None, "malformed"),
+    case("default::d.io", "${IMAGE}", None, "malformed"),
+    case("default::d.io", "q.io/é", None, "malformed"),
+    case("default::d.io\n[REPLACE]*::r.io", "{{image}}", None, "malformed"),
+    case("default::d.io\n[EXACT]${IMAGE}::r.io/x", "${IMAGE}", None, "malformed"),
+    case("default::d.io", "q.io/a+b", Some("d.io/a+b"), "default"),
+
+    // Rules whose target makes no valid reference keep their images to themselves.
+    case("default::d.io\ndocker.io::https://h.io", "nginx", None, "invalid-target"),
+    case("default::d.io\nq.io/a::h.io/Upper", "q.io/a/b", None, "invalid-target"),
+    case("default::d.io\nq.io/a::h.io/Upper", "q.io/c/b", Some("d.io/c/b"), "default"),
+    case("default::d.io\n[EXACT]a::h.io/Upper", "a", None, "invalid-target"),
+    case("default::d.io\n[EXACT]a::h.io/x:", "a", None, "invalid-target"),
+    case("default::d.io\n[REPLACE]a*::h.io/Upper", "ab", None, "invalid-target"),
+    case("default::https://d.io", "nginx", None, "invalid-target"),
+    case("default::https://d.io\nq.io::h.io", "q.io/a", Some("h.io/a"), "registry"),
+    case("default::D.io/Upper-", "nginx", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/Upper", "h.io/Upper/x", Some("d.io/Upper/x"), "default"),
+
+    // A manifest is no map.
+    case("apiVersion: v1\ndefault: d.io", "nginx", None, "no-default"),
+
     // A key that names a whole repository, tag and digest apart.
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "nginx:1.27", Some("h.io/web:1.27"), "registry"),
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "nginx@sha256:ab", Some("h.io/web@sha256:ab"), "registry"),
@@ -170,5 +206,5 @@ pub(crate) const CASES: &[Case] = &[
     case(ORIGINAL_REPLACE, "mysql/mysql-server:5.6", Some("myownrepo.example.com/base/public-image-cache/mysql-server:5.6"), "replace"),
     case(ORIGINAL_REPLACE, "nvcr.io/nvidia:k8s-device-plugin_v0.9.0", Some("myownrepo.example.com/base/nvidia:k8s-device-plugin_v0.9.0"), "replace"),
     case(ORIGINAL_REPLACE, "hello:v1.1", Some("myownrepo.example.com/base/public-image-cache/hello:v1.1"), "replace"),
-    case(ORIGINAL_REPLACE, "auto", None, "replace"),
+    case(ORIGINAL_REPLACE, "auto", None, "placeholder"),
 ];

@@ -61,6 +61,10 @@ impl<'t> Map<'t> {
     /// A map that is printed and read again is the same, and nothing is wrong with it.
     pub(crate) fn is_the_same_when_printed_and_read_again(&self) {
         let parsed = MapFile::parse(self.text).0;
+        // Without the broken lines above it, a rule may be the first line of the map, and a manifest begins so.
+        if oracle::is_manifest(&parsed.to_string()) {
+            return;
+        }
         // Behind a byte-order mark, because a key may begin with another one.
         let (again, diagnostics) = MapFile::parse(&format!("\u{feff}{parsed}"));
         assert!(diagnostics.kept().is_empty(), "{diagnostics:?}");

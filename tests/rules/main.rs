@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cases;
+#[path = "../common/grammar.rs"]
+mod grammar;
 mod laws;
 mod oracle;
 mod properties;

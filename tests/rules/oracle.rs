@@ -1,6 +1,8 @@
 //! A naive reading of the swap rules: no index, no automaton, one pass over all rules for every
 //! question. It is the yardstick for the compiled rule set and shares no code with it.
 
+use crate::grammar;
+
 /// What becomes of an image, and the reason's name.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Verdict {
@@ -61,7 +63,11 @@ impl Image {
 impl Oracle {
     pub(crate) fn new(text: &str) -> Self {
         let mut rules: Vec<(String, String)> = Vec::new();
-        for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_manifest(text) {
+            return Self { rules };
+        }
+        for line in text.split('\n') {
             let line: String =
                 line.split('#').next().unwrap().chars().filter(|c| !c.is_whitespace()).collect();
             if line.is_empty() {
@@ -100,11 +106,22 @@ impl Oracle {
         if text.is_empty() {
             return leave("empty");
         }
+        if !text.chars().all(|c| c.is_ascii_alphanumeric() || "._-:/@+[]".contains(c)) {
+            return leave("malformed");
+        }
         if text.len() > 4096 {
             return leave("too-long");
         }
-        if let Some(target) = self.target(&format!("[EXACT]{text}")) {
-            return if target.is_empty() { leave("exact") } else { swap(target.into(), "exact") };
+        let exact = format!("[EXACT]{text}");
+        if let Some(target) = self.target(&exact) {
+            return match () {
+                () if target.is_empty() => leave("exact"),
+                () if !is_valid(&exact, target) => leave("invalid-target"),
+                () => swap(target.into(), "exact"),
+            };
+        }
+        if text == "auto" {
+            return leave("placeholder");
         }
         let image = Image::parse(text);
         for (key, target) in &self.rules {
@@ -114,6 +131,9 @@ impl Oracle {
             }
             if target.is_empty() {
                 return leave("replace");
+            }
+            if !is_valid(key, target) {
+                return leave("invalid-target");
             }
             if under(&image, target) {
                 return leave("already-swapped");
@@ -126,6 +146,9 @@ impl Oracle {
         if let Some((key, target, rest)) = self.registry_rule(&image) {
             if target.is_empty() {
                 return leave("registry");
+            }
+            if !is_valid(key, target) {
+                return leave("invalid-target");
             }
             if under(&image, target) || (key.contains('/') && repository_of(&image, target)) {
                 return leave("already-swapped");
@@ -151,6 +174,9 @@ impl Oracle {
         }
         if default.is_empty() {
             return leave("default");
+        }
+        if !is_valid("default", default) {
+            return leave("invalid-target");
         }
         if self.under_any_target(&image) {
             return leave("already-swapped");
@@ -188,7 +214,7 @@ impl Oracle {
 
     fn under_any_target(&self, image: &Image) -> bool {
         self.rules.iter().filter(|rule| !rule.1.is_empty()).any(|(key, target)| {
-            if key == "noswap_wildcards" {
+            if key == "noswap_wildcards" || !is_valid(key, target) {
                 false
             } else if key.starts_with("[EXACT]") {
                 image.text == *target
@@ -200,6 +226,28 @@ impl Oracle {
             }
         })
     }
+}
+
+/// The first line that is no comment begins YAML or JSON (section 1a).
+pub(crate) fn is_manifest(text: &str) -> bool {
+    let mut lines = text.split('\n').map(|line| line.split('#').next().unwrap().trim());
+    let Some(first) = lines.find(|line| !line.is_empty()) else { return false };
+    let is_field = first.starts_with("apiVersion:") || first.starts_with("kind:");
+    first == "---" || first.starts_with('{') || (is_field && first.matches(':').count() == 1)
+}
+
+/// A target makes valid references if it does of an image that nothing is wrong with.
+fn is_valid(key: &str, target: &str) -> bool {
+    let base = target.trim_end_matches('/');
+    grammar::is_reference(&if key.starts_with("[EXACT]") {
+        target.to_owned()
+    } else if !target.ends_with('-') {
+        format!("{base}/image")
+    } else if key.starts_with("[REPLACE]") {
+        format!("{target}image")
+    } else {
+        format!("{target}registry.example.com/image")
+    })
 }
 
 /// Section 5.

@@ -142,7 +142,8 @@ impl Client {
     ) -> Result<Answer, NoAnswer> {
         let mut request = Request::builder().method(method);
         if let Some(content_type) = content_type {
-            request = request.header(CONTENT_TYPE, content_type);
+            // As bytes, which may be other than ASCII.
+            request = request.header(CONTENT_TYPE, content_type.as_bytes());
         }
         let answer = match &mut self.sender {
             Sender::Http1(sender) => {

@@ -3,11 +3,14 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod addresses;
 mod answers;
 mod authority;
 mod client;
 mod hello;
 mod limits;
+mod logs;
+mod maps;
 mod policy;
 mod program;
 mod reload;

@@ -79,11 +79,15 @@ impl Program {
         eventually(text, async || self.logged(text).then_some(())).await;
     }
 
+    /// The lines that were read from the log.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
     /// Whether a line was read from the log whose message contains `text`.
     pub(crate) fn logged(&self, text: &str) -> bool {
-        let log = self.log.lock().unwrap();
-        log.iter()
-            .any(|line| line["message"].as_str().is_some_and(|message| message.contains(text)))
+        let has_text = |line: &Value| line["message"].as_str().is_some_and(|m| m.contains(text));
+        self.lines().iter().any(has_text)
     }
 }
 

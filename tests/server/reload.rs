@@ -120,7 +120,7 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
     let too_large = vec![b'#'; 16 * 1024 * 1024 + 1];
     let cases: [(&[u8], &str, &str); 3] = [
         (b"default::bad.io\n\xff\xfe", "failed", "could not be loaded"),
-        (b"this is not\na map", "refused", "not one of its lines is a rule"),
+        (b"this is not\na map", "refused", "map refused, keeping the map in use"),
         (&too_large, "failed", "could not be loaded"),
     ];
     let mut failures = 0.0;

@@ -7,6 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
+    admission::Scope,
     app::App,
     server::Limits,
     settings::{CertificateOrigin, LogFormat, LogSettings, RuleSource, ServeSettings},
@@ -22,11 +23,12 @@ pub(crate) fn settings(rules: RuleSource) -> ServeSettings {
     ServeSettings {
         rules,
         strict_maps: false,
+        maps_optional: false,
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),
         client_authorities: None,
-        disable_label: "k8s.twr.io/imageswap".into(),
+        scope: Scope::default(),
         pod_name: "imageswap-0".into(),
         limits: Limits::default(),
         shutdown_delay: Duration::ZERO,

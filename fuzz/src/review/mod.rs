@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Review, ReviewError, Verdict},
+    admission::{Review, ReviewError, Scope, Verdict},
     rules::{MapFile, Policy, RuleSet},
 };
 use serde_json::{Value, json};
@@ -53,6 +53,12 @@ pub const PIECES: &[&str] = &[
     "volumes",
     "image",
     "reference",
+    "imagePullPolicy",
+    "pullPolicy",
+    "Never",
+    "ownerReferences",
+    "controller",
+    "auto",
     "Pod",
     "CronJob",
     "PodTemplate",
@@ -144,7 +150,7 @@ fn assert_review(body: &[u8]) {
         (Err(error), Err(refusal)) => return assert_refusal(error, &refusal),
         (found, expected) => panic!("{found:?} is not {expected:?}: {}", shown()),
     };
-    let verdict = Verdict::of(review, &POLICY, DISABLE_LABEL);
+    let verdict = Verdict::of(review, &POLICY, &Scope::default());
     assert_eq!(verdict.operation.as_str(), expected.operation, "{}", shown());
     assert_eq!(verdict.kind.as_str(), expected.kind, "{}", shown());
     let changes: Vec<_> = verdict
@@ -217,7 +223,7 @@ fn assert_swapped_once(review: &Value) {
     let body = review.to_string();
     let again = Review::from_slice(body.as_bytes());
     let changes = again.as_ref().map(|again| {
-        let changes = Verdict::of(again, &POLICY, DISABLE_LABEL).changes;
+        let changes = Verdict::of(again, &POLICY, &Scope::default()).changes;
         changes.iter().map(|change| change.image.to_owned()).collect::<Vec<_>>()
     });
     assert!(changes.as_ref().is_ok_and(Vec::is_empty), "{changes:?} once more in {body}");

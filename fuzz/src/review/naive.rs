@@ -1,6 +1,9 @@
 //! What is to come of a review, by walking the whole document.
 
-use imageswap::rules::Policy;
+use imageswap::{
+    excerpt::{MAX_VALUE_BYTES, excerpt},
+    rules::Policy,
+};
 use serde_json::Value;
 
 /// Why a document is refused.
@@ -53,12 +56,13 @@ const KINDS: [&str; 9] = [
 
 const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
 
-/// The lists of a pod with images: the list, the image in it, and what names are unique in.
-const LISTS: [(&str, &str, &str); 4] = [
-    ("initContainers", "/image", "containers"),
-    ("containers", "/image", "containers"),
-    ("ephemeralContainers", "/image", "ephemeral containers"),
-    ("volumes", "/image/reference", "volumes"),
+/// The lists of a pod with images: the list, the image and its pull policy in an element, and what names are unique
+/// in.
+const LISTS: [(&str, &str, &str, &str); 4] = [
+    ("initContainers", "/image", "/imagePullPolicy", "containers"),
+    ("containers", "/image", "/imagePullPolicy", "containers"),
+    ("ephemeralContainers", "/image", "/imagePullPolicy", "ephemeral containers"),
+    ("volumes", "/image/reference", "/image/pullPolicy", "volumes"),
 ];
 
 pub(crate) fn expected(review: &Value, label: &str, policy: &Policy) -> Result<Expected, Refusal> {
@@ -68,7 +72,8 @@ pub(crate) fn expected(review: &Value, label: &str, policy: &Policy) -> Result<E
     if let Some(version) = review["apiVersion"].as_str()
         && !["admission.k8s.io/v1", "admission.k8s.io/v1beta1"].contains(&version)
     {
-        return Err(Refusal::UnsupportedVersion(version.to_owned()));
+        // The error has an excerpt of it.
+        return Err(Refusal::UnsupportedVersion(excerpt(version, MAX_VALUE_BYTES).into_owned()));
     }
     let request = &review["request"];
     if !request.is_object() {
@@ -102,8 +107,14 @@ fn outcome(
         return (Some("no-images"), Vec::new());
     }
     let template = object.pointer(place).unwrap_or(&Value::Null);
-    if [object, template].iter().any(|object| object["metadata"]["labels"][label] == "disabled") {
+    let job = if kind == "CronJob" { &object["spec"]["jobTemplate"] } else { &Value::Null };
+    let is_disabled = |object: &&Value| object["metadata"]["labels"][label] == "disabled";
+    if [object, template, job].iter().any(is_disabled) {
         return (Some("disabled"), Vec::new());
+    }
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    if kind != "Pod" && owners.into_iter().flatten().any(|owner| owner["controller"] == true) {
+        return (Some("owned"), Vec::new());
     }
     let annotations = &object["metadata"]["annotations"];
     if kind == "Pod" && annotations.get("kubernetes.io/config.mirror").is_some() {
@@ -112,7 +123,7 @@ fn outcome(
     let old = request["oldObject"].pointer(&spec).filter(|_| operation == "UPDATE");
     let old: Vec<_> = old.into_iter().flat_map(images_of).collect();
     let mut images = Vec::new();
-    for (pointer, group, name, image) in images_of(pod) {
+    for (pointer, group, name, image, is_never_pulled) in images_of(pod) {
         let same_name: Vec<_> =
             old.iter().filter(|old| (old.1, old.2) == (group, name)).map(|old| old.3).collect();
         let has_it = |old: &&str| *old == image || group == "ephemeral containers";
@@ -122,7 +133,7 @@ fn outcome(
             _ => Introduced::Perhaps,
         };
         let swapped = policy.decide(image).result(image);
-        if swapped != image {
+        if swapped != image && !is_never_pulled {
             images.push(Image { pointer: format!("{spec}{pointer}"), swapped, is_introduced });
         }
     }
@@ -139,10 +150,10 @@ fn place_of_pod(kind: &str) -> &'static str {
     }
 }
 
-/// The images of a pod's spec: pointer, group, name and text.
-fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str)> {
+/// The images of a pod's spec: pointer, group, name, text, and whether it is never pulled.
+fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str, bool)> {
     let mut images = Vec::new();
-    for (list, image, group) in LISTS {
+    for (list, image, policy, group) in LISTS {
         for (index, element) in pod[list].as_array().into_iter().flatten().enumerate() {
             // A pointer may also go through an array, which holds no image.
             let is_object =
@@ -150,7 +161,15 @@ fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str)> {
             if let Some(text) = element.pointer(image).and_then(Value::as_str).filter(|_| is_object)
             {
                 let name = element["name"].as_str().unwrap_or_default();
-                images.push((format!("/{list}/{index}{image}"), group, name, text));
+                let is_never_pulled =
+                    element.pointer(policy).is_some_and(|policy| policy == "Never");
+                images.push((
+                    format!("/{list}/{index}{image}"),
+                    group,
+                    name,
+                    text,
+                    is_never_pulled,
+                ));
             }
         }
     }

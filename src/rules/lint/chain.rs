@@ -13,7 +13,7 @@ use crate::{
     rules::{
         diagnostic::{Code, Related, shorten},
         glob::Glob,
-        map::{Key, Rule},
+        rule::{Effect, Key, Rule},
         target::Target,
         targets::TargetIndex,
     },
@@ -60,6 +60,7 @@ impl<'a> Linter<'a> {
     fn links_from_exact_targets(&self) -> Vec<Link<'a>> {
         let exact = self.rules.rules().iter().filter(|rule| rule.key.exact().is_some());
         exact
+            .filter(|rule| rule.effect() == Effect::Swap)
             .filter_map(|rule| {
                 let decision = self.rules.decide(rule.target.text());
                 Some((rule, decision.swapped.and(decision.rule)?))
@@ -80,7 +81,7 @@ impl<'a> Linter<'a> {
             .collect();
         let stripped: Vec<_> = with_port.iter().map(|(_, stripped)| stripped.clone()).collect();
         let stripped_targets = TargetIndex::build(&stripped);
-        for rule in self.rules.rules().iter().filter(|rule| !rule.target.is_empty()) {
+        for rule in self.rules.rules().iter().filter(|rule| rule.effect() == Effect::Swap) {
             match &rule.key {
                 Key::Exact(image) if **image != *rule.target.text() => {
                     let from = targets.containing(&ImageReference::parse(image));
@@ -117,7 +118,7 @@ impl<'a> Linter<'a> {
                 let image = ImageReference::parse(&sample);
                 let Some(found) = self.rules.registries.longest_prefix(&image) else { continue };
                 let claiming = self.rules.rule(found.rule);
-                let stays = claiming.target.is_empty()
+                let stays = claiming.effect() != Effect::Swap
                     || claiming.target.covers(&image)
                     || (found.has_path && claiming.target.is_repository_of(&image));
                 if !stays {
@@ -153,7 +154,7 @@ impl<'a> Linter<'a> {
                 if !budget.take(claiming.key.exact_or_glob().len(), made_length) {
                     return (links, true);
                 }
-                let stays = claiming.target.is_empty()
+                let stays = claiming.effect() != Effect::Swap
                     || samples(rule)
                         .iter()
                         .all(|sample| claiming.target.covers(&ImageReference::parse(sample)));
@@ -173,7 +174,7 @@ impl<'a> Linter<'a> {
 
 /// Whether the rule makes any number of images below its target.
 fn makes_images(rule: &Rule) -> bool {
-    !rule.target.is_empty() && !matches!(rule.key, Key::Exact(_) | Key::NoswapWildcards)
+    rule.effect() == Effect::Swap && rule.key.exact().is_none()
 }
 
 /// What the images of a rule begin with.
@@ -230,7 +231,8 @@ fn without_port(rule: &Rule) -> Option<Rule> {
     let (registry, path) = target.split_once('/').unwrap_or((target, ""));
     let (host, _) = registry.rsplit_once(':').filter(|_| makes_images(rule))?;
     let joint = if path.is_empty() { "" } else { "/" };
-    Some(Rule { target: Target::new(&format!("{host}{joint}{path}")), ..rule.clone() })
+    let target = Target::new(&format!("{host}{joint}{path}"));
+    Some(Rule::new(rule.key.clone(), target, rule.line))
 }
 
 /// An image below a registry key, with a port that the key does not name; none when it names one.

@@ -11,10 +11,11 @@ use std::ops::Range;
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
-    map::{Key, Rule, rule_span, target_span, without_mark},
+    manifest,
+    map::{rule_span, target_span, without_mark},
+    rule::{Effect, Key, Rule},
     set::RuleSet,
 };
-use crate::image::is_valid_reference;
 
 /// The most pairs of globs, or of glob and target, that are compared.
 ///
@@ -29,9 +30,14 @@ const MAX_COMPARED_PAIRS: usize = 500_000;
 const MAX_COMPARED_STEPS: usize = 500_000_000;
 
 /// Lints the rules compiled from `text`, the map file's content.
+///
+/// A manifest in place of a map has one diagnostic already, from the parser, and no rules to lint.
 #[must_use]
 pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     let text = without_mark(text);
+    if manifest::first_line(text).is_some() {
+        return Diagnostics::default();
+    }
     let mut linter =
         Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
     linter.missing_default();
@@ -79,44 +85,44 @@ enum Part {
 
 impl Linter<'_> {
     fn missing_default(&mut self) {
-        if self.rules.default_rule().is_none() {
-            self.found.push(Diagnostic {
-                code: Code::MissingDefault,
-                message: "the map has no `default`, so only [EXACT] and [REPLACE] rules apply"
-                    .into(),
-                hint: "add `default::registry.example.com`, or `default::` to leave all images \
-                       alone that no other rule claims"
-                    .into(),
-                line: None,
-                span: 0..0,
-                related: None,
-            });
-        }
+        let (code, message) = if self.rules.rules().is_empty() {
+            (Code::NoRules, "the map has no rules, so it is never applied")
+        } else if self.rules.default_rule().is_none() {
+            (
+                Code::MissingDefault,
+                "the map has no `default`, so only [EXACT] and [REPLACE] rules apply",
+            )
+        } else {
+            return;
+        };
+        self.found.push(Diagnostic {
+            code,
+            message: message.into(),
+            hint: "add `default::registry.example.com`, or `default::` to leave all images alone \
+                   that no other rule claims"
+                .into(),
+            line: None,
+            span: 0..0,
+            related: None,
+        });
     }
 
     fn invalid_targets(&mut self) {
         for rule in self.rules.rules() {
-            let target = &rule.target;
-            let sample = match &rule.key {
-                _ if target.is_empty() => continue,
-                Key::NoswapWildcards => continue,
-                Key::Exact(_) => target.text().to_owned(),
-                Key::Replace(_) if target.is_prefix() => format!("{target}image"),
-                _ if target.is_prefix() => format!("{target}registry.example.com/image"),
-                _ => format!("{}/image", target.base()),
-            };
-            if !is_valid_reference(&sample) {
-                let hint = match &rule.key {
-                    Key::Exact(_) => {
-                        "write a whole image, `host[:port]/path[:tag][@digest]`, the path in lower \
-                         case"
-                    }
-                    _ => "write `host[:port][/path]`, the path in lower case",
-                };
-                let message =
-                    format!("`{}` makes images that no registry can serve", shorten(target.text()));
-                self.report(Code::InvalidTarget, rule, Part::Target, message, hint.into(), None);
+            if rule.effect() != Effect::LeaveInvalid {
+                continue;
             }
+            let hint = match &rule.key {
+                Key::Exact(_) => {
+                    "write a whole image, `host[:port]/path[:tag][@digest]`, without a scheme, the path in lower case"
+                }
+                _ => "write `host[:port][/path]`, without a scheme, the path in lower case",
+            };
+            let message = format!(
+                "`{}` makes no valid image reference, so the images of this rule are left alone",
+                shorten(rule.target.text())
+            );
+            self.report(Code::InvalidTarget, rule, Part::Target, message, hint.into(), None);
         }
     }
 

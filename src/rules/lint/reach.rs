@@ -5,7 +5,7 @@ use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, is_registry, is_valid_reference},
     rules::{
         diagnostic::{Code, Related, shorten},
-        map::{Key, Rule},
+        rule::{Key, Rule},
     },
 };
 

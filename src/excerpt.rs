@@ -1,0 +1,83 @@
+//! Excerpts of text from outside, for logs and error messages.
+//!
+//! A peer chooses what it sends. It must not fill the log with one request, nor steer the terminal or the eyes of
+//! whoever reads it. The module is pure.
+
+use std::borrow::Cow;
+
+/// Maximum length of one value from a peer, in bytes: the names of Kubernetes end at 253.
+pub const MAX_VALUE_BYTES: usize = 256;
+
+/// Stands for what is cut off.
+const ELLIPSIS: char = '…';
+
+/// Returns `text` with control and bidirectional characters escaped as in Rust, cut to `max_bytes`.
+///
+/// `max_bytes` counts the text as it is returned, escapes and ellipsis included.
+#[must_use]
+pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
+    if text.len() <= max_bytes && !text.chars().any(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    // What is left of `shown` when the rest turns out not to fit.
+    let mut kept = 0;
+    for character in text.chars() {
+        if is_escaped(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+        if shown.len() > max_bytes {
+            shown.truncate(kept);
+            shown.push(ELLIPSIS);
+            break;
+        }
+        if shown.len() + ELLIPSIS.len_utf8() <= max_bytes {
+            kept = shown.len();
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Returns true for C0 and C1 control characters, line separators, and characters that turn the direction of text
+/// (Unicode Standard Annex 9).
+fn is_escaped(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        for (text, shown) in [
+            ("nginx:1.27", "nginx:1.27"),
+            ("a\nb\t\0", "a\\u{a}b\\u{9}\\u{0}"),
+            ("\u{1b}[31m", "\\u{1b}[31m"),
+            ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
+            ("abc\u{202e}fed\u{2066}", "abc\\u{202e}fed\\u{2066}"),
+            ("é…", "é…"),
+        ] {
+            assert_eq!(excerpt(text, MAX_VALUE_BYTES), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        for text in ["x".repeat(300), "é".repeat(300), "\u{9b}".repeat(300), "🐳".repeat(300)] {
+            for max_bytes in 8..40 {
+                let shown = excerpt(&text, max_bytes);
+                assert!(shown.len() <= max_bytes && shown.ends_with(ELLIPSIS), "{shown}");
+                assert!(shown.len() + 9 + 3 > max_bytes, "{shown} is shorter than it need be");
+            }
+        }
+        assert_eq!(excerpt("12345678", 8), "12345678");
+        assert_eq!(excerpt("123456789", 8), "12345…");
+    }
+}

@@ -1,0 +1,89 @@
+//! Which maps apply: the maps that are not put into use, and why.
+
+use super::{Code, LoadedMap, RuleSet, Severity};
+
+/// The reason why a map is not put into use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// There is an error in a map that has to have none.
+    #[error("it has errors, and IMAGESWAP_STRICT_MAPS is set")]
+    Errors,
+    /// The map in use has a valid `default`, and this one has none.
+    #[error("it has no valid `default`, and the map in use has one")]
+    LosesDefault,
+    /// There is not a single rule.
+    #[error("it has no rules; `default::` is the way to leave all images alone")]
+    NoRules,
+    /// The file is a manifest.
+    #[error("it is a manifest in YAML or JSON, not a map")]
+    NotAMap,
+}
+
+impl LoadedMap {
+    /// Returns the reason why this map must not replace `in_use`, the map in use, or be the first in use.
+    ///
+    /// `strict` refuses a map with any error. Otherwise broken lines are skipped, and a map without a valid `default`
+    /// is refused only where it would take the place of one that has it: a file that was cut short must not end the
+    /// swapping of a whole cluster.
+    #[must_use]
+    pub fn refusal(&self, strict: bool, in_use: Option<&RuleSet>) -> Option<Refusal> {
+        let is_not_a_map =
+            self.diagnostics.kept().iter().any(|diagnostic| diagnostic.code == Code::NotAMap);
+        if is_not_a_map {
+            Some(Refusal::NotAMap)
+        } else if self.rules.rules().is_empty() {
+            Some(Refusal::NoRules)
+        } else if strict && self.diagnostics.count(Severity::Error) > 0 {
+            Some(Refusal::Errors)
+        } else if !self.rules.has_valid_default() && in_use.is_some_and(RuleSet::has_valid_default)
+        {
+            Some(Refusal::LosesDefault)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_refused_for_what_it_would_do_to_the_cluster() {
+        let loaded = |text: &str| LoadedMap::from_text(text).unwrap();
+        let good = loaded("default::d.io").rules;
+        let leaving = loaded("default::").rules;
+        let lacking = loaded("quay.io::q.io").rules;
+        let none = None;
+        for (text, in_use, lenient, strict) in [
+            ("default::d.io", none, None, None),
+            ("", none, Some(Refusal::NoRules), Some(Refusal::NoRules)),
+            ("# nothing\n\n", Some(&good), Some(Refusal::NoRules), Some(Refusal::NoRules)),
+            ("broken\nbroken", none, Some(Refusal::NoRules), Some(Refusal::NoRules)),
+            (
+                "kind: ConfigMap\ndefault: d.io",
+                none,
+                Some(Refusal::NotAMap),
+                Some(Refusal::NotAMap),
+            ),
+            ("default::d.io\nbroken", Some(&good), None, Some(Refusal::Errors)),
+            ("quay.io::q.io", none, None, Some(Refusal::Errors)),
+            ("quay.io::q.io", Some(&lacking), None, Some(Refusal::Errors)),
+            ("quay.io::q.io", Some(&good), Some(Refusal::LosesDefault), Some(Refusal::Errors)),
+            ("quay.io::q.io", Some(&leaving), Some(Refusal::LosesDefault), Some(Refusal::Errors)),
+            ("default::https://d.io", none, None, Some(Refusal::Errors)),
+            (
+                "default::https://d.io",
+                Some(&good),
+                Some(Refusal::LosesDefault),
+                Some(Refusal::Errors),
+            ),
+            ("default::d.io\nquay.io::https://q", Some(&good), None, Some(Refusal::Errors)),
+            ("default:d.io", Some(&good), None, None),
+        ] {
+            let map = loaded(text);
+            assert_eq!(map.refusal(false, in_use), lenient, "{text}");
+            assert_eq!(map.refusal(true, in_use), strict, "strict: {text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! One rule of a map: what it applies to, and what it does with the images that it claims.
+//!
+//! How a line becomes a rule is the business of [`map`](super::map).
+
+use std::{borrow::Cow, fmt};
+
+use super::target::Target;
+use crate::image::is_valid_reference;
+
+/// What stands before the separator of a rule.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Key {
+    /// `default`: every image that no other rule claims.
+    Default,
+    /// `[EXACT]image`: one image, written exactly so.
+    Exact(Box<str>),
+    /// `noswap_wildcards`: images that contain one of the substrings that the target lists.
+    NoswapWildcards,
+    /// A registry, or a registry with a path prefix; no trailing `/`.
+    Registry(Box<str>),
+    /// `[REPLACE]glob`: every image that the shell glob matches.
+    Replace(Box<str>),
+}
+
+impl Key {
+    const DEFAULT: &str = "default";
+    const EXACT: &str = "[EXACT]";
+    const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
+    const REPLACE: &str = "[REPLACE]";
+
+    /// The image of an `[EXACT]` key.
+    #[must_use]
+    pub fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(image) => Some(image),
+            _ => None,
+        }
+    }
+
+    /// The image of an `[EXACT]` key or the glob of a `[REPLACE]` key; empty for other keys.
+    #[must_use]
+    pub fn exact_or_glob(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Replace(text) => text,
+            Self::Default | Self::NoswapWildcards | Self::Registry(_) => "",
+        }
+    }
+
+    /// Whether the key is a registry with a path prefix, such as `docker.io/library`.
+    #[must_use]
+    pub fn has_path_prefix(&self) -> bool {
+        matches!(self, Self::Registry(registry) if registry.contains('/'))
+    }
+
+    /// The kinds of keys, as in metric labels.
+    pub const KINDS: [&str; 5] = ["default", "exact", "noswap-wildcards", "registry", "replace"];
+
+    /// The key's kind, one of [`Key::KINDS`].
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Exact(_) => "exact",
+            Self::NoswapWildcards => "noswap-wildcards",
+            Self::Registry(_) => "registry",
+            Self::Replace(_) => "replace",
+        }
+    }
+
+    /// Reads a key; none when it is empty, or when nothing follows its bracket.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Some(image) = text.strip_prefix(Self::EXACT) {
+            return (!image.is_empty()).then(|| Self::Exact(image.into()));
+        }
+        if let Some(glob) = text.strip_prefix(Self::REPLACE) {
+            return (!glob.is_empty()).then(|| Self::Replace(glob.into()));
+        }
+        match text.trim_end_matches('/') {
+            "" => None,
+            Self::DEFAULT => Some(Self::Default),
+            Self::NOSWAP_WILDCARDS => Some(Self::NoswapWildcards),
+            registry => Some(Self::Registry(registry.into())),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str(Self::DEFAULT),
+            Self::Exact(image) => write!(formatter, "{}{image}", Self::EXACT),
+            Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
+            // Without the slash that was dropped, the colon would belong to the separator.
+            Self::Registry(registry) if registry.ends_with(':') => write!(formatter, "{registry}/"),
+            Self::Registry(registry) => formatter.write_str(registry),
+            Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
+        }
+    }
+}
+
+/// What a rule does with the images that it claims.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// It leaves them alone, because its target makes no valid reference.
+    LeaveInvalid,
+    /// It leaves them alone, as written.
+    Leave,
+    /// It swaps them.
+    Swap,
+}
+
+/// One rule of a map: key, target and the line that gave the target.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What the rule applies to.
+    pub key: Key,
+    /// Where it sends images.
+    pub target: Target,
+    /// The line in the map file, from 1.
+    pub line: u32,
+    effect: Effect,
+}
+
+impl Rule {
+    /// Makes a rule, and judges whether its target makes valid references.
+    #[must_use]
+    pub fn new(key: Key, target: Target, line: u32) -> Self {
+        let effect = effect(&key, &target);
+        Self { key, target, line, effect }
+    }
+
+    /// What the rule does with the images that it claims.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Whether two rules say the same, wherever they stand.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.target == other.target
+    }
+}
+
+/// Judges a target by an image that stands for all that the rule makes.
+fn effect(key: &Key, target: &Target) -> Effect {
+    let sample = match key {
+        _ if target.is_empty() => return Effect::Leave,
+        Key::NoswapWildcards => return Effect::Leave,
+        Key::Exact(_) => Cow::Borrowed(target.text()),
+        Key::Replace(_) if target.is_prefix() => format!("{target}image").into(),
+        _ if target.is_prefix() => format!("{target}registry.example.com/image").into(),
+        _ => format!("{}/image", target.base()).into(),
+    };
+    if is_valid_reference(&sample) { Effect::Swap } else { Effect::LeaveInvalid }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}::{}", self.key, self.target)
+    }
+}

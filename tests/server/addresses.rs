@@ -1,0 +1,63 @@
+//! The addresses that the program listens on where the system has no IPv6.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::Command,
+    thread,
+};
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+use crate::{
+    client::{Client, Protocol},
+    program::{PROGRAM, Program},
+    support::{first_image, fixture, ready},
+    volume::Volume,
+};
+
+/// A filter that refuses IPv6 sockets as a kernel without IPv6 does.
+fn without_ipv6() -> BpfProgram {
+    let is_ipv6 = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::try_from(libc::AF_INET6).unwrap(),
+    );
+    let rule = SeccompRule::new(vec![is_ipv6.unwrap()]).unwrap();
+    let refused = SeccompAction::Errno(libc::EAFNOSUPPORT.unsigned_abs());
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let rules = [(libc::SYS_socket, vec![rule])].into_iter().collect();
+    SeccompFilter::new(rules, SeccompAction::Allow, refused, architecture)
+        .unwrap()
+        .try_into()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
+    let mut volume = Volume::new();
+    volume.write(&[("maps.conf", b"default::d.io")]);
+    let map = volume.directory().join("maps.conf").to_str().unwrap().to_owned();
+    let filter = without_ipv6();
+    // A filter holds for its thread, and for the programs that the thread starts.
+    let start = move || {
+        seccompiler::apply_filter(&filter).unwrap();
+        let any_port = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        let arguments = ["--maps", &map, "--tls-mode", "self-signed"];
+        Program::launch(Command::new(PROGRAM), [any_port; 2], &arguments)
+    };
+    let program = thread::spawn(start).join().unwrap();
+    for address in [program.address, program.admin_address] {
+        assert_eq!(address.ip(), Ipv4Addr::UNSPECIFIED);
+    }
+    let on_loopback =
+        |address: SocketAddr| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+    ready(on_loopback(program.admin_address)).await;
+    let mut client = Client::connect(on_loopback(program.address), Protocol::Http1).await.unwrap();
+    let answer = client.post(fixture("00-create-pod")).await.unwrap();
+    assert_eq!(first_image(&answer), "d.io/library/busybox:1.36");
+    program.logs("IPv6 is not available, listening on IPv4").await;
+}

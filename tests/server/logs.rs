@@ -1,0 +1,125 @@
+//! What a peer can put into the log: how much, which characters, and how often.
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::{
+    client::{Client, Pieces, Protocol},
+    program::Program,
+    support::{eventually, fixture, ready},
+    volume::Volume,
+};
+
+/// Maximum length of a line, in bytes.
+const MAX_LINE_BYTES: usize = 1024;
+
+const REFUSED: &str = "a request for a review was refused";
+
+/// Waits until the program has logged this message with this value of a field.
+pub(crate) async fn logs_with(
+    program: &Program,
+    message: &str,
+    field: &str,
+    value: impl Into<Value>,
+) {
+    let value = value.into();
+    eventually(&format!("{message} {field}={value}"), async || {
+        let is_found = |line: &Value| line["message"] == message && line[field] == value;
+        program.lines().iter().any(is_found).then_some(())
+    })
+    .await;
+}
+
+async fn serve(level: &str) -> (Program, Volume) {
+    let mut volume = Volume::new();
+    volume.write(&[("maps.conf", b"default::d.io")]);
+    let file = volume.directory().join("maps.conf");
+    let maps = ["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"];
+    let program = Program::start(&[&maps[..], &["--log-level", level]].concat());
+    ready(program.admin_address).await;
+    (program, volume)
+}
+
+async fn post(program: &Program, content_type: &str, body: impl Into<Pieces>) -> u16 {
+    let mut client = Client::connect(program.address, Protocol::Http1).await.unwrap();
+    client.send(Method::POST, "/", Some(content_type), body.into()).await.unwrap().status.into()
+}
+
+fn review_of_version(version: &str) -> String {
+    json!({ "apiVersion": version, "request": { "uid": "a" } }).to_string()
+}
+
+/// Checks that no line is too long, and that none has a character that a terminal obeys.
+fn assert_bounded(program: &Program) {
+    for line in program.lines() {
+        let text = line.to_string();
+        assert!(text.len() <= MAX_LINE_BYTES, "{} bytes: {text}", text.len());
+        let values = line.as_object().unwrap().values().filter_map(Value::as_str);
+        for value in values {
+            let is_plain = |c: char| !c.is_control() && !('\u{202a}'..='\u{202e}').contains(&c);
+            assert!(value.chars().all(is_plain), "{value:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_about_a_refused_review_is_short() {
+    for filler in ["x", "\"", "\\", "é", "\u{9b}", "\u{1b}[2J", "\n"] {
+        let (program, _volume) = serve("INFO").await;
+        let version = filler.repeat(200_000 / filler.len());
+        assert_eq!(post(&program, "application/json", review_of_version(&version)).await, 400);
+        logs_with(&program, REFUSED, "status", json!(400)).await;
+        // A header holds no C0 characters.
+        let media_type = format!("x{filler}").replace(|c: char| c < ' ', "");
+        let media_type = media_type.repeat(8000 / media_type.len());
+        assert_eq!(post(&program, &media_type, "{}").await, 415);
+        logs_with(&program, REFUSED, "status", json!(415)).await;
+        assert_bounded(&program);
+    }
+}
+
+#[tokio::test]
+async fn what_a_terminal_obeys_is_escaped() {
+    let (program, _volume) = serve("INFO").await;
+    assert_eq!(post(&program, "\u{9b}31mRED", "{}").await, 415);
+    assert_eq!(post(&program, "application/json", review_of_version("v\u{202e}1\r\n")).await, 400);
+    logs_with(&program, REFUSED, "error", json!("Content-Type is \\u{9b}31mRED")).await;
+    let accepted = "accepted are admission.k8s.io/v1 and admission.k8s.io/v1beta1";
+    let error = format!("`v\\u{{202e}}1\\u{{d}}\\u{{a}}` is not supported; {accepted}");
+    logs_with(&program, REFUSED, "error", json!(error)).await;
+    assert_bounded(&program);
+}
+
+#[tokio::test]
+async fn a_frequent_complaint_hides_no_other() {
+    let (program, _volume) = serve("INFO").await;
+    for _ in 0..20 {
+        assert_eq!(post(&program, "text/plain", "{}").await, 415);
+    }
+    assert_eq!(post(&program, "application/json", "{").await, 400);
+    let mut stranger = TcpStream::connect(program.address).await.unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    logs_with(&program, REFUSED, "status", json!(400)).await;
+    program.logs("a client could not connect").await;
+}
+
+#[tokio::test]
+async fn the_lines_about_a_review_are_short() {
+    let (program, _volume) = serve("DEBUG").await;
+    let mut review: Value = serde_json::from_str(&fixture("00-create-pod")).unwrap();
+    let request = review["request"].as_object_mut().unwrap();
+    for field in ["uid", "namespace", "name"] {
+        request.insert(field.to_owned(), json!("\"\u{9b}x".repeat(1000)));
+    }
+    let containers = (0..200).map(|n| json!({ "name": n.to_string(), "image": "a/".repeat(2000) }));
+    review["request"]["object"]["spec"]["containers"] = containers.collect();
+    assert_eq!(post(&program, "application/json", review.to_string()).await, 200);
+    program.logs("reviewed").await;
+    program.logs("image swapped").await;
+    assert_eq!(post(&program, "application/json", "{").await, 400);
+    program.logs(REFUSED).await;
+    assert_bounded(&program);
+    let swapped = program.lines().iter().filter(|line| line["message"] == "image swapped").count();
+    assert_eq!(swapped, 64);
+}

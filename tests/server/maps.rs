@@ -1,0 +1,175 @@
+//! Which maps apply: what the next review, `/readyz`, `/metrics` and the log say of maps that must not.
+
+use std::net::SocketAddr;
+
+use crate::{
+    client::{Client, Protocol, admin_get},
+    logs::logs_with,
+    program::Program,
+    support::{eventually, first_image, fixture, metric, ready},
+    volume::Volume,
+};
+
+const GOOD: &str = "default::good.io";
+const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";
+
+const NO_RULES: &str = "it has no rules; `default::` is the way to leave all images alone";
+const NOT_A_MAP: &str = "it is a manifest in YAML or JSON, not a map";
+const NO_DEFAULT: &str = "it has no valid `default`, and the map in use has one";
+const ERRORS: &str = "it has errors, and IMAGESWAP_STRICT_MAPS is set";
+
+/// Maps that never take the place of a good one, with the reason of a lenient and of a strict webhook.
+const REFUSED: [(&str, &str, &str); 6] = [
+    ("", NO_RULES, NO_RULES),
+    ("# default::d.io\n\n", NO_RULES, NO_RULES),
+    ("this is not\na map", NO_RULES, NO_RULES),
+    (MANIFEST, NOT_A_MAP, NOT_A_MAP),
+    ("quay.io::quay.good.io", NO_DEFAULT, ERRORS),
+    ("default::https://good.io", NO_DEFAULT, ERRORS),
+];
+
+/// The program with the map of a volume.
+fn serve(volume: &Volume, flags: &[&str]) -> Program {
+    let file = volume.directory().join("maps.conf");
+    let arguments = ["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"];
+    Program::start(&[&arguments, flags].concat())
+}
+
+async fn reloads(admin: SocketAddr, result: &str) -> Option<f64> {
+    metric(admin, &format!("imageswap_map_reloads_total{{result=\"{result}\"}}")).await
+}
+
+/// The image that `busybox:1.36` of the captured pod becomes.
+async fn image(address: SocketAddr) -> String {
+    let mut client = Client::connect(address, Protocol::Http1).await.unwrap();
+    first_image(&client.post(fixture("00-create-pod")).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_reload_never_ends_the_swapping() {
+    for is_strict in [false, true] {
+        let mut volume = Volume::new();
+        volume.write(&[("maps.conf", GOOD.as_bytes())]);
+        let program = serve(&volume, if is_strict { &["--strict-maps"] } else { &[] });
+        let admin = program.admin_address;
+        ready(admin).await;
+        for (count, (map, lenient, strict)) in (1_u8..).zip(REFUSED) {
+            volume.write(&[("maps.conf", map.as_bytes())]);
+            eventually(map, async || {
+                (reloads(admin, "refused").await == Some(f64::from(count))).then_some(())
+            })
+            .await;
+            let reason = if is_strict { strict } else { lenient };
+            logs_with(&program, "map refused, keeping the map in use", "reason", reason).await;
+            assert_eq!(image(program.address).await, "good.io/library/busybox:1.36", "{map}");
+            assert_eq!(admin_get(admin, "/readyz").await.status, 200, "{map}");
+            let rules = "imageswap_map_rules{kind=\"default\"}";
+            assert_eq!(metric(admin, rules).await, Some(1.0), "{map}");
+        }
+        assert_eq!(reloads(admin, "applied").await, Some(1.0));
+        volume.write(&[("maps.conf", b"default::better.io")]);
+        eventually("the next good map", async || {
+            (reloads(admin, "applied").await == Some(2.0)).then_some(())
+        })
+        .await;
+        assert_eq!(image(program.address).await, "better.io/library/busybox:1.36");
+    }
+}
+
+#[tokio::test]
+async fn a_strict_start_waits_for_a_map_that_applies() {
+    for (map, _, reason) in REFUSED {
+        let mut volume = Volume::new();
+        volume.write(&[("maps.conf", map.as_bytes())]);
+        let program = serve(&volume, &["--strict-maps"]);
+        let admin = program.admin_address;
+        logs_with(&program, "map refused, not ready without a map", "reason", reason).await;
+        let readiness = admin_get(admin, "/readyz").await;
+        assert_eq!(readiness.status, 503, "{map}");
+        assert!(
+            readiness.body.contains(&format!("maps.conf is refused: {reason}")),
+            "{readiness:?}"
+        );
+        assert_eq!(reloads(admin, "refused").await, Some(1.0));
+        let mut client = Client::connect(program.address, Protocol::Http1).await.unwrap();
+        let answer = client.post(fixture("00-create-pod")).await.unwrap();
+        assert_eq!(answer.status, 503, "{map}");
+        volume.write(&[("maps.conf", GOOD.as_bytes())]);
+        ready(admin).await;
+        assert_eq!(image(program.address).await, "good.io/library/busybox:1.36");
+    }
+}
+
+#[tokio::test]
+async fn a_map_without_default_applies_at_a_start_and_says_so() {
+    for (map, message) in [
+        ("[EXACT]docker.io/library/busybox:1.36::x.io/box", "the map has no `default`"),
+        (
+            "default::https://d.io\ndocker.io/library::x.io/box",
+            "`https://d.io` makes no valid image reference",
+        ),
+    ] {
+        let mut volume = Volume::new();
+        volume.write(&[("maps.conf", map.as_bytes())]);
+        let program = serve(&volume, &[]);
+        ready(program.admin_address).await;
+        program.logs(message).await;
+        assert!(image(program.address).await.starts_with("x.io/box"), "{map}");
+        let errors = "imageswap_map_diagnostics{severity=\"error\"}";
+        assert_eq!(metric(program.admin_address, errors).await, Some(1.0));
+        // Another one of its kind may take its place: there is no good default to lose.
+        volume.write(&[("maps.conf", map.replace("x.io", "y.io").as_bytes())]);
+        eventually(map, async || {
+            (reloads(program.admin_address, "applied").await == Some(2.0)).then_some(())
+        })
+        .await;
+        assert!(image(program.address).await.starts_with("y.io/box"), "{map}");
+    }
+}
+
+#[tokio::test]
+async fn an_optional_map_is_built_in_until_there_is_a_file() {
+    let mut volume = Volume::new();
+    let program = serve(&volume, &["--maps-optional"]);
+    let admin = program.admin_address;
+    ready(admin).await;
+    program.logs("no map file; images are left alone until there is one").await;
+    let mut client = Client::connect(program.address, Protocol::Http1).await.unwrap();
+    let answer = client.post(fixture("00-create-pod")).await.unwrap();
+    assert!(answer.status == 200 && !answer.body.contains("patch"), "{answer:?}");
+    let built_in = async || metric(admin, "imageswap_map_builtin").await;
+    assert_eq!(built_in().await, Some(1.0));
+    assert_eq!(metric(admin, "imageswap_map_rules{kind=\"default\"}").await, Some(1.0));
+
+    // A file that must not apply leaves it in use.
+    volume.write(&[("maps.conf", MANIFEST.as_bytes())]);
+    logs_with(&program, "map refused, keeping the map in use", "reason", NOT_A_MAP).await;
+    assert_eq!(admin_get(admin, "/readyz").await.status, 200);
+    assert_eq!(built_in().await, Some(1.0));
+
+    // The first file counts as one at a start: whether it was there before the program is chance.
+    volume.write(&[("maps.conf", b"[EXACT]docker.io/library/busybox:1.36::x.io/box")]);
+    eventually("the first file", async || (built_in().await == Some(0.0)).then_some(())).await;
+    assert_eq!(image(program.address).await, "x.io/box");
+
+    // A file that goes away leaves the last map in use.
+    volume.replace();
+    eventually("the loss", async || (reloads(admin, "failed").await == Some(1.0)).then_some(()))
+        .await;
+    assert_eq!(image(program.address).await, "x.io/box");
+    assert_eq!(built_in().await, Some(0.0));
+}
+
+#[tokio::test]
+async fn without_the_setting_a_missing_file_is_not_ready() {
+    let volume = Volume::new();
+    let program = serve(&volume, &[]);
+    let admin = program.admin_address;
+    program
+        .logs("the map could not be loaded; there is none yet, so the webhook is not ready")
+        .await;
+    let readiness = admin_get(admin, "/readyz").await;
+    assert_eq!(readiness.status, 503);
+    assert!(readiness.body.contains("No such file or directory"), "{readiness:?}");
+    assert_eq!(metric(admin, "imageswap_map_builtin").await, Some(0.0));
+}
