@@ -60,6 +60,32 @@ fn a_map_that_is_never_applied_gives_no_answer() {
 }
 
 #[test]
+fn init_logs_what_is_wrong_with_the_map_of_serve() {
+    let workspace = Workspace::new(&[
+        ("broken", "default::d.io\nbroken\n"),
+        ("empty", "# nothing\n"),
+        ("good", "default::d.io\n"),
+    ]);
+    for (file, messages) in [
+        ("broken", &["there is no `::` between key and target"][..]),
+        ("empty", &["the map has no rules", "`serve` refuses this map"]),
+        ("good", &[]),
+        ("missing", &[]),
+    ] {
+        // Without a cluster it ends soon after.
+        let init = workspace.imageswap(&["init", "--log-format", "json", "--maps", file]);
+        let run = init.variable("KUBECONFIG", "missing").run();
+        assert_eq!(run.code, Some(1), "{file}");
+        let warnings = run.stderr.lines().filter(|line| line.contains("\"WARN\""));
+        let warnings: Vec<_> = warnings.collect();
+        assert_eq!(warnings.len(), messages.len(), "{file}: {warnings:?}");
+        for (warning, message) in warnings.iter().zip(messages) {
+            assert!(warning.contains(message), "{file}: {warning}");
+        }
+    }
+}
+
+#[test]
 fn explain_names_the_map_that_it_cannot_use() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {

@@ -31,6 +31,7 @@ mod service;
 mod stored;
 mod stream;
 mod swapping;
+mod templates;
 #[path = "../common/trusting.rs"]
 mod trusting;
 mod webhook;
@@ -75,7 +76,7 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    let steps = [swapping::STEPS, enforcement::STEPS].concat();
+    let steps = [swapping::STEPS, templates::STEPS, enforcement::STEPS].concat();
     run("swapping", swapping::Swapping::start, &steps);
 }
 

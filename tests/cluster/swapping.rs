@@ -5,11 +5,10 @@ use std::{
     thread,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
-    install::CONFIGURATION,
     kubectl::parsed,
     objects::{LABEL, images, pod_of, workload},
     webhook::{Files, Webhook},
@@ -24,7 +23,6 @@ pub(crate) const STEPS: &[Step<Swapping>] = &[
     ("a namespace without the label is left alone", other_namespace),
     ("a pod with the disable label is left alone", disable_label),
     ("the pods of workloads are swapped, and their templates are not", workloads),
-    ("templates are swapped, and applying them again changes nothing", templates),
     ("a new label leaves the images of a stored pod", label_of_a_stored_pod),
     ("a new image of one container is swapped alone", image_of_a_stored_pod),
     ("an ephemeral container is swapped alone", ephemeral_container),
@@ -80,7 +78,7 @@ impl Swapping {
     }
 
     /// The images of the template of a stored object.
-    fn template_images_of(&self, object: &str) -> Vec<String> {
+    pub(crate) fn template_images_of(&self, object: &str) -> Vec<String> {
         let object = self.cluster.control_plane.stored(&[object, "-n", SWAPPED]);
         let spec = &object["spec"];
         images(match object["kind"].as_str() {
@@ -157,55 +155,6 @@ fn workloads(swapping: &Swapping) {
             assert_eq!(images(&pod), ["app=one.example.com/nginx:1.27"], "{kind}");
         }
     }
-}
-
-fn templates(swapping: &Swapping) {
-    let control_plane = &swapping.cluster.control_plane;
-    // Like the one that the webhook keeps, for other resources.
-    let kept = swapping.cluster.api.get(CONFIGURATION).unwrap();
-    let mut webhook = kept["webhooks"][0].clone();
-    webhook["rules"] = json!([
-        rule("apps", &["daemonsets", "deployments", "replicasets", "statefulsets"]),
-        rule("batch", &["cronjobs", "jobs"]),
-    ]);
-    control_plane.create(&json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": { "name": "imageswap-workloads" },
-        "webhooks": [webhook],
-    }));
-    let template = workload("apps/v1", "Deployment", "probe");
-    eventually("templates are swapped", || {
-        let dry_run = ["create", "--dry-run=server", "-f=-", "-o=json"];
-        let answer = control_plane.try_kubectl(&dry_run, Some(&template)).unwrap();
-        let swapped = ["app=one.example.com/nginx:1.27"];
-        expect(images(&parsed(&answer)["spec"]["template"]), &swapped)
-    });
-    for (api_version, kind) in [
-        ("apps/v1", "DaemonSet"),
-        ("apps/v1", "Deployment"),
-        ("apps/v1", "ReplicaSet"),
-        ("apps/v1", "StatefulSet"),
-        ("batch/v1", "CronJob"),
-        ("batch/v1", "Job"),
-    ] {
-        let manifest = workload(api_version, kind, "applied");
-        let object = format!("{kind}/applied");
-        let generation = || {
-            let object = control_plane.stored(&[&object, "-n", SWAPPED]);
-            object["metadata"]["generation"].as_u64().unwrap()
-        };
-        let mut generations = Vec::new();
-        for _ in 0..2 {
-            let apply = ["apply", "--server-side", "-f=-"];
-            control_plane.try_kubectl(&apply, Some(&manifest)).unwrap();
-            let images = swapping.template_images_of(&object);
-            assert_eq!(images, ["app=one.example.com/nginx:1.27"], "{object}");
-            generations.push(generation());
-        }
-        assert_eq!(generations[0], generations[1], "{object}");
-    }
-    control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-workloads"]);
 }
 
 fn label_of_a_stored_pod(swapping: &Swapping) {
@@ -331,14 +280,4 @@ fn takeover(swapping: &Swapping) {
 
 fn calm(swapping: &Swapping) {
     swapping.webhook.assert_calm();
-}
-
-/// A rule of a webhook configuration: creations and updates of resources.
-fn rule(group: &str, resources: &[&str]) -> Value {
-    json!({
-        "apiGroups": [group],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": resources,
-    })
 }
