@@ -148,7 +148,7 @@ fn remark(decision: &Decision<'_>, result: &str) -> Option<&'static str> {
             "The text has a character that no image reference has, so it is no image yet, or never will be.",
         ),
         Reason::Placeholder => Some(
-            "Istio's injector puts its proxy in the place of `auto`. The key `[EXACT]auto` overrides this.",
+            "Istio's injector puts its proxy in the place of `auto`. In a map the key `[EXACT]auto` overrides this.",
         ),
         _ if decision.swapped.is_some() && !is_valid_reference(result) => {
             Some("This is no valid image reference, so no registry can serve it.")

@@ -101,10 +101,10 @@ impl fmt::Display for Key {
 /// What a rule does with the images that it claims.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Effect {
-    /// It leaves them alone, because its target makes no valid reference.
-    LeaveInvalid,
     /// It leaves them alone, as written.
     Leave,
+    /// It leaves them alone, because its target makes no valid reference.
+    LeaveInvalid,
     /// It swaps them.
     Swap,
 }

@@ -123,7 +123,7 @@ path      auto (library/auto to registry rules)
 rules     rules
   [EXACT]          none of 1 is this image
 result    auto is left alone (placeholder)
-          Istio's injector puts its proxy in the place of `auto`. The key `[EXACT]auto` overrides this.
+          Istio's injector puts its proxy in the place of `auto`. In a map the key `[EXACT]auto` overrides this.
 ",
     ),
     (
