@@ -31,6 +31,7 @@ mod service;
 mod stored;
 mod stream;
 mod swapping;
+mod trust;
 #[path = "../common/trusting.rs"]
 mod trusting;
 mod webhook;
@@ -116,6 +117,12 @@ fn client_certificates() {
 #[test]
 fn outage() {
     run("outage", |cluster| cluster, outage::STEPS);
+}
+
+/// By itself, because it waits for minutes.
+#[test]
+fn contested_trust() {
+    run("contested trust", |cluster| cluster, trust::STEPS);
 }
 
 /// A step by its name, on what the steps of a test share.

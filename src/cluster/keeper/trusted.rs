@@ -10,9 +10,9 @@ use super::{
         ClusterError,
         configuration::{self, Permission},
         secrets::AUTHORITY,
-        trust::Configured,
+        trust::{Configured, Held, SETTLING, Sighting},
     },
-    Creation, Keeper,
+    Creation, Keeper, SOON,
 };
 use crate::certs::{Roots, ServerName, ServingCertificate};
 
@@ -47,19 +47,47 @@ impl Keeper {
         self.configuration.keep(bundle, permission).await
     }
 
-    /// How long the API server has been seen to trust `roots`, which are about to be used.
-    pub(super) fn trusted_for(&mut self, roots: Option<&Roots>, is_trusted: bool) -> Duration {
-        let Some(roots) = roots.filter(|_| is_trusted) else {
-            self.trusted_since = None;
+    /// Returns for how long the configuration has been found to hold the roots that certificates will be
+    /// signed by, of which `live` is the state that was read and `configured` the one after the write.
+    pub(super) fn next_trusted_for(
+        &mut self,
+        next: Option<&Roots>,
+        live: &Configured,
+        configured: &Configured,
+    ) -> Duration {
+        let Some(next) = next else {
+            self.trust_clock.reset();
             return Duration::ZERO;
         };
-        match &self.trusted_since {
-            Some((seen, since)) if seen == roots => since.elapsed(),
-            _ => {
-                self.trusted_since = Some((roots.clone(), Instant::now()));
-                Duration::ZERO
-            }
+        let sighting = Sighting::of(next, live, configured);
+        if !sighting.is_held && *configured != Configured::Absent {
+            self.tell_untrusted(Some(next));
         }
+        self.trusted_for(next, sighting)
+    }
+
+    /// Returns for how long the configuration has been found to hold `roots`, which are about to be used.
+    pub(super) fn trusted_for(&mut self, roots: &Roots, sighting: Sighting) -> Duration {
+        let Held { time, is_contested } = self.trust_clock.observe(roots, sighting, Instant::now());
+        if is_contested {
+            warn!(
+                configuration = configuration::NAME,
+                "a new root is taken out of caBundle again and again; it is not used until it stays \
+                 there"
+            );
+        }
+        time
+    }
+
+    /// Returns how long to wait until roots count as trusted that have been so for this time.
+    ///
+    /// A root that was just written is looked for soon, because the event of the own write, which comes
+    /// first, is not seen by `init` or without the right to watch.
+    pub(super) fn settling_left(&self, trusted_for: Duration) -> Duration {
+        if self.trust_clock.is_unconfirmed() {
+            return SOON;
+        }
+        SETTLING.saturating_sub(trusted_for).max(SOON)
     }
 
     /// Says once that somebody else has to do something.
