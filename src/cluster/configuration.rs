@@ -201,8 +201,7 @@ impl Configuration {
         });
         let bundles = ours.map(|webhook| {
             let bundle = webhook.client_config.ca_bundle.as_ref();
-            // The API server takes no certificate from a broken bundle either.
-            bundle.and_then(|bundle| Roots::from_pem(&bundle.0).ok()).unwrap_or_default()
+            bundle.map(|bundle| Roots::from_bundle(&bundle.0)).unwrap_or_default()
         });
         Configured::Present { bundles: bundles.collect(), changed: changed(live) }
     }
