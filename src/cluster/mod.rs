@@ -7,8 +7,10 @@
 
 mod call;
 mod configuration;
+mod differences;
 mod hints;
 mod keeper;
+mod owner;
 mod pace;
 mod secrets;
 mod signing;
