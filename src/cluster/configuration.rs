@@ -17,8 +17,9 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
-    ClusterError, FIELD_MANAGER, SERVICE,
+    ClusterError, FIELD_MANAGER,
     call::call,
+    destination::{Destination, switch},
     differences::changed_fields,
     owner::{self, Owner},
     template::{Template, TemplateSlot},
@@ -31,15 +32,6 @@ use crate::{
 
 /// The name of the configuration.
 pub(super) const NAME: &str = "imageswap-webhook";
-
-/// Where the API server calls.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Destination {
-    /// The Service in this namespace.
-    Service(String),
-    /// A URL, for a webhook outside the cluster.
-    Url(String),
-}
 
 /// Whether the configuration may be created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -247,6 +239,15 @@ impl Configuration {
         desired: &Value,
         live: Option<&MutatingWebhookConfiguration>,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        if let Some(patch) = live.and_then(|live| switch(live, desired)) {
+            let parameters = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let patch = Patch::Strategic(&patch);
+            let action = format!("change where the webhook configuration {NAME} has calls go");
+            call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+        }
         let reference = self.owner.reference(live).await;
         let carried = owner::carried(live);
         match self.apply_with(desired, reference.as_ref()).await {
@@ -289,16 +290,7 @@ impl Configuration {
         let bundle = STANDARD.encode(bundle.to_pem());
         for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
             let client = &mut webhook["clientConfig"];
-            match &self.destination {
-                Destination::Url(url) => *client = json!({ "url": url }),
-                Destination::Service(namespace) => {
-                    if client.get("service").is_none() && client.get("url").is_none() {
-                        let service =
-                            json!({ "name": SERVICE, "namespace": namespace, "path": "/" });
-                        *client = json!({ "service": service });
-                    }
-                }
-            }
+            self.destination.fill_in(client);
             client["caBundle"] = json!(bundle);
         }
         desired

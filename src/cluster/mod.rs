@@ -7,6 +7,7 @@
 
 mod call;
 mod configuration;
+mod destination;
 mod differences;
 mod hints;
 mod keeper;

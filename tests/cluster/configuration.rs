@@ -9,9 +9,10 @@ use crate::{
     Cluster, MAP, Step,
     certificates::Authority,
     eventually, expect,
-    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, ROTATE, data},
+    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, ROTATE, data},
+    installation::configuration_of_the_original,
     stream::bundle,
-    webhook::Files,
+    webhook::{Files, Launch},
 };
 
 /// The longest that a configuration may stay changed.
@@ -22,6 +23,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
+    ("a configuration that has calls go elsewhere is taken over", elsewhere),
     ("a configuration follows its template", template),
 ];
 
@@ -47,49 +49,41 @@ fn creation(cluster: &Cluster) {
 }
 
 fn repair(cluster: &Cluster) {
-    cluster.forget();
     let files = Files::new(MAP);
-    let webhook = cluster.managed(&files).start_ready();
-    let right = cluster.await_configuration();
-    let foreign = STANDARD.encode(Authority::new("foreign").certificate());
-    let client = |field: &str, value: Value| {
-        let mut webhooks = right["webhooks"].clone();
-        webhooks[0]["clientConfig"][field] = value;
-        webhooks
-    };
-    let field = |field: &str, value: Value| {
-        let mut webhooks = right["webhooks"].clone();
-        webhooks[0][field] = value;
-        webhooks
-    };
-    for (what, webhooks) in [
-        ("another caBundle", client("caBundle", json!(foreign))),
-        ("no caBundle", client("caBundle", json!(""))),
-        ("another URL", client("url", json!("https://127.0.0.1:1"))),
-        ("another failurePolicy", field("failurePolicy", json!("Ignore"))),
-        ("another selector", field("namespaceSelector", json!({}))),
-        ("other rules", field("rules", json!([]))),
-        ("no webhook", json!([])),
+    cluster.assert_repairs("by a URL", &cluster.managed(&files));
+    // There is no Service, which only a call would find out.
+    cluster.assert_repairs("by the Service", &cluster.managed(&files).by_service());
+}
+
+fn elsewhere(cluster: &Cluster) {
+    let service =
+        json!({ "service": { "name": "imageswap", "namespace": NAMESPACE, "path": "/" } });
+    let url = json!({ "url": "https://127.0.0.1:1" });
+    let files = Files::new(MAP);
+    let by_url = cluster.managed(&files);
+    for (before, launch, expected) in [
+        (service, by_url.clone(), ("url", json!(cluster.service.url()))),
+        (url, by_url.by_service(), ("service.name", json!("imageswap"))),
     ] {
-        let changed = cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
-        assert_ne!(changed["webhooks"], right["webhooks"], "{what}");
-        let begun = Instant::now();
-        eventually(what, || {
+        cluster.forget();
+        let mut original = configuration_of_the_original(cluster);
+        let bundle = original["webhooks"][0]["clientConfig"]["caBundle"].take();
+        original["webhooks"][0]["clientConfig"] = before.clone();
+        original["webhooks"][0]["clientConfig"]["caBundle"] = bundle;
+        cluster.api.post(&format!("{CONFIGURATIONS}?fieldManager=OpenAPI-Generator"), &original);
+        let webhook = launch.start_ready();
+        let (field, value) = expected;
+        let pointer = format!("/webhooks/0/clientConfig/{}", field.replace('.', "/"));
+        eventually("the take-over", || {
             let found = cluster.api.get(CONFIGURATION).unwrap();
-            expect(found["webhooks"].clone(), &right["webhooks"])
+            expect(found.pointer(&pointer).cloned(), &Some(value.clone())).map_err(|_| found)
         });
-        let took = begun.elapsed();
-        eprintln!("      {what}: repaired in {} ms", took.as_millis());
-        assert!(took < REPAIR, "{what}: {took:?}");
+        let found = cluster.api.get(CONFIGURATION).unwrap();
+        let (other, _) = before.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(found["webhooks"][0]["clientConfig"][other], Value::Null);
+        cluster.rotate_certificate();
+        webhook.assert_calm();
     }
-    // What it does not know about stays.
-    let labels = json!({ "metadata": { "labels": { "team": "images" } } });
-    cluster.api.patch(CONFIGURATION, &labels);
-    cluster.rotate_certificate();
-    let found = cluster.api.get(CONFIGURATION).unwrap();
-    assert_eq!(found["metadata"]["labels"]["team"], "images");
-    assert_eq!(found["webhooks"], right["webhooks"]);
-    webhook.assert_calm();
 }
 
 fn deletion(cluster: &Cluster) {
@@ -162,6 +156,64 @@ fn template(cluster: &Cluster) {
 }
 
 impl Cluster {
+    /// Fails unless whatever is changed in the configuration is put right by a webhook.
+    fn assert_repairs(&self, mode: &str, launch: &Launch) {
+        self.forget();
+        let webhook = launch.start_ready();
+        let right = self.await_configuration();
+        let roots = bundle(&right);
+        let foreign = STANDARD.encode(Authority::new("foreign").certificate());
+        let broken = "-----BEGIN CERTIFICATE-----\nb*d\n-----END CERTIFICATE-----\n";
+        let broken = STANDARD.encode([broken.as_bytes(), &roots].concat());
+        let client = |field: &str, value: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            webhooks[0]["clientConfig"][field] = value;
+            webhooks
+        };
+        let destination = |mut client: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            client["caBundle"] = json!(STANDARD.encode(&roots));
+            webhooks[0]["clientConfig"] = client;
+            webhooks
+        };
+        let field = |field: &str, value: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            webhooks[0][field] = value;
+            webhooks
+        };
+        let service = json!({ "service": { "name": "other", "namespace": NAMESPACE } });
+        for (what, webhooks) in [
+            ("another caBundle", client("caBundle", json!(foreign))),
+            ("no caBundle", client("caBundle", json!(""))),
+            ("a broken block in caBundle", client("caBundle", json!(broken))),
+            ("another URL", destination(json!({ "url": "https://127.0.0.1:1" }))),
+            ("another Service", destination(service)),
+            ("another failurePolicy", field("failurePolicy", json!("Ignore"))),
+            ("another selector", field("namespaceSelector", json!({}))),
+            ("other rules", field("rules", json!([]))),
+            ("no webhook", json!([])),
+        ] {
+            let changed = self.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+            assert_ne!(changed["webhooks"], right["webhooks"], "{what}");
+            let begun = Instant::now();
+            eventually(what, || {
+                let found = self.api.get(CONFIGURATION).unwrap();
+                expect(found["webhooks"].clone(), &right["webhooks"])
+            });
+            let took = begun.elapsed();
+            eprintln!("      {mode}, {what}: repaired in {} ms", took.as_millis());
+            assert!(took < REPAIR, "{what}: {took:?}");
+        }
+        // What it does not know about stays.
+        let labels = json!({ "metadata": { "labels": { "team": "images" } } });
+        self.api.patch(CONFIGURATION, &labels);
+        self.rotate_certificate();
+        let found = self.api.get(CONFIGURATION).unwrap();
+        assert_eq!(found["metadata"]["labels"]["team"], "images");
+        assert_eq!(found["webhooks"], right["webhooks"]);
+        webhook.assert_calm();
+    }
+
     /// Waits for the webhook configuration.
     pub(crate) fn await_configuration(&self) -> Value {
         eventually("the webhook configuration", || self.api.get(CONFIGURATION).ok_or("none"))

@@ -18,8 +18,9 @@ use tracing::{info, warn};
 use trusted::taken_over;
 
 use super::{
-    Cluster, ClusterError, ClusterSettings, SERVICE, WebhookUrl,
-    configuration::{self, Configuration, Destination},
+    Cluster, ClusterError, ClusterSettings,
+    configuration::{self, Configuration},
+    destination::Address,
     hints::Hints,
     pace::{Debounce, Failures, jittered},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, Stored},
@@ -129,15 +130,7 @@ impl Keeper {
     ) -> Result<Self, ClusterError> {
         let cluster = Cluster::find(settings.namespace.as_deref()).await?;
         let Cluster { client, namespace } = cluster;
-        let service = format!("{SERVICE}.{namespace}.svc");
-        let mut names = vec![SERVICE.to_owned(), format!("{SERVICE}.{namespace}"), service.clone()];
-        let (destination, host) = match settings.url {
-            Some(WebhookUrl { url, host }) => {
-                names.push(host.clone());
-                (Destination::Url(url), host)
-            }
-            None => (Destination::Service(namespace.clone()), service),
-        };
+        let Address { destination, names, host } = Address::new(settings.url, &namespace);
         let name = ServerName::try_from(host.clone())
             .map_err(|error| ClusterError::content(host, error))?;
         let Shared { template, slot, health, metrics } = shared;
