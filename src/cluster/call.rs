@@ -25,10 +25,12 @@ pub enum ClusterError {
         reason: String,
     },
     /// The object has been changed by another since it was read. To be repeated at once.
-    #[error("{action}: another replica was faster")]
+    #[error("{action}: another replica was faster: {reason}")]
     Conflict {
         /// What was asked for.
         action: String,
+        /// The message of the API server.
+        reason: String,
     },
     /// A certificate could not be made.
     #[error(transparent)]
@@ -46,6 +48,14 @@ pub enum ClusterError {
 impl ClusterError {
     pub(super) fn content(object: impl Display, reason: impl Display) -> Self {
         Self::Content { object: object.to_string(), reason: reason.to_string() }
+    }
+
+    /// Turns a conflict, which is repeated, into a refusal, which is reported.
+    pub(super) fn into_refusal(self) -> Self {
+        match self {
+            Self::Conflict { action, reason } => Self::Call { action, status: Some(409), reason },
+            error => error,
+        }
     }
 }
 
@@ -66,7 +76,7 @@ pub(super) async fn call_within<T>(
     match tokio::time::timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
-            Err(ClusterError::Conflict { action })
+            Err(ClusterError::Conflict { action, reason: status.message.clone() })
         }
         Ok(Err(error)) => {
             let status = match &error {

@@ -167,11 +167,7 @@ impl Configuration {
         let template = self.template.load_full();
         let live = match &template {
             Some(template) if may_write && !self.is_foreign && !bundle.is_empty() => {
-                let written = self.write(template, live, bundle).await;
-                if let Err(ClusterError::Call { .. }) = written {
-                    self.metrics.configuration_write(WriteResult::Failed);
-                }
-                Some(written?)
+                Some(self.write(template, live, bundle).await?)
             }
             _ => live,
         };

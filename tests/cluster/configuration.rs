@@ -24,7 +24,6 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
     ("a configuration that has calls go elsewhere is taken over", elsewhere),
-    ("a configuration follows its template", template),
 ];
 
 fn creation(cluster: &Cluster) {
@@ -35,6 +34,10 @@ fn creation(cluster: &Cluster) {
     let webhook = launch.start();
     eventually("a certificate", || cluster.api.get(CERTIFICATE).ok_or("none"));
     webhook.await_log("certificate loaded");
+    let template = "webhook template loaded; the file would be used if it existed";
+    let template = webhook.logged(template).pop().unwrap();
+    assert_eq!(template["source"], "built-in");
+    assert_eq!(template["instead_of"], "/mwc/imageswap-mwc.yaml");
     let reason = webhook.readiness().unwrap_err();
     assert!(reason.contains("map: "), "{reason}");
     assert!(!reason.contains("certificate"), "{reason}");
@@ -128,31 +131,6 @@ fn foreign(cluster: &Cluster) {
         let message = complaint["message"].as_str().unwrap();
         assert!(message.contains("put it into caBundle"), "{complaint}");
     }
-}
-
-fn template(cluster: &Cluster) {
-    cluster.forget();
-    let files = Files::new(MAP);
-    let template = |failure_policy: &str| {
-        files.write(
-            "mwc.yaml",
-            &include_str!("../../config/imageswap-mwc.yaml")
-                .replace("failurePolicy: Fail", &format!("failurePolicy: {failure_policy}")),
-        );
-    };
-    template("Ignore");
-    let launch = cluster.managed(&files);
-    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
-    let webhook = launch.start_ready();
-    cluster.await_configuration();
-    for failure_policy in ["Ignore", "Fail"] {
-        template(failure_policy);
-        eventually("the template's failurePolicy", || {
-            let found = cluster.api.get(CONFIGURATION).unwrap();
-            expect(found["webhooks"][0]["failurePolicy"].clone(), &json!(failure_policy))
-        });
-    }
-    webhook.assert_calm();
 }
 
 impl Cluster {

@@ -33,6 +33,7 @@ mod service;
 mod stored;
 mod stream;
 mod swapping;
+mod template;
 mod trust;
 #[path = "../common/trusting.rs"]
 mod trusting;
@@ -107,6 +108,11 @@ fn replicas() {
 fn operation() {
     let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
     run("operation", |cluster| cluster, &steps);
+}
+
+#[test]
+fn templates() {
+    run("templates", |cluster| cluster, template::STEPS);
 }
 
 /// By itself, because the API server has another admission plugin.

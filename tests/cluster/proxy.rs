@@ -8,13 +8,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Either, Full};
 use hyper::{
     Method, Request, Response, body::Incoming, header::HOST, server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use kube::{Client, Config, client::Body, config::KubeConfigOptions, config::Kubeconfig};
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::Cluster;
@@ -26,6 +27,8 @@ pub(crate) enum Fate {
     Forward,
     /// It is never answered.
     Silence,
+    /// It is refused with this status and reason.
+    Refuse(u16, &'static str),
 }
 
 type Judge = Box<dyn FnMut(&Method, &str) -> Fate + Send>;
@@ -87,7 +90,7 @@ async fn answer(
     mut request: Request<Incoming>,
     client: Client,
     judge: Arc<Mutex<Judge>>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Either<Body, Full<hyper::body::Bytes>>>, Infallible> {
     let fate = judge.lock().unwrap()(request.method(), request.uri().path());
     match fate {
         Fate::Forward => {
@@ -95,8 +98,22 @@ async fn answer(
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes().to_vec();
             let answer = client.send(Request::from_parts(head, Body::from(body))).await.unwrap();
-            Ok(answer)
+            Ok(answer.map(Either::Left))
         }
         Fate::Silence => std::future::pending().await,
+        Fate::Refuse(code, reason) => {
+            let status = json!({
+                "kind": "Status",
+                "apiVersion": "v1",
+                "status": "Failure",
+                "message": format!("the proxy says {reason}"),
+                "reason": reason,
+                "code": code,
+            });
+            let body = Either::Right(Full::from(status.to_string()));
+            let answer =
+                Response::builder().status(code).header("content-type", "application/json");
+            Ok(answer.body(body).unwrap())
+        }
     }
 }

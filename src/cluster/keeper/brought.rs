@@ -32,7 +32,7 @@ impl Keeper {
         let checked = self.check_brought(stored, authority);
         let Ok((certificate, roots)) = checked else {
             // What is served stays, and what the API server trusts.
-            self.keep_configuration(&self.bundle.clone()).await?;
+            self.try_configuration(&self.bundle.clone(), &mut None).await?;
             if !self.is_brought_refused {
                 self.is_brought_refused = true;
                 self.metrics.tls_reload(ReloadResult::Refused);

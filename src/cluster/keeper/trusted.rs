@@ -14,7 +14,16 @@ use super::{
     },
     Creation, Keeper, SOON,
 };
-use crate::certs::{Roots, ServerName, ServingCertificate};
+use crate::{
+    certs::{Roots, ServerName, ServingCertificate},
+    metrics::WriteResult,
+};
+
+/// The number of times that a write of the configuration is tried when others write it as well.
+///
+/// A conflict with another replica or with `kubectl` is over with the next attempt. One that stays comes
+/// from the template or the API server, and waits for the next pass.
+const MAX_ATTEMPTS: usize = 3;
 
 impl Keeper {
     /// Keeps the configuration; what the API server refuses, as a template with a mistake, is no
@@ -24,20 +33,22 @@ impl Keeper {
         bundle: &Roots,
         refusal: &mut Option<ClusterError>,
     ) -> Result<Configured, ClusterError> {
-        match self.keep_configuration(bundle).await {
-            Err(error @ ClusterError::Call { .. }) => {
-                *refusal = Some(error);
-                self.configuration.look().await
+        let mut attempts = 1;
+        loop {
+            match self.keep_configuration(bundle).await {
+                Err(ClusterError::Conflict { .. }) if attempts < MAX_ATTEMPTS => attempts += 1,
+                Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
+                    self.metrics.configuration_write(WriteResult::Failed);
+                    *refusal = Some(error.into_refusal());
+                    return self.configuration.look().await;
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 
     /// Brings the configuration in line with `bundle`; creates one when a call would be answered.
-    pub(super) async fn keep_configuration(
-        &mut self,
-        bundle: &Roots,
-    ) -> Result<Configured, ClusterError> {
+    async fn keep_configuration(&mut self, bundle: &Roots) -> Result<Configured, ClusterError> {
         let may_create = self.served.is_some()
             && match self.creation {
                 Creation::AtOnce => true,
