@@ -1,9 +1,19 @@
-//! The destination of the API server's calls: `clientConfig` of the webhooks.
+//! The destination of the API server's calls: `clientConfig` of the webhooks, and the paths in it.
 
+use hyper::Uri;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::{SERVICE, WebhookUrl};
+use crate::server::answers_reviews_at;
+
+/// The setting with the URL of a webhook outside the cluster.
+const URL_SETTING: &str = "IMAGESWAP_WEBHOOK_URL";
+
+/// Advice in the log on a path that is not answered. A proxy may rewrite it, so it is no error.
+const PATH_ADVICE: &str = "ImageSwap answers reviews at `/` and `/mutate`, and other paths with 404; use one \
+     of these unless a proxy rewrites the path";
 
 /// A destination of the API server's calls.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +35,15 @@ pub(super) struct Address {
     pub(super) host: String,
 }
 
+/// A field that names a path at which no reviews are answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct UnansweredPath {
+    /// The field, such as `webhooks[0].clientConfig.url`.
+    pub(super) field: String,
+    /// The path.
+    pub(super) path: String,
+}
+
 impl Address {
     /// Returns the address by the settings: of the Service in `namespace`, unless there is a URL.
     #[must_use]
@@ -33,6 +52,12 @@ impl Address {
         let mut names = vec![SERVICE.to_owned(), format!("{SERVICE}.{namespace}"), service.clone()];
         match url {
             Some(WebhookUrl { url, host }) => {
+                if let Some(path) = unanswered_url(&url) {
+                    warn!(
+                        setting = URL_SETTING,
+                        path, "webhook URL has a path that is not answered; {PATH_ADVICE}"
+                    );
+                }
                 names.push(host.clone());
                 Self { destination: Destination::Url(url), names, host }
             }
@@ -57,6 +82,39 @@ impl Destination {
             }
         }
     }
+}
+
+impl UnansweredPath {
+    /// Logs that a field of the template of `file` names this path.
+    pub(super) fn warn(&self, file: &std::path::Path) {
+        warn!(
+            file = %file.display(), field = self.field, path = self.path,
+            "webhook template has a path that is not answered; {PATH_ADVICE}"
+        );
+    }
+}
+
+/// Returns the paths in the webhooks of a template at which no reviews are answered.
+pub(super) fn unanswered_paths(template: &MutatingWebhookConfiguration) -> Vec<UnansweredPath> {
+    let mut unanswered = Vec::new();
+    for (index, webhook) in template.webhooks.iter().flatten().enumerate() {
+        let client = &webhook.client_config;
+        let service = client.service.as_ref().and_then(|service| service.path.clone());
+        let service = service.filter(|path| !answers_reviews_at(path));
+        let url = client.url.as_deref().and_then(unanswered_url);
+        for (field, path) in [("service.path", service), ("url", url)] {
+            let field = format!("webhooks[{index}].clientConfig.{field}");
+            unanswered.extend(path.map(|path| UnansweredPath { field, path }));
+        }
+    }
+    unanswered
+}
+
+/// Returns the path of a URL if no reviews are answered there. What is no URL is for the API server
+/// to refuse.
+fn unanswered_url(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    (!answers_reviews_at(url.path())).then(|| url.path().to_owned())
 }
 
 /// Returns the strategic merge patch that turns the webhooks of `live` which have a `url` where `desired`
@@ -94,6 +152,21 @@ pub(super) fn switch(live: &MutatingWebhookConfiguration, desired: &Value) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_with_a_path_that_is_not_answered_is_found() {
+        for (url, expected) in [
+            ("https://10.0.0.5:5000", None),
+            ("https://10.0.0.5:5000/", None),
+            ("https://10.0.0.5:5000//mutate/", None),
+            ("https://10.0.0.5:5000/webhook", Some("/webhook")),
+            ("https://h.example/mutate/pods", Some("/mutate/pods")),
+            ("https://h.example/metrics", Some("/metrics")),
+            ("no url at all", None),
+        ] {
+            assert_eq!(unanswered_url(url).as_deref(), expected, "{url}");
+        }
+    }
 
     #[test]
     fn a_webhook_is_switched_between_service_and_url_with_its_ca_bundle() {

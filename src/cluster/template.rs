@@ -9,7 +9,10 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
 
 pub use self::source::TemplateSource;
-use super::configuration;
+use super::{
+    configuration,
+    destination::{UnansweredPath, unanswered_paths},
+};
 
 /// The template that is built in.
 const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
@@ -32,6 +35,8 @@ pub struct Template {
     pub(super) webhooks: Vec<String>,
     /// The fields that the text has and that are not applied.
     ignored: Vec<String>,
+    /// The paths in it that are not answered.
+    unanswered: Vec<UnansweredPath>,
 }
 
 /// The template in use; none as long as none could be loaded, and then the webhook configuration is
@@ -110,12 +115,13 @@ impl Template {
         }
         let typed: MutatingWebhookConfiguration =
             serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
+        let unanswered = unanswered_paths(&typed);
         let webhooks: Vec<_> =
             typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
         if webhooks.is_empty() {
             return Err(TemplateError::Empty);
         }
-        Ok(Self { value, webhooks, ignored })
+        Ok(Self { value, webhooks, ignored, unanswered })
     }
 }
 
@@ -220,5 +226,28 @@ mod tests {
         assert_eq!(template.value["metadata"]["annotations"], json!({ "note": "kept" }));
         template.value["metadata"].as_object_mut().unwrap().remove("annotations");
         assert_eq!(template.value, Template::built_in().unwrap().value);
+    }
+
+    #[test]
+    fn a_path_that_is_not_answered_is_told_with_its_field() {
+        let template = |first: &Value, second: &Value| {
+            let webhook =
+                |name: &str, client: &Value| json!({ "name": name, "clientConfig": client });
+            let mut value = Template::built_in().unwrap().value;
+            value["webhooks"] = json!([webhook("a.b.c", first), webhook("d.e.f", second)]);
+            Template::parse(&value.to_string()).unwrap().unanswered
+        };
+        let service =
+            |path: &str| json!({ "service": { "name": "s", "namespace": "n", "path": path } });
+        let url = |path: &str| json!({ "url": format!("https://h.example{path}") });
+        assert_eq!(template(&service("/mutate/"), &url("//")), []);
+        let told = template(&service("/webhook"), &url("/mutate/pods"));
+        let told: Vec<_> =
+            told.into_iter().map(|UnansweredPath { field, path }| (field, path)).collect();
+        let expected = [
+            ("webhooks[0].clientConfig.service.path", "/webhook"),
+            ("webhooks[1].clientConfig.url", "/mutate/pods"),
+        ];
+        assert_eq!(told, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
     }
 }

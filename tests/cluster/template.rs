@@ -21,6 +21,7 @@ const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration follows its template", followed),
     ("a template that is a copy of the live object is taken", copied),
+    ("a template with a path that is not answered is warned of", unanswered),
     ("a conflict that is over with the next attempt is no failure", brief_conflict),
     ("conflicts without an end do not keep the certificate from renewal", lasting_conflict),
 ];
@@ -87,6 +88,41 @@ fn copied(cluster: &Cluster) {
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains(ignored) && lines[0].contains("mwc.yaml"), "{lines:?}");
     webhooks[0].assert_calm_but_for(&[what]);
+}
+
+fn unanswered(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let webhook = "  - name: imageswap.webhook.k8s.twr.io\n";
+    let service = "{ name: imageswap, namespace: imageswap-system, path: /webhook }";
+    let service = format!("{webhook}    clientConfig: {{ service: {service} }}\n");
+    files.write("mwc.yaml", &BUILT_IN.replace(webhook, &service));
+    let url = format!("{}/elsewhere", cluster.service.url());
+    let launch = cluster.managed(&files).with("IMAGESWAP_WEBHOOK_URL", url);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start();
+    for (message, fields) in [
+        (
+            "webhook template has a path that is not answered",
+            [("field", "webhooks[0].clientConfig.service.path"), ("path", "/webhook")],
+        ),
+        (
+            "webhook URL has a path that is not answered",
+            [("setting", "IMAGESWAP_WEBHOOK_URL"), ("path", "/elsewhere")],
+        ),
+    ] {
+        webhook.await_log(message);
+        let lines: Vec<_> = webhook
+            .complaints()
+            .into_iter()
+            .filter(|line| line["message"].as_str().unwrap().starts_with(message))
+            .collect();
+        assert_eq!(lines.len(), 1, "{message}");
+        for (field, value) in fields {
+            assert_eq!(lines[0][field], value, "{message}");
+        }
+        assert!(lines[0]["message"].as_str().unwrap().contains("`/` and `/mutate`"));
+    }
 }
 
 fn brief_conflict(cluster: &Cluster) {

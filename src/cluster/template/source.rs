@@ -102,6 +102,9 @@ impl TemplateSource {
                 "fields of the webhook template ignored; they belong to the object that it was copied from"
             );
         }
+        for path in &template.unanswered {
+            path.warn(file);
+        }
         self.origin = Some(origin);
         self.slot.store(Some(Arc::new(template)));
         self.hints.give();
