@@ -1,6 +1,13 @@
 //! The webhook configuration: made, repaired, left alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{RecvTimeoutError, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -18,12 +25,19 @@ use crate::{
 /// The longest that a configuration may stay changed.
 const REPAIR: Duration = Duration::from_secs(10);
 
+/// How often the admissions enforcer of AKS looks, here.
+const ENFORCEMENT: Duration = Duration::from_millis(20);
+
+/// The mark by which it leaves a configuration alone.
+const ENFORCER_MARK: &str = "admissions.enforcer/disabled";
+
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration is made when the webhook is ready", creation),
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
     ("a configuration that has calls go elsewhere is taken over", elsewhere),
+    ("a controller that leaves marked configurations alone is not fought", enforcer),
 ];
 
 fn creation(cluster: &Cluster) {
@@ -87,6 +101,51 @@ fn elsewhere(cluster: &Cluster) {
         cluster.rotate_certificate();
         webhook.assert_calm();
     }
+}
+
+/// What the admissions enforcer of AKS does to each webhook configuration that has no mark.
+fn enforcer(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let since = cluster.api.now(CONFIGURATIONS);
+    let looks = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        // Dropped at the end, which ends the thread.
+        let (_stop, stopped) = channel::<()>();
+        let looks = &looks;
+        scope.spawn(move || {
+            while stopped.recv_timeout(ENFORCEMENT) == Err(RecvTimeoutError::Timeout) {
+                let Some(found) = cluster.api.get(CONFIGURATION) else { continue };
+                looks.fetch_add(1, Ordering::SeqCst);
+                let selector = &found["webhooks"][0]["namespaceSelector"];
+                let is_marked = found["metadata"]["labels"][ENFORCER_MARK] == "true"
+                    || found["metadata"]["annotations"][ENFORCER_MARK] == "true";
+                if is_marked || selector.to_string().contains("control-plane") {
+                    continue;
+                }
+                let mut webhooks = found["webhooks"].clone();
+                webhooks[0]["namespaceSelector"]["matchExpressions"] = json!([
+                    { "key": "control-plane", "operator": "NotIn", "values": ["true"] },
+                    { "key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"] },
+                ]);
+                cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+            }
+        });
+        let webhook = cluster.managed(&files).start_ready();
+        cluster.await_configuration();
+        for _ in 0..2 {
+            let before = looks.load(Ordering::SeqCst);
+            cluster.rotate_certificate();
+            eventually("looks of the enforcer", || {
+                let now = looks.load(Ordering::SeqCst);
+                if now > before + 20 { Ok(()) } else { Err(now) }
+            });
+        }
+        webhook.assert_calm();
+    });
+    let history = cluster.api.history(CONFIGURATIONS, since);
+    let events: Vec<_> = history.iter().map(|version| &version.event).collect();
+    assert_eq!(events, ["ADDED"]);
 }
 
 fn deletion(cluster: &Cluster) {
