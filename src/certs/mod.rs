@@ -5,6 +5,7 @@
 
 mod authority;
 mod clients;
+mod lenient;
 mod pair;
 mod request;
 mod roots;

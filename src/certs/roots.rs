@@ -16,6 +16,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use super::{
     Validity,
     clients::unix_time,
+    lenient::certificate_blocks,
     pair::{ServingCertificate, pem_reason},
 };
 
@@ -49,6 +50,20 @@ impl Roots {
             roots.push(certificate);
         }
         Ok(roots)
+    }
+
+    /// Reads a caBundle as the API server does: blocks that are no certificates are skipped, and those
+    /// beside them count.
+    #[must_use]
+    pub fn from_bundle(text: &[u8]) -> Self {
+        let mut roots = Self::default();
+        for block in certificate_blocks(text) {
+            // Go takes no bytes after the certificate.
+            if X509Certificate::from_der(&block).is_ok_and(|(rest, _)| rest.is_empty()) {
+                roots.push(block.into());
+            }
+        }
+        roots
     }
 
     /// The certificates as PEM text.
@@ -267,5 +282,30 @@ mod tests {
         assert_eq!(Roots::from_pem(text.as_bytes()).unwrap(), roots);
         assert_eq!(roots.without(&first.root()), second.root());
         assert!(Roots::from_pem(b"no certificate").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_broken_block_in_a_bundle_leaves_the_roots_beside_it() {
+        let now = OffsetDateTime::now_utc();
+        let (first, second) =
+            (Authority::generate(now).unwrap().root(), Authority::generate(now).unwrap().root());
+        let mut both = first.clone();
+        both.add(&second);
+        let (first, second) = (first.to_pem(), second.to_pem());
+        let lines: Vec<_> = second.lines().collect();
+        let truncated = [&lines[..2], &lines[lines.len() - 1..]].concat().join("\n") + "\n";
+        for (name, between) in [
+            ("text", "a comment: nothing\n"),
+            ("no base64", &*second.replace("MII", "M*I")),
+            ("truncated base64", &*truncated),
+            ("no certificate", "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n"),
+            ("headers", &*second.replacen('\n', "\nComment: old\n\n", 1)),
+            ("another type", &*second.replace(" CERTIFICATE", " PUBLIC KEY")),
+            ("no end", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
+        ] {
+            let text = [&*first, between, &*second].concat();
+            assert_eq!(Roots::from_bundle(text.as_bytes()), both, "{name}");
+        }
+        assert!(Roots::from_bundle(b"no certificate").is_empty());
     }
 }

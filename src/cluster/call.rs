@@ -19,14 +19,18 @@ pub enum ClusterError {
     Call {
         /// What was asked for.
         action: String,
-        /// What it says.
+        /// The HTTP status of the refusal; `None` if there was no answer.
+        status: Option<u16>,
+        /// Its message.
         reason: String,
     },
     /// The object has been changed by another since it was read. To be repeated at once.
-    #[error("{action}: another replica was faster")]
+    #[error("{action}: another replica was faster: {reason}")]
     Conflict {
         /// What was asked for.
         action: String,
+        /// The message of the API server.
+        reason: String,
     },
     /// A certificate could not be made.
     #[error(transparent)]
@@ -45,6 +49,14 @@ impl ClusterError {
     pub(super) fn content(object: impl Display, reason: impl Display) -> Self {
         Self::Content { object: object.to_string(), reason: reason.to_string() }
     }
+
+    /// Turns a conflict, which is repeated, into a refusal, which is reported.
+    pub(super) fn into_refusal(self) -> Self {
+        match self {
+            Self::Conflict { action, reason } => Self::Call { action, status: Some(409), reason },
+            error => error,
+        }
+    }
 }
 
 /// Makes a call; `action` says in the imperative what it does.
@@ -52,15 +64,30 @@ pub(super) async fn call<T>(
     action: String,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ClusterError> {
-    match tokio::time::timeout(TIMEOUT, request).await {
+    call_within(TIMEOUT, action, request).await
+}
+
+/// Makes a call that may take at most `limit`.
+pub(super) async fn call_within<T>(
+    limit: Duration,
+    action: String,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
-            Err(ClusterError::Conflict { action })
+            Err(ClusterError::Conflict { action, reason: status.message.clone() })
         }
-        Ok(Err(error)) => Err(ClusterError::Call { action, reason: reason(&error) }),
+        Ok(Err(error)) => {
+            let status = match &error {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            };
+            Err(ClusterError::Call { action, status, reason: reason(&error) })
+        }
         Err(_) => {
-            let reason = format!("no answer within {} s", TIMEOUT.as_secs());
-            Err(ClusterError::Call { action, reason })
+            let reason = format!("no answer within {} s", limit.as_secs());
+            Err(ClusterError::Call { action, status: None, reason })
         }
     }
 }

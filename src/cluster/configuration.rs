@@ -4,12 +4,10 @@
 //! and fields that the template does not have stay whoever's they are:
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use k8s_openapi::api::{
-    admissionregistration::v1::MutatingWebhookConfiguration, rbac::v1::ClusterRole,
-};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, ValidationDirective},
@@ -19,8 +17,11 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
-    ClusterError, FIELD_MANAGER, SERVICE,
+    ClusterError, FIELD_MANAGER,
     call::call,
+    destination::{Destination, switch},
+    differences::changed_fields,
+    owner::{self, Owner},
     template::{Template, TemplateSlot},
     trust::Configured,
 };
@@ -31,19 +32,6 @@ use crate::{
 
 /// The name of the configuration.
 pub(super) const NAME: &str = "imageswap-webhook";
-
-/// The ClusterRole that owns the configuration: it goes when the webhook's rights go, so that an
-/// uninstallation leaves nothing behind that would stop pods.
-const OWNER: &str = "imageswap-write";
-
-/// Where the API server calls.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Destination {
-    /// The Service in this namespace.
-    Service(String),
-    /// A URL, for a webhook outside the cluster.
-    Url(String),
-}
 
 /// Whether the configuration may be created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +46,7 @@ pub(super) enum Permission {
 #[derive(Debug)]
 pub(super) struct Configuration {
     api: Api<MutatingWebhookConfiguration>,
-    cluster_roles: Api<ClusterRole>,
+    owner: Owner,
     template: TemplateSlot,
     destination: Destination,
     /// Whether the configuration is somebody else's.
@@ -95,7 +83,7 @@ impl Configuration {
         }
         Self {
             api: Api::all(client.clone()),
-            cluster_roles: Api::all(client.clone()),
+            owner: Owner::new(client),
             template,
             destination,
             is_foreign,
@@ -179,11 +167,7 @@ impl Configuration {
         let template = self.template.load_full();
         let live = match &template {
             Some(template) if may_write && !self.is_foreign && !bundle.is_empty() => {
-                let written = self.write(template, live, bundle).await;
-                if let Err(ClusterError::Call { .. }) = written {
-                    self.metrics.configuration_write(WriteResult::Failed);
-                }
-                Some(written?)
+                Some(self.write(template, live, bundle).await?)
             }
             _ => live,
         };
@@ -201,8 +185,7 @@ impl Configuration {
         });
         let bundles = ours.map(|webhook| {
             let bundle = webhook.client_config.ca_bundle.as_ref();
-            // The API server takes no certificate from a broken bundle either.
-            bundle.and_then(|bundle| Roots::from_pem(&bundle.0).ok()).unwrap_or_default()
+            bundle.map(|bundle| Roots::from_bundle(&bundle.0)).unwrap_or_default()
         });
         Configured::Present { bundles: bundles.collect(), changed: changed(live) }
     }
@@ -224,22 +207,10 @@ impl Configuration {
                 return Ok(live.clone());
             }
         }
-        let unowned = desired.clone();
-        if let Some(owner) = self.owner().await? {
-            desired["metadata"]["ownerReferences"] = json!([owner]);
-        }
-        let parameters = PatchParams {
-            field_validation: Some(ValidationDirective::Strict),
-            ..PatchParams::apply(FIELD_MANAGER).force()
-        };
-        let patch = Patch::Apply(&desired);
-        let action = format!("apply the webhook configuration {NAME}");
-        let written = call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+        let written = self.apply(&desired, live.as_ref()).await?;
         self.presence = Presence::Seen;
-        // What is compared next time has no owner, which is only looked up to be written.
-        let mut unowned = unowned;
-        unowned["metadata"]["uid"] = json!(written.metadata.uid);
-        self.applied = Some((unowned, written.metadata.resource_version.clone()));
+        desired["metadata"]["uid"] = json!(written.metadata.uid);
+        self.applied = Some((desired, written.metadata.resource_version.clone()));
         match live {
             None => {
                 info!(name = NAME, "webhook configuration created");
@@ -256,24 +227,57 @@ impl Configuration {
         Ok(written)
     }
 
-    /// The reference to the owner; none when there is no such ClusterRole.
-    async fn owner(&self) -> Result<Option<Value>, ClusterError> {
-        let get = self.cluster_roles.get_metadata_opt(OWNER);
-        let owner = call(format!("get ClusterRole {OWNER}"), get).await?;
-        if owner.is_none() {
-            warn!(
-                "there is no ClusterRole {OWNER} to own the webhook configuration, which will \
-                 have to be deleted by hand"
-            );
+    /// Applies `desired` with its owner; without a change of the owner if that is what the API server
+    /// refuses, as the plugin `OwnerReferencesPermissionEnforcement` does:
+    /// <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement>.
+    async fn apply(
+        &mut self,
+        desired: &Value,
+        live: Option<&MutatingWebhookConfiguration>,
+    ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        if let Some(patch) = live.and_then(|live| switch(live, desired)) {
+            let parameters = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let patch = Patch::Strategic(&patch);
+            let action = format!("change where the webhook configuration {NAME} has calls go");
+            call(action, self.api.patch(NAME, &parameters, &patch)).await?;
         }
-        Ok(owner.map(|owner| {
-            json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRole",
-                "name": OWNER,
-                "uid": owner.metadata.uid,
-            })
-        }))
+        let reference = self.owner.reference(live).await;
+        let carried = owner::carried(live);
+        match self.apply_with(desired, reference.as_ref()).await {
+            Err(error) if Owner::is_cause_of(&error) && reference != carried => {
+                let written = self.apply_with(desired, carried.as_ref()).await?;
+                self.owner.refused(&error, carried.as_ref());
+                Ok(written)
+            }
+            written => {
+                if written.is_ok() {
+                    self.owner.accepted();
+                }
+                written
+            }
+        }
+    }
+
+    /// Applies `desired` with this reference to its owner.
+    async fn apply_with(
+        &self,
+        desired: &Value,
+        owner: Option<&Value>,
+    ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let mut desired = desired.clone();
+        if let Some(owner) = owner {
+            desired["metadata"]["ownerReferences"] = json!([owner]);
+        }
+        let parameters = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply(FIELD_MANAGER).force()
+        };
+        let patch = Patch::Apply(&desired);
+        let action = format!("apply the webhook configuration {NAME}");
+        call(action, self.api.patch(NAME, &parameters, &patch)).await
     }
 
     /// The template with what only the running webhook knows.
@@ -282,16 +286,7 @@ impl Configuration {
         let bundle = STANDARD.encode(bundle.to_pem());
         for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
             let client = &mut webhook["clientConfig"];
-            match &self.destination {
-                Destination::Url(url) => *client = json!({ "url": url }),
-                Destination::Service(namespace) => {
-                    if client.get("service").is_none() && client.get("url").is_none() {
-                        let service =
-                            json!({ "name": SERVICE, "namespace": namespace, "path": "/" });
-                        *client = json!({ "service": service });
-                    }
-                }
-            }
+            self.destination.fill_in(client);
             client["caBundle"] = json!(bundle);
         }
         desired
@@ -314,53 +309,6 @@ fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
     last.or_else(|| Some(OffsetDateTime::now_utc()))
 }
 
-/// The fields in which two versions differ, for the log.
-fn changed_fields(
-    before: &MutatingWebhookConfiguration,
-    after: &MutatingWebhookConfiguration,
-) -> BTreeSet<String> {
-    let mut changed = BTreeSet::new();
-    let json = |of: &MutatingWebhookConfiguration| {
-        let mut value = serde_json::to_value(of).unwrap_or_default();
-        // The API server's own bookkeeping.
-        if let Some(metadata) = value["metadata"].as_object_mut() {
-            metadata.retain(|key, _| {
-                matches!(key.as_str(), "annotations" | "labels" | "ownerReferences")
-            });
-        }
-        value
-    };
-    compare(&json(before), &json(after), "", &mut changed);
-    changed
-}
-
-/// Gathers the paths of the fields that differ, down to lists of another length and to single values.
-fn compare(before: &Value, after: &Value, path: &str, changed: &mut BTreeSet<String>) {
-    match (before, after) {
-        _ if before == after => {}
-        (Value::Object(before), Value::Object(after)) => {
-            for key in before.keys().chain(after.keys()) {
-                let (before, after) = (before.get(key), after.get(key));
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(
-                    before.unwrap_or(&Value::Null),
-                    after.unwrap_or(&Value::Null),
-                    &path,
-                    changed,
-                );
-            }
-        }
-        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            for (index, (before, after)) in before.iter().zip(after).enumerate() {
-                compare(before, after, &format!("{path}[{index}]"), changed);
-            }
-        }
-        _ => {
-            changed.insert(path.to_owned());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,15 +329,5 @@ mod tests {
         assert_eq!(written(1, &times), None);
         let before = OffsetDateTime::now_utc().unix_timestamp();
         assert!(written(2, &[]).unwrap() >= before);
-    }
-
-    #[test]
-    fn what_differs_is_told_by_its_path() {
-        let before = json!({ "webhooks": [{ "a": 1, "b": [1], "c": { "d": 1 } }], "same": [1] });
-        let after = json!({ "webhooks": [{ "a": 2, "b": [1, 2], "c": {} }], "same": [1] });
-        let mut changed = BTreeSet::new();
-        compare(&before, &after, "", &mut changed);
-        let changed: Vec<_> = changed.into_iter().collect();
-        assert_eq!(changed, ["webhooks[0].a", "webhooks[0].b", "webhooks[0].c.d"]);
     }
 }

@@ -7,8 +7,11 @@
 
 mod call;
 mod configuration;
+mod destination;
+mod differences;
 mod hints;
 mod keeper;
+mod owner;
 mod pace;
 mod secrets;
 mod signing;

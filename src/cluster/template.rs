@@ -1,16 +1,17 @@
 //! The template of the webhook configuration: which requests the API server asks the webhook about.
 
-use std::{io, path::Path, sync::Arc};
+mod source;
+
+use std::{io, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
-use tracing::warn;
 
-use super::{TemplateFile, configuration, hints::Hints};
-use crate::{
-    file::read_regular_up_to,
-    reload::{Freshness, Source},
+pub use self::source::TemplateSource;
+use super::{
+    configuration,
+    destination::{UnansweredPath, unanswered_paths},
 };
 
 /// The template that is built in.
@@ -21,6 +22,10 @@ const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 /// The most bytes of a template: what a ConfigMap can hold.
 const MAX_BYTES: u64 = 1024 * 1024;
 
+/// The fields of `metadata` that are applied. The others belong to one stored object, and a template is
+/// often copied from one: with its `resourceVersion` or `uid` each apply would be a conflict.
+const METADATA: [&str; 3] = ["annotations", "labels", "name"];
+
 /// A webhook configuration without what only the running webhook knows: where it is, and which roots
 /// vouch for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +33,10 @@ pub struct Template {
     pub(super) value: Value,
     /// The names of its webhooks.
     pub(super) webhooks: Vec<String>,
+    /// The fields that the text has and that are not applied.
+    ignored: Vec<String>,
+    /// The paths in it that are not answered.
+    unanswered: Vec<UnansweredPath>,
 }
 
 /// The template in use; none as long as none could be loaded, and then the webhook configuration is
@@ -92,6 +101,7 @@ impl Template {
                 return Err(TemplateError::Field { field, found: found.to_owned(), expected });
             }
         }
+        let ignored = remove_ignored(&mut value);
         let webhooks = value.get_mut("webhooks").and_then(Value::as_array_mut);
         let webhooks = webhooks.into_iter().flatten().filter_map(Value::as_object_mut);
         for webhook in webhooks {
@@ -105,105 +115,35 @@ impl Template {
         }
         let typed: MutatingWebhookConfiguration =
             serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
+        let unanswered = unanswered_paths(&typed);
         let webhooks: Vec<_> =
             typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
         if webhooks.is_empty() {
             return Err(TemplateError::Empty);
         }
-        Ok(Self { value, webhooks })
+        Ok(Self { value, webhooks, ignored, unanswered })
     }
 }
 
-/// Follows the file of a template.
-#[derive(Debug)]
-pub struct TemplateSource {
-    file: TemplateFile,
-    slot: TemplateSlot,
-    hints: Hints,
-    last_failure: Option<String>,
-}
-
-impl TemplateSource {
-    /// Loads `file`, and will do so again when it changes, and give a hint then.
-    #[must_use]
-    pub fn load(file: TemplateFile, hints: Hints) -> Self {
-        let mut source = Self { file, slot: TemplateSlot::default(), hints, last_failure: None };
-        source.reload();
-        source
-    }
-
-    /// Where the template is found.
-    #[must_use]
-    pub fn slot(&self) -> TemplateSlot {
-        self.slot.clone()
-    }
-
-    fn file(&self) -> &Path {
-        match &self.file {
-            TemplateFile::Default(file) | TemplateFile::Named(file) => file,
-        }
-    }
-
-    fn read(&self) -> Result<Template, TemplateError> {
-        match read_regular_up_to(self.file(), MAX_BYTES) {
-            Ok(Some(text)) => {
-                let text = String::from_utf8(text)
-                    .map_err(|error| TemplateError::Syntax(error.to_string()))?;
-                Template::parse(&text)
+/// Removes what belongs to one stored object, and returns the paths of these fields.
+fn remove_ignored(template: &mut Value) -> Vec<String> {
+    let mut ignored = Vec::new();
+    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| {
+            let is_applied = METADATA.contains(&field.as_str());
+            if !is_applied {
+                ignored.push(format!("metadata.{field}"));
             }
-            Ok(None) => Err(TemplateError::TooLarge),
-            Err(error) => match &self.file {
-                TemplateFile::Default(_) if error.kind() == io::ErrorKind::NotFound => {
-                    Template::built_in()
-                }
-                _ => Err(error.into()),
-            },
-        }
+            is_applied
+        });
     }
-}
-
-impl Source for TemplateSource {
-    fn directory(&self) -> &Path {
-        match self.file().parent() {
-            Some(directory) if directory != Path::new("") => directory,
-            _ => Path::new("."),
-        }
-    }
-
-    fn reload(&mut self) -> Freshness {
-        match self.read() {
-            Ok(template) => {
-                self.last_failure = None;
-                if self.slot.load().as_deref() != Some(&template) {
-                    self.slot.store(Some(Arc::new(template)));
-                    self.hints.give();
-                }
-                Freshness::Fresh
-            }
-            Err(error) => {
-                let failure = error.to_string();
-                if self.last_failure.as_ref() != Some(&failure) {
-                    let consequence = if self.slot.load().is_some() {
-                        "the last good one stays in use"
-                    } else {
-                        "the configuration is left as it is"
-                    };
-                    warn!(
-                        file = %self.file().display(), error = %failure,
-                        "the template of the webhook configuration cannot be used; {consequence}"
-                    );
-                    self.last_failure = Some(failure);
-                }
-                Freshness::Stale
-            }
-        }
-    }
+    let status = template.as_object_mut().and_then(|template| template.remove("status"));
+    ignored.extend(status.map(|_| "status".to_owned()));
+    ignored
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -257,20 +197,57 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_leaves_the_last_good_template() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("template.yaml");
-        let named = TemplateSource::load(TemplateFile::Named(file.clone()), Hints::default());
-        assert!(named.slot().load().is_none(), "a file that was named has to be there");
-        let mut source =
-            TemplateSource::load(TemplateFile::Default(file.clone()), Hints::default());
-        let built_in = Template::built_in().unwrap();
-        assert_eq!(source.slot().load().as_deref(), Some(&built_in));
-        fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
-        assert_eq!(source.reload(), Freshness::Fresh);
-        assert_eq!(source.slot().load_full().unwrap().value["webhooks"][0]["timeoutSeconds"], 9);
-        fs::write(&file, "broken: [").unwrap();
-        assert_eq!(source.reload(), Freshness::Stale);
-        assert_eq!(source.slot().load_full().unwrap().value["webhooks"][0]["timeoutSeconds"], 9);
+    fn a_copy_of_the_live_object_is_the_same_as_its_template() {
+        let copied = BUILT_IN.replace(
+            "  name: imageswap-webhook\n",
+            "  name: imageswap-webhook
+  annotations: { note: kept }
+  creationTimestamp: 2026-01-01T00:00:00Z
+  generation: 3
+  managedFields: [{ manager: imageswap, operation: Apply }]
+  ownerReferences: [{ apiVersion: v1, kind: ClusterRole, name: imageswap-write, uid: a }]
+  resourceVersion: '17'
+  uid: 5c1ab5e4-6a7b-4b9d-8e3e-1d7f0a1b2c3d
+",
+        ) + "status: {}\n";
+        let mut template = Template::parse(&copied).unwrap();
+        assert_eq!(
+            template.ignored,
+            [
+                "metadata.creationTimestamp",
+                "metadata.generation",
+                "metadata.managedFields",
+                "metadata.ownerReferences",
+                "metadata.resourceVersion",
+                "metadata.uid",
+                "status"
+            ]
+        );
+        assert_eq!(template.value["metadata"]["annotations"], json!({ "note": "kept" }));
+        template.value["metadata"].as_object_mut().unwrap().remove("annotations");
+        assert_eq!(template.value, Template::built_in().unwrap().value);
+    }
+
+    #[test]
+    fn a_path_that_is_not_answered_is_told_with_its_field() {
+        let template = |first: &Value, second: &Value| {
+            let webhook =
+                |name: &str, client: &Value| json!({ "name": name, "clientConfig": client });
+            let mut value = Template::built_in().unwrap().value;
+            value["webhooks"] = json!([webhook("a.b.c", first), webhook("d.e.f", second)]);
+            Template::parse(&value.to_string()).unwrap().unanswered
+        };
+        let service =
+            |path: &str| json!({ "service": { "name": "s", "namespace": "n", "path": path } });
+        let url = |path: &str| json!({ "url": format!("https://h.example{path}") });
+        assert_eq!(template(&service("/mutate/"), &url("//")), []);
+        let told = template(&service("/webhook"), &url("/mutate/pods"));
+        let told: Vec<_> =
+            told.into_iter().map(|UnansweredPath { field, path }| (field, path)).collect();
+        let expected = [
+            ("webhooks[0].clientConfig.service.path", "/webhook"),
+            ("webhooks[1].clientConfig.url", "/mutate/pods"),
+        ];
+        assert_eq!(told, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
     }
 }

@@ -3,10 +3,13 @@
 //! The state of a rotation is in two Secrets alone, and each [`Step`] is one write to one of them. So
 //! any replica can take the next step, and one that dies leaves nothing half done.
 
+mod clock;
+
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+pub use self::clock::{Held, Sighting, TrustClock};
 use crate::certs::{Authority, Roots, ServerName, ServingCertificate, TrustError};
 
 /// How long the webhook configuration has to trust a new root before a certificate under it is

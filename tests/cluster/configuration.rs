@@ -1,6 +1,13 @@
 //! The webhook configuration: made, repaired, left alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{RecvTimeoutError, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -9,20 +16,28 @@ use crate::{
     Cluster, MAP, Step,
     certificates::Authority,
     eventually, expect,
-    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, ROTATE, data},
+    install::{AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, ROTATE, data},
+    installation::configuration_of_the_original,
     stream::bundle,
-    webhook::Files,
+    webhook::{Files, Launch},
 };
 
 /// The longest that a configuration may stay changed.
 const REPAIR: Duration = Duration::from_secs(10);
+
+/// How often the admissions enforcer of AKS looks, here.
+const ENFORCEMENT: Duration = Duration::from_millis(20);
+
+/// The mark by which it leaves a configuration alone.
+const ENFORCER_MARK: &str = "admissions.enforcer/disabled";
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration is made when the webhook is ready", creation),
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
-    ("a configuration follows its template", template),
+    ("a configuration that has calls go elsewhere is taken over", elsewhere),
+    ("a controller that leaves marked configurations alone is not fought", enforcer),
 ];
 
 fn creation(cluster: &Cluster) {
@@ -33,6 +48,10 @@ fn creation(cluster: &Cluster) {
     let webhook = launch.start();
     eventually("a certificate", || cluster.api.get(CERTIFICATE).ok_or("none"));
     webhook.await_log("certificate loaded");
+    let template = "webhook template loaded; the file would be used if it existed";
+    let template = webhook.logged(template).pop().unwrap();
+    assert_eq!(template["source"], "built-in");
+    assert_eq!(template["instead_of"], "/mwc/imageswap-mwc.yaml");
     let reason = webhook.readiness().unwrap_err();
     assert!(reason.contains("map: "), "{reason}");
     assert!(!reason.contains("certificate"), "{reason}");
@@ -47,49 +66,86 @@ fn creation(cluster: &Cluster) {
 }
 
 fn repair(cluster: &Cluster) {
+    let files = Files::new(MAP);
+    cluster.assert_repairs("by a URL", &cluster.managed(&files));
+    // There is no Service, which only a call would find out.
+    cluster.assert_repairs("by the Service", &cluster.managed(&files).by_service());
+}
+
+fn elsewhere(cluster: &Cluster) {
+    let service =
+        json!({ "service": { "name": "imageswap", "namespace": NAMESPACE, "path": "/" } });
+    let url = json!({ "url": "https://127.0.0.1:1" });
+    let files = Files::new(MAP);
+    let by_url = cluster.managed(&files);
+    for (before, launch, expected) in [
+        (service, by_url.clone(), ("url", json!(cluster.service.url()))),
+        (url, by_url.by_service(), ("service.name", json!("imageswap"))),
+    ] {
+        cluster.forget();
+        let mut original = configuration_of_the_original(cluster);
+        let bundle = original["webhooks"][0]["clientConfig"]["caBundle"].take();
+        original["webhooks"][0]["clientConfig"] = before.clone();
+        original["webhooks"][0]["clientConfig"]["caBundle"] = bundle;
+        cluster.api.post(&format!("{CONFIGURATIONS}?fieldManager=OpenAPI-Generator"), &original);
+        let webhook = launch.start_ready();
+        let (field, value) = expected;
+        let pointer = format!("/webhooks/0/clientConfig/{}", field.replace('.', "/"));
+        eventually("the take-over", || {
+            let found = cluster.api.get(CONFIGURATION).unwrap();
+            expect(found.pointer(&pointer).cloned(), &Some(value.clone())).map_err(|_| found)
+        });
+        let found = cluster.api.get(CONFIGURATION).unwrap();
+        let (other, _) = before.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(found["webhooks"][0]["clientConfig"][other], Value::Null);
+        cluster.rotate_certificate();
+        webhook.assert_calm();
+    }
+}
+
+/// What the admissions enforcer of AKS does to each webhook configuration that has no mark.
+fn enforcer(cluster: &Cluster) {
     cluster.forget();
     let files = Files::new(MAP);
-    let webhook = cluster.managed(&files).start_ready();
-    let right = cluster.await_configuration();
-    let foreign = STANDARD.encode(Authority::new("foreign").certificate());
-    let client = |field: &str, value: Value| {
-        let mut webhooks = right["webhooks"].clone();
-        webhooks[0]["clientConfig"][field] = value;
-        webhooks
-    };
-    let field = |field: &str, value: Value| {
-        let mut webhooks = right["webhooks"].clone();
-        webhooks[0][field] = value;
-        webhooks
-    };
-    for (what, webhooks) in [
-        ("another caBundle", client("caBundle", json!(foreign))),
-        ("no caBundle", client("caBundle", json!(""))),
-        ("another URL", client("url", json!("https://127.0.0.1:1"))),
-        ("another failurePolicy", field("failurePolicy", json!("Ignore"))),
-        ("another selector", field("namespaceSelector", json!({}))),
-        ("other rules", field("rules", json!([]))),
-        ("no webhook", json!([])),
-    ] {
-        let changed = cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
-        assert_ne!(changed["webhooks"], right["webhooks"], "{what}");
-        let begun = Instant::now();
-        eventually(what, || {
-            let found = cluster.api.get(CONFIGURATION).unwrap();
-            expect(found["webhooks"].clone(), &right["webhooks"])
+    let since = cluster.api.now(CONFIGURATIONS);
+    let looks = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        // Dropped at the end, which ends the thread.
+        let (_stop, stopped) = channel::<()>();
+        let looks = &looks;
+        scope.spawn(move || {
+            while stopped.recv_timeout(ENFORCEMENT) == Err(RecvTimeoutError::Timeout) {
+                let Some(found) = cluster.api.get(CONFIGURATION) else { continue };
+                looks.fetch_add(1, Ordering::SeqCst);
+                let selector = &found["webhooks"][0]["namespaceSelector"];
+                let is_marked = found["metadata"]["labels"][ENFORCER_MARK] == "true"
+                    || found["metadata"]["annotations"][ENFORCER_MARK] == "true";
+                if is_marked || selector.to_string().contains("control-plane") {
+                    continue;
+                }
+                let mut webhooks = found["webhooks"].clone();
+                webhooks[0]["namespaceSelector"]["matchExpressions"] = json!([
+                    { "key": "control-plane", "operator": "NotIn", "values": ["true"] },
+                    { "key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"] },
+                ]);
+                cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+            }
         });
-        let took = begun.elapsed();
-        eprintln!("      {what}: repaired in {} ms", took.as_millis());
-        assert!(took < REPAIR, "{what}: {took:?}");
-    }
-    // What it does not know about stays.
-    let labels = json!({ "metadata": { "labels": { "team": "images" } } });
-    cluster.api.patch(CONFIGURATION, &labels);
-    cluster.rotate_certificate();
-    let found = cluster.api.get(CONFIGURATION).unwrap();
-    assert_eq!(found["metadata"]["labels"]["team"], "images");
-    assert_eq!(found["webhooks"], right["webhooks"]);
-    webhook.assert_calm();
+        let webhook = cluster.managed(&files).start_ready();
+        cluster.await_configuration();
+        for _ in 0..2 {
+            let before = looks.load(Ordering::SeqCst);
+            cluster.rotate_certificate();
+            eventually("looks of the enforcer", || {
+                let now = looks.load(Ordering::SeqCst);
+                if now > before + 20 { Ok(()) } else { Err(now) }
+            });
+        }
+        webhook.assert_calm();
+    });
+    let history = cluster.api.history(CONFIGURATIONS, since);
+    let events: Vec<_> = history.iter().map(|version| &version.event).collect();
+    assert_eq!(events, ["ADDED"]);
 }
 
 fn deletion(cluster: &Cluster) {
@@ -136,32 +192,65 @@ fn foreign(cluster: &Cluster) {
     }
 }
 
-fn template(cluster: &Cluster) {
-    cluster.forget();
-    let files = Files::new(MAP);
-    let template = |failure_policy: &str| {
-        files.write(
-            "mwc.yaml",
-            &include_str!("../../config/imageswap-mwc.yaml")
-                .replace("failurePolicy: Fail", &format!("failurePolicy: {failure_policy}")),
-        );
-    };
-    template("Ignore");
-    let launch = cluster.managed(&files);
-    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
-    let webhook = launch.start_ready();
-    cluster.await_configuration();
-    for failure_policy in ["Ignore", "Fail"] {
-        template(failure_policy);
-        eventually("the template's failurePolicy", || {
-            let found = cluster.api.get(CONFIGURATION).unwrap();
-            expect(found["webhooks"][0]["failurePolicy"].clone(), &json!(failure_policy))
-        });
-    }
-    webhook.assert_calm();
-}
-
 impl Cluster {
+    /// Fails unless whatever is changed in the configuration is put right by a webhook.
+    fn assert_repairs(&self, mode: &str, launch: &Launch) {
+        self.forget();
+        let webhook = launch.start_ready();
+        let right = self.await_configuration();
+        let roots = bundle(&right);
+        let foreign = STANDARD.encode(Authority::new("foreign").certificate());
+        let broken = "-----BEGIN CERTIFICATE-----\nb*d\n-----END CERTIFICATE-----\n";
+        let broken = STANDARD.encode([broken.as_bytes(), &roots].concat());
+        let client = |field: &str, value: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            webhooks[0]["clientConfig"][field] = value;
+            webhooks
+        };
+        let destination = |mut client: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            client["caBundle"] = json!(STANDARD.encode(&roots));
+            webhooks[0]["clientConfig"] = client;
+            webhooks
+        };
+        let field = |field: &str, value: Value| {
+            let mut webhooks = right["webhooks"].clone();
+            webhooks[0][field] = value;
+            webhooks
+        };
+        let service = json!({ "service": { "name": "other", "namespace": NAMESPACE } });
+        for (what, webhooks) in [
+            ("another caBundle", client("caBundle", json!(foreign))),
+            ("no caBundle", client("caBundle", json!(""))),
+            ("a broken block in caBundle", client("caBundle", json!(broken))),
+            ("another URL", destination(json!({ "url": "https://127.0.0.1:1" }))),
+            ("another Service", destination(service)),
+            ("another failurePolicy", field("failurePolicy", json!("Ignore"))),
+            ("another selector", field("namespaceSelector", json!({}))),
+            ("other rules", field("rules", json!([]))),
+            ("no webhook", json!([])),
+        ] {
+            let changed = self.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+            assert_ne!(changed["webhooks"], right["webhooks"], "{what}");
+            let begun = Instant::now();
+            eventually(what, || {
+                let found = self.api.get(CONFIGURATION).unwrap();
+                expect(found["webhooks"].clone(), &right["webhooks"])
+            });
+            let took = begun.elapsed();
+            eprintln!("      {mode}, {what}: repaired in {} ms", took.as_millis());
+            assert!(took < REPAIR, "{what}: {took:?}");
+        }
+        // What it does not know about stays.
+        let labels = json!({ "metadata": { "labels": { "team": "images" } } });
+        self.api.patch(CONFIGURATION, &labels);
+        self.rotate_certificate();
+        let found = self.api.get(CONFIGURATION).unwrap();
+        assert_eq!(found["metadata"]["labels"]["team"], "images");
+        assert_eq!(found["webhooks"], right["webhooks"]);
+        webhook.assert_calm();
+    }
+
     /// Waits for the webhook configuration.
     pub(crate) fn await_configuration(&self) -> Value {
         eventually("the webhook configuration", || self.api.get(CONFIGURATION).ok_or("none"))

@@ -45,6 +45,8 @@ pub(crate) struct ControlPlane {
     etcd: u16,
     /// How many lines of the audit log are left out.
     audited: AtomicUsize,
+    /// Additional flags of the API server.
+    flags: &'static [&'static str],
     /// Those that need others come after them.
     processes: Mutex<Vec<Process>>,
 }
@@ -59,17 +61,18 @@ struct Process {
 pub(crate) struct HeldPort(TcpSocket);
 
 impl ControlPlane {
-    /// Starts the control plane from a folder with the four programs, and waits until it serves.
+    /// Starts the control plane from a folder with the four programs, with additional flags of the API
+    /// server, and waits until it serves.
     ///
     /// # Panics
     ///
     /// When it does not start; the message holds the end of each log.
-    pub(crate) fn start(assets: &Path) -> Self {
-        let mut started = Self::try_start(assets);
+    pub(crate) fn start(assets: &Path, flags: &'static [&'static str]) -> Self {
+        let mut started = Self::try_start(assets, flags);
         for _ in 1..START_ATTEMPTS {
             match &started {
                 Err(failure) if failure.contains("address already in use") => {
-                    started = Self::try_start(assets);
+                    started = Self::try_start(assets, flags);
                 }
                 _ => break,
             }
@@ -77,7 +80,7 @@ impl ControlPlane {
         started.unwrap_or_else(|failure| panic!("the control plane did not start: {failure}"))
     }
 
-    fn try_start(assets: &Path) -> Result<Self, String> {
+    fn try_start(assets: &Path, flags: &'static [&'static str]) -> Result<Self, String> {
         let [etcd, etcd_peers, api_server] = free_ports();
         let control_plane = Self {
             assets: assets.to_owned(),
@@ -86,6 +89,7 @@ impl ControlPlane {
             api_server,
             etcd,
             audited: AtomicUsize::new(0),
+            flags,
             processes: Mutex::default(),
         };
         control_plane.identities().write();
@@ -189,7 +193,8 @@ impl ControlPlane {
             &format!("--audit-policy-file={}", file("audit-policy.json")),
             &format!("--audit-log-path={}", file("audit.log")),
         ];
-        let mut arguments = arguments.to_vec();
+        let mut arguments: Vec<&str> = arguments.into_iter().map(AsRef::as_ref).collect();
+        arguments.extend(self.flags);
         let admission = file(ADMISSION_CONFIGURATION);
         let admission = format!("--admission-control-config-file={admission}");
         // Once there is one, which takes effect with the next start.

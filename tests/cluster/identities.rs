@@ -88,9 +88,19 @@ impl Identities<'_> {
         self.write_file(ADMISSION_CONFIGURATION, &configuration.to_string());
     }
 
+    /// Writes the kubeconfig of whoever comes by a proxy, which has the token; returns its path.
+    pub(crate) fn write_proxy_kubeconfig(&self, port: u16) -> PathBuf {
+        let server = json!({ "server": format!("http://127.0.0.1:{port}") });
+        self.write_kubeconfig_for(&format!("proxy-{port}"), &server, &json!({}))
+    }
+
     fn write_kubeconfig(&self, name: &str, user: &Value) -> PathBuf {
         let server = format!("https://127.0.0.1:{}", self.api_server);
         let cluster = json!({ "server": server, "certificate-authority": self.file("ca.crt") });
+        self.write_kubeconfig_for(name, &cluster, user)
+    }
+
+    fn write_kubeconfig_for(&self, name: &str, cluster: &Value, user: &Value) -> PathBuf {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",

@@ -79,9 +79,10 @@ fn upgrade(cluster: &Cluster) {
     }
 }
 
-/// The webhook configuration as the original writes it.
-fn configuration_of_the_original(cluster: &Cluster) -> Value {
+/// The webhook configuration as the original writes it, with a block in caBundle that the API server skips.
+pub(crate) fn configuration_of_the_original(cluster: &Cluster) -> Value {
     let root = cluster.control_plane.authority().certificate();
+    let root = format!("-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n{root}");
     let mut selector = json!({});
     selector["matchLabels"][LABEL] = json!("enabled");
     json!({

@@ -21,7 +21,9 @@ mod kubectl;
 mod modes;
 mod objects;
 mod outage;
+mod owner;
 mod permissions;
+mod proxy;
 mod replicas;
 mod rotation;
 mod secrecy;
@@ -31,10 +33,12 @@ mod service;
 mod stored;
 mod stream;
 mod swapping;
-mod templates;
+mod template;
+mod trust;
 #[path = "../common/trusting.rs"]
 mod trusting;
 mod webhook;
+mod workloads;
 
 use std::{
     fmt::Debug,
@@ -76,7 +80,7 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    let steps = [swapping::STEPS, templates::STEPS, enforcement::STEPS].concat();
+    let steps = [swapping::STEPS, workloads::STEPS, enforcement::STEPS].concat();
     run("swapping", swapping::Swapping::start, &steps);
 }
 
@@ -107,6 +111,23 @@ fn operation() {
     run("operation", |cluster| cluster, &steps);
 }
 
+#[test]
+fn templates() {
+    run("templates", |cluster| cluster, template::STEPS);
+}
+
+/// By itself, because the API server has another admission plugin.
+#[test]
+fn owner() {
+    run_with("owner", owner::FLAGS, |cluster| cluster, owner::STEPS);
+}
+
+/// By itself, because it waits for minutes.
+#[test]
+fn contested_trust() {
+    run("contested trust", |cluster| cluster, trust::STEPS);
+}
+
 /// By itself, because the API server starts anew.
 #[test]
 fn client_certificates() {
@@ -124,6 +145,16 @@ type Step<T> = (&'static str, fn(&T));
 
 /// Runs the steps of a test on a control plane; says so when there is none.
 fn run<T: AsRef<Cluster>>(test: &str, prepare: impl Fn(Cluster) -> T, steps: &[Step<T>]) {
+    run_with(test, &[], prepare, steps);
+}
+
+/// Runs the steps of a test on a control plane whose API server has additional flags.
+fn run_with<T: AsRef<Cluster>>(
+    test: &str,
+    flags: &'static [&'static str],
+    prepare: impl Fn(Cluster) -> T,
+    steps: &[Step<T>],
+) {
     let Some(assets) = std::env::var_os(ASSETS) else {
         // Straight to the standard error, because the output of a test that passes is not shown.
         let told = writeln!(
@@ -138,7 +169,7 @@ fn run<T: AsRef<Cluster>>(test: &str, prepare: impl Fn(Cluster) -> T, steps: &[S
     if steps.is_empty() {
         return;
     }
-    let shared = prepare(Cluster::start(test, Path::new(&assets)));
+    let shared = prepare(Cluster::start(test, Path::new(&assets), flags));
     for (name, step) in steps {
         let begun = Instant::now();
         eprintln!("{test}: {name}");
@@ -167,9 +198,9 @@ impl AsRef<Self> for Cluster {
 }
 
 impl Cluster {
-    fn start(test: &str, assets: &Path) -> Self {
+    fn start(test: &str, assets: &Path, flags: &'static [&'static str]) -> Self {
         let begun = Instant::now();
-        let control_plane = ControlPlane::start(assets);
+        let control_plane = ControlPlane::start(assets, flags);
         let version = parsed(&control_plane.kubectl(&["version", "-o=json"]));
         let version = version["serverVersion"]["gitVersion"].as_str().unwrap();
         eprintln!("{test}: Kubernetes {version} started in {} ms", begun.elapsed().as_millis());

@@ -308,7 +308,7 @@ impl Cluster {
     }
 
     /// Brings a certificate: stores a pair of an authority, marked as the operator's own.
-    fn bring_pair(&self, authority: &Authority) -> Certificate {
+    pub(crate) fn bring_pair(&self, authority: &Authority) -> Certificate {
         let (certificate, key) = authority.server_pair(&["127.0.0.1"]);
         let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
         let mark = json!({ "imageswap-byoc": "true" });
@@ -317,7 +317,7 @@ impl Cluster {
     }
 
     /// Brings the root of a certificate.
-    fn bring_root(&self, authority: &Authority) {
+    pub(crate) fn bring_root(&self, authority: &Authority) {
         let content = [("rootca.pem", &*authority.certificate())];
         self.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
     }

@@ -8,6 +8,7 @@ use crate::{
     eventually,
     install::{AUTHORITY, CERTIFICATE, CONFIGURATION, NAMESPACE, ROTATE},
     modes::SIGNER,
+    owner::assert_unowned,
     webhook::{Files, Webhook},
 };
 
@@ -40,6 +41,8 @@ enum Loss {
     Configuration,
     /// A request for a new certificate is not granted.
     Renewal,
+    /// The webhook configuration has no owner.
+    Owner,
     /// What is not seen at once is seen when something else happens, or after an hour.
     Notice,
 }
@@ -57,7 +60,7 @@ const LOSSES: &[(&str, Loss)] = &[
     ("get mutatingwebhookconfigurations/imageswap-webhook", Loss::Readiness),
     ("patch mutatingwebhookconfigurations/imageswap-webhook", Loss::Configuration),
     ("watch mutatingwebhookconfigurations/imageswap-webhook", Loss::Notice),
-    ("get clusterroles/imageswap-write", Loss::Configuration),
+    ("get clusterroles/imageswap-write", Loss::Owner),
     ("get configmaps/kube-root-ca.crt", Loss::Readiness),
     ("watch configmaps/kube-root-ca.crt", Loss::Notice),
     ("create certificatesigningrequests", Loss::Readiness),
@@ -155,7 +158,7 @@ impl Right {
 
 impl ControlPlane {
     /// Makes an account whose roles have its name; returns its kubeconfig.
-    fn create_account(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn create_account(&self, name: &str) -> std::path::PathBuf {
         let [namespace, role] = [format!("-n={NAMESPACE}"), format!("--role={name}")];
         let subject = format!("--serviceaccount={NAMESPACE}:{name}");
         let cluster_role = format!("--clusterrole={name}");
@@ -264,6 +267,10 @@ impl Cluster {
             }
             Loss::Configuration => assert_eq!(self.api.get(CONFIGURATION), None),
             Loss::Renewal => assert!(request(CERTIFICATE) || request(AUTHORITY)),
+            Loss::Owner => {
+                self.await_configuration();
+                assert_unowned(self, webhook);
+            }
             Loss::Notice => {
                 assert!(!webhook.log_with("cannot watch").is_empty());
                 webhook.await_ready();

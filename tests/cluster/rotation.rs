@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long the API server trusts a new authority, at least, before it is used.
-const SETTLING: Duration = Duration::from_secs(30);
+pub(crate) const SETTLING: Duration = Duration::from_secs(30);
 
 /// How far apart a change and its discovery by polling may be.
 const SLACK: Duration = Duration::from_millis(500);

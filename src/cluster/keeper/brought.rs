@@ -9,7 +9,7 @@ use super::{
     super::{
         ClusterError,
         secrets::{AUTHORITY, CERTIFICATE, Stored},
-        trust::{Configured, SETTLING},
+        trust::{Configured, SETTLING, Sighting},
     },
     Creation, Keeper, Kept, SOON,
 };
@@ -32,7 +32,7 @@ impl Keeper {
         let checked = self.check_brought(stored, authority);
         let Ok((certificate, roots)) = checked else {
             // What is served stays, and what the API server trusts.
-            self.keep_configuration(&self.bundle.clone()).await?;
+            self.try_configuration(&self.bundle.clone(), &mut None).await?;
             if !self.is_brought_refused {
                 self.is_brought_refused = true;
                 self.metrics.tls_reload(ReloadResult::Refused);
@@ -94,22 +94,22 @@ impl Keeper {
         let mut old = self.bundle.clone();
         old.add(&live.roots());
         let old = old.without(bundle);
-        let is_first_look = self.served.is_none() && self.trusted_since.is_none();
-        let is_accepted = live.accepts(certificate, &self.name, now);
-        let is_long_accepted = is_first_look && is_accepted && live.is_settled(now);
+        let is_first_look = self.served.is_none() && self.trust_clock.is_idle();
+        let is_found = live.accepts(certificate, &self.name, now);
+        let is_long_accepted = is_first_look && is_found && live.is_settled(now);
         if live != Configured::Absent && !is_long_accepted {
             let mut both = old.clone();
             both.add(bundle);
             let configured = self.try_configuration(&both, refusal).await?;
-            let is_accepted = configured.accepts(certificate, &self.name, now);
-            let trusted_for = self.trusted_for(Some(roots), is_accepted);
+            let is_held = configured.accepts(certificate, &self.name, now);
+            let trusted_for = self.trusted_for(roots, Sighting { is_found, is_held });
             if trusted_for < SETTLING {
-                if !is_accepted {
+                if !is_held {
                     self.tell_untrusted(Some(roots));
                 }
                 let reason = "the API server does not trust its root for long yet";
                 self.health.certificate.failed(reason);
-                return Ok(Some(SETTLING.saturating_sub(trusted_for).max(SOON)));
+                return Ok(Some(self.settling_left(trusted_for)));
             }
         }
         self.leaving = (!old.is_empty()).then(|| (old, Instant::now() + 2 * SETTLING));

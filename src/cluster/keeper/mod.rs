@@ -18,14 +18,15 @@ use tracing::{info, warn};
 use trusted::taken_over;
 
 use super::{
-    Cluster, ClusterError, ClusterSettings, SERVICE, WebhookUrl,
-    configuration::{self, Configuration, Destination},
+    Cluster, ClusterError, ClusterSettings,
+    configuration::{self, Configuration},
+    destination::Address,
     hints::Hints,
     pace::{Debounce, Failures, jittered},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, Stored},
     signing::{CLUSTER_ROOTS, Signing},
     template::TemplateSlot,
-    trust::{Configured, Issuer, SETTLING, Situation, Step},
+    trust::{Issuer, Situation, Step, TrustClock},
 };
 use crate::{
     certs::{CertificateSlot, Roots, ServerName, ServingCertificate},
@@ -93,8 +94,8 @@ pub struct Keeper {
     served: Option<ServingCertificate>,
     /// What the API server is to trust for the certificate that is served.
     bundle: Roots,
-    /// Roots that are about to be used, and since when the API server has been seen to trust them.
-    trusted_since: Option<(Roots, Instant)>,
+    /// Measures for how long the API server has trusted roots that are about to be used.
+    trust_clock: TrustClock,
     /// Roots that an operator was told about, because the configuration lacks them.
     untrusted: Option<Roots>,
     /// Roots that replicas which are behind may still need, and until when they are trusted.
@@ -129,15 +130,7 @@ impl Keeper {
     ) -> Result<Self, ClusterError> {
         let cluster = Cluster::find(settings.namespace.as_deref()).await?;
         let Cluster { client, namespace } = cluster;
-        let service = format!("{SERVICE}.{namespace}.svc");
-        let mut names = vec![SERVICE.to_owned(), format!("{SERVICE}.{namespace}"), service.clone()];
-        let (destination, host) = match settings.url {
-            Some(WebhookUrl { url, host }) => {
-                names.push(host.clone());
-                (Destination::Url(url), host)
-            }
-            None => (Destination::Service(namespace.clone()), service),
-        };
+        let Address { destination, names, host } = Address::new(settings.url, &namespace);
         let name = ServerName::try_from(host.clone())
             .map_err(|error| ClusterError::content(host, error))?;
         let Shared { template, slot, health, metrics } = shared;
@@ -160,7 +153,7 @@ impl Keeper {
             metrics,
             served: None,
             bundle: Roots::default(),
-            trusted_since: None,
+            trust_clock: TrustClock::default(),
             untrusted: None,
             leaving: None,
             was_brought: false,
@@ -290,11 +283,7 @@ impl Keeper {
             None => Issuer::Own,
         };
         let next = trust.next.as_ref().map(|next| &next.roots);
-        let is_next_trusted = next.is_some_and(|next| configured.trusts(next));
-        if next.is_some() && !is_next_trusted && configured != Configured::Absent {
-            self.tell_untrusted(next);
-        }
-        let next_trusted_for = self.trusted_for(next, is_next_trusted);
+        let next_trusted_for = self.next_trusted_for(next, &live, &configured);
         let situation = Situation {
             trust: &trust,
             certificate: certificate.as_ref(),
@@ -313,19 +302,8 @@ impl Keeper {
             return Err(refusal);
         }
         let result = match step {
-            Step::Done if self.configuration.lacks_template() => {
-                let reason = "the template cannot be used, so that it is left as it is";
-                return Err(ClusterError::content("the webhook configuration", reason));
-            }
-            Step::Done if self.configuration.is_awaited() => Ok(Some(Kept::Waiting(SOON))),
-            Step::Done => {
-                self.was_brought = false;
-                Ok(Some(Kept::Done))
-            }
-            Step::Wait => {
-                let wait = SETTLING.saturating_sub(next_trusted_for).max(SOON);
-                Ok(Some(Kept::Waiting(wait)))
-            }
+            Step::Done => return self.done().map(Some),
+            Step::Wait => Ok(Some(Kept::Waiting(self.settling_left(next_trusted_for)))),
             Step::Issue(cause) => self.issue(stored, &trust, cause).await,
             Step::Forget | Step::Prepare(_) | Step::Promote => {
                 let trust =
@@ -341,6 +319,19 @@ impl Keeper {
             self.metrics.certificate_rotation(RotationResult::Failed);
         }
         result
+    }
+
+    /// Ends a pass in which nothing is left to do for the certificate.
+    fn done(&mut self) -> Result<Kept, ClusterError> {
+        if self.configuration.lacks_template() {
+            let reason = "the template cannot be used, so that it is left as it is";
+            return Err(ClusterError::content("the webhook configuration", reason));
+        }
+        if self.configuration.is_awaited() {
+            return Ok(Kept::Waiting(SOON));
+        }
+        self.was_brought = false;
+        Ok(Kept::Done)
     }
 
     /// Logs and counts a step that changed what is trusted.

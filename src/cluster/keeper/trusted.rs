@@ -10,11 +10,20 @@ use super::{
         ClusterError,
         configuration::{self, Permission},
         secrets::AUTHORITY,
-        trust::Configured,
+        trust::{Configured, Held, SETTLING, Sighting},
     },
-    Creation, Keeper,
+    Creation, Keeper, SOON,
 };
-use crate::certs::{Roots, ServerName, ServingCertificate};
+use crate::{
+    certs::{Roots, ServerName, ServingCertificate},
+    metrics::WriteResult,
+};
+
+/// The number of times that a write of the configuration is tried when others write it as well.
+///
+/// A conflict with another replica or with `kubectl` is over with the next attempt. One that stays comes
+/// from the template or the API server, and waits for the next pass.
+const MAX_ATTEMPTS: usize = 3;
 
 impl Keeper {
     /// Keeps the configuration; what the API server refuses, as a template with a mistake, is no
@@ -24,20 +33,22 @@ impl Keeper {
         bundle: &Roots,
         refusal: &mut Option<ClusterError>,
     ) -> Result<Configured, ClusterError> {
-        match self.keep_configuration(bundle).await {
-            Err(error @ ClusterError::Call { .. }) => {
-                *refusal = Some(error);
-                self.configuration.look().await
+        let mut attempts = 1;
+        loop {
+            match self.keep_configuration(bundle).await {
+                Err(ClusterError::Conflict { .. }) if attempts < MAX_ATTEMPTS => attempts += 1,
+                Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
+                    self.metrics.configuration_write(WriteResult::Failed);
+                    *refusal = Some(error.into_refusal());
+                    return self.configuration.look().await;
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 
     /// Brings the configuration in line with `bundle`; creates one when a call would be answered.
-    pub(super) async fn keep_configuration(
-        &mut self,
-        bundle: &Roots,
-    ) -> Result<Configured, ClusterError> {
+    async fn keep_configuration(&mut self, bundle: &Roots) -> Result<Configured, ClusterError> {
         let may_create = self.served.is_some()
             && match self.creation {
                 Creation::AtOnce => true,
@@ -47,19 +58,47 @@ impl Keeper {
         self.configuration.keep(bundle, permission).await
     }
 
-    /// How long the API server has been seen to trust `roots`, which are about to be used.
-    pub(super) fn trusted_for(&mut self, roots: Option<&Roots>, is_trusted: bool) -> Duration {
-        let Some(roots) = roots.filter(|_| is_trusted) else {
-            self.trusted_since = None;
+    /// Returns for how long the configuration has been found to hold the roots that certificates will be
+    /// signed by, of which `live` is the state that was read and `configured` the one after the write.
+    pub(super) fn next_trusted_for(
+        &mut self,
+        next: Option<&Roots>,
+        live: &Configured,
+        configured: &Configured,
+    ) -> Duration {
+        let Some(next) = next else {
+            self.trust_clock.reset();
             return Duration::ZERO;
         };
-        match &self.trusted_since {
-            Some((seen, since)) if seen == roots => since.elapsed(),
-            _ => {
-                self.trusted_since = Some((roots.clone(), Instant::now()));
-                Duration::ZERO
-            }
+        let sighting = Sighting::of(next, live, configured);
+        if !sighting.is_held && *configured != Configured::Absent {
+            self.tell_untrusted(Some(next));
         }
+        self.trusted_for(next, sighting)
+    }
+
+    /// Returns for how long the configuration has been found to hold `roots`, which are about to be used.
+    pub(super) fn trusted_for(&mut self, roots: &Roots, sighting: Sighting) -> Duration {
+        let Held { time, is_contested } = self.trust_clock.observe(roots, sighting, Instant::now());
+        if is_contested {
+            warn!(
+                configuration = configuration::NAME,
+                "a new root is taken out of caBundle again and again; it is not used until it stays \
+                 there"
+            );
+        }
+        time
+    }
+
+    /// Returns how long to wait until roots count as trusted that have been so for this time.
+    ///
+    /// A root that was just written is looked for soon, because the event of the own write, which comes
+    /// first, is not seen by `init` or without the right to watch.
+    pub(super) fn settling_left(&self, trusted_for: Duration) -> Duration {
+        if self.trust_clock.is_unconfirmed() {
+            return SOON;
+        }
+        SETTLING.saturating_sub(trusted_for).max(SOON)
     }
 
     /// Says once that somebody else has to do something.

@@ -1,0 +1,187 @@
+//! The template of the webhook configuration: followed, copied from the live object, refused.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use hyper::Method;
+use serde_json::json;
+
+use crate::{
+    Cluster, MAP, Step, eventually, expect,
+    install::{AUTHORITY, CONFIGURATION},
+    proxy::{Fate, Proxy},
+    webhook::Files,
+};
+
+/// The template that is built in.
+const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
+
+pub(crate) const STEPS: &[Step<Cluster>] = &[
+    ("a configuration follows its template", followed),
+    ("a template that is a copy of the live object is taken", copied),
+    ("a template with a path that is not answered is warned of", unanswered),
+    ("a conflict that is over with the next attempt is no failure", brief_conflict),
+    ("conflicts without an end do not keep the certificate from renewal", lasting_conflict),
+];
+
+fn followed(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let template = |failure_policy: &str| {
+        let failure_policy = format!("failurePolicy: {failure_policy}");
+        files.write("mwc.yaml", &BUILT_IN.replace("failurePolicy: Fail", &failure_policy));
+    };
+    template("Ignore");
+    let launch = cluster.managed(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start_ready();
+    cluster.await_configuration();
+    for failure_policy in ["Ignore", "Fail"] {
+        template(failure_policy);
+        eventually("the template's failurePolicy", || {
+            let found = cluster.api.get(CONFIGURATION).unwrap();
+            expect(found["webhooks"][0]["failurePolicy"].clone(), &json!(failure_policy))
+        });
+    }
+    let loaded = webhook.logged("webhook template loaded");
+    assert_eq!(loaded.len(), 2);
+    for line in loaded {
+        assert_eq!(line["source"], "file");
+        assert!(line["file"].as_str().unwrap().ends_with("mwc.yaml"));
+    }
+    // One that disappears stays in use.
+    std::fs::remove_file(files.path("mwc.yaml")).unwrap();
+    let vanished = "the last good one stays in use";
+    webhook.await_log(vanished);
+    cluster.assert_repaired("Ignore");
+    assert_eq!(webhook.log_with(vanished).len(), 1);
+    webhook.assert_calm_but_for(&[vanished]);
+}
+
+fn copied(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let webhook = cluster.managed(&files).start_ready();
+    let live = cluster.await_configuration();
+    drop(webhook);
+    let get = ["get", "mutatingwebhookconfiguration", "imageswap-webhook", "--show-managed-fields"];
+    let copy = cluster.control_plane.kubectl(&[&get[..], &["--output=yaml"]].concat());
+    files.write("mwc.yaml", &copy);
+    let launch = cluster.managed(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let ignored = "metadata.creationTimestamp, metadata.generation, metadata.managedFields, \
+                   metadata.ownerReferences, metadata.resourceVersion, metadata.uid";
+    let what = "fields of the webhook template ignored";
+    // The version and uid are of a configuration that there is no more.
+    cluster.forget();
+    let webhooks = [launch.start_ready()];
+    let created = cluster.await_configuration();
+    assert_ne!(created["metadata"]["uid"], live["metadata"]["uid"]);
+    cluster.assert_repaired("Ignore");
+    let before = cluster.await_settled(&webhooks);
+    cluster.rotate_certificate();
+    let after = cluster.await_settled(&webhooks);
+    assert_ne!(after.served(), before.served());
+    let lines = webhooks[0].log_with(what);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains(ignored) && lines[0].contains("mwc.yaml"), "{lines:?}");
+    webhooks[0].assert_calm_but_for(&[what]);
+}
+
+fn unanswered(cluster: &Cluster) {
+    cluster.forget();
+    let files = Files::new(MAP);
+    let webhook = "  - name: imageswap.webhook.k8s.twr.io\n";
+    let service = "{ name: imageswap, namespace: imageswap-system, path: /webhook }";
+    let service = format!("{webhook}    clientConfig: {{ service: {service} }}\n");
+    files.write("mwc.yaml", &BUILT_IN.replace(webhook, &service));
+    let url = format!("{}/elsewhere", cluster.service.url());
+    let launch = cluster.managed(&files).with("IMAGESWAP_WEBHOOK_URL", url);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start();
+    for (message, fields) in [
+        (
+            "webhook template has a path that is not answered",
+            [("field", "webhooks[0].clientConfig.service.path"), ("path", "/webhook")],
+        ),
+        (
+            "webhook URL has a path that is not answered",
+            [("setting", "IMAGESWAP_WEBHOOK_URL"), ("path", "/elsewhere")],
+        ),
+    ] {
+        webhook.await_log(message);
+        let lines: Vec<_> = webhook
+            .complaints()
+            .into_iter()
+            .filter(|line| line["message"].as_str().unwrap().starts_with(message))
+            .collect();
+        assert_eq!(lines.len(), 1, "{message}");
+        for (field, value) in fields {
+            assert_eq!(lines[0][field], value, "{message}");
+        }
+        assert!(lines[0]["message"].as_str().unwrap().contains("`/` and `/mutate`"));
+    }
+}
+
+fn brief_conflict(cluster: &Cluster) {
+    let (files, proxy) = (Files::new(MAP), Proxy::start(cluster, &cluster.kubeconfig));
+    cluster.forget();
+    let refusals = Arc::new(AtomicUsize::new(0));
+    proxy.judge_by({
+        let refusals = refusals.clone();
+        let mut is_next = true;
+        move |method, path| {
+            // Each second write.
+            if method != Method::PATCH || path != CONFIGURATION {
+                return Fate::Forward;
+            }
+            is_next = !is_next;
+            if is_next {
+                return Fate::Forward;
+            }
+            refusals.fetch_add(1, Ordering::SeqCst);
+            Fate::Refuse(409, "Conflict")
+        }
+    });
+    let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
+    let webhook = launch.start_ready();
+    cluster.await_configuration();
+    cluster.assert_repaired("Ignore");
+    assert!(refusals.load(Ordering::SeqCst) >= 2);
+    webhook.assert_calm();
+}
+
+fn lasting_conflict(cluster: &Cluster) {
+    let (files, proxy) = (Files::new(MAP), Proxy::start(cluster, &cluster.kubeconfig));
+    cluster.forget();
+    let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
+    let webhooks = [launch.start_ready()];
+    let before = cluster.await_settled(&webhooks);
+    proxy.judge_by(|method, path| {
+        let is_write = method == Method::PATCH && path == CONFIGURATION;
+        if is_write { Fate::Refuse(409, "Conflict") } else { Fate::Forward }
+    });
+    // Something to write.
+    let right = before.configuration.as_ref().unwrap()["webhooks"].clone();
+    let mut webhooks_of_another = right.clone();
+    webhooks_of_another[0]["failurePolicy"] = json!("Ignore");
+    cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks_of_another }));
+    cluster.rotate_certificate();
+    let after = cluster.await_settled(&webhooks);
+    assert_ne!(after.served(), before.served());
+    assert_eq!(after.root(), before.root());
+    webhooks[0]
+        .await_log("apply the webhook configuration imageswap-webhook: the proxy says Conflict");
+    // A new root waits until it can be written.
+    cluster.request_rotation("imageswap-tls-ca");
+    cluster.await_rotation(AUTHORITY);
+    proxy.judge_by(|_, _| Fate::Forward);
+    eventually("the repair", || {
+        expect(cluster.api.get(CONFIGURATION).unwrap()["webhooks"][0]["failurePolicy"].clone(), {
+            &right[0]["failurePolicy"]
+        })
+    });
+    webhooks[0].assert_calm_but_for(&["the proxy says Conflict"]);
+}
