@@ -154,11 +154,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Logs to the standard error, which leaves the standard output to the other commands.
 ///
 /// Of the libraries only warnings are logged: their view of every frame would bury the reviews. The
-/// client of the API server logs each failed call, which is for `cluster` to do, once.
+/// client of the API server logs each failed call, which is for `cluster` to do, once. What peers do wrong over
+/// HTTP/2 would be a line for each of their frames, without a limit.
 fn init_log(LogSettings { level, format }: LogSettings) {
     let is_terminal = io::stderr().is_terminal();
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("h2", LevelFilter::OFF)
         .with_target("kube_client", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);

@@ -1,7 +1,7 @@
 //! Excerpts of text from outside, for logs and error messages.
 //!
-//! A peer chooses what it sends. It must not fill the log with one request, nor steer the terminal or the eyes of
-//! whoever reads it. The module is pure.
+//! Whoever sends the text must not fill the log with one request, nor steer the terminal or the eyes of whoever reads
+//! it. The module is pure.
 
 use std::borrow::Cow;
 
@@ -13,31 +13,41 @@ const ELLIPSIS: char = '…';
 
 /// Returns `text` with control and bidirectional characters escaped as in Rust, cut to `max_bytes`.
 ///
-/// `max_bytes` counts the text as it is returned, escapes and ellipsis included.
+/// `max_bytes` counts the excerpt as a log writes it, with the ellipsis and with the escapes that JSON or Rust's debug
+/// format add, so that no choice of characters makes a line longer.
 #[must_use]
 pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
-    if text.len() <= max_bytes && !text.chars().any(is_escaped) {
+    if text.len() <= max_bytes && text.bytes().all(is_plain) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::new();
+    let mut written = 0;
     // What is left of `shown` when the rest turns out not to fit.
     let mut kept = 0;
     for character in text.chars() {
-        if is_escaped(character) {
+        written += if is_escaped(character) {
             shown.extend(character.escape_unicode());
+            // The backslash becomes two.
+            character.escape_unicode().len() + 1
         } else {
             shown.push(character);
-        }
-        if shown.len() > max_bytes {
+            character.escape_debug().map(char::len_utf8).sum()
+        };
+        if written > max_bytes {
             shown.truncate(kept);
             shown.push(ELLIPSIS);
             break;
         }
-        if shown.len() + ELLIPSIS.len_utf8() <= max_bytes {
+        if written + ELLIPSIS.len_utf8() <= max_bytes {
             kept = shown.len();
         }
     }
     Cow::Owned(shown)
+}
+
+/// Returns true for the characters of ASCII that every log writes as they are.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\')
 }
 
 /// Returns true for C0 and C1 control characters, line separators, and characters that turn the direction of text
@@ -62,7 +72,7 @@ mod tests {
             ("\u{1b}[31m", "\\u{1b}[31m"),
             ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
             ("abc\u{202e}fed\u{2066}", "abc\\u{202e}fed\\u{2066}"),
-            ("é…", "é…"),
+            ("é…\"'\\", "é…\"'\\"),
         ] {
             assert_eq!(excerpt(text, MAX_VALUE_BYTES), shown);
         }
@@ -70,12 +80,19 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_cut_between_characters() {
-        for text in ["x".repeat(300), "é".repeat(300), "\u{9b}".repeat(300), "🐳".repeat(300)] {
-            for max_bytes in 8..40 {
+        for filler in ["x", "é", "\u{9b}", "🐳", "\"", "\\", "\u{300}", "\n"] {
+            let text = filler.repeat(300);
+            for max_bytes in 11..40 {
                 let shown = excerpt(&text, max_bytes);
-                assert!(shown.len() <= max_bytes && shown.ends_with(ELLIPSIS), "{shown}");
-                assert!(shown.len() + 9 + 3 > max_bytes, "{shown} is shorter than it need be");
+                assert!(shown.ends_with(ELLIPSIS), "{shown}");
+                let json = serde_json::to_string(&shown).unwrap();
+                for written in [format!("{shown:?}"), json] {
+                    // Less the quotation marks.
+                    assert!(written.len() - 2 <= max_bytes, "{written}");
+                }
             }
+            let shown = excerpt(&text, MAX_VALUE_BYTES);
+            assert!(shown.len() > MAX_VALUE_BYTES / 4, "{shown} is shorter than it need be");
         }
         assert_eq!(excerpt("12345678", 8), "12345678");
         assert_eq!(excerpt("123456789", 8), "12345…");

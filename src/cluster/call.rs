@@ -2,11 +2,15 @@
 
 use std::{error::Error, fmt::Display, future::Future, time::Duration};
 
-use crate::certs::CertificateError;
+use crate::{certs::CertificateError, excerpt::excerpt};
 
 /// How long a call may take. The API server itself gives up on most after a minute; a call that
 /// takes longer than this is not worth waiting for, because it will be repeated.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Maximum length of a message of the API server, in bytes. A refused template is named field by field; the first few
+/// are enough to begin with.
+const MAX_REASON_BYTES: usize = 768;
 
 /// Why something in the cluster could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +79,10 @@ pub(super) async fn call_within<T>(
 ) -> Result<T, ClusterError> {
     match tokio::time::timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
-            Err(ClusterError::Conflict { action, reason: status.message.clone() })
-        }
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(ClusterError::Conflict {
+            action,
+            reason: excerpt(&status.message, MAX_REASON_BYTES).into_owned(),
+        }),
         Ok(Err(error)) => {
             let status = match &error {
                 kube::Error::Api(status) => Some(status.code),
@@ -94,10 +99,11 @@ pub(super) async fn call_within<T>(
 
 /// What an error says, without the names that Rust has for its kinds.
 pub(super) fn reason(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return status.message.clone();
-    }
-    innermost(error)
+    let reason = match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => innermost(error),
+    };
+    excerpt(&reason, MAX_REASON_BYTES).into_owned()
 }
 
 /// What an error says at its root: the outer ones only say that there is an inner one.

@@ -1,6 +1,6 @@
 //! `imageswap check`: the mistakes in map files, shown as a compiler shows them.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{borrow::Cow, io::Write, path::PathBuf, process::ExitCode};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use clap::Args;
@@ -11,7 +11,6 @@ use crate::{
     reload::{MapError, read_map},
     rules::{
         Code, Diagnostic, LoadedMap, Severity,
-        diagnostic::shorten,
         map::{rule_span, without_mark},
     },
 };
@@ -122,6 +121,17 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// Cuts a line of a map to what is shown of it. What a terminal obeys is shown as symbols where it is printed, so that
+/// places in the line stay as they are.
+fn cut(line: &str) -> Cow<'_, str> {
+    /// Longer than any valid image with a digest, short enough for a terminal.
+    const MAX_SHOWN_CHARACTERS: usize = 400;
+    match line.char_indices().nth(MAX_SHOWN_CHARACTERS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &line[..end])),
+        None => Cow::Borrowed(line),
+    }
+}
+
 /// A map file and its lines.
 struct File<'a> {
     name: String,
@@ -142,7 +152,7 @@ impl<'a> File<'a> {
             code: diagnostic.code,
             message: &diagnostic.message,
             hint: &diagnostic.hint,
-            text: text.map(|text| shorten(text).into_owned()),
+            text: text.map(|text| cut(text).into_owned()),
             related_line: diagnostic.related.as_ref().map(|related| related.line),
         }
     }
@@ -171,7 +181,7 @@ impl<'a> File<'a> {
     }
 
     fn snippet<T: Clone>(&self, line: u32) -> Snippet<'_, T> {
-        Snippet::source(shorten(self.text(line)))
+        Snippet::source(cut(self.text(line)))
             .line_start(line as usize)
             .path(&*self.name)
             .fold(false)
@@ -179,7 +189,7 @@ impl<'a> File<'a> {
 
     /// A range of a line, within what is shown of it.
     fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
-        let shown = shorten(self.text(line));
+        let shown = cut(self.text(line));
         // What lies behind the cut, or within the sign that marks it, moves to the end.
         let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };
         clip(span.start)..clip(span.end)

@@ -38,9 +38,9 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let InitSettings { rules, tls_directory, cluster, .. } = settings;
+    let InitSettings { rules, strict_maps, tls_directory, cluster, .. } = settings;
     if let RuleSource::MapFile(file) = rules {
-        check_map(&file);
+        check_map(&file, strict_maps);
     }
     runtime.block_on(async {
         let template = TemplateSource::load(cluster.template.clone(), Hints::default());
@@ -67,11 +67,11 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
 ///
 /// The webhook configuration is there as soon as `init` is done: with a map that is refused, the API server would ask
 /// a webhook that is not ready. The map need not be mounted here.
-fn check_map(file: &Path) {
+fn check_map(file: &Path, is_strict: bool) {
     match load_map(file) {
         Ok(map) => {
             log_diagnostics(file, &map.diagnostics);
-            if let Some(reason) = map.refusal(false, None) {
+            if let Some(reason) = map.refusal(is_strict, None) {
                 warn!(file = %file.display(), %reason, "`serve` refuses this map");
             }
         }

@@ -28,7 +28,8 @@ pub struct SwapArguments {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// The images; without any they are read from the standard input, one a line
+    /// The images; without any they are read from the standard input, one a line, without white space
+    /// around them
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 }

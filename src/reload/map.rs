@@ -257,6 +257,8 @@ impl Source for MapSource {
         let content = match within_limit(file, read) {
             Ok(content) => content,
             Err(error) => {
+                // What comes back is looked at again, also if it is what was there before.
+                self.last_content = None;
                 if !self.does_without_file(&error) {
                     self.failed(&error);
                 }

@@ -6,6 +6,8 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
+use crate::excerpt::excerpt;
+
 /// The most diagnostics that are kept for one map; those beyond it are only counted.
 ///
 /// A map of 16 MiB can hold eight million broken lines. A person reads the first few.
@@ -89,15 +91,13 @@ impl Code {
     }
 }
 
-/// Cuts text from a map file to what a message can carry: a line may be as long as the file.
+/// Returns an excerpt of text from a map file for a message: a line may be as long as the file, and hold what a
+/// terminal obeys.
 #[must_use]
 pub fn shorten(text: &str) -> Cow<'_, str> {
     /// Longer than any valid image with a digest, short enough for a terminal.
-    const MAX_SHOWN_CHARACTERS: usize = 400;
-    match text.char_indices().nth(MAX_SHOWN_CHARACTERS) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
-    }
+    const MAX_SHOWN_BYTES: usize = 400;
+    excerpt(text, MAX_SHOWN_BYTES)
 }
 
 /// One finding about a map file.

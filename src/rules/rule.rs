@@ -142,15 +142,15 @@ impl Rule {
     }
 }
 
-/// Judges a target by an image that stands for all that the rule makes.
+/// Judges a target by the shortest image that the rule can make.
 fn effect(key: &Key, target: &Target) -> Effect {
     let sample = match key {
         _ if target.is_empty() => return Effect::Leave,
         Key::NoswapWildcards => return Effect::Leave,
         Key::Exact(_) => Cow::Borrowed(target.text()),
-        Key::Replace(_) if target.is_prefix() => format!("{target}image").into(),
-        _ if target.is_prefix() => format!("{target}registry.example.com/image").into(),
-        _ => format!("{}/image", target.base()).into(),
+        Key::Replace(_) if target.is_prefix() => format!("{target}a").into(),
+        _ if target.is_prefix() => format!("{target}a/a").into(),
+        _ => format!("{}/a", target.base()).into(),
     };
     if is_valid_reference(&sample) { Effect::Swap } else { Effect::LeaveInvalid }
 }

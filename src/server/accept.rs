@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{Level, debug, enabled, info, warn};
 
 use super::{
     Service, Shutdown,
@@ -133,16 +133,16 @@ impl Listener {
 
 /// Counts a connection that failed in its handshake, and logs it; any other is logged for debugging only.
 fn tell(service: &Service, peer: SocketAddr, error: &ConnectionError) {
-    let is_handshake = matches!(error, ConnectionError::Handshake(_));
-    let error = error.to_string();
-    let error = &*excerpt(&error, MAX_VALUE_BYTES);
-    if !is_handshake {
-        debug!(%peer, error, "connection ended");
-        return;
-    }
-    service.metrics.handshake_failure();
-    if let Some(suppressed) = service.complaints.handshake.pass() {
-        warn!(%peer, error, suppressed, "a client could not connect");
+    let shown = || excerpt(&error.to_string(), MAX_VALUE_BYTES).into_owned();
+    if matches!(error, ConnectionError::Handshake(_)) {
+        service.metrics.handshake_failure();
+        if let Some(suppressed) = service.complaints.handshake.pass() {
+            warn!(%peer, error = shown(), suppressed, "a client could not connect");
+        }
+    } else if enabled!(Level::DEBUG)
+        && let Some(suppressed) = service.complaints.ended.pass()
+    {
+        debug!(%peer, error = shown(), suppressed, "connection ended");
     }
 }
 

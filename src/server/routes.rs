@@ -247,6 +247,10 @@ fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
             "image swapped"
         );
     }
+    let more = verdict.changes.len().saturating_sub(MAX_LOGGED_CHANGES);
+    if more > 0 {
+        debug!(uid, more, "more images swapped");
+    }
 }
 
 /// The answer to a client that may not ask for reviews.

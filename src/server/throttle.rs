@@ -12,6 +12,8 @@ use crate::metrics::Status;
 pub(super) struct Complaints {
     /// Connections that cannot be accepted.
     pub(super) accept: Throttle,
+    /// Connections that end by an error, which are logged for debugging.
+    pub(super) ended: Throttle,
     /// TLS handshakes that fail.
     pub(super) handshake: Throttle,
     /// Requests for a review that are refused, by the status of their answers.

@@ -69,11 +69,28 @@ pub struct LogArguments {
     pub(super) log_format: Option<String>,
 }
 
+/// The raw text of the flag that says which maps are refused.
+#[derive(Args, Clone, Debug)]
+pub struct StrictnessArguments {
+    /// Refuse a map with any error as a whole, instead of skipping its broken lines [default: false]
+    #[arg(
+        long,
+        env = "IMAGESWAP_STRICT_MAPS",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) strict_maps: Option<String>,
+}
+
 /// The raw text of the flags of `init`.
 #[derive(Args, Clone, Debug)]
 pub struct InitArguments {
     #[command(flatten)]
     pub(super) rules: RuleArguments,
+
+    #[command(flatten)]
+    pub(super) strictness: StrictnessArguments,
 
     /// Where `cert.pem` and `key.pem` are written [default: /tls]
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
@@ -135,15 +152,8 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
     pub(super) disable_label: Option<String>,
 
-    /// Refuse a map with any error as a whole, instead of skipping its broken lines [default: false]
-    #[arg(
-        long,
-        env = "IMAGESWAP_STRICT_MAPS",
-        value_name = "BOOLEAN",
-        num_args = 0..=1,
-        default_missing_value = "true"
-    )]
-    pub(super) strict_maps: Option<String>,
+    #[command(flatten)]
+    pub(super) strictness: StrictnessArguments,
 
     /// Start without a map file, and leave all images alone until there is one [default: false]
     ///

@@ -15,7 +15,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use self::value::Setting;
 pub use self::{
-    arguments::{ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments},
+    arguments::{
+        ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments,
+        StrictnessArguments,
+    },
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
     value::SettingsError,
@@ -95,6 +98,8 @@ pub struct ServeSettings {
 pub struct InitSettings {
     /// Which rules `serve` will apply.
     pub rules: RuleSource,
+    /// Whether `serve` will refuse a map with any error.
+    pub strict_maps: bool,
     /// Where the pair is written.
     pub tls_directory: PathBuf,
     /// What is done in the cluster.
@@ -183,6 +188,13 @@ impl RuleArguments {
     }
 }
 
+impl StrictnessArguments {
+    /// Returns true if a map with any error is refused.
+    fn parse(&self) -> Result<bool, SettingsError> {
+        STRICT_MAPS.choose(or(&self.strict_maps, "false"), &BOOLEANS)
+    }
+}
+
 impl ServeArguments {
     /// Validates all settings.
     ///
@@ -213,7 +225,7 @@ impl ServeArguments {
                 swaps_never_pulled: SWAP_NEVER_PULLED
                     .choose(or(&self.swap_never_pulled, "false"), &BOOLEANS)?,
             },
-            strict_maps: STRICT_MAPS.choose(or(&self.strict_maps, "false"), &BOOLEANS)?,
+            strict_maps: self.strictness.parse()?,
             maps_optional: MAPS_OPTIONAL.choose(or(&self.maps_optional, "false"), &BOOLEANS)?,
             limits: self.limits()?,
             shutdown_delay: SHUTDOWN_DELAY
@@ -246,6 +258,7 @@ impl InitArguments {
     pub fn parse(&self) -> Result<InitSettings, SettingsError> {
         Ok(InitSettings {
             rules: self.rules.parse()?,
+            strict_maps: self.strictness.parse()?,
             tls_directory: tls_directory(&self.tls_dir),
             cluster: self.cluster.parse()?,
             log: self.log.parse()?,

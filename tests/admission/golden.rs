@@ -46,7 +46,8 @@ fn answers_are_the_same_byte_for_byte() {
             let body = fixture(name).to_string();
             let review = Review::from_slice(body.as_bytes()).unwrap();
             let answer = Verdict::of(&review, &policy, &Scope::default()).response(&review);
-            answers += &format!("{answer}\n");
+            answers.push_str(&answer);
+            answers.push('\n');
         }
         let file = directory.join(format!("{map}.jsonl"));
         if env::var_os(WRITE).is_some() {

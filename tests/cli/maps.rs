@@ -66,14 +66,17 @@ fn init_logs_what_is_wrong_with_the_map_of_serve() {
         ("empty", "# nothing\n"),
         ("good", "default::d.io\n"),
     ]);
-    for (file, messages) in [
-        ("broken", &["there is no `::` between key and target"][..]),
-        ("empty", &["the map has no rules", "`serve` refuses this map"]),
-        ("good", &[]),
-        ("missing", &[]),
+    let (line, refused) = ("there is no `::` between key and target", "`serve` refuses this map");
+    for (file, strict, messages) in [
+        ("broken", "false", &[line][..]),
+        ("broken", "true", &[line, refused]),
+        ("empty", "false", &["the map has no rules", refused]),
+        ("good", "true", &[]),
+        ("missing", "true", &[]),
     ] {
         // Without a cluster it ends soon after.
         let init = workspace.imageswap(&["init", "--log-format", "json", "--maps", file]);
+        let init = init.variable("IMAGESWAP_STRICT_MAPS", strict);
         let run = init.variable("KUBECONFIG", "missing").run();
         assert_eq!(run.code, Some(1), "{file}");
         let warnings = run.stderr.lines().filter(|line| line.contains("\"WARN\""));

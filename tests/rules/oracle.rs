@@ -236,17 +236,17 @@ pub(crate) fn is_manifest(text: &str) -> bool {
     first == "---" || first.starts_with('{') || (is_field && first.matches(':').count() == 1)
 }
 
-/// A target makes valid references if it does of an image that nothing is wrong with.
+/// A target makes valid references if it makes one of the shortest image.
 fn is_valid(key: &str, target: &str) -> bool {
     let base = target.trim_end_matches('/');
     grammar::is_reference(&if key.starts_with("[EXACT]") {
         target.to_owned()
     } else if !target.ends_with('-') {
-        format!("{base}/image")
+        format!("{base}/a")
     } else if key.starts_with("[REPLACE]") {
-        format!("{target}image")
+        format!("{target}a")
     } else {
-        format!("{target}registry.example.com/image")
+        format!("{target}a/a")
     })
 }
 

@@ -2,10 +2,13 @@
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
-    client::{Client, Pieces, Protocol},
+    client::{Client, Pieces, Protocol, tls},
     program::Program,
     support::{eventually, fixture, ready},
     volume::Volume,
@@ -65,7 +68,7 @@ fn assert_bounded(program: &Program) {
 
 #[tokio::test]
 async fn a_line_about_a_refused_review_is_short() {
-    for filler in ["x", "\"", "\\", "é", "\u{9b}", "\u{1b}[2J", "\n"] {
+    for filler in ["x", "\"", "\\", "é", "\u{300}", "\u{9b}", "\u{1b}[2J", "\n"] {
         let (program, _volume) = serve("INFO").await;
         let version = filler.repeat(200_000 / filler.len());
         assert_eq!(post(&program, "application/json", review_of_version(&version)).await, 400);
@@ -109,9 +112,10 @@ async fn the_lines_about_a_review_are_short() {
     let (program, _volume) = serve("DEBUG").await;
     let mut review: Value = serde_json::from_str(&fixture("00-create-pod")).unwrap();
     let request = review["request"].as_object_mut().unwrap();
-    for field in ["uid", "namespace", "name"] {
-        request.insert(field.to_owned(), json!("\"\u{9b}x".repeat(1000)));
+    for (field, filler) in [("uid", "\""), ("namespace", "\u{300}"), ("name", "\u{9b}")] {
+        request.insert(field.to_owned(), json!(filler.repeat(1000)));
     }
+    request.insert("kind".to_owned(), json!({ "kind": "Pod" }));
     let containers = (0..200).map(|n| json!({ "name": n.to_string(), "image": "a/".repeat(2000) }));
     review["request"]["object"]["spec"]["containers"] = containers.collect();
     assert_eq!(post(&program, "application/json", review.to_string()).await, 200);
@@ -120,6 +124,30 @@ async fn the_lines_about_a_review_are_short() {
     assert_eq!(post(&program, "application/json", "{").await, 400);
     program.logs(REFUSED).await;
     assert_bounded(&program);
-    let swapped = program.lines().iter().filter(|line| line["message"] == "image swapped").count();
-    assert_eq!(swapped, 64);
+    let lines = program.lines();
+    assert_eq!(lines.iter().filter(|line| line["message"] == "image swapped").count(), 64);
+    logs_with(&program, "more images swapped", "more", 200 + 2 - 64).await;
+}
+
+/// Each of these frames was a line of the HTTP/2 library.
+#[tokio::test]
+async fn frames_that_no_client_sends_are_no_lines() {
+    let (program, _volume) = serve("INFO").await;
+    let mut stream = tls(program.address, Protocol::Http2).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let ping_ack = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&settings).await.unwrap();
+    stream.write_all(&ping_ack.repeat(100)).await.unwrap();
+    // The answer to a ping of its own says that all before it were read.
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9];
+    stream.write_all(&ping).await.unwrap();
+    let mut received = Vec::new();
+    while !received.windows(8).any(|window| window == [9; 8]) {
+        assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the connection has ended");
+    }
+    // A complaint of this program comes after all that those frames may have said.
+    assert_eq!(post(&program, "text/plain", "{}").await, 415);
+    logs_with(&program, REFUSED, "status", 415).await;
+    assert!(program.lines().iter().all(|line| line["target"] != "h2::proto::ping_pong"));
 }

@@ -173,3 +173,23 @@ async fn without_the_setting_a_missing_file_is_not_ready() {
     assert!(readiness.body.contains("No such file or directory"), "{readiness:?}");
     assert_eq!(metric(admin, "imageswap_map_builtin").await, Some(0.0));
 }
+
+#[tokio::test]
+async fn a_map_that_comes_back_is_looked_at_again() {
+    let mut volume = Volume::new();
+    let program = serve(&volume, &[]);
+    let admin = program.admin_address;
+    let reason = async |text: &str| {
+        eventually(text, async || {
+            admin_get(admin, "/readyz").await.body.contains(text).then_some(())
+        })
+        .await;
+    };
+    for count in [1.0, 2.0] {
+        reason("No such file or directory").await;
+        volume.write(&[("maps.conf", MANIFEST.as_bytes())]);
+        reason(NOT_A_MAP).await;
+        assert_eq!(reloads(admin, "refused").await, Some(count));
+        volume.replace();
+    }
+}
