@@ -5,6 +5,7 @@ use std::fmt::Write;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Change, review::Review};
+use crate::image::has_reference_characters_only;
 
 /// Writes the answer to a review; `changes` become one `replace` operation each (RFC 6902).
 pub(super) fn write(review: &Review<'_>, changes: &[Change<'_>]) -> String {
@@ -44,6 +45,12 @@ fn patch(changes: &[Change<'_>]) -> String {
 /// Appends `text` as a JSON string (RFC 8259, section 7).
 fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
+    if has_reference_characters_only(text) {
+        // None of these needs an escape, and images and uids, which are all that there is, have no others.
+        json.push_str(text);
+        json.push('"');
+        return;
+    }
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
         json.push_str(&rest[..at]);
