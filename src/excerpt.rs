@@ -1,11 +1,11 @@
 //! Excerpts of text from outside, for logs and error messages.
 //!
-//! Whoever sends the text must not fill the log with one request, nor steer the terminal or the eyes of whoever reads
-//! it. The module is pure.
+//! A sender must not be able to fill the log with one request, or to control the terminal of the reader. The module is
+//! pure.
 
 use std::borrow::Cow;
 
-/// Maximum length of one value from a peer, in bytes: the names of Kubernetes end at 253.
+/// Maximum length of one value from a peer, in bytes. Kubernetes names have at most 253.
 pub const MAX_VALUE_BYTES: usize = 256;
 
 /// Stands for what is cut off.

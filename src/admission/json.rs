@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a value, and tells whether it is `true`.
+    /// Reads a value and returns true if it is the literal `true`.
     pub(super) fn is_true(&mut self) -> Result<bool> {
         let value = self.peek();
         self.skip()?;

@@ -32,11 +32,11 @@ pub(super) struct DisabledLabels(HashSet<Vec<u8>, RandomState>);
 #[derive(Debug, Default)]
 pub(super) struct MirrorAnnotation(bool);
 
-/// Whether a JSON array of owner references names a controller.
+/// True if a JSON array of owner references names a controller.
 #[derive(Debug, Default)]
 pub(super) struct ControllerReference(bool);
 
-/// Whether a JSON value is the pull policy by which the node never pulls the image.
+/// True if a JSON value is the pull policy `Never`.
 #[derive(Debug, Default)]
 pub(super) struct NeverPulled(bool);
 

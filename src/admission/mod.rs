@@ -103,7 +103,7 @@ impl Outcome {
     }
 }
 
-/// What of an object's images is swapped, apart from what the map says.
+/// The settings that decide which images of an object are swapped, besides the map.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Scope {
     /// The name of the label that turns swapping off when its value is `disabled`.

@@ -131,7 +131,7 @@ pub(super) struct Image<'r> {
     /// The name of the container or volume.
     name: &'r str,
     pub(super) text: &'r str,
-    /// Whether the node takes what it has under this name, and never pulls.
+    /// True if the pull policy is `Never`, so that the node uses the image that it has under this name.
     pub(super) is_never_pulled: bool,
 }
 
@@ -174,8 +174,10 @@ impl<'r, 'a> Pod<'r, 'a> {
         })
     }
 
-    /// The images that a request introduces: all of them when there is no `old` pod, else those that differ from the image of the same-named container or volume of
-    /// the old pod. An ephemeral container cannot change, so only new names are introduced.
+    /// Returns the images that a request introduces.
+    ///
+    /// Without an `old` pod these are all images. Otherwise they are those that differ from the image of the container
+    /// or volume of the same name in the old pod. An ephemeral container cannot change, so only new names count.
     pub(super) fn introduced(self, old: Option<Pod<'r, 'a>>) -> impl Iterator<Item = Image<'r>> {
         let mut old = old.map(OldImages::new);
         self.images().filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))

@@ -41,7 +41,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Will look for the owner in `client`'s cluster.
+    /// Creates a lookup in the cluster of `client`.
     #[must_use]
     pub(super) fn new(client: &Client) -> Self {
         Self { api: Api::all(client.clone()), uid: None, last_failure: None }
@@ -112,8 +112,8 @@ impl Owner {
             "after an uninstallation it has to be deleted by hand"
         };
         warn!(
-            name = configuration::NAME, owner = NAME, error = %reason,
-            "owner of the webhook configuration not set; {consequence}"
+            name = configuration::NAME, owner = NAME, error = %reason, consequence,
+            "owner of the webhook configuration not set"
         );
         self.last_failure = Some(reason);
     }

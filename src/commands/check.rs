@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use clap::Args;
 use serde::Serialize;
 
-use super::swap::Output;
+use super::{counted, swap::Output};
 use crate::{
     reload::{MapError, read_map},
     rules::{
@@ -114,11 +114,6 @@ pub fn run(
         }
     }
     Ok(ExitCode::from(code))
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// Cuts a line of a map to what is shown of it. What a terminal obeys is shown as symbols where it is printed, so that

@@ -138,20 +138,20 @@ fn place(rule: &Rule) -> String {
     format!("line {} `{}`", rule.line, shorten(&rule.to_string()))
 }
 
-/// What is not obvious about a decision.
+/// Returns a remark on a decision that is easy to misread.
 fn remark(decision: &Decision<'_>, result: &str) -> Option<&'static str> {
     match decision.reason {
         Reason::InvalidTarget => Some(
-            "The target of this rule makes no valid image reference; `imageswap check` says what is wrong.",
+            "The target of this rule makes no valid image reference; run `imageswap check` for details.",
         ),
         Reason::Malformed => Some(
-            "The text has a character that no image reference has, so it is no image yet, or never will be.",
+            "The image contains a character that no image reference can have, for example because another program has yet to fill it in.",
         ),
         Reason::Placeholder => Some(
-            "Istio's injector puts its proxy in the place of `auto`. In a map the key `[EXACT]auto` overrides this.",
+            "Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this.",
         ),
         _ if decision.swapped.is_some() && !is_valid_reference(result) => {
-            Some("This is no valid image reference, so no registry can serve it.")
+            Some("The result is not a valid image reference, so no registry can serve it.")
         }
         _ => None,
     }

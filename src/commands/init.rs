@@ -18,7 +18,7 @@ use crate::{
     cluster::{Creation, Hints, Keeper, Kept, Shared, TemplateSource},
     health::Health,
     metrics::Metrics,
-    reload::{MapError, load_map, log_diagnostics},
+    reload::{MapError, load_regular_map, log_diagnostics},
     settings::{InitSettings, RuleSource},
 };
 
@@ -68,7 +68,7 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
 /// The webhook configuration is there as soon as `init` is done: with a map that is refused, the API server would ask
 /// a webhook that is not ready. The map need not be mounted here.
 fn check_map(file: &Path, is_strict: bool) {
-    match load_map(file) {
+    match load_regular_map(file) {
         Ok(map) => {
             log_diagnostics(file, &map.diagnostics);
             if let Some(reason) = map.refusal(is_strict, None) {
@@ -76,7 +76,7 @@ fn check_map(file: &Path, is_strict: bool) {
             }
         }
         Err(MapError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
-            debug!(file = %file.display(), "no map here to check");
+            debug!(file = %file.display(), "no map file to check");
         }
         Err(error) => warn!(%error, "`serve` cannot load this map"),
     }

@@ -6,7 +6,10 @@ pub mod explain;
 pub mod init;
 pub mod swap;
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 
@@ -28,7 +31,13 @@ fn load_policy(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Po
     const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used";
     let (file, map) = match source {
         RuleSource::Legacy(prefix) => return Ok(Policy::Legacy(prefix)),
-        RuleSource::BuiltIn(text) => ("the built-in map".into(), LoadedMap::from_text(text)?),
+        RuleSource::BuiltIn(text) => {
+            let file = PathBuf::from("the built-in map");
+            match LoadedMap::from_text(text) {
+                Ok(map) => (file, map),
+                Err(reason) => return Err(MapError::Compile { file, reason }.into()),
+            }
+        }
         RuleSource::MapFile(file) => {
             let map = load_map(&file).context(CONTEXT)?;
             (file, map)
@@ -51,8 +60,15 @@ fn show_errors(file: &Path, diagnostics: &Diagnostics, output: &mut impl Write) 
         let _ = writeln!(output, "warning: {file}{place}: {}; {}", error.message, error.hint);
         shown += 1;
     }
-    if let more @ 1.. = diagnostics.count(Severity::Error) - shown {
-        let _ =
-            writeln!(output, "warning: {file}: {more} more errors; `imageswap check` lists them");
+    let more = diagnostics.count(Severity::Error) - shown;
+    if more > 0 {
+        let more = counted(more, "more error");
+        let _ = writeln!(output, "warning: {file}: {more}; `imageswap check` lists them all");
     }
+}
+
+/// Returns a number with its noun in the singular or plural.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }

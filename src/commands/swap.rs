@@ -28,8 +28,8 @@ pub struct SwapArguments {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// The images; without any they are read from the standard input, one a line, without white space
-    /// around them
+    /// Images to swap; if none are given, they are read from standard input, one per line, and
+    /// surrounding white space is ignored
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 }

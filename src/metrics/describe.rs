@@ -22,7 +22,7 @@ pub(super) fn all() {
     describe_gauge!("imageswap_map_rules", "Rules of the map in use, by kind.");
     describe_gauge!(
         "imageswap_map_builtin",
-        "1 while the map that is built into the program is in use, as when there is no map file yet."
+        "1 while no map file is in use, but a map that is built into the program."
     );
     describe_gauge!("imageswap_map_diagnostics", "Diagnostics of the map in use, by severity.");
     describe_gauge!(

@@ -43,7 +43,7 @@ labels! {
     }
 }
 
-/// Where the map in use is from.
+/// The origin of the map in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MapOrigin {
     /// The program itself.

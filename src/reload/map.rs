@@ -27,7 +27,7 @@ const MAX_LOGGED_DIAGNOSTICS: usize = 20;
 /// The map that is in use while there is no map file, where that is allowed: it leaves every image alone.
 pub const BUILT_IN_MAP: &str = "default::";
 
-/// Which map file is followed, and what it has to be like.
+/// The map file to follow, and the requirements on it.
 #[derive(Clone, Debug)]
 pub struct MapFileSettings {
     /// The file.
@@ -43,7 +43,7 @@ pub struct MapFileSettings {
 pub struct MapSource {
     settings: MapFileSettings,
     directory: PathBuf,
-    /// Where the map in use is from; none before the first.
+    /// The origin of the map in use; `None` until one is loaded.
     in_use: Option<MapOrigin>,
     policy: PolicySlot,
     health: Arc<Health>,
@@ -118,6 +118,15 @@ pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
     to_map(file, &read_map(file)?)
 }
 
+/// Loads a map as [`load_map`], but from a regular file only, which never makes the reader wait.
+///
+/// # Errors
+/// As [`load_map`], and when the file is not a regular one.
+pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
+    let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
+    to_map(file, &to_text(file, within_limit(file, read)?)?)
+}
+
 fn to_map(file: &Path, text: &str) -> Result<LoadedMap, MapError> {
     LoadedMap::from_text(text).map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
 }
@@ -173,20 +182,25 @@ impl MapSource {
 
     fn refused(&mut self, refusal: Refusal, errors: usize) {
         let file = self.settings.file.display();
-        if self.in_use.is_some() {
-            warn!(%file, errors, reason = %refusal, "map refused, keeping the map in use");
-        } else {
-            warn!(%file, errors, reason = %refusal, "map refused, not ready without a map");
+        let reason = refusal.to_string();
+        match self.in_use {
+            Some(MapOrigin::File) => {
+                warn!(%file, errors, reason, "map reload refused, keeping the last good map");
+            }
+            Some(MapOrigin::BuiltIn) => {
+                warn!(%file, errors, reason, "map refused, keeping the built-in map");
+            }
+            None => warn!(%file, errors, reason, "map refused, no map in use"),
         }
         self.metrics.map_reload(ReloadResult::Refused);
         self.health.map.failed(&format!("{file} is refused: {refusal}"));
     }
 
     fn consequence(&self) -> &'static str {
-        if self.in_use.is_some() {
-            "the last good one stays in use"
-        } else {
-            "there is none yet, so the webhook is not ready"
+        match self.in_use {
+            Some(MapOrigin::File) => "the last good one stays in use",
+            Some(MapOrigin::BuiltIn) => "the built-in map stays in use",
+            None => "there is none yet, so the webhook is not ready",
         }
     }
 
@@ -225,8 +239,9 @@ impl MapSource {
         self.health.map.ready();
     }
 
-    /// Returns true if the built-in map is in use, because there is no file and there does not have to be one.
-    fn does_without_file(&mut self, error: &MapError) -> bool {
+    /// Puts the built-in map to use if the file is missing and optional, and no map of the file is in use. Returns true
+    /// if the built-in map is in use.
+    fn fall_back_to_built_in(&mut self, error: &MapError) -> bool {
         let is_missing = matches!(
             error,
             MapError::Unreadable { reason, .. } if reason.kind() == io::ErrorKind::NotFound
@@ -238,7 +253,7 @@ impl MapSource {
             let Ok(map) = LoadedMap::from_text(BUILT_IN_MAP) else { return false };
             warn!(
                 file = %self.settings.file.display(), map = BUILT_IN_MAP,
-                "no map file; images are left alone until there is one"
+                "no map file, using the built-in map"
             );
             self.apply(map, MapOrigin::BuiltIn);
         }
@@ -259,7 +274,9 @@ impl Source for MapSource {
             Err(error) => {
                 // What comes back is looked at again, also if it is what was there before.
                 self.last_content = None;
-                if !self.does_without_file(&error) {
+                if self.fall_back_to_built_in(&error) {
+                    self.last_failure = None;
+                } else {
                     self.failed(&error);
                 }
                 return Freshness::Stale;

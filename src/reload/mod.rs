@@ -21,7 +21,8 @@ use self::watch::DirectoryWatch;
 pub use self::{
     clients::ClientAuthoritySource,
     map::{
-        BUILT_IN_MAP, MapError, MapFileSettings, MapSource, load_map, log_diagnostics, read_map,
+        BUILT_IN_MAP, MapError, MapFileSettings, MapSource, load_map, load_regular_map,
+        log_diagnostics, read_map,
     },
     tls::CertificateSource,
 };

@@ -89,7 +89,8 @@ fn not_a_map(number: usize, line: &str) -> Diagnostic {
     Diagnostic {
         code: Code::NotAMap,
         message: "this is a manifest in YAML or JSON, not a map".into(),
-        hint: "give the map itself; in a ConfigMap it is the value of the key `maps`".into(),
+        hint: "give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`"
+            .into(),
         line: Some(u32::try_from(number).unwrap_or(u32::MAX)),
         span: rule_span(line),
         related: None,

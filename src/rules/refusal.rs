@@ -1,4 +1,4 @@
-//! Which maps apply: the maps that are not put into use, and why.
+//! The maps that are refused, and the reasons.
 
 use super::{Code, LoadedMap, RuleSet, Severity};
 
@@ -6,16 +6,16 @@ use super::{Code, LoadedMap, RuleSet, Severity};
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// There is an error in a map that has to have none.
-    #[error("it has errors, and IMAGESWAP_STRICT_MAPS is set")]
+    #[error("the map has errors, and IMAGESWAP_STRICT_MAPS is set")]
     Errors,
     /// The map in use has a valid `default`, and this one has none.
-    #[error("it has no valid `default`, and the map in use has one")]
+    #[error("the map has no valid `default`, but the map in use has one")]
     LosesDefault,
     /// There is not a single rule.
-    #[error("it has no rules; `default::` is the way to leave all images alone")]
+    #[error("the map has no rules; write `default::` to leave all images alone")]
     NoRules,
     /// The file is a manifest.
-    #[error("it is a manifest in YAML or JSON, not a map")]
+    #[error("the file is a YAML or JSON manifest, not a map")]
     NotAMap,
 }
 

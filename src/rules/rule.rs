@@ -1,4 +1,4 @@
-//! One rule of a map: what it applies to, and what it does with the images that it claims.
+//! One rule of a map: its key, its target, and its effect on the images that it claims.
 //!
 //! How a line becomes a rule is the business of [`map`](super::map).
 
@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 use super::target::Target;
 use crate::image::is_valid_reference;
 
-/// What stands before the separator of a rule.
+/// The key of a rule: the text before the separator.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Key {
     /// `default`: every image that no other rule claims.
@@ -46,7 +46,7 @@ impl Key {
         }
     }
 
-    /// Whether the key is a registry with a path prefix, such as `docker.io/library`.
+    /// Returns true if the key is a registry with a path prefix, such as `docker.io/library`.
     #[must_use]
     pub fn has_path_prefix(&self) -> bool {
         matches!(self, Self::Registry(registry) if registry.contains('/'))
@@ -98,7 +98,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a rule does with the images that it claims.
+/// The effect of a rule on the images that it claims.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Effect {
     /// It leaves them alone, as written.
@@ -129,13 +129,13 @@ impl Rule {
         Self { key, target, line, effect }
     }
 
-    /// What the rule does with the images that it claims.
+    /// Returns the effect on the images that the rule claims.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Whether two rules say the same, wherever they stand.
+    /// Returns true if two rules say the same, wherever they stand.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.key == other.key && self.target == other.target

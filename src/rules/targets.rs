@@ -44,6 +44,7 @@ impl TargetIndex {
                 continue;
             }
             match &rule.key {
+                // It swaps nothing.
                 Key::NoswapWildcards => {}
                 Key::Exact(_) => {
                     index.entry(rule.target.text()).exact.get_or_insert(number);

@@ -37,7 +37,7 @@ pub struct Service {
     pub policy: PolicySlot,
     /// Who may ask for reviews; none for everybody.
     pub clients: Option<Arc<ClientTrust>>,
-    /// What of an object's images is swapped.
+    /// The settings that decide which images of an object are swapped, besides the map.
     pub scope: Scope,
     /// The name of this pod, for `/healthz`.
     pub pod_name: Box<str>,

@@ -34,8 +34,10 @@ const MAX_LOGGED_CHANGES: usize = 64;
 /// Maximum length of a request's uid in the log, in bytes; those of API servers have 36.
 const MAX_UID_BYTES: usize = 64;
 
-/// Maximum length of the name of a kind or of a namespace in Kubernetes, in bytes.
+/// Maximum length of the name of a kind in the log, in bytes.
 const MAX_KIND_BYTES: usize = 63;
+
+/// Maximum length of the name of a namespace in Kubernetes, in bytes: that of a DNS label (RFC 1123).
 const MAX_NAMESPACE_BYTES: usize = 63;
 
 /// Maximum length of an error in the log, in bytes: a sentence of this program with a value of the peer in it. With
@@ -129,7 +131,7 @@ struct Answer {
     content_type: HeaderValue,
     allow: Option<HeaderValue>,
     body: Bytes,
-    /// What is wrong with the request, for the log; empty when nothing is.
+    /// The error in the request, for the log; empty if there is none.
     error: String,
 }
 

@@ -157,8 +157,8 @@ pub struct ServeArguments {
 
     /// Start without a map file, and leave all images alone until there is one [default: false]
     ///
-    /// For a first installation, with an optional volume for the map. A file that goes away later
-    /// leaves the last map in use, with and without this setting.
+    /// Use it for a first installation, together with an optional volume for the map. A file that
+    /// disappears later leaves the last map in use, with or without this setting.
     #[arg(
         long,
         env = "IMAGESWAP_MAPS_OPTIONAL",
@@ -168,10 +168,10 @@ pub struct ServeArguments {
     )]
     pub(super) maps_optional: Option<String>,
 
-    /// Swap images that the node must not pull, by `imagePullPolicy: Never` too [default: false]
+    /// Also swap images with the pull policy `Never` [default: false]
     ///
-    /// Such an image is on the node under the name as written, unless the nodes were filled under the
-    /// mirror's name.
+    /// The node never pulls these images; it uses what it has under the name as written. Set this if
+    /// your nodes hold them under the mirror's name.
     #[arg(
         long,
         env = "IMAGESWAP_SWAP_NEVER_PULLED",

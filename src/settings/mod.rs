@@ -8,12 +8,12 @@
 mod arguments;
 mod cluster;
 mod environment;
+mod host;
 mod log;
 mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use self::value::Setting;
 pub use self::{
     arguments::{
         ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments,
@@ -22,6 +22,10 @@ pub use self::{
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
     value::SettingsError,
+};
+use self::{
+    host::{host_name, own_names},
+    value::Setting,
 };
 use crate::{
     admission::Scope, certs::ClientAuthorities, cluster::ClusterSettings,
@@ -67,9 +71,9 @@ pub enum CertificateOrigin {
 pub struct ServeSettings {
     /// Which rules apply.
     pub rules: RuleSource,
-    /// Whether a map with any error is refused.
+    /// Refuses a map with any error.
     pub strict_maps: bool,
-    /// Whether the built-in map is used until there is a map file.
+    /// Uses the built-in map until there is a map file.
     pub maps_optional: bool,
     /// The address of the webhook.
     pub listen: SocketAddr,
@@ -79,7 +83,7 @@ pub struct ServeSettings {
     pub certificate: CertificateOrigin,
     /// Whose clients may ask for reviews; none for everybody.
     pub client_authorities: Option<ClientAuthorities>,
-    /// What of an object's images is swapped.
+    /// The settings that decide which images of an object are swapped, besides the map.
     pub scope: Scope,
     /// The name of this pod.
     pub pod_name: String,
@@ -96,9 +100,9 @@ pub struct ServeSettings {
 /// Everything that `init` needs to know.
 #[derive(Clone, Debug)]
 pub struct InitSettings {
-    /// Which rules `serve` will apply.
+    /// The rules that `serve` will apply.
     pub rules: RuleSource,
-    /// Whether `serve` will refuse a map with any error.
+    /// True if `serve` will refuse a map with any error.
     pub strict_maps: bool,
     /// Where the pair is written.
     pub tls_directory: PathBuf,
@@ -302,22 +306,6 @@ fn tls_directory(value: &Option<String>) -> PathBuf {
 
 fn client_authorities(file: &str) -> Result<ClientAuthorities, SettingsError> {
     ClientAuthorities::read(file.as_ref()).map_err(|error| CLIENT_CA_FILE.unusable(error))
-}
-
-/// The names under which a server for development is reached.
-fn own_names(listen: SocketAddr) -> Vec<String> {
-    let mut names: Vec<_> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    let own = listen.ip().to_string();
-    if !listen.ip().is_unspecified() && !names.contains(&own) {
-        names.push(own);
-    }
-    names
-}
-
-/// The name of the host, which in a pod is the pod's name.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "imageswap".to_owned() } else { name.trim().to_owned() }
 }
 
 impl fmt::Display for RuleSource {

@@ -5,6 +5,7 @@
 
 mod golden;
 mod refusals;
+mod scope;
 mod shapes;
 
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -3,20 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use imageswap::{
-    admission::{Review, Scope, Verdict},
-    rules::Reason,
-};
+use imageswap::admission::{Review, Scope, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, policy};
 
-const POD: &str = "00-create-pod";
+pub(crate) const POD: &str = "00-create-pod";
 const UPDATE: &str = "02-update-pod";
-const DEPLOYMENT: &str = "04-create-deployment";
+pub(crate) const DEPLOYMENT: &str = "04-create-deployment";
 
-/// What becomes of the deployment when nothing keeps it from being swapped.
-const DEPLOYMENT_CHANGES: Changes = &[
+/// Expected changes of the deployment when nothing prevents a swap.
+pub(crate) const DEPLOYMENT_CHANGES: Changes = &[
     ("/spec/template/spec/initContainers/0/image", "hub.corp/mirror-docker.io/busybox"),
     (
         "/spec/template/spec/containers/0/image",
@@ -24,14 +21,14 @@ const DEPLOYMENT_CHANGES: Changes = &[
     ),
 ];
 
-struct Case {
-    name: &'static str,
-    review: Value,
-    outcome: &'static str,
-    changes: Changes,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) review: Value,
+    pub(crate) outcome: &'static str,
+    pub(crate) changes: Changes,
 }
 
-fn assert_cases(cases: impl IntoIterator<Item = Case>) {
+pub(crate) fn assert_cases(cases: impl IntoIterator<Item = Case>) {
     for case in cases {
         assert_answer(case.name, &case.review, MAP, case.outcome, case.changes);
     }
@@ -130,100 +127,6 @@ fn a_mirror_pod_is_left_alone() {
         outcome: "mirror-pod",
         changes: &[],
     }]);
-}
-
-#[test]
-fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
-    let owner = |controller: Value| {
-        json!([
-            { "kind": "Namespace", "name": "other", "uid": "1" },
-            { "kind": "Deployment", "name": "web", "uid": "2", "controller": controller },
-        ])
-    };
-    let owned_by = |name: &str, owners: Value| {
-        edited(name, &[("/request/object/metadata/ownerReferences", owners)])
-    };
-    assert_cases([
-        Case {
-            name: "an object with a controller",
-            review: owned_by(DEPLOYMENT, owner(json!(true))),
-            outcome: "owned",
-            changes: &[],
-        },
-        Case {
-            name: "an object whose owner is no controller",
-            review: owned_by(DEPLOYMENT, owner(json!(false))),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-        Case {
-            name: "an owner that does not say",
-            review: owned_by(DEPLOYMENT, owner(Value::Null)),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-        Case {
-            name: "something that is no list of owners",
-            review: owned_by(DEPLOYMENT, json!({ "controller": true })),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-        Case {
-            name: "owners that are no objects",
-            review: owned_by(DEPLOYMENT, json!([true, "controller", [{ "controller": true }]])),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-        Case {
-            name: "a controller on the pod template",
-            review: edited(
-                DEPLOYMENT,
-                &[("/request/object/spec/template/metadata/ownerReferences", owner(json!(true)))],
-            ),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-    ]);
-    let pod = owned_by("06-create-pod", owner(json!(true)));
-    assert_answer("a pod with a controller", &pod, "default::", "unchanged", &[]);
-}
-
-#[test]
-fn images_that_are_never_pulled_are_left_alone_unless_it_is_set() {
-    let never = edited(
-        POD,
-        &[
-            ("/request/object/spec/initContainers/0/imagePullPolicy", json!("Never")),
-            ("/request/object/spec/containers/0/imagePullPolicy", json!("IfNotPresent")),
-            ("/request/object/spec/containers/1/imagePullPolicy", json!("never")),
-            ("/request/object/spec/volumes/0/image/pullPolicy", json!("Never")),
-        ],
-    );
-    assert_answer(
-        "pull policies",
-        &never,
-        MAP,
-        "swapped",
-        &[
-            ("/spec/containers/0/image", "hub.corp/mirror-docker.io/nginx:1.27"),
-            ("/spec/containers/1/image", "quay.corp/prometheus/node-exporter:v1.8.2"),
-        ],
-    );
-    let body = never.to_string();
-    let (review, policy) = (Review::from_slice(body.as_bytes()).unwrap(), policy(MAP));
-    let count = |scope: &Scope| {
-        let verdict = Verdict::of(&review, &policy, scope);
-        (verdict.reasons[Reason::NeverPulled as usize], verdict.changes.len())
-    };
-    assert_eq!(count(&Scope::default()), (2, 2));
-    assert_eq!(count(&Scope { swaps_never_pulled: true, ..Scope::default() }), (0, 4));
-    let everywhere = [
-        ("/request/object/spec/initContainers/0/imagePullPolicy", json!("Never")),
-        ("/request/object/spec/containers/0/imagePullPolicy", json!("Never")),
-        ("/request/object/spec/containers/1/imagePullPolicy", json!("Never")),
-        ("/request/object/spec/volumes/0/image/pullPolicy", json!("Never")),
-    ];
-    assert_answer("everywhere", &edited(POD, &everywhere), MAP, "unchanged", &[]);
 }
 
 #[test]

@@ -153,7 +153,7 @@ error[not-a-map]: this is a manifest in YAML or JSON, not a map
 1 | apiVersion: v1
   | ^^^^^^^^^^^^^^
   |
-  = help: give the map itself; in a ConfigMap it is the value of the key `maps`
+  = help: give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`
 
 maps.yaml: 0 rules, 1 error, 0 warnings
 ";

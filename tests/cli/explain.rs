@@ -110,7 +110,7 @@ rules     invalid
   [REPLACE]        the map has none
   registry         line 2 `q.io::https://d.io` has the longest prefix
 result    q.io/x is left alone (invalid-target, line 2)
-          The target of this rule makes no valid image reference; `imageswap check` says what is wrong.
+          The target of this rule makes no valid image reference; run `imageswap check` for details.
 ",
     ),
     (
@@ -123,7 +123,7 @@ path      auto (library/auto to registry rules)
 rules     rules
   [EXACT]          none of 1 is this image
 result    auto is left alone (placeholder)
-          Istio's injector puts its proxy in the place of `auto`. In a map the key `[EXACT]auto` overrides this.
+          Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this.
 ",
     ),
     (
@@ -140,7 +140,7 @@ rules     rules
   noswap_wildcards the image contains none
   default          line 1 `default::d.io` applies
 result    d.io/Nginx (default, line 1)
-          This is no valid image reference, so no registry can serve it.
+          The result is not a valid image reference, so no registry can serve it.
 again     d.io/Nginx is left alone (already-swapped, line 1)
 ",
     ),

@@ -125,14 +125,16 @@ fn json_gives_each_reason_with_its_rule() {
 #[test]
 fn errors_of_the_map_are_told_beside_the_answer() {
     let broken = format!("default::d.io\n{}", "x;y.io\n".repeat(7));
+    let six = "default::d.io\n".to_owned() + &"x;y.io\n".repeat(6);
     let workspace = Workspace::new(&[
+        ("six", &*six),
         ("no-default", "[EXACT]a::d.io/a\nbroken\n"),
         ("invalid", "default::d.io\nq.io::https://d.io\n"),
         ("broken", &broken),
     ]);
     let missing = "the map has no `default`, so only [EXACT] and [REPLACE] rules apply; add \
-                   `default::registry.example.com`, or `default::` to leave all images alone that no \
-                   other rule claims";
+                   `default::registry.example.com`, or `default::` to leave images alone that no other \
+                   rule claims";
     let line = "there is no `::` between key and target; write `broken::target`, or `broken::` to leave \
                 its images alone";
     let target = "`https://d.io` makes no valid image reference, so the images of this rule are left \
@@ -152,7 +154,14 @@ fn errors_of_the_map_are_told_beside_the_answer() {
             "broken",
             "nginx",
             "d.io/nginx",
-            format!("{several}warning: broken: 2 more errors; `imageswap check` lists them\n"),
+            format!("{several}warning: broken: 2 more errors; `imageswap check` lists them all\n"),
+        ),
+        (
+            "six",
+            "nginx",
+            "d.io/nginx",
+            several.replace("broken:", "six:")
+                + "warning: six: 1 more error; `imageswap check` lists them all\n",
         ),
     ] {
         let swap = workspace.imageswap(&["swap", "--maps", map, image]);

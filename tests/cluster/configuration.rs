@@ -48,7 +48,7 @@ fn creation(cluster: &Cluster) {
     let webhook = launch.start();
     eventually("a certificate", || cluster.api.get(CERTIFICATE).ok_or("none"));
     webhook.await_log("certificate loaded");
-    let template = "webhook template loaded; the file would be used if it existed";
+    let template = "built-in webhook template loaded, no template file found";
     let template = webhook.logged(template).pop().unwrap();
     assert_eq!(template["source"], "built-in");
     assert_eq!(template["instead_of"], "/mwc/imageswap-mwc.yaml");

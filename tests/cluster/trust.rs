@@ -33,7 +33,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
 ];
 
 /// The line by which the log says so.
-const WARNING: &str = "a new root is taken out of caBundle again and again";
+const WARNING: &str = "new root repeatedly removed from caBundle";
 
 fn contested(cluster: &Cluster) {
     assert!(CONTEST > 2 * SETTLING);

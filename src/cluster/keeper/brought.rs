@@ -32,8 +32,13 @@ impl Keeper {
         let checked = self.check_brought(stored, authority);
         let Ok((certificate, roots)) = checked else {
             // What is served stays, and what the API server trusts.
-            self.try_configuration(&self.bundle.clone(), &mut None).await?;
+            let mut refusal = None;
+            self.try_configuration(&self.bundle.clone(), &mut refusal).await?;
             if !self.is_brought_refused {
+                // The complaint that is returned is about the certificate.
+                if let Some(error) = refusal {
+                    warn!(%error, "webhook configuration refused");
+                }
                 self.is_brought_refused = true;
                 self.metrics.tls_reload(ReloadResult::Refused);
             }

@@ -83,8 +83,7 @@ impl Keeper {
         if is_contested {
             warn!(
                 configuration = configuration::NAME,
-                "a new root is taken out of caBundle again and again; it is not used until it stays \
-                 there"
+                "new root repeatedly removed from caBundle, waiting to use it"
             );
         }
         time

@@ -13,6 +13,9 @@ use crate::{
     reload::{Freshness, Source},
 };
 
+/// Maximum number of entries of the directory that are read. A ConfigMap has a few; a file that is named may be anywhere.
+const MAX_LISTED_FILES: usize = 1000;
+
 /// Maximum number of files that a log line names.
 const MAX_NAMED_FILES: usize = 5;
 
@@ -37,7 +40,7 @@ enum Origin {
 }
 
 impl TemplateSource {
-    /// Loads `file`, and will do so again when it changes, and give a hint then.
+    /// Loads `file`, and prepares to follow it, with a hint for each change.
     ///
     /// The built-in template takes the place of a default file that is not there, but not of one that
     /// was there before: whoever removes it, as by pruning a ConfigMap, rarely means to change what is
@@ -51,7 +54,7 @@ impl TemplateSource {
         source
     }
 
-    /// Where the template is found.
+    /// Returns the slot that holds the template in use.
     #[must_use]
     pub fn slot(&self) -> TemplateSlot {
         self.slot.clone()
@@ -88,8 +91,8 @@ impl TemplateSource {
         match origin {
             Origin::BuiltIn => {
                 info!(
-                    source = "built-in", instead_of = %file.display(),
-                    "webhook template loaded; the file would be used if it existed"
+                    source = "built-in", file = %file.display(),
+                    "built-in webhook template loaded, no template file found"
                 );
             }
             Origin::File => {
@@ -120,8 +123,8 @@ impl TemplateSource {
         if beside != self.beside && !beside.is_empty() {
             warn!(
                 file = %self.file().display(), found = beside.join(", "),
-                "webhook template file not found beside other files, so that the built-in template is \
-                 in use; is the key of the ConfigMap `imageswap-mwc`?"
+                hint = "the key of the ConfigMap has to be imageswap-mwc",
+                "webhook template file not found, using the built-in template"
             );
         }
         self.beside = beside;
@@ -132,7 +135,8 @@ impl TemplateSource {
 /// the kubelet exchanges a volume.
 fn files_beside(file: &Path) -> Vec<String> {
     let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
-    let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);
+    let names = entries.map(|entry| entry.file_name());
     let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     names.retain(|name| !name.starts_with('.'));
     names.sort();

@@ -40,7 +40,7 @@ pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     }
     let mut linter =
         Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
-    linter.missing_default();
+    linter.missing_rules();
     linter.invalid_targets();
     linter.unreachable_rules();
     linter.chains();
@@ -84,13 +84,14 @@ enum Part {
 }
 
 impl Linter<'_> {
-    fn missing_default(&mut self) {
-        let (code, message) = if self.rules.rules().is_empty() {
-            (Code::NoRules, "the map has no rules, so it is never applied")
+    fn missing_rules(&mut self) {
+        let (code, message, which) = if self.rules.rules().is_empty() {
+            (Code::NoRules, "the map has no rules, so it is never applied", "all images alone")
         } else if self.rules.default_rule().is_none() {
             (
                 Code::MissingDefault,
                 "the map has no `default`, so only [EXACT] and [REPLACE] rules apply",
+                "images alone that no other rule claims",
             )
         } else {
             return;
@@ -98,9 +99,7 @@ impl Linter<'_> {
         self.found.push(Diagnostic {
             code,
             message: message.into(),
-            hint: "add `default::registry.example.com`, or `default::` to leave all images alone \
-                   that no other rule claims"
-                .into(),
+            hint: format!("add `default::registry.example.com`, or `default::` to leave {which}"),
             line: None,
             span: 0..0,
             related: None,
