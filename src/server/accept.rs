@@ -190,3 +190,30 @@ async fn accept(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_unspecified_address_takes_ipv4_too() {
+        let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        let port = Listener::bind(any, None).unwrap();
+        // Also under `net.ipv6.bindv6only`, and without IPv6.
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port.address().port())).unwrap();
+    }
+
+    #[test]
+    fn a_system_without_ipv6_is_told_from_a_port_that_is_taken() {
+        for (error, expected) in [
+            (Errno::AFNOSUPPORT, true),
+            (Errno::ADDRNOTAVAIL, true),
+            (Errno::ADDRINUSE, false),
+            (Errno::ACCESS, false),
+        ] {
+            assert_eq!(is_without_ipv6(&error.into()), expected, "{error}");
+        }
+    }
+}
