@@ -13,7 +13,7 @@ mod reviews;
 use std::{env, hint::black_box};
 
 use imageswap::{
-    admission::{Review, Scope, Verdict},
+    admission::{Facts, Review, Scope, World, plan},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -112,10 +112,10 @@ fn decisions(name: String, map: impl Fn() -> String + 'static, images: Vec<Strin
 /// A review, from its bytes to those of the answer.
 fn review(body: Vec<u8>) -> Run {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
-    let scope = Scope::default();
+    let world = World::new(policy, Scope::default());
     let run = move || {
         let review = Review::from_slice(black_box(&body)).unwrap();
-        black_box(Verdict::of(&review, &policy, &scope).response(&review));
+        black_box(plan(&review, &world).settle(&Facts::default()).to_json(&review));
     };
     run();
     Box::new(run)

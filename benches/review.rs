@@ -12,7 +12,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use imageswap::{
-    admission::{Outcome, Review, Scope, Verdict, review::Document},
+    admission::{Facts, Outcome, Review, Scope, World, plan, review::Document},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -41,19 +41,16 @@ fn main() {
 /// The whole of a review, as the server calls it.
 fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
+    let world = World::new(policy, Scope::default());
     let mut group = criterion.benchmark_group("review");
     for (name, body) in bodies {
         let review = Review::from_slice(body).unwrap();
-        assert_eq!(
-            Verdict::of(&review, &policy, &Scope::default()).outcome,
-            Outcome::Swapped,
-            "{name}"
-        );
+        assert_eq!(plan(&review, &world).outcome, Outcome::Swapped, "{name}");
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 let review = Review::from_slice(black_box(body)).unwrap();
-                Verdict::of(&review, &policy, &Scope::default()).response(&review)
+                plan(&review, &world).settle(&Facts::default()).to_json(&review)
             });
         });
     }
@@ -62,15 +59,16 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
 /// The answer alone, by the number of images that change.
 fn patches(criterion: &mut Criterion) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
+    let world = World::new(policy, Scope::default());
     let mut group = criterion.benchmark_group("patch");
     for changes in [4, 1000] {
         let body = with_containers(changes);
         let review = Review::from_slice(&body).unwrap();
-        let verdict = Verdict::of(&review, &policy, &Scope::default());
-        assert_eq!(verdict.changes.len(), changes);
+        let plan = plan(&review, &world);
+        assert_eq!(plan.edits.len(), changes);
         group.throughput(Throughput::Elements(changes as u64));
         group.bench_function(changes.to_string(), |bencher| {
-            bencher.iter(|| black_box(&verdict).response(&review));
+            bencher.iter(|| black_box(&plan).settle(&Facts::default()).to_json(&review));
         });
     }
 }

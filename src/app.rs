@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admission::World,
     certs::{CertificateSlot, ClientTrust, self_signed},
     cluster::{Creation, Hints, Keeper, Shared, TemplateSource},
     descriptors,
@@ -25,7 +26,7 @@ use crate::{
         CertificateSource, ClientAuthoritySource, MapFileSettings, MapSource, Timing, keep_fresh,
     },
     rules::{LegacyPrefix, LoadedMap, Policy},
-    server::{Listener, PolicySlot, Service, Shutdown, tls},
+    server::{Listener, Service, Shutdown, WorldSlot, tls},
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
 
@@ -69,7 +70,7 @@ impl App {
     pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let health = Arc::new(Health::default());
         let metrics = Arc::new(Metrics::default());
-        let policy = PolicySlot::default();
+        let world = WorldSlot::default();
         let certificate = Arc::new(CertificateSlot::default());
         let clients = settings.client_authorities.as_ref().map(ClientTrust::new).map(Arc::new);
         let acceptor = tls::acceptor(certificate.clone(), clients.clone());
@@ -86,9 +87,8 @@ impl App {
             )
         })?;
         let service = Arc::new(Service::new(
-            policy.clone(),
+            world.clone(),
             clients.clone(),
-            settings.scope.clone(),
             &settings.pod_name,
             health.clone(),
             metrics.clone(),
@@ -103,7 +103,7 @@ impl App {
             stop: CancellationToken::new(),
             tasks: JoinSet::new(),
         };
-        app.load_rules(policy, metrics.clone())?;
+        app.load_rules(world, metrics.clone())?;
         app.load_certificate(certificate, metrics.clone()).await?;
         app.follow_client_authorities(clients, metrics);
         app.spawn("webhook", listener.serve(service.clone(), app.shutdown.clone()));
@@ -172,8 +172,8 @@ impl App {
         Ok(())
     }
 
-    fn load_rules(&mut self, policy: PolicySlot, metrics: Arc<Metrics>) -> anyhow::Result<()> {
-        let health = self.health.clone();
+    fn load_rules(&mut self, world: WorldSlot, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+        let (health, scope) = (self.health.clone(), self.settings.scope.clone());
         match self.settings.rules.clone() {
             RuleSource::MapFile(file) => {
                 let settings = MapFileSettings {
@@ -181,13 +181,14 @@ impl App {
                     is_strict: self.settings.strict_maps,
                     is_optional: self.settings.maps_optional,
                 };
-                let source = MapSource::new(settings, policy, health, metrics);
+                let source = MapSource::new(settings, world, scope, health, metrics);
                 self.spawn("map reload", keep_fresh(source, Timing::default(), self.stop.clone()));
             }
             RuleSource::BuiltIn(text) => {
                 let map = LoadedMap::from_text(text).context("the built-in map")?;
                 metrics.map_applied(&map, MapOrigin::BuiltIn);
-                policy.store(Some(Arc::new(Policy::Maps(Box::new(map.rules)))));
+                let policy = Policy::Maps(Box::new(map.rules));
+                world.store(Some(Arc::new(World::new(policy, scope))));
                 health.map.ready();
             }
             RuleSource::Legacy(prefix) => {
@@ -195,7 +196,8 @@ impl App {
                     warn!("IMAGE_PREFIX is empty, so that LEGACY mode swaps nothing");
                 }
                 warn!("LEGACY mode is deprecated; a map with a `default` rule takes its place");
-                policy.store(Some(Arc::new(Policy::Legacy(prefix))));
+                let policy = Policy::Legacy(prefix);
+                world.store(Some(Arc::new(World::new(policy, scope))));
                 health.map.ready();
             }
         }

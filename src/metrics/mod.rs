@@ -22,7 +22,7 @@ pub use self::labels::{
 };
 use self::table::Table;
 use crate::{
-    admission::{Kind, Operation, Outcome, Verdict},
+    admission::{Kind, Operation, Outcome, Plan},
     rules::{Key, LoadedMap, Reason, Severity},
 };
 
@@ -140,8 +140,8 @@ impl Metrics {
     }
 
     /// Counts an answered review and its images.
-    pub fn review(&self, verdict: &Verdict<'_>, elapsed: Duration) {
-        let Verdict { kind, operation, outcome, .. } = *verdict;
+    pub fn review(&self, plan: &Plan<'_>, elapsed: Duration) {
+        let Plan { kind, operation, outcome, .. } = *plan;
         let index = (kind as usize * Operation::ALL.len() + operation as usize)
             * Outcome::ALL.len()
             + outcome as usize;
@@ -156,7 +156,7 @@ impl Metrics {
                 })
             })
             .increment(1);
-        for (reason, &count) in Reason::ALL.iter().zip(&verdict.reasons) {
+        for (reason, &count) in Reason::ALL.iter().zip(&plan.reasons) {
             if count > 0 {
                 self.images
                     .at(*reason as usize, || {
@@ -347,6 +347,7 @@ fn to_f64(count: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Mode;
 
     #[test]
     fn the_tables_have_a_place_for_every_combination_of_labels() {
@@ -362,9 +363,9 @@ mod tests {
             for operation in Operation::ALL {
                 for outcome in Outcome::ALL {
                     let reasons = [1; Reason::ALL.len()];
-                    let changes = smallvec::SmallVec::new();
+                    let (mode, edits) = (Mode::Enforce, smallvec::SmallVec::new());
                     metrics.review(
-                        &Verdict { kind, operation, outcome, changes, reasons },
+                        &Plan { kind, operation, outcome, mode, edits, reasons },
                         Duration::from_micros(1),
                     );
                 }

@@ -12,13 +12,14 @@ use tracing::{info, warn};
 
 use super::{Freshness, Source, directory_of};
 use crate::{
+    admission::{Scope, World},
     file::{read_regular_up_to, read_up_to},
     health::Health,
     metrics::{MapOrigin, Metrics, ReloadResult},
     rules::{
         CompileError, Diagnostics, LoadedMap, MAX_MAP_BYTES, Policy, Refusal, RuleSet, Severity,
     },
-    server::PolicySlot,
+    server::WorldSlot,
 };
 
 /// The most diagnostics of a map that are logged one by one.
@@ -38,14 +39,16 @@ pub struct MapFileSettings {
     pub is_optional: bool,
 }
 
-/// Loads the map file into the policy slot.
+/// Loads the map file into the slot of the world.
 #[derive(Debug)]
 pub struct MapSource {
     settings: MapFileSettings,
     directory: PathBuf,
     /// The origin of the map in use; `None` until one is loaded.
     in_use: Option<MapOrigin>,
-    policy: PolicySlot,
+    world: WorldSlot,
+    /// The settings that decide beside the map.
+    scope: Scope,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     hasher: RandomState,
@@ -128,7 +131,8 @@ pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
 }
 
 fn to_map(file: &Path, text: &str) -> Result<LoadedMap, MapError> {
-    LoadedMap::from_text(text).map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
+    LoadedMap::from_file(&file.to_string_lossy(), text)
+        .map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
 }
 
 fn within_limit(file: &Path, read: io::Result<Option<Vec<u8>>>) -> Result<Vec<u8>, MapError> {
@@ -148,11 +152,12 @@ fn to_text(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
 }
 
 impl MapSource {
-    /// Prepares to load the file of `settings` into `policy`.
+    /// Prepares to load the file of `settings` into `world`, with `scope` beside it.
     #[must_use]
     pub fn new(
         settings: MapFileSettings,
-        policy: PolicySlot,
+        world: WorldSlot,
+        scope: Scope,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -160,7 +165,8 @@ impl MapSource {
             directory: directory_of(&settings.file),
             settings,
             in_use: None,
-            policy,
+            world,
+            scope,
             health,
             metrics,
             hasher: RandomState::new(),
@@ -208,8 +214,8 @@ impl MapSource {
     fn consider(&mut self, map: LoadedMap) {
         log_diagnostics(&self.settings.file, &map.diagnostics);
         let errors = map.diagnostics.count(Severity::Error);
-        let previous = self.policy.load_full();
-        let previous = match previous.as_deref() {
+        let previous = self.world.load_full();
+        let previous = match previous.as_deref().map(|world| &world.policy) {
             Some(Policy::Maps(rules)) => Some(&**rules),
             Some(Policy::Legacy(_)) | None => None,
         };
@@ -235,7 +241,8 @@ impl MapSource {
     fn apply(&mut self, map: LoadedMap, origin: MapOrigin) {
         self.in_use = Some(origin);
         self.metrics.map_applied(&map, origin);
-        self.policy.store(Some(Arc::new(Policy::Maps(Box::new(map.rules)))));
+        let policy = Policy::Maps(Box::new(map.rules));
+        self.world.store(Some(Arc::new(World::new(policy, self.scope.clone()))));
         self.health.map.ready();
     }
 

@@ -3,7 +3,7 @@
 //! Section 1 of the swap rules. This module says what each line means by itself; what the rules
 //! mean together is the business of [`lint`](super::lint) and `set`.
 
-use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range};
+use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
@@ -36,7 +36,13 @@ impl MapFile {
     /// place of the first. A manifest in place of a map gives one diagnostic, and no rules.
     #[must_use]
     pub fn parse(text: &str) -> (Self, Diagnostics) {
-        let mut parser = Parser::default();
+        Self::parse_file("", text)
+    }
+
+    /// Reads a map file as [`parse`](Self::parse); its rules bear the name of the file.
+    #[must_use]
+    pub fn parse_file(file: &str, text: &str) -> (Self, Diagnostics) {
+        let mut parser = Parser { file: file.into(), ..Parser::default() };
         let text = without_mark(text);
         if let Some((number, line)) = manifest::first_line(text) {
             parser.diagnostics.push(not_a_map(number, line));
@@ -99,6 +105,7 @@ fn not_a_map(number: usize, line: &str) -> Diagnostic {
 
 #[derive(Default)]
 struct Parser {
+    file: Arc<str>,
     map: MapFile,
     by_key: HashTable<u32>,
     hasher: RandomState,
@@ -124,7 +131,7 @@ impl Parser {
                         related: None,
                     });
                 }
-                self.insert(Rule::new(key, Target::new(target), number), line);
+                self.insert(Rule::new(key, Target::new(target), &self.file, number), line);
             }
             Err(error) => self.diagnostics.push(Diagnostic {
                 code: Code::InvalidRule,

@@ -62,7 +62,15 @@ impl LoadedMap {
     /// # Errors
     /// As [`RuleSet::compile`]. A line that is no rule is a diagnostic, not an error.
     pub fn from_text(text: &str) -> Result<Self, CompileError> {
-        let (map, mut diagnostics) = MapFile::parse(text);
+        Self::from_file("", text)
+    }
+
+    /// Loads a map as [`from_text`](Self::from_text); its rules bear the name of the file.
+    ///
+    /// # Errors
+    /// As [`RuleSet::compile`].
+    pub fn from_file(file: &str, text: &str) -> Result<Self, CompileError> {
+        let (map, mut diagnostics) = MapFile::parse_file(file, text);
         let rules = RuleSet::compile(map)?;
         diagnostics.extend(lint::lint(&rules, text));
         Ok(Self { rules, diagnostics })

@@ -2,7 +2,7 @@
 //!
 //! How a line becomes a rule is the business of [`map`](super::map).
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::target::Target;
 use crate::image::is_valid_reference;
@@ -118,15 +118,23 @@ pub struct Rule {
     pub target: Target,
     /// The line in the map file, from 1.
     pub line: u32,
+    /// The name of the map file.
+    pub file: Arc<str>,
     effect: Effect,
 }
 
 impl Rule {
     /// Makes a rule, and judges whether its target makes valid references.
     #[must_use]
-    pub fn new(key: Key, target: Target, line: u32) -> Self {
+    pub fn new(key: Key, target: Target, file: &Arc<str>, line: u32) -> Self {
         let effect = effect(&key, &target);
-        Self { key, target, line, effect }
+        Self { key, target, line, file: file.clone(), effect }
+    }
+
+    /// Returns the place of the rule, as `FILE:LINE`.
+    #[must_use]
+    pub fn place(&self) -> impl fmt::Display {
+        fmt::from_fn(|formatter| write!(formatter, "{}:{}", self.file, self.line))
     }
 
     /// Returns the effect on the images that the rule claims.

@@ -19,26 +19,22 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{accept::Listener, routes::answers_reviews_at};
 use self::{access::Access, body::BodyBudget, throttle::Complaints};
-use crate::{
-    admission::Scope, certs::ClientTrust, health::Health, metrics::Metrics, rules::Policy,
-};
+use crate::{admission::World, certs::ClientTrust, health::Health, metrics::Metrics};
 
 /// The most bytes of metrics that peers have asked for on the port of the webhook and not read; some
 /// hundred pages.
 const MAX_PAGES_BYTES: usize = 4 * 1024 * 1024;
 
-/// The path under which the policy in use is found; empty until the map is loaded.
-pub type PolicySlot = Arc<ArcSwapOption<Policy>>;
+/// The slot with everything that decides about reviews; empty until the map is loaded.
+pub type WorldSlot = Arc<ArcSwapOption<World>>;
 
 /// What requests need, shared by all connections.
 #[derive(Debug)]
 pub struct Service {
-    /// What decides over images.
-    pub policy: PolicySlot,
+    /// Everything that decides about reviews.
+    pub world: WorldSlot,
     /// Who may ask for reviews; none for everybody.
     pub clients: Option<Arc<ClientTrust>>,
-    /// The settings that decide which images of an object are swapped, besides the map.
-    pub scope: Scope,
     /// The name of this pod, for `/healthz`.
     pub pod_name: Box<str>,
     /// Whether the process is ready.
@@ -60,18 +56,16 @@ impl Service {
     /// Puts together what requests need.
     #[must_use]
     pub fn new(
-        policy: PolicySlot,
+        world: WorldSlot,
         clients: Option<Arc<ClientTrust>>,
-        scope: Scope,
         pod_name: &str,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
         limits: Limits,
     ) -> Self {
         Self {
-            policy,
+            world,
             clients,
-            scope,
             pod_name: pod_name.into(),
             health,
             metrics,

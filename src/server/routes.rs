@@ -14,14 +14,14 @@ use hyper::{
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tracing::{Level, debug, enabled, error, warn};
+use tracing::{Level, debug, enabled, error, field, warn};
 
 use super::{
     Port, Service,
     body::{BodyBudget, BodyError},
 };
 use crate::{
-    admission::{Review, Verdict},
+    admission::{Edit, Facts, Plan, Review, plan},
     excerpt::{MAX_VALUE_BYTES, excerpt},
     metrics::{self, Method, Path, Status},
 };
@@ -200,8 +200,8 @@ fn guarded_review(service: &Service, body: &[u8]) -> Answer {
 
 fn review(service: &Service, body: &[u8]) -> Answer {
     let begun = Instant::now();
-    let policy = service.policy.load();
-    let Some(policy) = policy.as_deref() else {
+    let world = service.world.load();
+    let Some(world) = world.as_deref() else {
         return Answer::error(
             Status::ServiceUnavailable,
             "no map is loaded yet",
@@ -217,39 +217,40 @@ fn review(service: &Service, body: &[u8]) -> Answer {
             return Answer { error, ..Answer::new(Status::BadRequest, JSON, body.to_string()) };
         }
     };
-    let verdict = Verdict::of(&review, policy, &service.scope);
-    let response = verdict.response(&review);
-    service.metrics.review(&verdict, begun.elapsed());
+    let plan = plan(&review, world);
+    let response = plan.settle(&Facts::default()).to_json(&review);
+    service.metrics.review(&plan, begun.elapsed());
     if enabled!(Level::DEBUG) {
-        log(&review, &verdict);
+        log(&review, &plan);
     }
     Answer::new(Status::Ok, JSON, response)
 }
 
-fn log(review: &Review<'_>, verdict: &Verdict<'_>) {
+fn log(review: &Review<'_>, plan: &Plan<'_>) {
     let request = review.request();
     let uid = &*excerpt(request.uid(), MAX_UID_BYTES);
     debug!(
         uid,
         kind = &*excerpt(request.kind(), MAX_KIND_BYTES),
-        operation = verdict.operation.as_str(),
+        operation = plan.operation.as_str(),
         namespace = &*excerpt(request.namespace(), MAX_NAMESPACE_BYTES),
         name = &*excerpt(request.name(), MAX_VALUE_BYTES),
-        outcome = verdict.outcome.as_str(),
-        changes = verdict.changes.len(),
+        outcome = plan.outcome.as_str(),
+        changes = plan.edits.len(),
         "reviewed"
     );
-    for change in verdict.changes.iter().take(MAX_LOGGED_CHANGES) {
-        let swapped = change.swapped.to_string();
+    for Edit::Image { at, from, to, rule } in plan.edits.iter().take(MAX_LOGGED_CHANGES) {
+        let swapped = to.to_string();
         debug!(
             uid,
-            at = %change.location,
-            from = &*excerpt(change.image, MAX_VALUE_BYTES),
+            %at,
+            from = &*excerpt(from, MAX_VALUE_BYTES),
             to = &*excerpt(&swapped, MAX_VALUE_BYTES),
+            rule = rule.map(|rule| field::display(rule.place())),
             "image swapped"
         );
     }
-    let more = verdict.changes.len().saturating_sub(MAX_LOGGED_CHANGES);
+    let more = plan.edits.len().saturating_sub(MAX_LOGGED_CHANGES);
     if more > 0 {
         debug!(uid, more, "more images swapped");
     }

@@ -6,7 +6,7 @@
 use std::{env, fs, path::PathBuf};
 
 use imageswap::{
-    admission::{Review, Scope, Verdict},
+    admission::{Facts, Review, Scope, World, plan},
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -41,11 +41,12 @@ fn policies() -> [(&'static str, Policy); 4] {
 fn answers_are_the_same_byte_for_byte() {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers"));
     for (map, policy) in policies() {
+        let world = World::new(policy, Scope::default());
         let mut answers = String::new();
         for name in REVIEWS {
             let body = fixture(name).to_string();
             let review = Review::from_slice(body.as_bytes()).unwrap();
-            let answer = Verdict::of(&review, &policy, &Scope::default()).response(&review);
+            let answer = plan(&review, &world).settle(&Facts::default()).to_json(&review);
             answers.push_str(&answer);
             answers.push('\n');
         }

@@ -10,7 +10,7 @@ mod shapes;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Review, Scope, Verdict},
+    admission::{Edit, Facts, Review, Scope, World, plan},
     rules::{MapFile, Policy, RuleSet},
 };
 use kube::core::{
@@ -31,8 +31,9 @@ const LABEL: &str = "k8s.twr.io/imageswap";
 /// Changes as pairs of JSON Pointer and new image.
 type Changes = &'static [(&'static str, &'static str)];
 
-fn policy(map: &str) -> Policy {
-    Policy::Maps(Box::new(RuleSet::compile(MapFile::parse(map).0).unwrap()))
+fn world(map: &str) -> World {
+    let rules = RuleSet::compile(MapFile::parse(map).0).unwrap();
+    World::new(Policy::Maps(Box::new(rules)), Scope::default())
 }
 
 fn fixture(name: &str) -> Value {
@@ -44,11 +45,11 @@ fn fixture(name: &str) -> Value {
 /// types parse it, it names the review's uid, and it patches exactly `changes`.
 fn assert_answer(name: &str, review: &Value, map: &str, outcome: &str, changes: Changes) {
     let body = review.to_string();
-    let policy = policy(map);
+    let world = world(map);
     let parsed = Review::from_slice(body.as_bytes()).unwrap();
-    let verdict = Verdict::of(&parsed, &policy, &Scope::default());
-    assert_eq!(verdict.outcome.as_str(), outcome, "{name}");
-    let answer = verdict.response(&parsed);
+    let plan = plan(&parsed, &world);
+    assert_eq!(plan.outcome.as_str(), outcome, "{name}");
+    let answer = plan.settle(&Facts::default()).to_json(&parsed);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let expected_type = if changes.is_empty() { Value::Null } else { json!("JSONPatch") };
     assert_eq!(answer["response"]["patchType"], expected_type, "{name}");
@@ -193,14 +194,12 @@ fn captured_reviews_change_as_they_should() {
 #[test]
 fn a_swapped_pod_is_left_alone_when_it_comes_again() {
     let body = fixture("00-create-pod").to_string();
-    let policy = policy(MAP);
+    let world = world(MAP);
     let parsed = Review::from_slice(body.as_bytes()).unwrap();
-    let edits: Vec<_> = Verdict::of(&parsed, &policy, &Scope::default())
-        .changes
+    let edits: Vec<_> = plan(&parsed, &world)
+        .edits
         .iter()
-        .map(|change| {
-            (format!("/request/object{}", change.location), json!(change.swapped.to_string()))
-        })
+        .map(|Edit::Image { at, to, .. }| (format!("/request/object{at}"), json!(to.to_string())))
         .collect();
     let edits: Vec<_> =
         edits.iter().map(|(pointer, value)| (pointer.as_str(), value.clone())).collect();
@@ -219,7 +218,7 @@ fn an_old_version_is_answered_in_kind() {
 fn an_answer_without_changes_is_short() {
     let body = fixture("07-delete-pod").to_string();
     let review = Review::from_slice(body.as_bytes()).unwrap();
-    let answer = Verdict::of(&review, &policy(MAP), &Scope::default()).response(&review);
+    let answer = plan(&review, &world(MAP)).settle(&Facts::default()).to_json(&review);
     assert_eq!(
         answer,
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"a75c841c-71f3-419e-8e06-1da3e7f0bc64","allowed":true}}"#

@@ -1,14 +1,15 @@
 //! Images and objects that are left alone whatever the map says, because of what stands around the image.
 
 use imageswap::{
-    admission::{Review, Scope, Verdict},
+    admission::{Review, Scope, World, plan},
     rules::Reason,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    MAP, assert_answer, edited, policy,
+    MAP, assert_answer, edited,
     shapes::{Case, DEPLOYMENT, DEPLOYMENT_CHANGES, POD, assert_cases},
+    world,
 };
 
 #[test]
@@ -89,13 +90,15 @@ fn images_that_are_never_pulled_are_left_alone_unless_it_is_set() {
         ],
     );
     let body = never.to_string();
-    let (review, policy) = (Review::from_slice(body.as_bytes()).unwrap(), policy(MAP));
-    let count = |scope: &Scope| {
-        let verdict = Verdict::of(&review, &policy, scope);
-        (verdict.reasons[Reason::NeverPulled as usize], verdict.changes.len())
+    let review = Review::from_slice(body.as_bytes()).unwrap();
+    let count = |swaps_never_pulled: bool| {
+        let scope = Scope { swaps_never_pulled, ..Scope::default() };
+        let world = World { scope, ..world(MAP) };
+        let plan = plan(&review, &world);
+        (plan.reasons[Reason::NeverPulled as usize], plan.edits.len())
     };
-    assert_eq!(count(&Scope::default()), (2, 2));
-    assert_eq!(count(&Scope { swaps_never_pulled: true, ..Scope::default() }), (0, 4));
+    assert_eq!(count(false), (2, 2));
+    assert_eq!(count(true), (0, 4));
     let everywhere = [
         ("/request/object/spec/initContainers/0/imagePullPolicy", json!("Never")),
         ("/request/object/spec/containers/0/imagePullPolicy", json!("Never")),

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use imageswap::admission::{Review, Scope, Verdict};
+use imageswap::admission::{Edit, Review, plan};
 use serde_json::{Map, Value, json};
 
-use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, policy};
+use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, world};
 
 pub(crate) const POD: &str = "00-create-pod";
 const UPDATE: &str = "02-update-pod";
@@ -111,10 +111,10 @@ fn any_number_of_labels_is_read_in_time() {
     let labels: Map<_, _> =
         (0..300_000).map(|number| (format!("l{number}"), json!("disabled"))).collect();
     let body = edited(POD, &[("/request/object/metadata/labels", json!(labels))]).to_string();
-    let policy = policy(MAP);
+    let world = world(MAP);
     let begun = Instant::now();
     let review = Review::from_slice(body.as_bytes()).unwrap();
-    assert_eq!(Verdict::of(&review, &policy, &Scope::default()).outcome.as_str(), "swapped");
+    assert_eq!(plan(&review, &world).outcome.as_str(), "swapped");
     assert!(begun.elapsed() < LONGEST, "{:?}", begun.elapsed());
 }
 
@@ -322,9 +322,9 @@ fn escapes_in_strings_are_read_and_written() {
     assert_answer("escapes", &review, MAP, "swapped", changes);
     let escaped = review.to_string().replace("quay.io/b", "quay\\u002eio\\/b");
     let parsed = Review::from_slice(escaped.as_bytes()).unwrap();
-    let (policy, scope) = (policy(MAP), Scope::default());
-    let found = Verdict::of(&parsed, &policy, &scope).changes;
-    assert_eq!(found[0].swapped.to_string(), "quay.corp/b");
+    let world = world(MAP);
+    let Edit::Image { to, .. } = plan(&parsed, &world).edits[0];
+    assert_eq!(to.to_string(), "quay.corp/b");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Review, ReviewError, Scope, Verdict},
+    admission::{Edit, Facts, Review, ReviewError, Scope, World, plan},
     rules::{MapFile, Policy, RuleSet},
 };
 use serde_json::{Value, json};
@@ -99,11 +99,11 @@ pub(crate) const CAPTURED: [&str; 8] = [
 ];
 
 /// A map without a chain, so that a second review of a swapped object changes nothing.
-static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+static WORLD: LazyLock<World> = LazyLock::new(|| {
     let map = "default::d.io\ndocker.io::hub.corp/mirror-\nquay.io::quay.corp\n\
                ghcr.io/acme::h.io/acme\n[EXACT]busybox::h.io/box\nnoswap_wildcards::left.io\n";
     let rules = RuleSet::compile(MapFile::parse(map).0);
-    Policy::Maps(Box::new(rules.unwrap_or_default()))
+    World::new(Policy::Maps(Box::new(rules.unwrap_or_default())), Scope::default())
 });
 
 /// Tries the review of an input.
@@ -144,23 +144,23 @@ fn assert_review(body: &[u8]) {
             return;
         }
     };
-    let expected = naive::expected(&value, DISABLE_LABEL, &POLICY);
+    let expected = naive::expected(&value, DISABLE_LABEL, &WORLD.policy);
     let (review, expected) = match (&found, expected) {
         (Ok(review), Ok(expected)) => (review, expected),
         (Err(error), Err(refusal)) => return assert_refusal(error, &refusal),
         (found, expected) => panic!("{found:?} is not {expected:?}: {}", shown()),
     };
-    let verdict = Verdict::of(review, &POLICY, &Scope::default());
-    assert_eq!(verdict.operation.as_str(), expected.operation, "{}", shown());
-    assert_eq!(verdict.kind.as_str(), expected.kind, "{}", shown());
-    let changes: Vec<_> = verdict
-        .changes
+    let plan = plan(review, &WORLD);
+    assert_eq!(plan.operation.as_str(), expected.operation, "{}", shown());
+    assert_eq!(plan.kind.as_str(), expected.kind, "{}", shown());
+    let changes: Vec<_> = plan
+        .edits
         .iter()
-        .map(|change| (change.location.to_string(), change.swapped.to_string()))
+        .map(|Edit::Image { at, to, .. }| (at.to_string(), to.to_string()))
         .collect();
-    assert_eq!(verdict.outcome.as_str(), expected.outcome(&changes), "{}", shown());
+    assert_eq!(plan.outcome.as_str(), expected.outcome(&changes), "{}", shown());
     assert!(expected.allows(&changes), "{changes:?} is not {expected:?}: {}", shown());
-    assert_answer(&value, &verdict.response(review), &changes);
+    assert_answer(&value, &plan.settle(&Facts::default()).to_json(review), &changes);
 }
 
 fn assert_place(body: &[u8], error: &imageswap::admission::JsonError) {
@@ -223,8 +223,8 @@ fn assert_swapped_once(review: &Value) {
     let body = review.to_string();
     let again = Review::from_slice(body.as_bytes());
     let changes = again.as_ref().map(|again| {
-        let changes = Verdict::of(again, &POLICY, &Scope::default()).changes;
-        changes.iter().map(|change| change.image.to_owned()).collect::<Vec<_>>()
+        let edits = plan(again, &WORLD).edits;
+        edits.iter().map(|Edit::Image { from, .. }| (*from).to_owned()).collect::<Vec<_>>()
     });
     assert!(changes.as_ref().is_ok_and(Vec::is_empty), "{changes:?} once more in {body}");
 }

@@ -232,7 +232,7 @@ fn without_port(rule: &Rule) -> Option<Rule> {
     let (host, _) = registry.rsplit_once(':').filter(|_| makes_images(rule))?;
     let joint = if path.is_empty() { "" } else { "/" };
     let target = Target::new(&format!("{host}{joint}{path}"));
-    Some(Rule::new(rule.key.clone(), target, rule.line))
+    Some(Rule::new(rule.key.clone(), target, &rule.file, rule.line))
 }
 
 /// An image below a registry key, with a port that the key does not name; none when it names one.

@@ -1,0 +1,180 @@
+//! The answer: an AdmissionReview that allows the object, with a JSON Patch when it is to change.
+
+use std::fmt::Write;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use super::{Location, plan::INLINE_EDITS, review::Review};
+use crate::{image::has_reference_characters_only, rules::SwappedImage};
+
+/// The content of an answer. Every object is allowed.
+#[derive(Debug, Default)]
+pub struct Answer<'p> {
+    /// The changes of the object, in their order; the answer has no patch if there are none.
+    pub patch: SmallVec<[PatchOperation<'p>; INLINE_EDITS]>,
+    /// Warnings for whoever has sent the object.
+    pub warnings: Vec<String>,
+    /// Entries for the audit log of the API server, each with a key without a prefix.
+    pub audit_annotations: Vec<(String, String)>,
+}
+
+/// An operation of a JSON Patch (RFC 6902).
+#[derive(Clone, Debug)]
+pub enum PatchOperation<'p> {
+    /// `add`.
+    Add {
+        /// The JSON Pointer (RFC 6901) of the place.
+        path: String,
+        /// The value that is put there.
+        value: Value,
+    },
+    /// `replace` of an image.
+    Replace {
+        /// The place of the image.
+        path: Location,
+        /// The image that is put there.
+        image: SwappedImage<'p>,
+    },
+}
+
+impl Answer<'_> {
+    /// Writes the answer to `review` as JSON.
+    #[must_use]
+    pub fn to_json(&self, review: &Review<'_>) -> String {
+        let mut json = String::with_capacity(256 + 256 * self.patch.len());
+        json.push_str(r#"{"apiVersion":""#);
+        json.push_str(review.api_version());
+        json.push_str(r#"","kind":"AdmissionReview","response":{"uid":"#);
+        push_json_string(&mut json, review.request().uid());
+        json.push_str(r#","allowed":true"#);
+        if !self.patch.is_empty() {
+            json.push_str(r#","patchType":"JSONPatch","patch":""#);
+            STANDARD.encode_string(self.patch(), &mut json);
+            json.push('"');
+        }
+        if !self.warnings.is_empty() {
+            json.push_str(r#","warnings":"#);
+            push_list(&mut json, ['[', ']'], &self.warnings, |json, text| {
+                push_json_string(json, text);
+            });
+        }
+        if !self.audit_annotations.is_empty() {
+            json.push_str(r#","auditAnnotations":"#);
+            push_list(&mut json, ['{', '}'], &self.audit_annotations, |json, (key, value)| {
+                push_json_string(json, key);
+                json.push(':');
+                push_json_string(json, value);
+            });
+        }
+        json.push_str("}}");
+        json
+    }
+
+    fn patch(&self) -> String {
+        let mut patch = String::with_capacity(128 * self.patch.len());
+        let mut image = String::new();
+        push_list(&mut patch, ['[', ']'], &self.patch, |patch, operation| match operation {
+            PatchOperation::Add { path, value } => {
+                patch.push_str(r#"{"op":"add","path":"#);
+                push_json_string(patch, path);
+                // Writing to a string cannot fail.
+                let _ = write!(patch, r#","value":{value}}}"#);
+            }
+            PatchOperation::Replace { path, image: swapped } => {
+                // A location holds nothing that needs an escape.
+                let _ = write!(patch, r#"{{"op":"replace","path":"{path}","value":"#);
+                image.clear();
+                swapped.append_to(&mut image);
+                push_json_string(patch, &image);
+                patch.push('}');
+            }
+        });
+        patch
+    }
+}
+
+/// Appends `elements` with commas between them and brackets around them.
+fn push_list<T>(
+    json: &mut String,
+    [opening, closing]: [char; 2],
+    elements: &[T],
+    mut push: impl FnMut(&mut String, &T),
+) {
+    json.push(opening);
+    for (index, element) in elements.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        push(json, element);
+    }
+    json.push(closing);
+}
+
+/// Appends `text` as a JSON string (RFC 8259, section 7).
+fn push_json_string(json: &mut String, text: &str) {
+    if has_reference_characters_only(text) {
+        // None of these needs an escape, and images and uids, which are most of all, have no others.
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        // `Value` writes itself as JSON, a string with its escapes.
+        let _ = write!(json, "{}", Value::from(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admission::{Facts, Scope, World, plan};
+    use crate::rules::{LoadedMap, Policy};
+
+    #[test]
+    fn a_json_string_reads_back_as_the_text() {
+        for text in ["", "plain", "say \"hi\"\\", "\0\u{1f}\n\t", "é\u{2028}", "a\"b\"c"] {
+            let mut json = String::new();
+            push_json_string(&mut json, text);
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_answer_has_all_that_it_is_given() {
+        let body = r#"{"request":{"uid":"u\"1","kind":{"kind":"Pod"},"operation":"CREATE","object":
+            {"spec":{"containers":[{"name":"a","image":"nginx:1"}]}}}}"#;
+        let review = Review::from_slice(body.as_bytes()).unwrap();
+        let map = LoadedMap::from_text("default::d.io").unwrap();
+        let world = World::new(Policy::Maps(Box::new(map.rules)), Scope::default());
+        let plan = plan(&review, &world);
+        let mut answer = plan.settle(&Facts::default());
+        let pointer = "/metadata/annotations/a~1b";
+        answer
+            .patch
+            .push(PatchOperation::Add { path: pointer.into(), value: json!({ "c": ["\""] }) });
+        answer.warnings = vec!["one".into(), "two \"2\"".into()];
+        answer.audit_annotations = vec![("images-1".into(), "a: b -> c".into())];
+        let mut written: Value = serde_json::from_str(&answer.to_json(&review)).unwrap();
+        let patch = written["response"]["patch"].take();
+        let patch = STANDARD.decode(patch.as_str().unwrap()).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&patch).unwrap(),
+            json!([
+                { "op": "replace", "path": "/spec/containers/0/image", "value": "d.io/nginx:1" },
+                { "op": "add", "path": pointer, "value": { "c": ["\""] } },
+            ])
+        );
+        let expected = json!({
+            "uid": "u\"1",
+            "allowed": true,
+            "patchType": "JSONPatch",
+            "patch": null,
+            "warnings": ["one", "two \"2\""],
+            "auditAnnotations": { "images-1": "a: b -> c" },
+        });
+        assert_eq!(written["response"], expected);
+    }
+}

@@ -1,0 +1,206 @@
+//! The plan for a review: the images that change, before anything is answered.
+//!
+//! Only images are planned. What else an answer holds follows from those that are left when the plan is settled.
+
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+
+use super::{
+    Answer, Kind, Location, Operation, Outcome, PatchOperation, Review, World,
+    pod::Pod,
+    review::{Metadata, Request},
+};
+use crate::rules::{Reason, Rule, SwappedImage};
+
+/// The number of edits and patch operations for which nothing is allocated. Most pods have fewer images.
+pub(super) const INLINE_EDITS: usize = 4;
+
+/// The consequences of what is decided.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// The object is changed.
+    #[default]
+    Enforce,
+    /// Everything is decided and counted, and nothing is changed.
+    Shadow,
+}
+
+/// A change that is planned.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit<'r> {
+    /// Another image.
+    Image {
+        /// The place of the image in the object.
+        at: Location,
+        /// The image as it is.
+        from: &'r str,
+        /// The image as it is to be.
+        to: SwappedImage<'r>,
+        /// The rule that decided; `None` in LEGACY mode.
+        rule: Option<&'r Rule>,
+    },
+}
+
+/// The plan for a review.
+#[derive(Debug)]
+pub struct Plan<'r> {
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The operation.
+    pub operation: Operation,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The consequences of the edits.
+    pub mode: Mode,
+    /// The changes.
+    pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
+    /// The number of images that were decided for each reason, in the order of [`Reason::ALL`].
+    pub reasons: [u32; Reason::ALL.len()],
+}
+
+/// What is known about the targets of a plan when it is settled.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    absent: HashSet<String>,
+}
+
+impl Facts {
+    /// Takes down the images of which their registry says that it does not have them.
+    #[must_use]
+    pub fn with_absent(images: impl IntoIterator<Item = String>) -> Self {
+        Self { absent: images.into_iter().collect() }
+    }
+
+    /// Returns true if the registry is known not to have the image. An image of which nothing is known counts as there.
+    fn is_absent(&self, image: &SwappedImage<'_>) -> bool {
+        !self.absent.is_empty() && self.absent.contains(&image.to_string())
+    }
+}
+
+/// Plans what is to be done about a review. Allocates nothing for objects with up to four changes.
+#[must_use]
+pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
+    let request = review.request();
+    let mut plan = Plan {
+        kind: Kind::parse(request.kind()),
+        operation: Operation::parse(request.operation()),
+        outcome: Outcome::NoImages,
+        mode: world.mode,
+        edits: SmallVec::new(),
+        reasons: [0; Reason::ALL.len()],
+    };
+    plan.outcome = plan.decide(request, world);
+    plan
+}
+
+impl<'r> Plan<'r> {
+    /// Makes the answer: the edits whose targets are not known to be absent, unless nothing is to be changed.
+    #[must_use]
+    pub fn settle(&self, facts: &Facts) -> Answer<'_> {
+        let mut answer = Answer::default();
+        if self.mode == Mode::Shadow {
+            return answer;
+        }
+        for Edit::Image { at, to, .. } in &self.edits {
+            if !facts.is_absent(to) {
+                answer.patch.push(PatchOperation::Replace { path: *at, image: *to });
+            }
+        }
+        answer
+    }
+
+    fn decide(&mut self, request: &'r Request<'_>, world: &'r World) -> Outcome {
+        let World { policy, scope, .. } = world;
+        if !matches!(self.operation, Operation::Create | Operation::Update) {
+            return Outcome::NoImages;
+        }
+        let Some(object) = request.object.get() else { return Outcome::NoImages };
+        let Some(pod) = Pod::of(object, self.kind) else { return Outcome::NoImages };
+        let is_disabled = |metadata: &Metadata| metadata.labels.contains(&scope.disable_label);
+        let metadata = object.metadata.get();
+        let labelled = [metadata, pod.template_metadata, pod.job_metadata];
+        if labelled.into_iter().flatten().any(is_disabled) {
+            return Outcome::Disabled;
+        }
+        if self.kind != Kind::Pod
+            && metadata.is_some_and(|metadata| metadata.controller.is_present())
+        {
+            return Outcome::Owned;
+        }
+        if self.kind == Kind::Pod
+            && metadata.is_some_and(|metadata| metadata.annotations.is_present())
+        {
+            return Outcome::MirrorPod;
+        }
+        let old = match self.operation {
+            Operation::Update => {
+                request.old_object.get().and_then(|object| Pod::of(object, self.kind))
+            }
+            _ => None,
+        };
+        for image in pod.introduced(old) {
+            if image.is_never_pulled && !scope.swaps_never_pulled {
+                self.reasons[Reason::NeverPulled as usize] += 1;
+                continue;
+            }
+            let decision = policy.decide(image.text);
+            self.reasons[decision.reason as usize] += 1;
+            if let Some(to) = decision.swapped {
+                let rule = decision.rule;
+                self.edits.push(Edit::Image { at: image.location, from: image.text, to, rule });
+            }
+        }
+        if self.edits.is_empty() { Outcome::Unchanged } else { Outcome::Swapped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Scope, *};
+    use crate::rules::{LoadedMap, Policy};
+
+    const REVIEW: &str = r#"{"request":{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE","object":
+        {"spec":{"containers":[{"name":"a","image":"nginx:1"},{"name":"b","image":"redis:7"}]}}}}"#;
+
+    fn world(mode: Mode) -> World {
+        let map = LoadedMap::from_text("default::d.io").unwrap();
+        World { policy: Policy::Maps(Box::new(map.rules)), scope: Scope::default(), mode }
+    }
+
+    fn images(answer: &Answer<'_>) -> Vec<String> {
+        let image = |operation: &PatchOperation<'_>| match operation {
+            PatchOperation::Replace { image, .. } => image.to_string(),
+            PatchOperation::Add { path, .. } => path.clone(),
+        };
+        answer.patch.iter().map(image).collect()
+    }
+
+    #[test]
+    fn an_image_that_the_registry_does_not_have_stays_as_it_is() {
+        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
+        let world = world(Mode::Enforce);
+        let plan = plan(&review, &world);
+        assert_eq!(images(&plan.settle(&Facts::default())), ["d.io/nginx:1", "d.io/redis:7"]);
+        let facts = Facts::with_absent(["d.io/nginx:1".to_owned(), "d.io/other".to_owned()]);
+        assert_eq!(images(&plan.settle(&facts)), ["d.io/redis:7"]);
+    }
+
+    #[test]
+    fn a_shadow_decides_all_and_changes_nothing() {
+        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
+        let world = world(Mode::Shadow);
+        let plan = plan(&review, &world);
+        assert_eq!((plan.outcome, plan.edits.len()), (Outcome::Swapped, 2));
+        assert_eq!(plan.reasons[Reason::Default as usize], 2);
+        assert!(plan.settle(&Facts::default()).patch.is_empty());
+    }
+
+    #[test]
+    fn an_edit_names_the_line_of_its_rule() {
+        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
+        let world = world(Mode::Enforce);
+        let Edit::Image { from, rule, .. } = plan(&review, &world).edits[1];
+        assert_eq!((from, rule.map(|rule| rule.line)), ("redis:7", Some(1)));
+    }
+}
