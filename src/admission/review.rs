@@ -31,25 +31,27 @@ pub enum ReviewError {
     #[error("the body cannot be read as JSON: {0}")]
     Json(#[from] JsonError),
     /// There is no `request` object.
-    #[error("the body has no `request` object; post an AdmissionReview, not the bare object")]
+    #[error("the body has no `request` object")]
     NoRequest,
     /// The request has no `uid`.
-    #[error("the request has no `uid`, so there is nothing to answer to")]
+    #[error("request.uid is missing, so that there is nothing to answer to")]
     NoUid,
     /// The version, of which there is an excerpt here, is none of [`API_VERSIONS`].
-    #[error("`{0}` is not supported; accepted are {v1} and {v1beta1}", v1 = API_VERSIONS[0], v1beta1 = API_VERSIONS[1])]
+    #[error("apiVersion `{0}` is not supported")]
     UnsupportedVersion(String),
 }
 
 impl ReviewError {
-    /// Where in the body the error is: a position, or the name of a field.
+    /// Returns what would be right.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn hint(&self) -> &'static str {
         match self {
-            Self::Json(error) => format!("line {}, column {}", error.line(), error.column()),
-            Self::NoRequest => "request".to_owned(),
-            Self::NoUid => "request.uid".to_owned(),
-            Self::UnsupportedVersion(_) => "apiVersion".to_owned(),
+            Self::Json(_) => "post an AdmissionReview as an API server sends it",
+            Self::NoRequest => "post an AdmissionReview, not the bare object",
+            Self::NoUid => "send the uid that the answer is to bear",
+            Self::UnsupportedVersion(_) => {
+                "accepted are admission.k8s.io/v1 and admission.k8s.io/v1beta1"
+            }
         }
     }
 }

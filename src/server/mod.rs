@@ -6,6 +6,7 @@
 
 mod accept;
 mod access;
+mod answer;
 mod body;
 mod connection;
 mod routes;

@@ -8,9 +8,9 @@ use std::{
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Request, Response, StatusCode,
+    Request, Response,
     body::{Body, Incoming},
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -18,6 +18,7 @@ use tracing::{Level, debug, enabled, error, field, warn};
 
 use super::{
     Port, Service,
+    answer::{Answer, JSON, http_status},
     body::{BodyBudget, BodyError},
 };
 use crate::{
@@ -25,8 +26,6 @@ use crate::{
     excerpt::{MAX_VALUE_BYTES, excerpt},
     metrics::{self, Method, Path, Status},
 };
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Maximum number of changes of one review that are logged.
 const MAX_LOGGED_CHANGES: usize = 64;
@@ -99,7 +98,9 @@ fn route(
             refusal
         }
         (Path::Healthz, Method::Get | Method::Head) => healthz(service),
-        (Path::Livez, Method::Get | Method::Head) => Answer::ok(json!({ "live": true })),
+        (Path::Livez, Method::Get | Method::Head) => {
+            Answer::json(Status::Ok, &json!({ "live": true }))
+        }
         (Path::Readyz, Method::Get | Method::Head) => readyz(service),
         (Path::Metrics, Method::Get | Method::Head) => metrics_page(service),
         (Path::Other, _) => Answer::error(
@@ -107,9 +108,9 @@ fn route(
             format!("there is nothing at {}", excerpt(request.uri().path(), MAX_VALUE_BYTES)),
             "POST / and /mutate; GET /healthz, /livez, /readyz and /metrics",
         ),
-        (Path::Root | Path::Mutate, _) => method_not_allowed("POST"),
+        (Path::Root | Path::Mutate, _) => Answer::method_not_allowed("POST"),
         (Path::Healthz | Path::Livez | Path::Readyz | Path::Metrics, _) => {
-            method_not_allowed("GET, HEAD")
+            Answer::method_not_allowed("GET, HEAD")
         }
     })
 }
@@ -122,51 +123,6 @@ impl Service {
             let error = &*excerpt(&refusal.error, MAX_ERROR_BYTES);
             warn!(status, error, suppressed, "a request for a review was refused");
         }
-    }
-}
-
-/// An answer before it is HTTP.
-struct Answer {
-    status: Status,
-    content_type: HeaderValue,
-    allow: Option<HeaderValue>,
-    body: Bytes,
-    /// The error in the request, for the log; empty if there is none.
-    error: String,
-}
-
-impl Answer {
-    fn new(status: Status, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, allow: None, body: body.into(), error: String::new() }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "the callers make the value in place")]
-    fn ok(body: serde_json::Value) -> Self {
-        Self::new(Status::Ok, JSON, body.to_string())
-    }
-
-    /// An error with what is wrong and what would be right, as a JSON body.
-    fn error(status: Status, error: impl std::fmt::Display, hint: &str) -> Self {
-        let error = error.to_string();
-        let body = json!({ "status": http_status(status).as_u16(), "error": error, "hint": hint });
-        Self { error, ..Self::new(status, JSON, body.to_string()) }
-    }
-
-    /// None when the body does not fit in the memory.
-    fn into_response(self, bodies: &BodyBudget) -> Option<Response<Full<Bytes>>> {
-        let mut response = Response::new(Full::new(bodies.hold(self.body)?));
-        *response.status_mut() = http_status(self.status);
-        response.headers_mut().insert(CONTENT_TYPE, self.content_type);
-        if let Some(allow) = self.allow {
-            response.headers_mut().insert(ALLOW, allow);
-        }
-        Some(response)
-    }
-
-    fn out_of_memory() -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response
     }
 }
 
@@ -212,9 +168,7 @@ fn review(service: &Service, body: &[u8]) -> Answer {
         Ok(review) => review,
         Err(error) => {
             service.metrics.invalid_review();
-            let (place, error) = (error.place(), error.to_string());
-            let body = json!({ "status": 400, "error": error, "at": place });
-            return Answer { error, ..Answer::new(Status::BadRequest, JSON, body.to_string()) };
+            return Answer::error(Status::BadRequest, &error, error.hint());
         }
     };
     let plan = plan(&review, world);
@@ -259,25 +213,14 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
 /// The answer to a client that may not ask for reviews.
 ///
 /// It is 403 and not 401, which has to name a way to authenticate within HTTP (RFC 9110, section
-/// 15.5.2): a certificate belongs to the connection. The body is a Status of Kubernetes, because the
-/// API server hands its message on to whoever creates the pod, and "unknown" of any other body
-/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
+/// 15.5.2): a certificate belongs to the connection.
 fn access_refusal(port: &Port) -> Option<Answer> {
     let Port::Webhook(access) = port else { return None };
     let objection = access.objection()?;
-    let error = format!(
-        "imageswap answers known clients only, and {objection}; the API server has to present a \
-         certificate that an authority in IMAGESWAP_CLIENT_CA_FILE has signed"
-    );
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Status",
-        "status": "Failure",
-        "reason": "Forbidden",
-        "code": http_status(Status::Forbidden).as_u16(),
-        "message": error,
-    });
-    Some(Answer { error, ..Answer::new(Status::Forbidden, JSON, body.to_string()) })
+    let error = format!("imageswap answers known clients only, and {objection}");
+    let hint = "the API server has to present a certificate that an authority in \
+                IMAGESWAP_CLIENT_CA_FILE has signed";
+    Some(Answer::error(Status::Forbidden, error, hint))
 }
 
 fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
@@ -314,25 +257,21 @@ fn body_error(error: &BodyError) -> Answer {
 /// The answer of the original's health check.
 fn healthz(service: &Service) -> Answer {
     let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-    Answer::ok(json!({ "pod_name": &*service.pod_name, "date_time": now, "health": "ok" }))
+    Answer::json(
+        Status::Ok,
+        &json!({ "pod_name": &*service.pod_name, "date_time": now, "health": "ok" }),
+    )
 }
 
 fn readyz(service: &Service) -> Answer {
     let reasons = service.health.reasons();
     let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
-    let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
-    Answer::new(status, JSON, body.to_string())
+    Answer::json(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }
 
 fn metrics_page(service: &Service) -> Answer {
     let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
     Answer::new(Status::Ok, content_type, service.metrics.render())
-}
-
-fn method_not_allowed(allow: &'static str) -> Answer {
-    let hint = format!("use {allow}");
-    let answer = Answer::error(Status::MethodNotAllowed, "this path has no such method", &hint);
-    Answer { allow: Some(HeaderValue::from_static(allow)), ..answer }
 }
 
 fn method(request: &Request<Incoming>) -> Method {
@@ -370,20 +309,5 @@ fn review_path(path: &str) -> Option<Path> {
         (None, _) => Some(Path::Root),
         (Some("mutate"), None) => Some(Path::Mutate),
         _ => None,
-    }
-}
-
-fn http_status(status: Status) -> StatusCode {
-    match status {
-        Status::Ok => StatusCode::OK,
-        Status::BadRequest => StatusCode::BAD_REQUEST,
-        Status::Forbidden => StatusCode::FORBIDDEN,
-        Status::NotFound => StatusCode::NOT_FOUND,
-        Status::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Status::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Status::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Status::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Status::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        Status::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

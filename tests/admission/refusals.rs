@@ -6,24 +6,29 @@ use imageswap::admission::{Review, ReviewError};
 fn a_body_that_is_no_review_is_refused_with_the_place() {
     let truncated = &crate::fixture("00-create-pod").to_string()[..200];
     for (body, place, message) in [
-        ("", "line 1, column 0", "unexpected end"),
-        ("not json", "line 1, column 2", "expected"),
-        ("{\"request\": {\"uid\": \"a\",}}", "line 1, column 25", "trailing comma"),
-        (truncated, "line 1, column 200", "unexpected end"),
-        ("[]", "request", "no `request`"),
-        ("null", "request", "no `request`"),
-        ("{}", "request", "no `request`"),
+        ("", "line 1 column 0", "unexpected end"),
+        ("not json", "line 1 column 2", "expected"),
+        ("{\"request\": {\"uid\": \"a\",}}", "line 1 column 25", "trailing comma"),
+        (truncated, "line 1 column 200", "unexpected end"),
+        ("[]", "request", "no `request` object"),
+        ("null", "request", "no `request` object"),
+        ("{}", "request", "no `request` object"),
         ("{\"kind\":\"Pod\",\"spec\":{}}", "request", "post an AdmissionReview"),
-        ("{\"request\":[]}", "request", "no `request`"),
-        ("{\"request\":{}}", "request.uid", "no `uid`"),
-        ("{\"request\":{\"uid\":\"\"}}", "request.uid", "no `uid`"),
-        ("{\"request\":{\"uid\":7}}", "request.uid", "no `uid`"),
-        ("{\"apiVersion\":\"v2\",\"request\":{\"uid\":\"a\"}}", "apiVersion", "`v2`"),
-        ("{\"request\":{\"uid\":\"a\"}} x", "line 1, column 25", "trailing"),
+        ("{\"request\":[]}", "request", "no `request` object"),
+        ("{\"request\":{}}", "request.uid", "is missing"),
+        ("{\"request\":{\"uid\":\"\"}}", "request.uid", "is missing"),
+        ("{\"request\":{\"uid\":7}}", "request.uid", "is missing"),
+        (
+            "{\"apiVersion\":\"v2\",\"request\":{\"uid\":\"a\"}}",
+            "apiVersion",
+            "`v2` is not supported",
+        ),
+        ("{\"request\":{\"uid\":\"a\"}} x", "line 1 column 25", "trailing"),
     ] {
         let error = Review::from_slice(body.as_bytes()).unwrap_err();
-        assert_eq!(error.place(), place, "{body}: {error}");
-        assert!(error.to_string().contains(message), "{body}: {error}");
+        let told = format!("{error}; {}", error.hint());
+        assert!(told.contains(place), "{body}: {told}");
+        assert!(told.contains(message), "{body}: {told}");
     }
 }
 

@@ -24,6 +24,7 @@ mod outage;
 mod owner;
 mod permissions;
 mod proxy;
+mod refusals;
 mod replicas;
 mod rotation;
 mod secrecy;
@@ -109,6 +110,11 @@ fn replicas() {
 fn operation() {
     let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
     run("operation", |cluster| cluster, &steps);
+}
+
+#[test]
+fn refusals() {
+    run("refusals", |cluster| cluster, refusals::STEPS);
 }
 
 #[test]

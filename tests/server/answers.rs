@@ -49,8 +49,8 @@ async fn each_bad_request_is_answered_with_what_is_wrong() {
         (Method::POST, "/mutate/x", json, "{}", 404, "/mutate/x"),
         (Method::POST, "/", None, "{}", 415, "no Content-Type"),
         (Method::POST, "/", Some("text/plain"), "{}", 415, "text/plain"),
-        (Method::POST, "/", json, "", 400, "line 1, column 0"),
-        (Method::POST, "/", json, "{\"request\":", 400, "line 1, column 11"),
+        (Method::POST, "/", json, "", 400, "line 1 column 0"),
+        (Method::POST, "/", json, "{\"request\":", 400, "line 1 column 11"),
         (Method::POST, "/", json, "{\"kind\":\"Pod\"}", 400, "no `request` object"),
         (Method::POST, "/", json, "{\"request\":{}}", 400, "request.uid"),
         (Method::POST, "/", json, "{\"apiVersion\":\"x\",\"request\":{}}", 400, "apiVersion"),
@@ -64,8 +64,14 @@ async fn each_bad_request_is_answered_with_what_is_wrong() {
             let case = format!("{protocol:?} {method} {path}: {answer:?}");
             assert_eq!(answer.status, *status, "{case}");
             let body: Value = serde_json::from_str(&answer.body).unwrap();
-            assert_eq!(body["status"], *status, "{case}");
-            assert!(answer.body.contains(text), "{case}");
+            for (field, value) in [("apiVersion", "v1"), ("kind", "Status"), ("status", "Failure")]
+            {
+                assert_eq!(body[field], value, "{case}");
+            }
+            assert_eq!(body["code"], *status, "{case}");
+            assert!(!body["reason"].as_str().unwrap().is_empty(), "{case}");
+            let message = body["message"].as_str().unwrap();
+            assert!(message.contains(text) && message.contains("; "), "{case}");
             assert_eq!(answer.headers.contains_key("allow"), *status == 405, "{case}");
         }
     }
