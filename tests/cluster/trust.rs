@@ -100,6 +100,7 @@ impl Cluster {
                 }
             });
             rotate();
+            // That nothing happens can only be seen by looking all the time.
             let begun = Instant::now();
             while begun.elapsed() < time {
                 check();
