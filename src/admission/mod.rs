@@ -1,7 +1,7 @@
 //! The admission path: the bytes of an AdmissionReview in, the bytes of the answer out.
 //!
 //! A review is read, [`plan`] says which images change, [`Plan::settle`] makes the answer of what is left of that once
-//! more is known, and [`Answer::to_json`] writes it. The commands, the server and the tests call the same functions.
+//! more is known, and [`Answer::to_json`] writes it.
 //!
 //! Every object is allowed; the answer carries a patch when images change. What is deliberately
 //! absent: a tree of the whole document, a refusal of an object, and any look at the cluster. The
