@@ -51,7 +51,7 @@ fn creation(cluster: &Cluster) {
     let template = "built-in webhook template loaded, no template file found";
     let template = webhook.logged(template).pop().unwrap();
     assert_eq!(template["source"], "built-in");
-    assert_eq!(template["instead_of"], "/mwc/imageswap-mwc.yaml");
+    assert_eq!(template["file"], "/mwc/imageswap-mwc.yaml");
     let reason = webhook.readiness().unwrap_err();
     assert!(reason.contains("map: "), "{reason}");
     assert!(!reason.contains("certificate"), "{reason}");
