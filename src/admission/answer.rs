@@ -83,8 +83,10 @@ impl Answer<'_> {
                 let _ = write!(patch, r#","value":{value}}}"#);
             }
             PatchOperation::Replace { path, image: swapped } => {
+                patch.push_str(r#"{"op":"replace","path":""#);
                 // A location holds nothing that needs an escape.
-                let _ = write!(patch, r#"{{"op":"replace","path":"{path}","value":"#);
+                let _ = write!(patch, "{path}");
+                patch.push_str(r#"","value":"#);
                 image.clear();
                 swapped.append_to(&mut image);
                 push_json_string(patch, &image);
