@@ -78,7 +78,8 @@ impl Facts {
     }
 }
 
-/// Plans what is to be done about a review. Allocates nothing for objects with up to four changes.
+/// Plans what is to be done about a review. Allocates nothing for a new object with up to four changes; an update whose
+/// containers have moved takes a table of the old ones.
 #[must_use]
 pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let request = review.request();
