@@ -87,7 +87,7 @@ show_log_and_die() {
 # none of the time that it measures.
 processor_time() {
     local stat
-    [[ -r /proc/$1/stat ]] || die 'a program ended before its time was measured: the machine is too busy'
+    [[ -r /proc/$1/stat ]] || die 'a program ended too early was measured: the machine is too busy'
     read -r stat <"/proc/$1/stat"
     # The name, which is in parentheses, may contain anything; state is the first field after it.
     local -a fields

@@ -126,9 +126,10 @@ fn run_logged(log: LogSettings, run: impl FnOnce() -> anyhow::Result<()>) -> Exi
     warn_of_unknown_variables();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<app::UnusableClientCa>() => unusable(&error),
         Err(error) => {
             if tracing::enabled!(Level::ERROR) {
-                tracing::error!(error = format!("{error:#}"), "imageswap ends");
+                tracing::error!(error = format!("{error:#}"), "imageswap stopped by an error");
             } else {
                 tell(&error);
             }

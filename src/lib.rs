@@ -6,17 +6,20 @@
 
 pub mod admission;
 pub mod app;
-pub mod certs;
+pub mod bounded_read;
 pub mod cli;
-pub mod cluster;
+pub mod closed_enum;
 pub mod commands;
-pub mod descriptors;
+pub mod controller;
 pub mod excerpt;
-pub mod file;
-pub mod health;
 pub mod image;
+pub mod kubernetes;
+pub mod log_once;
 pub mod metrics;
-pub mod reload;
+pub mod origin;
 pub mod rules;
 pub mod server;
 pub mod settings;
+pub mod sources;
+pub mod state;
+pub mod tls;

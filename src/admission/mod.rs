@@ -10,6 +10,7 @@
 mod answer;
 mod json;
 mod lenient;
+mod path;
 mod plan;
 mod pod;
 pub mod review;
@@ -18,88 +19,52 @@ mod world;
 pub use self::{
     answer::{Answer, PatchOperation},
     json::JsonError,
+    path::ReviewPath,
     plan::{Edit, Facts, Mode, Plan, plan},
     pod::{Kind, Location},
     review::{Review, ReviewError},
     world::{Scope, World},
 };
 
-/// What the operation does to the object.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Operation {
-    /// `CONNECT`, as for exec.
-    Connect,
-    /// `CREATE`.
-    Create,
-    /// `DELETE`.
-    Delete,
-    /// None of the others.
-    Other,
-    /// `UPDATE`, subresources included.
-    Update,
+use crate::closed_enum::closed_enum;
+
+closed_enum! {
+    /// What the operation does to the object.
+    pub enum Operation {
+        /// `CONNECT`, as for exec.
+        Connect => "CONNECT",
+        /// `CREATE`.
+        Create => "CREATE",
+        /// `DELETE`.
+        Delete => "DELETE",
+        /// None of the others.
+        Other => "other",
+        /// `UPDATE`, subresources included.
+        Update => "UPDATE",
+    }
 }
 
 impl Operation {
-    /// All operations, in the order of their discriminants.
-    pub const ALL: [Self; 5] =
-        [Self::Connect, Self::Create, Self::Delete, Self::Other, Self::Update];
-
-    /// The name as in a request; `other` for [`Operation::Other`].
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "CONNECT",
-            Self::Create => "CREATE",
-            Self::Delete => "DELETE",
-            Self::Other => "other",
-            Self::Update => "UPDATE",
-        }
-    }
-
     fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|operation| operation.as_str() == name).unwrap_or(Self::Other)
     }
 }
 
-/// What came of a review.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// The label that turns swapping off is on the object or its pod template.
-    Disabled,
-    /// A mirror pod, which the kubelet would fight over.
-    MirrorPod,
-    /// The kind or the operation has no images, as with DELETE or a Scale.
-    NoImages,
-    /// Not a Pod, and another object controls it, as a Deployment does a ReplicaSet. The controller compares it
-    /// with its own template, and would make another one without end.
-    Owned,
-    /// At least one image was swapped.
-    Swapped,
-    /// The images are as they should be, or the request introduces none.
-    Unchanged,
-}
-
-impl Outcome {
-    /// All outcomes, in the order of their discriminants.
-    pub const ALL: [Self; 6] = [
-        Self::Disabled,
-        Self::MirrorPod,
-        Self::NoImages,
-        Self::Owned,
-        Self::Swapped,
-        Self::Unchanged,
-    ];
-
-    /// The kebab-case name, as in metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::MirrorPod => "mirror-pod",
-            Self::NoImages => "no-images",
-            Self::Owned => "owned",
-            Self::Swapped => "swapped",
-            Self::Unchanged => "unchanged",
-        }
+closed_enum! {
+    /// The outcome of a review.
+    pub enum Outcome {
+        /// The label that turns swapping off is on the object or its pod template.
+        Disabled => "disabled",
+        /// A mirror pod, which the kubelet would fight over.
+        MirrorPod => "mirror-pod",
+        /// The kind or the operation has no images, as with DELETE or a Scale.
+        NoImages => "no-images",
+        /// Not a Pod, and another object controls it, as a Deployment does a ReplicaSet. The controller compares it
+        /// with its own template, and would make another one without end.
+        Owned => "owned",
+        /// At least one image was swapped.
+        Swapped => "swapped",
+        /// The images are as they should be, or the request introduces none.
+        Unchanged => "unchanged",
     }
 }

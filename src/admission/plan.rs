@@ -166,7 +166,7 @@ mod tests {
 
     fn world(mode: Mode) -> World {
         let map = LoadedMap::from_text("default::d.io").unwrap();
-        World { policy: Policy::Maps(Box::new(map.rules)), scope: Scope::default(), mode }
+        World { mode, ..World::new(Policy::Maps(Box::new(map.rules)), Scope::default()) }
     }
 
     fn images(answer: &Answer<'_>) -> Vec<String> {

@@ -8,64 +8,35 @@ use super::{
     lenient::List,
     review::{Container, Metadata, Volume, Workload},
 };
+use crate::closed_enum::closed_enum;
 
-/// The kind of a workload, as far as it matters for where its pod is and for the metrics.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// `batch` CronJob.
-    CronJob,
-    /// `apps` DaemonSet.
-    DaemonSet,
-    /// `apps` Deployment.
-    Deployment,
-    /// `batch` Job.
-    Job,
-    /// Any other kind; if it has images they are in `spec.template.spec`, as in an Argo Rollout.
-    Other,
-    /// Core Pod.
-    Pod,
-    /// Core PodTemplate.
-    PodTemplate,
-    /// `apps` ReplicaSet.
-    ReplicaSet,
-    /// Core ReplicationController.
-    ReplicationController,
-    /// `apps` StatefulSet.
-    StatefulSet,
+closed_enum! {
+    /// The kind of a workload, as far as it matters for where its pod is and for the metrics.
+    pub enum Kind {
+        /// `batch` CronJob.
+        CronJob => "CronJob",
+        /// `apps` DaemonSet.
+        DaemonSet => "DaemonSet",
+        /// `apps` Deployment.
+        Deployment => "Deployment",
+        /// `batch` Job.
+        Job => "Job",
+        /// Any other kind; if it has images they are in `spec.template.spec`, as in an Argo Rollout.
+        Other => "other",
+        /// Core Pod.
+        Pod => "Pod",
+        /// Core PodTemplate.
+        PodTemplate => "PodTemplate",
+        /// `apps` ReplicaSet.
+        ReplicaSet => "ReplicaSet",
+        /// Core ReplicationController.
+        ReplicationController => "ReplicationController",
+        /// `apps` StatefulSet.
+        StatefulSet => "StatefulSet",
+    }
 }
 
 impl Kind {
-    /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 10] = [
-        Self::CronJob,
-        Self::DaemonSet,
-        Self::Deployment,
-        Self::Job,
-        Self::Other,
-        Self::Pod,
-        Self::PodTemplate,
-        Self::ReplicaSet,
-        Self::ReplicationController,
-        Self::StatefulSet,
-    ];
-
-    /// The kind's name; `other` for [`Kind::Other`].
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CronJob => "CronJob",
-            Self::DaemonSet => "DaemonSet",
-            Self::Deployment => "Deployment",
-            Self::Job => "Job",
-            Self::Other => "other",
-            Self::Pod => "Pod",
-            Self::PodTemplate => "PodTemplate",
-            Self::ReplicaSet => "ReplicaSet",
-            Self::ReplicationController => "ReplicationController",
-            Self::StatefulSet => "StatefulSet",
-        }
-    }
-
     pub(super) fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Other)
     }

@@ -1,5 +1,7 @@
 //! Everything that decides about a review.
 
+use std::sync::Arc;
+
 use super::Mode;
 use crate::rules::Policy;
 
@@ -10,7 +12,7 @@ use crate::rules::Policy;
 #[derive(Clone, Debug)]
 pub struct World {
     /// The rules that decide over images.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The settings that decide which images of an object are swapped, besides the map.
     pub scope: Scope,
     /// The consequences of what is decided.
@@ -20,8 +22,8 @@ pub struct World {
 impl World {
     /// Puts together a world that enforces what it decides.
     #[must_use]
-    pub fn new(policy: Policy, scope: Scope) -> Self {
-        Self { policy, scope, mode: Mode::Enforce }
+    pub fn new(policy: impl Into<Arc<Policy>>, scope: Scope) -> Self {
+        Self { policy: policy.into(), scope, mode: Mode::Enforce }
     }
 }
 

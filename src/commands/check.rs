@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::{counted, swap::Output};
 use crate::{
-    reload::{MapError, read_map},
     rules::{
         Code, Diagnostic, LoadedMap, Severity,
         map::{rule_span, without_mark},
     },
+    sources::{MapError, read_map},
 };
 
 /// The arguments of `check`.

@@ -14,25 +14,25 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use crate::{
-    certs::CertificateSlot,
-    cluster::{Creation, Hints, Keeper, Kept, Shared, TemplateSource},
-    health::Health,
-    metrics::Metrics,
-    reload::{MapError, load_regular_map, log_diagnostics},
-    settings::{InitSettings, RuleSource},
+    controller::{Controller, ControllerMetrics, Creation, ReconcileOutcome, Shared},
+    log_once::LogOnce,
+    metrics::Registry,
+    settings::{ClusterSettings, InitSettings, RuleSource},
+    sources::{MapError, TemplateSource, load_regular_map, log_diagnostics, refresh},
+    state::{Live, Readiness, Subject},
 };
 
-/// How long everything may take: a rotation of the authority waits half a minute for the API server,
-/// and a signer may take as long.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Timeout for everything: a rotation of the certificate authority waits half a minute for the API server, and a signer
+/// may take as long.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How long to wait after a failure.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Delay after a failure.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// Does what the running webhook would do in its cluster, writes the pair, and returns.
+/// Does what the controller of the running webhook would do in its cluster, writes the pair, and returns.
 ///
 /// # Errors
-/// When the cluster is not as it should be within two minutes, or the files cannot be written.
+/// If reconciliation does not succeed within two minutes, or the files cannot be written.
 pub fn run(settings: InitSettings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -43,16 +43,18 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         check_map(&file, strict_maps);
     }
     runtime.block_on(async {
-        let template = TemplateSource::load(cluster.template.clone(), Hints::default());
+        let ClusterSettings { controller, template } = cluster;
+        let live = Live::new(Subject::WebhookTemplate, Arc::default());
+        refresh(&mut TemplateSource::new(template), &live);
         let shared = Shared {
-            template: template.slot(),
-            slot: Arc::new(CertificateSlot::default()),
-            health: Arc::new(Health::default()),
-            metrics: Arc::new(Metrics::default()),
+            template: Arc::new(live),
+            certificate: Arc::new(Live::new(Subject::Certificate, Arc::default())),
+            readiness: Arc::new(Readiness::default()),
+            metrics: Arc::new(ControllerMetrics::new(&Registry::default())),
         };
-        let mut keeper = Keeper::connect(cluster, Creation::AtOnce, shared).await?;
-        prepare(&mut keeper).await?;
-        let (certificate, key) = keeper.stored_pair().await?;
+        let mut controller = Controller::connect(controller, Creation::AtOnce, shared).await?;
+        prepare(&mut controller).await?;
+        let (certificate, key) = controller.stored_pair().await?;
         fs::create_dir_all(&tls_directory)
             .with_context(|| format!("making {}", tls_directory.display()))?;
         // The certificate comes last: it is what the server looks for first.
@@ -82,27 +84,27 @@ fn check_map(file: &Path, is_strict: bool) {
     }
 }
 
-/// Makes passes until everything is as it should be.
-async fn prepare(keeper: &mut Keeper) -> anyhow::Result<()> {
+/// Reconciles until everything is right.
+async fn prepare(controller: &mut Controller) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let mut last_failure = String::new();
+    let mut log_once = LogOnce::default();
     loop {
-        let left = PATIENCE.saturating_sub(begun.elapsed());
-        let pause = match keeper.pass(true).await {
-            Ok(Kept::Done) => return Ok(()),
-            Ok(Kept::Waiting(pause)) if pause < left => pause,
-            Ok(Kept::Waiting(_)) => bail!("not done within {} s", PATIENCE.as_secs()),
-            Err(error) if PAUSE < left => {
-                let failure = error.to_string();
-                if failure != last_failure {
-                    warn!(error = %failure, "the cluster is not as it should be; trying again");
-                    last_failure = failure;
+        let left = TIMEOUT.saturating_sub(begun.elapsed());
+        let delay = match controller.reconcile(true).await {
+            Ok(ReconcileOutcome::Done) => return Ok(()),
+            Ok(ReconcileOutcome::RequeueAfter(delay)) if delay < left => delay,
+            Ok(ReconcileOutcome::RequeueAfter(_)) => {
+                bail!("not done within {} s", TIMEOUT.as_secs())
+            }
+            Err(error) if RETRY_DELAY < left => {
+                if log_once.is_new(&error.to_string()) {
+                    warn!(%error, "reconciliation failed; retrying");
                 }
-                PAUSE
+                RETRY_DELAY
             }
             Err(error) => return Err(error.into()),
         };
-        sleep(pause).await;
+        sleep(delay).await;
     }
 }
 

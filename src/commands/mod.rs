@@ -14,9 +14,9 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    reload::{MapError, load_map},
     rules::{Diagnostics, LoadedMap, Policy, Severity},
     settings::RuleSource,
+    sources::{MapError, load_map},
 };
 
 /// Maximum number of errors of a map that are shown by a command other than `check`.

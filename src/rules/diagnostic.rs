@@ -6,56 +6,49 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
-use crate::excerpt::excerpt;
+use crate::{closed_enum::closed_enum, excerpt::excerpt};
 
 /// The most diagnostics that are kept for one map; those beyond it are only counted.
 ///
 /// A map of 16 MiB can hold eight million broken lines. A person reads the first few.
 pub const MAX_KEPT_DIAGNOSTICS: usize = 1000;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The rule works, though perhaps not as meant.
-    Warning,
-    /// A line or target has no effect, or the map as a whole does not do what a map has to.
-    Error,
-}
-
-impl Severity {
-    /// The lower-case name, as in `check --output json` and in metric labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+closed_enum! {
+    /// How bad it is.
+    #[derive(Ord, PartialOrd, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Severity {
+        /// The rule works, though perhaps not as meant.
+        Warning => "warning",
+        /// A line or target has no effect, or the map as a whole does not do what a map has to.
+        Error => "error",
     }
 }
 
-/// What kind of mistake it is.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Code {
-    /// A target that another rule of the same map sends elsewhere.
-    Chain,
-    /// `:` between key and target, as before version 1.4.3 of the original.
-    DeprecatedSeparator,
-    /// A key that stands in the file more than once.
-    DuplicateKey,
-    /// A line that is no rule; it is skipped.
-    InvalidRule,
-    /// A target that makes no valid image reference; the images of its rule are left alone.
-    InvalidTarget,
-    /// A map without `default`, in which registry rules do nothing.
-    MissingDefault,
-    /// A rule that no image reaches.
-    NeverMatches,
-    /// A map without a single rule; it is never applied.
-    NoRules,
-    /// A manifest in place of a map; it is never applied.
-    NotAMap,
+closed_enum! {
+    /// What kind of mistake it is.
+    #[derive(Hash, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Code {
+        /// A target that another rule of the same map sends elsewhere.
+        Chain => "chain",
+        /// `:` between key and target, as before version 1.4.3 of the original.
+        DeprecatedSeparator => "deprecated-separator",
+        /// A key that stands in the file more than once.
+        DuplicateKey => "duplicate-key",
+        /// A line that is no rule; it is skipped.
+        InvalidRule => "invalid-rule",
+        /// A target that makes no valid image reference; the images of its rule are left alone.
+        InvalidTarget => "invalid-target",
+        /// A map without `default`, in which registry rules do nothing.
+        MissingDefault => "missing-default",
+        /// A rule that no image reaches.
+        NeverMatches => "never-matches",
+        /// A map without a single rule; it is never applied.
+        NoRules => "no-rules",
+        /// A manifest in place of a map; it is never applied.
+        NotAMap => "not-a-map",
+    }
 }
 
 impl Code {
@@ -71,22 +64,6 @@ impl Code {
             Self::Chain | Self::DeprecatedSeparator | Self::DuplicateKey | Self::NeverMatches => {
                 Severity::Warning
             }
-        }
-    }
-
-    /// The kebab-case name, as printed by `check`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chain => "chain",
-            Self::DeprecatedSeparator => "deprecated-separator",
-            Self::DuplicateKey => "duplicate-key",
-            Self::InvalidRule => "invalid-rule",
-            Self::InvalidTarget => "invalid-target",
-            Self::MissingDefault => "missing-default",
-            Self::NeverMatches => "never-matches",
-            Self::NoRules => "no-rules",
-            Self::NotAMap => "not-a-map",
         }
     }
 }

@@ -18,6 +18,7 @@
 //!
 //! This module is pure: no runtime, no file, no cluster, no clock.
 
+mod changes;
 mod decision;
 pub mod diagnostic;
 mod explain;
@@ -35,6 +36,7 @@ mod target;
 mod targets;
 
 pub use self::{
+    changes::RuleChanges,
     decision::{Decision, Reason, SwappedImage},
     diagnostic::{Code, Diagnostic, Diagnostics, Severity},
     explain::Step,
@@ -42,7 +44,7 @@ pub use self::{
     legacy::LegacyPrefix,
     map::{MAX_MAP_BYTES, MapFile},
     refusal::Refusal,
-    rule::{Effect, Key, Rule},
+    rule::{Effect, Key, KeyKind, Rule},
     set::{CompileError, RuleSet},
     target::Target,
 };

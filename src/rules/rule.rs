@@ -5,7 +5,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::target::Target;
-use crate::image::is_valid_reference;
+use crate::{closed_enum::closed_enum, image::is_valid_reference};
 
 /// The key of a rule: the text before the separator.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -20,6 +20,22 @@ pub enum Key {
     Registry(Box<str>),
     /// `[REPLACE]glob`: every image that the shell glob matches.
     Replace(Box<str>),
+}
+
+closed_enum! {
+    /// The kinds of keys, as in metric labels.
+    pub enum KeyKind {
+        /// `default`.
+        Default => "default",
+        /// `[EXACT]image`.
+        Exact => "exact",
+        /// `noswap_wildcards`.
+        NoswapWildcards => "noswap-wildcards",
+        /// A registry, with or without a path prefix.
+        Registry => "registry",
+        /// `[REPLACE]glob`.
+        Replace => "replace",
+    }
 }
 
 impl Key {
@@ -52,18 +68,15 @@ impl Key {
         matches!(self, Self::Registry(registry) if registry.contains('/'))
     }
 
-    /// The kinds of keys, as in metric labels.
-    pub const KINDS: [&str; 5] = ["default", "exact", "noswap-wildcards", "registry", "replace"];
-
-    /// The key's kind, one of [`Key::KINDS`].
+    /// Returns the kind of the key.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> KeyKind {
         match self {
-            Self::Default => "default",
-            Self::Exact(_) => "exact",
-            Self::NoswapWildcards => "noswap-wildcards",
-            Self::Registry(_) => "registry",
-            Self::Replace(_) => "replace",
+            Self::Default => KeyKind::Default,
+            Self::Exact(_) => KeyKind::Exact,
+            Self::NoswapWildcards => KeyKind::NoswapWildcards,
+            Self::Registry(_) => KeyKind::Registry,
+            Self::Replace(_) => KeyKind::Replace,
         }
     }
 

@@ -21,17 +21,20 @@ use tracing::{Level, debug, enabled, info, warn};
 use super::{
     Service, Shutdown,
     connection::{self, ConnectionError},
-    throttle::Throttle,
+    log_limit::LogRateLimiter,
 };
-use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
+use crate::{
+    excerpt::{MAX_VALUE_BYTES, excerpt},
+    tls::ClientTrust,
+};
 
-/// The most connections that the system accepts ahead of the program.
+/// Maximum number of connections that the system accepts ahead of the program.
 ///
 /// Tokio's 128 would turn clients away when a node with hundreds of pods starts at once; the system
 /// may allow less (`net.core.somaxconn`).
 const LISTEN_QUEUE: u32 = 1024;
 
-/// How long to wait after an error of `accept`.
+/// Delay after an error of `accept`.
 ///
 /// The usual one is that the process is out of file descriptors, and trying again at once would
 /// only spin. Some connection ends in the meantime.
@@ -42,26 +45,41 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptorDebug>,
+    port: Port,
 }
 
-/// [`TlsAcceptor`] holds keys and shows nothing of itself.
-struct TlsAcceptorDebug(TlsAcceptor);
+/// What a port is for.
+#[derive(Clone)]
+pub enum Port {
+    /// Probes and metrics, over plain HTTP.
+    Admin,
+    /// Everything, over TLS.
+    Webhook {
+        /// The acceptor of TLS connections.
+        tls: TlsAcceptor,
+        /// The clients that may ask for reviews; `None` if client authentication is off.
+        clients: Option<Arc<ClientTrust>>,
+    },
+}
 
-impl std::fmt::Debug for TlsAcceptorDebug {
+impl std::fmt::Debug for Port {
+    /// Shows the name alone: the acceptor holds keys.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("TlsAcceptor")
+        formatter.write_str(match self {
+            Self::Admin => "Admin",
+            Self::Webhook { .. } => "Webhook",
+        })
     }
 }
 
 impl Listener {
-    /// Binds a port, with TLS when an acceptor is given.
+    /// Binds a port.
     ///
     /// `[::]` takes connections over IPv4 too, and stands for `0.0.0.0` where the system has no IPv6.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub fn bind(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+    /// If the address cannot be bound.
+    pub fn bind(address: SocketAddr, port: Port) -> io::Result<Self> {
         let socket = match listen(address) {
             Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
                 let fallback = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
@@ -72,7 +90,7 @@ impl Listener {
             listened => listened?,
         };
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, tls: tls.map(TlsAcceptorDebug) })
+        Ok(Self { socket, address, port })
     }
 
     /// The address that was bound, with the port that the system chose for port 0.
@@ -86,44 +104,46 @@ impl Listener {
     /// Connections that the system has accepted before the drain are still served.
     pub async fn serve(self, service: Arc<Service>, shutdown: Shutdown) {
         let limits = service.limits;
-        let places =
-            if self.tls.is_some() { limits.max_connections } else { limits.max_admin_connections };
-        let places = Arc::new(Semaphore::new(places));
+        let maximum = match self.port {
+            Port::Admin => limits.max_admin_connections,
+            Port::Webhook { .. } => limits.max_connections,
+        };
+        let permits = Arc::new(Semaphore::new(maximum));
         let connections = TaskTracker::new();
-        let tls = self.tls.map(|tls| tls.0);
-        let spawn = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
-            let (tls, service, shutdown) = (tls.clone(), service.clone(), shutdown.clone());
+        let port = self.port;
+        let spawn = |stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit| {
+            let (port, service, shutdown) = (port.clone(), service.clone(), shutdown.clone());
             connections.spawn(async move {
                 let _counted = service.metrics.connection();
-                if let Err(error) = connection::serve(stream, tls, service.clone(), shutdown).await
-                {
-                    tell(&service, peer, &error);
+                let served = connection::serve(stream, port, service.clone(), shutdown).await;
+                if let Err(error) = served {
+                    report(&service, peer, &error);
                 }
-                drop(place);
+                drop(permit);
             });
         };
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.drain.cancelled() => break,
-                accepted = accept(&self.socket, &places, &service.complaints.accept) => accepted,
+                accepted = accept(&self.socket, &permits, &service.log_limits.accept) => accepted,
             };
-            if let Some(((stream, peer), place)) = accepted {
-                spawn(stream, peer, place);
+            if let Some(((stream, peer), permit)) = accepted {
+                spawn(stream, peer, permit);
             } else {
                 let backoff = tokio::time::sleep(ACCEPT_BACKOFF);
                 let _ = shutdown.drain.run_until_cancelled(backoff).await;
             }
         }
-        // Those in the listen queue have sent their request to a server that was there. Tokio's
-        // budget for a task would end the loop after 128 of them.
-        while let Ok(Some(((stream, peer), place))) = unconstrained(timeout(
+        // Connections in the backlog were accepted by the kernel before the drain, so serve them. `unconstrained` keeps
+        // Tokio's cooperative budget from ending this loop early.
+        while let Ok(Some(((stream, peer), permit))) = unconstrained(timeout(
             Duration::ZERO,
-            accept(&self.socket, &places, &service.complaints.accept),
+            accept(&self.socket, &permits, &service.log_limits.accept),
         ))
         .await
         {
-            spawn(stream, peer, place);
+            spawn(stream, peer, permit);
         }
         drop(self.socket);
         connections.close();
@@ -132,15 +152,15 @@ impl Listener {
 }
 
 /// Counts a connection that failed in its handshake, and logs it; any other is logged for debugging only.
-fn tell(service: &Service, peer: SocketAddr, error: &ConnectionError) {
+fn report(service: &Service, peer: SocketAddr, error: &ConnectionError) {
     let shown = || excerpt(&error.to_string(), MAX_VALUE_BYTES).into_owned();
     if matches!(error, ConnectionError::Handshake(_)) {
         service.metrics.handshake_failure();
-        if let Some(suppressed) = service.complaints.handshake.pass() {
-            warn!(%peer, error = shown(), suppressed, "a client could not connect");
+        if let Some(suppressed) = service.log_limits.handshake.admit() {
+            warn!(%peer, error = shown(), suppressed, "TLS handshake failed");
         }
     } else if enabled!(Level::DEBUG)
-        && let Some(suppressed) = service.complaints.ended.pass()
+        && let Some(suppressed) = service.log_limits.ended.admit()
     {
         debug!(%peer, error = shown(), suppressed, "connection ended");
     }
@@ -169,20 +189,20 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 
 type Accepted = ((TcpStream, SocketAddr), OwnedSemaphorePermit);
 
-/// Waits for a free place, then for a connection; none on an error, which is logged.
+/// Waits for a permit, then for a connection; returns `None` on an error, which is logged.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-    complaints: &Throttle,
+    permits: &Arc<Semaphore>,
+    log_limit: &LogRateLimiter,
 ) -> Option<Accepted> {
     // The semaphore is never closed.
-    let place = places.clone().acquire_owned().await.ok()?;
+    let permit = permits.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok(accepted) => Some((accepted, place)),
+        Ok(accepted) => Some((accepted, permit)),
         Err(error) => {
-            // A peer that went away before it was accepted is no fault of this side.
+            // The client left before it was accepted, which is not worth a warning.
             if error.kind() != io::ErrorKind::ConnectionAborted
-                && let Some(suppressed) = complaints.pass()
+                && let Some(suppressed) = log_limit.admit()
             {
                 warn!(%error, suppressed, "cannot accept connections");
             }
@@ -200,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn the_unspecified_address_takes_ipv4_too() {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-        let port = Listener::bind(any, None).unwrap();
+        let port = Listener::bind(any, Port::Admin).unwrap();
         // Also under `net.ipv6.bindv6only`, and without IPv6.
         TcpStream::connect((Ipv4Addr::LOCALHOST, port.address().port())).unwrap();
     }

@@ -14,8 +14,7 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use super::body::BodyBudget;
-use crate::metrics::Status;
+use super::{body::BodyBudget, vocabulary::Status};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -45,8 +44,8 @@ impl Answer {
             "apiVersion": "v1",
             "kind": "Status",
             "status": "Failure",
-            "reason": reason(status),
-            "code": http_status(status).as_u16(),
+            "reason": status.reason(),
+            "code": status.code().as_u16(),
             "message": format!("{error}; {hint}"),
         });
         Self { error, ..Self::json(status, &body) }
@@ -61,7 +60,7 @@ impl Answer {
     /// Returns `None` if the body does not fit in the memory.
     pub(super) fn into_response(self, bodies: &BodyBudget) -> Option<Response<Full<Bytes>>> {
         let mut response = Response::new(Full::new(bodies.hold(self.body)?));
-        *response.status_mut() = http_status(self.status);
+        *response.status_mut() = self.status.code();
         response.headers_mut().insert(CONTENT_TYPE, self.content_type);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(ALLOW, allow);
@@ -73,37 +72,5 @@ impl Answer {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
-    }
-}
-
-/// Returns the reason for a status as Kubernetes names it
-/// (`k8s.io/apimachinery/pkg/apis/meta/v1`, `StatusReason`).
-fn reason(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "",
-        Status::BadRequest => "BadRequest",
-        Status::Forbidden => "Forbidden",
-        Status::NotFound => "NotFound",
-        Status::MethodNotAllowed => "MethodNotAllowed",
-        Status::RequestTimeout => "Timeout",
-        Status::PayloadTooLarge => "RequestEntityTooLarge",
-        Status::UnsupportedMediaType => "UnsupportedMediaType",
-        Status::InternalServerError => "InternalError",
-        Status::ServiceUnavailable => "ServiceUnavailable",
-    }
-}
-
-pub(super) fn http_status(status: Status) -> StatusCode {
-    match status {
-        Status::Ok => StatusCode::OK,
-        Status::BadRequest => StatusCode::BAD_REQUEST,
-        Status::Forbidden => StatusCode::FORBIDDEN,
-        Status::NotFound => StatusCode::NOT_FOUND,
-        Status::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Status::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Status::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Status::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Status::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
-        Status::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

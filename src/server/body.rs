@@ -17,23 +17,23 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// The most bytes of a body that is read although the answer is known already.
+/// Maximum size in bytes of a body that is read although the answer is known already.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 
-/// The largest answer that is not counted: one with the changes of some twenty images.
+/// Maximum size in bytes of an answer that is not counted: one with the changes of some twenty images.
 ///
 /// A peer that reads nothing holds an answer for each stream of its connection, so ten times more
 /// would be 10 MB for a connection. To count an answer takes an allocation.
 const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 
-/// The requests of a connection that may wait for their bodies when too many of all connections do:
-/// so that a peer that has hundreds of them leaves something for the others.
+/// Number of requests of a connection that may wait for their bodies when too many of all connections do, so that a peer
+/// with hundreds of them leaves something for the others.
 const FAIR_SHARE: u64 = 4;
 
-/// How long the rest of a small body may take.
+/// Timeout for the rest of a small body.
 const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What bodies may take at once, over all connections.
+/// The memory and the permits that bodies may take at once, over all connections.
 #[derive(Clone, Debug)]
 pub(super) struct BodyBudget {
     bytes: Budget,
@@ -76,7 +76,7 @@ pub(super) enum BodyError {
 }
 
 impl BodyBudget {
-    /// A budget of `bytes` for so many requests.
+    /// Creates a budget of `bytes`, and of `waiting` requests.
     pub(super) fn new(bytes: usize, waiting: usize) -> Self {
         Self { bytes: Budget::new(bytes), waiting: Budget::new(waiting) }
     }
@@ -113,8 +113,8 @@ impl BodyBudget {
         let _ = tokio::time::timeout(SMALL_BODY_TIMEOUT, read).await;
     }
 
-    /// Counts the bytes of an answer until they are sent or dropped; none when a large answer does
-    /// not fit in the memory.
+    /// Counts the bytes of an answer until they are sent or dropped. `None` means that a large answer does not fit in the
+    /// memory.
     pub(super) fn hold(&self, data: Bytes) -> Option<Bytes> {
         if data.len() <= SMALL_ANSWER_BYTES {
             return Some(data);
@@ -123,11 +123,12 @@ impl BodyBudget {
         Some(Bytes::from_owner(Held { data, _reservation: reservation }))
     }
 
-    /// A place among the requests that wait; none when there is none, and none is needed.
-    fn place(&self, others: u64) -> Result<Option<Reservation>, BodyError> {
+    /// Reserves a permit to wait. `Ok(None)` means that all are taken, but this connection is within its fair share and
+    /// may wait anyway.
+    fn permit(&self, others: u64) -> Result<Option<Reservation>, BodyError> {
         match self.waiting.reserve(1) {
             None if others >= FAIR_SHARE => Err(BodyError::TooManyWaiting),
-            place => Ok(place),
+            permit => Ok(permit),
         }
     }
 
@@ -140,11 +141,11 @@ impl BodyBudget {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
         let begun = {
             let mut first = pin!(next(&mut body));
-            // Most bodies are there already, and take no place among those that wait.
+            // Most bodies are there already, and take no permit.
             match poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await {
                 Poll::Ready(first) => first,
                 Poll::Pending => {
-                    let _place = self.place(others)?;
+                    let _permit = self.permit(others)?;
                     first.await
                 }
             }
@@ -159,7 +160,7 @@ impl BodyBudget {
             return Ok(first);
         }
         // What is declared may never come, so memory is taken as it arrives.
-        let _place = self.place(others)?;
+        let _permit = self.permit(others)?;
         let mut reservation = self.bytes.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
         let Some(second) = next(&mut body).await? else { return Ok(first) };
         let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));
@@ -192,7 +193,7 @@ impl Budget {
     }
 }
 
-/// The next piece of data that is not empty; trailers are skipped.
+/// Returns the next piece of data that is not empty; trailers are skipped.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data()
@@ -212,7 +213,7 @@ struct Reservation {
 }
 
 impl Reservation {
-    /// Takes more; none when there is not enough left.
+    /// Takes more; `None` if there is not enough left.
     fn grow(&mut self, amount: usize) -> Option<()> {
         let take = |left: usize| left.checked_sub(amount);
         let left = &self.budget.left;

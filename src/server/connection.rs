@@ -28,31 +28,39 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 
-use super::{Limits, Port, Service, Shutdown, access::Access, routes, tls::HTTP_2};
+use super::{Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, routes};
 
-/// The most streams of one HTTP/2 connection that may be open at once.
+/// Maximum number of open streams of one HTTP/2 connection.
 ///
 /// RFC 9113 recommends no less, and Go's client, and so the API server, assumes it before the server says
 /// otherwise; beyond it that client takes another connection. A peer that lets its streams hang makes the
 /// server hold some kilobytes for each.
 const MAX_CONCURRENT_STREAMS: u32 = 100;
 
-/// The most bytes of a request's headers. The API server sends some 300.
+/// Maximum size of a request's headers in bytes. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// How long a connection may take to end that has not brought the headers of a request in time.
+/// Timeout for the end of a connection that has not sent the headers of a request in time.
 const HEADER_SLACK: Duration = Duration::from_secs(1);
 
-/// How often an idle HTTP/2 peer is asked whether it is still there.
+/// Interval of pings to an idle HTTP/2 peer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may take to say so.
+/// Timeout for the answer to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a new connection may still send its first request after the drain has begun.
+/// Timeout for the first request of a new connection after the drain has begun.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(3);
+
+/// What a connection is for, by the port that it came to.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// Probes and metrics.
+    Admin,
+    /// Everything; reviews only for clients that may ask for them.
+    Webhook(Access),
+}
 
 /// Why a connection ended other than by an orderly close.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +80,14 @@ pub(super) enum ConnectionError {
 /// Serves one connection to its end.
 pub(super) async fn serve(
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    port: Port,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
     // An answer is written whole, so there is nothing to gain by waiting for more.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        return serve_http1(stream, Port::Admin, service, shutdown).await;
+    let Port::Webhook { tls, clients } = port else {
+        return serve_http1(stream, Purpose::Admin, service, shutdown).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(service.limits.handshake_timeout, tls.accept(stream)) => handshake,
@@ -89,30 +97,30 @@ pub(super) async fn serve(
         .map_err(|_| ConnectionError::HandshakeTimeout)?
         .map_err(ConnectionError::Handshake)?;
     let tls = stream.get_ref().1;
-    let port = Port::Webhook(Access::of(service.clients.as_ref(), tls));
+    let purpose = Purpose::Webhook(Access::of(clients.as_ref(), tls));
     if tls.alpn_protocol() == Some(HTTP_2) {
-        serve_http2(stream, port, service, shutdown).await
+        serve_http2(stream, purpose, service, shutdown).await
     } else {
-        serve_http1(stream, port, service, shutdown).await
+        serve_http1(stream, purpose, service, shutdown).await
     }
 }
 
 async fn serve_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    port: Port,
+    purpose: Purpose,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
     let limits = service.limits;
-    let requests = Arc::new(Requests::new(port));
+    let requests = Arc::new(Requests::new(purpose));
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         async move {
             let others = requests.in_flight();
-            let answer = routes::answer(&service, &requests.port, request, others);
+            let answer = routes::answer(&service, &requests.purpose, request, others);
             let mut response = requests.count(answer).await;
-            if service.health.is_draining() {
+            if service.readiness.is_draining() {
                 // The client takes its next request elsewhere instead of racing with the close.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -132,19 +140,19 @@ async fn serve_http1(
 
 async fn serve_http2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    port: Port,
+    purpose: Purpose,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
     let limits = service.limits;
-    let requests = Arc::new(Requests::new(port));
+    let requests = Arc::new(Requests::new(purpose));
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
         // hyper moves the future of a stream several times; a pointer is less to move.
         Box::pin(async move {
             let others = requests.in_flight();
-            let answer = routes::answer(&service, &requests.port, request, others);
+            let answer = routes::answer(&service, &requests.purpose, request, others);
             let response = requests.count(answer).await;
             Ok::<_, std::convert::Infallible>(response)
         })
@@ -195,8 +203,8 @@ async fn drive(
     limits: Limits,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    // Each look at the shutdown takes locks that all connections share, and each packet of a request
-    // wakes this task. Within a `FuturesUnordered` a future is polled when it was woken itself.
+    // Polling the cancellation token takes a lock that all connections share, and this task wakes for every packet.
+    // `FuturesUnordered` polls the future only when the future itself was woken.
     let mut told_to_close = FuturesUnordered::new();
     told_to_close.push(time_to_close(requests, limits, &shutdown));
     tokio::select! {
@@ -246,19 +254,19 @@ async fn time_to_close(
 
 /// Counts the requests of one connection.
 struct Requests {
-    port: Port,
+    purpose: Purpose,
     opened: Instant,
     started: AtomicU64,
     finished: AtomicU64,
-    /// When the last request was answered, in milliseconds after the connection was opened.
+    /// Time of the last answer, in milliseconds after the connection was opened.
     last_finished: AtomicU64,
     first: Notify,
 }
 
 impl Requests {
-    fn new(port: Port) -> Self {
+    fn new(purpose: Purpose) -> Self {
         Self {
-            port,
+            purpose,
             opened: Instant::now(),
             started: AtomicU64::new(0),
             finished: AtomicU64::new(0),
@@ -283,22 +291,22 @@ impl Requests {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// How many requests have begun and not ended.
+    /// Returns the number of requests that have begun and not ended.
     fn in_flight(&self) -> u64 {
         // In this order, or one that ends in between would be missing.
         let finished = self.finished.load(Ordering::Relaxed);
         self.started().saturating_sub(finished)
     }
 
-    /// When the connection will have been without a request for too long; none while one is in flight.
+    /// Returns the time at which the connection will have been idle for too long; `None` while a request is in flight.
     ///
-    /// A peer that has asked for nothing yet gets less patience than one that is known.
+    /// The timeout is shorter for a peer that has asked for nothing yet.
     fn idle_until(&self, limits: Limits) -> Option<Instant> {
         let started = self.started();
         let is_idle = self.finished.load(Ordering::Relaxed) == started;
         let last = Duration::from_millis(self.last_finished.load(Ordering::Relaxed));
-        let patience = if started == 0 { limits.header_timeout } else { limits.idle_timeout };
-        is_idle.then(|| self.opened + last + patience)
+        let timeout = if started == 0 { limits.header_timeout } else { limits.idle_timeout };
+        is_idle.then(|| self.opened + last + timeout)
     }
 
     /// Waits until the first request has begun.

@@ -1,9 +1,21 @@
-//! The settings of what the webhook does in its cluster.
+//! The settings of the webhook in its cluster.
 
 use hyper::Uri;
 
 use super::{BOOLEANS, ClusterArguments, SettingsError, given, or, value::Setting};
-use crate::cluster::{ClusterSettings, TemplateFile, WebhookUrl};
+use crate::{
+    controller::{ControllerSettings, WebhookUrl},
+    sources::TemplateFile,
+};
+
+/// The settings of the webhook in its cluster.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClusterSettings {
+    /// The settings of the controller.
+    pub controller: ControllerSettings,
+    /// The template of the webhook configuration.
+    pub template: TemplateFile,
+}
 
 /// Where the ConfigMap with the template is mounted, as in the original.
 const DEFAULT_TEMPLATE_FILE: &str = "/mwc/imageswap-mwc.yaml";
@@ -29,17 +41,18 @@ impl ClusterArguments {
                 Some(value) if !is_valid(value) => Err(setting.error(value)),
                 value => Ok(value.map(str::to_owned)),
             };
-        Ok(ClusterSettings {
+        let controller = ControllerSettings {
             namespace: checked(NAMESPACE, given(&self.namespace_name), is_namespace)?,
             signer: checked(SIGNER, given(&self.csr_signer_name), is_signer)?,
             is_configuration_foreign: DISABLE_AUTO_MWC
                 .choose(or(&self.disable_auto_mwc, "false"), &BOOLEANS)?,
-            template: match given(&self.mwc_template_file) {
-                Some(file) => TemplateFile::Named(file.into()),
-                None => TemplateFile::Default(DEFAULT_TEMPLATE_FILE.into()),
-            },
             url: given(&self.webhook_url).map(webhook_url).transpose()?,
-        })
+        };
+        let template = match given(&self.mwc_template_file) {
+            Some(file) => TemplateFile::Named(file.into()),
+            None => TemplateFile::Default(DEFAULT_TEMPLATE_FILE.into()),
+        };
+        Ok(ClusterSettings { controller, template })
     }
 }
 

@@ -1,36 +1,29 @@
 //! Flags and environment, parsed once into settings that cannot be invalid.
 //!
 //! Clap gathers the raw text of each flag or its environment variable; here it becomes a typed
-//! value, or an error that names the variable, the flag and what it accepts. Nothing is bound or
-//! read before all settings are valid. The file of the client authorities is read here, as the last:
-//! without it the webhook would not know whom to refuse.
+//! value, or an error that names the variable, the flag and what it accepts. Nothing is read here: no
+//! file, and no name of the host.
 
 mod arguments;
 mod cluster;
 mod environment;
-mod host;
 mod log;
 mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use self::value::Setting;
 pub use self::{
     arguments::{
         ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments,
         StrictnessArguments,
     },
+    cluster::ClusterSettings,
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
     value::SettingsError,
 };
-use self::{
-    host::{host_name, own_names},
-    value::Setting,
-};
-use crate::{
-    admission::Scope, certs::ClientAuthorities, cluster::ClusterSettings,
-    image::is_valid_reference, rules::LegacyPrefix, server::Limits,
-};
+use crate::{admission::Scope, image::is_valid_reference, rules::LegacyPrefix, server::Limits};
 
 /// The map that `serve --dev` uses when none is named.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -44,7 +37,7 @@ const MIN_BODY_BYTES: usize = 4096;
 /// The largest limit of a body: more than etcd could store by far.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Which rules apply.
+/// The source of the rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RuleSource {
     /// The map that is built in.
@@ -55,12 +48,12 @@ pub enum RuleSource {
     MapFile(PathBuf),
 }
 
-/// Where the serving certificate comes from.
+/// The source of the serving certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CertificateOrigin {
     /// A pair of files in a directory, which is watched.
     Files(PathBuf),
-    /// The cluster: a Secret, which the webhook keeps.
+    /// The cluster: a Secret, which the controller keeps.
     Managed(ClusterSettings),
     /// Made in memory for these names.
     SelfSigned(Vec<String>),
@@ -81,12 +74,12 @@ pub struct ServeSettings {
     pub admin_listen: SocketAddr,
     /// Where the serving certificate comes from.
     pub certificate: CertificateOrigin,
-    /// Whose clients may ask for reviews; none for everybody.
-    pub client_authorities: Option<ClientAuthorities>,
+    /// The client CA file; `None` if client authentication is off.
+    pub client_ca_file: Option<PathBuf>,
     /// The settings that decide which images of an object are swapped, besides the map.
     pub scope: Scope,
-    /// The name of this pod.
-    pub pod_name: String,
+    /// The name of this pod; `None` for that of the host.
+    pub pod_name: Option<String>,
     /// What peers may ask of the server.
     pub limits: Limits,
     /// How long to go on accepting after the signal to end.
@@ -145,10 +138,6 @@ const LISTEN: Setting =
 const ADMIN_LISTEN: Setting =
     Setting::new("IMAGESWAP_ADMIN_LISTEN", "it is an IP address and a port, such as [::]:8080");
 const TLS_MODE: Setting = Setting::new("IMAGESWAP_TLS_MODE", "it is managed, files or self-signed");
-const CLIENT_CA_FILE: Setting = Setting::new(
-    "IMAGESWAP_CLIENT_CA_FILE",
-    "it is a PEM file with the certificates of the authorities whose clients may ask for reviews",
-);
 const DISABLE_LABEL: Setting = Setting::new(
     "IMAGESWAP_DISABLE_LABEL",
     "it is the name of a label, such as k8s.twr.io/imageswap",
@@ -203,8 +192,7 @@ impl ServeArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// When one is not valid: the first, in the order of the flags. The last is the file of the
-    /// client authorities.
+    /// If one is not valid: the first, in the order of the flags.
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
         let defaults = if self.dev { &DEV_DEFAULTS } else { &CLUSTER_DEFAULTS };
         let listen = LISTEN.parse(or(&self.listen, defaults.listen))?;
@@ -220,7 +208,7 @@ impl ServeArguments {
             certificate: match tls_mode {
                 TlsMode::Files => CertificateOrigin::Files(tls_directory(&self.tls_dir)),
                 TlsMode::Managed => CertificateOrigin::Managed(cluster),
-                TlsMode::SelfSigned => CertificateOrigin::SelfSigned(own_names(listen)),
+                TlsMode::SelfSigned => CertificateOrigin::SelfSigned(development_names(listen)),
             },
             scope: Scope {
                 disable_label: DISABLE_LABEL
@@ -235,9 +223,9 @@ impl ServeArguments {
             shutdown_delay: SHUTDOWN_DELAY
                 .duration(or(&self.shutdown_delay, defaults.shutdown_delay))?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.duration(or(&self.shutdown_timeout, "20s"))?,
-            pod_name: given(&self.pod_name).map_or_else(host_name, str::to_owned),
+            pod_name: given(&self.pod_name).map(str::to_owned),
             log: self.log.parse()?,
-            client_authorities: given(&self.client_ca_file).map(client_authorities).transpose()?,
+            client_ca_file: given(&self.client_ca_file).map(PathBuf::from),
         })
     }
 
@@ -299,13 +287,19 @@ fn or<'a>(value: &'a Option<String>, default: &'a str) -> &'a str {
     given(value).unwrap_or(default)
 }
 
+/// Returns the names under which a server for development is reached.
+fn development_names(listen: SocketAddr) -> Vec<String> {
+    let mut names: Vec<_> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    let own = listen.ip().to_string();
+    if !listen.ip().is_unspecified() && !names.contains(&own) {
+        names.push(own);
+    }
+    names
+}
+
 #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
 fn tls_directory(value: &Option<String>) -> PathBuf {
     or(value, "/tls").into()
-}
-
-fn client_authorities(file: &str) -> Result<ClientAuthorities, SettingsError> {
-    ClientAuthorities::read(file.as_ref()).map_err(|error| CLIENT_CA_FILE.unusable(error))
 }
 
 impl fmt::Display for RuleSource {

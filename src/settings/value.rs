@@ -1,6 +1,6 @@
 //! From the text of one setting to its value, or to an error that says what would be right.
 
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 /// The longest time that a shutdown may take in each of its two phases.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
@@ -20,18 +20,6 @@ pub enum SettingsError {
         /// What would be valid.
         accepts: &'static str,
     },
-    /// A file that cannot be used.
-    #[error("{variable} (--{flag}): {reason}; {accepts}")]
-    Unusable {
-        /// The setting's environment variable.
-        variable: &'static str,
-        /// Its flag.
-        flag: String,
-        /// The file, and what is wrong with it.
-        reason: String,
-        /// What could be used.
-        accepts: &'static str,
-    },
 }
 
 /// The name of a setting's environment variable, and what it accepts.
@@ -49,12 +37,6 @@ impl Setting {
     pub(super) fn error(self, value: &str) -> SettingsError {
         let Self { variable, accepts } = self;
         SettingsError::Invalid { variable, flag: self.flag(), value: value.to_owned(), accepts }
-    }
-
-    /// The error for a file that cannot be used; the reason names it.
-    pub(super) fn unusable(self, reason: impl Display) -> SettingsError {
-        let Self { variable, accepts } = self;
-        SettingsError::Unusable { variable, flag: self.flag(), reason: reason.to_string(), accepts }
     }
 
     fn flag(self) -> String {

@@ -219,7 +219,10 @@ fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
     assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}: {}", run.description, run.stderr);
     let log = log_lines(run);
     let last = log.last().unwrap();
-    assert_eq!((&last["level"], &last["message"]), (&"ERROR".into(), &"imageswap ends".into()));
+    assert_eq!(
+        (&last["level"], &last["message"]),
+        (&"ERROR".into(), &"imageswap stopped by an error".into())
+    );
     let error = last["error"].as_str().unwrap();
     assert!(error.starts_with(&format!("{setting}: cannot bind {taken}: ")), "{error}");
 }

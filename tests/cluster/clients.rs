@@ -32,7 +32,7 @@ fn unknown(cluster: &Cluster) {
     assert_eq!(cluster.api.get(&format!("{PODS}/refused")), None);
     assert_probed(cluster, &webhook);
     assert!(webhook.metric("imageswap_http_request_total{method=\"POST\",status=\"403\"}") > 1.0);
-    webhook.assert_calm_but_for(&["a request for a review was refused"]);
+    webhook.assert_calm_but_for(&["review refused"]);
 }
 
 fn known(cluster: &Cluster) {
@@ -60,7 +60,7 @@ fn known(cluster: &Cluster) {
 
     // What is no authority changes nothing; both do.
     files.write("clients.pem", "none");
-    webhook.await_log("the client authorities could not be loaded; the last good ones stay in use");
+    webhook.await_log("client CA reload failed, keeping the last good client CA");
     cluster.await_failure(&[FAILED, "tls: unknown certificate authority"]);
     files.write("clients.pem", &[other.certificate(), authority.certificate()].concat());
     cluster.await_probe("app=one.example.com/probe:1");
@@ -69,8 +69,8 @@ fn known(cluster: &Cluster) {
     };
     expect((reloads("applied"), reloads("failed")), &(3.0, 1.0)).unwrap();
     webhook.assert_calm_but_for(&[
-        "a request for a review was refused",
-        "a client could not connect",
+        "review refused",
+        "TLS handshake failed",
         "the client authorities could not be loaded",
     ]);
     // An API server refuses everybody until it has read the roles.
@@ -91,7 +91,7 @@ fn text_log(cluster: &Cluster) {
     assert_ne!(before.served(), after.served());
     assert_ne!(before.root(), after.root());
     cluster.assert_called(&webhooks[0]);
-    for line in ["certificate issued", "the next authority signs from now on", "reviewed"] {
+    for line in ["certificate issued", "CA in use", "reviewed"] {
         webhooks[0].await_log(line);
     }
 }

@@ -79,7 +79,7 @@ fn interrupted_rotation(cluster: &Cluster) {
     let begin = cluster.begin();
     cluster.request_rotation("imageswap-tls-ca");
     // Whoever takes a step does not live to take the next.
-    for message in ["next authority made", "the next authority signs from now on"] {
+    for message in ["CA created, not yet in use", "CA in use"] {
         let worker = eventually(message, || {
             let has_logged = |webhook: &Webhook| !webhook.logged(message).is_empty();
             webhooks.iter().position(has_logged).ok_or("nobody")

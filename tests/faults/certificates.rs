@@ -95,7 +95,7 @@ async fn a_certificate_that_is_over_is_served_with_a_warning() {
     volume.write(&[("cert.pem", certificate.as_bytes()), ("key.pem", key.as_bytes())]);
     reloaded(&program, "applied", 2).await;
     assert_eq!(shown(&program).await, over.der().to_vec());
-    program.logs("the certificate has expired; the API server will refuse it").await;
+    program.logs("certificate has expired; the API server refuses it").await;
     let ends = metric(program.admin_address, "imageswap_tls_not_after_timestamp_seconds").await;
     assert_eq!(ends, Some(1_009_843_200.0));
     // Clients that do not look at the dates are served as before.

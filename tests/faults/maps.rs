@@ -139,7 +139,7 @@ async fn a_map_of_sixteen_mebibytes_applies_and_a_byte_more_does_not() {
     full.push(b'\n');
     volume.write(&[(FILE, &full)]);
     reloaded(&program, "failed", 1, "the byte too many").await;
-    program.logs("the last good one stays in use").await;
+    program.logs("keeping the last good map").await;
     traffic.goes_on(100).await;
     volume.write(&[(FILE, GOOD)]);
     reloaded(&program, "applied", 3, "the small map").await;

@@ -166,9 +166,7 @@ async fn without_the_setting_a_missing_file_is_not_ready() {
     let volume = Volume::new();
     let program = serve(&volume, &[]);
     let admin = program.admin_address;
-    program
-        .logs("the map could not be loaded; there is none yet, so the webhook is not ready")
-        .await;
+    program.logs("map load failed, no map in use").await;
     let readiness = admin_get(admin, "/readyz").await;
     assert_eq!(readiness.status, 503);
     assert!(readiness.body.contains("No such file or directory"), "{readiness:?}");

@@ -119,9 +119,9 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
 
     let too_large = vec![b'#'; 16 * 1024 * 1024 + 1];
     let cases: [(&[u8], &str, &str); 3] = [
-        (b"default::bad.io\n\xff\xfe", "failed", "could not be loaded"),
+        (b"default::bad.io\n\xff\xfe", "failed", "map reload failed"),
         (b"this is not\na map", "refused", "map reload refused, keeping the last good map"),
-        (&too_large, "failed", "could not be loaded"),
+        (&too_large, "failed", "map reload failed"),
     ];
     let mut failures = 0.0;
     for (content, result, message) in cases {

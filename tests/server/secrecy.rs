@@ -5,12 +5,17 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use hyper::Method;
-use imageswap::certs::{self, CertificateSlot, PendingKey, ServingCertificate};
+use imageswap::{
+    origin::Origin,
+    state::{Live, Subject},
+    tls::{self, CertificateResolver, PendingKey, ServingCertificate},
+};
 use time::OffsetDateTime;
 
 use crate::{
@@ -54,7 +59,7 @@ async fn no_secret_is_in_a_log_or_an_answer() {
     for (format, level) in [("json", "DEBUG"), ("text", "DEBUG"), ("text", "TRACE")] {
         let runs = BREAKS.map(|(how, broken)| async move {
             let (said, secrets) = run(format, level, broken).await;
-            for text in ["imageswap ended", "could not be loaded", "reviewed", "process_cpu"] {
+            for text in ["imageswap stopped", "load failed", "reviewed", "process_cpu"] {
                 assert!(said.contains(text), "{how}: no `{text}` in {said}");
             }
             let found = secrets.found_in(said.as_bytes());
@@ -201,13 +206,16 @@ impl Drop for Run {
 #[test]
 fn types_with_keys_do_not_print_them() {
     let now = OffsetDateTime::now_utc();
-    let authority = certs::Authority::generate(now).unwrap();
+    let authority = tls::Authority::generate(now).unwrap();
     let issued = authority.issue(&["localhost".to_owned()], now).unwrap();
     let waiting = PendingKey::generate().unwrap();
     let (certificate, key) = (issued.certificate.as_bytes(), issued.key.as_bytes());
-    let serving = ServingCertificate::from_pem(certificate, key, "a".into(), "b".into()).unwrap();
-    let slot = CertificateSlot::default();
-    slot.store(&serving);
+    let serving =
+        ServingCertificate::from_pem(certificate, key, Origin::Generated, Origin::Generated)
+            .unwrap();
+    let live = Arc::new(Live::new(Subject::Certificate, Arc::default()));
+    live.publish(serving.clone(), serving.load(Origin::Generated));
+    let resolver = CertificateResolver::new(live.clone());
     let mut secrets = Secrets::new();
     for key in [&authority.key_pem(), &issued.key, &waiting.to_pem()] {
         secrets.add_key("a key", key);
@@ -217,7 +225,8 @@ fn types_with_keys_do_not_print_them() {
         format!("{issued:?}"),
         format!("{waiting:?}"),
         format!("{serving:?}"),
-        format!("{slot:?}"),
+        format!("{live:?}"),
+        format!("{resolver:?}"),
     ] {
         let found = secrets.found_in(printed.as_bytes());
         assert!(found.is_empty(), "{found:?} in {printed}");

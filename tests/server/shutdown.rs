@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use imageswap::reload::{Freshness, Source, Timing, keep_fresh};
+use imageswap::{
+    sources::{Loaded, Source, Timing, keep_fresh},
+    state::{Live, LoadError, Subject},
+};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +58,7 @@ async fn a_signal_under_load_loses_no_request() {
     }
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
-    program.logs("imageswap ended").await;
+    program.logs("imageswap stopped").await;
 }
 
 /// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
@@ -99,7 +102,7 @@ async fn a_second_signal_ends_at_once() {
     program.terminate();
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
-    program.logs("imageswap ends").await;
+    program.logs("imageswap stopped by an error").await;
 }
 
 #[tokio::test]
@@ -147,21 +150,24 @@ async fn a_file_that_cannot_be_read_to_its_end_does_not_keep_it_from_ending() {
     struct Hanging(std::path::PathBuf, std::sync::mpsc::Receiver<()>);
 
     impl Source for Hanging {
+        type Value = ();
+
         fn directory(&self) -> &std::path::Path {
             &self.0
         }
 
-        fn reload(&mut self) -> Freshness {
+        fn load(&mut self, _live: &Live<()>) -> Result<Loaded<()>, LoadError> {
             let _ = self.1.recv();
-            Freshness::Fresh
+            Ok(Loaded::Unchanged)
         }
     }
 
     let (release, hang) = std::sync::mpsc::channel();
     let directory = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
+    let live = Arc::new(Live::new(Subject::Map, Arc::default()));
     let source = Hanging(directory.path().to_owned(), hang);
-    let task = tokio::spawn(keep_fresh(source, Timing::default(), stop.clone()));
+    let task = tokio::spawn(keep_fresh(source, live, Timing::default(), stop.clone()));
     stop.cancel();
     tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
     drop(release);

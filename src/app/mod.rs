@@ -1,0 +1,325 @@
+//! The running webhook: what is started in which order, who watches whom, and how it ends.
+//!
+//! Every task has an owner here that waits for it. A task that ends too early ends the process, because a webhook that no
+//! longer follows its map or certificate is worse than one that is restarted.
+
+mod signals;
+mod tasks;
+
+use std::{fs, net::SocketAddr, sync::Arc};
+
+use anyhow::{Context, bail};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use self::signals::Signals;
+use self::tasks::{Task, Tasks};
+use crate::{
+    admission::Scope,
+    controller::{Controller, ControllerMetrics, Creation, Shared},
+    kubernetes::Wakeup,
+    metrics::{Metric, MetricKind, Registry},
+    origin::Origin,
+    rules::{LegacyPrefix, LoadedMap, Policy},
+    server::{Listener, Port, Service, Shutdown, acceptor, open_files},
+    settings::{CertificateOrigin, ClusterSettings, RuleSource, ServeSettings},
+    sources::{
+        CertificateFiles, ClientCaSource, Loaded, MapFileSettings, MapSource, Source,
+        TemplateSource, Timing, keep_fresh, map_load, refresh,
+    },
+    state::{
+        CurrentWorld, HasStatus, Live, Load, LoadError, LoadObserver, Readiness, Subject, Summary,
+    },
+    tls::{CertificateResolver, ClientTrust, Roots, ServingCertificate, self_signed},
+};
+
+const BUILD_INFO: Metric = Metric {
+    name: "imageswap_build_info",
+    kind: MetricKind::Gauge,
+    help: "1, with the version of the program as a label.",
+    labels: &["version"],
+};
+
+/// A file named by a setting that cannot be used: the program does not start.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "IMAGESWAP_CLIENT_CA_FILE (--client-ca-file): {0}; it is a PEM file with the certificates of the \
+     authorities whose clients may ask for reviews"
+)]
+pub struct UnusableClientCa(LoadError);
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// If a port cannot be bound, or a task ends too early. [`UnusableClientCa`] if that file cannot be used.
+pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
+    let settings = ServeSettings { limits: open_files::fit(settings.limits), ..settings };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let served = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        App::start(settings).await?.run(signals).await
+    });
+    // Not waiting for a file that cannot be read to its end.
+    runtime.shutdown_background();
+    served
+}
+
+/// The webhook, bound and loading.
+#[derive(Debug)]
+pub struct App {
+    settings: ServeSettings,
+    readiness: Arc<Readiness>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    shutdown: Shutdown,
+    /// Ends everything but the connections of the webhook, at the very last.
+    stop: CancellationToken,
+    tasks: Tasks,
+}
+
+/// The values that can change at run time.
+struct Values {
+    observer: Arc<LoadObserver>,
+    world: Arc<CurrentWorld>,
+    policy: Arc<Live<Policy>>,
+    certificate: Arc<Live<ServingCertificate>>,
+}
+
+impl Values {
+    fn new(scope: Scope, registry: &Registry) -> Self {
+        let observer = Arc::new(LoadObserver::new(registry));
+        let world = Arc::new(CurrentWorld::new(scope));
+        let policy = Live::new(Subject::Map, observer.clone()).on_change({
+            let world = world.clone();
+            move |policy| world.set_policy(policy)
+        });
+        let certificate = Live::new(Subject::Certificate, observer.clone());
+        Self { observer, world, policy: Arc::new(policy), certificate: Arc::new(certificate) }
+    }
+}
+
+impl App {
+    /// Binds the ports and starts all tasks.
+    ///
+    /// # Errors
+    /// If a file or a port cannot be used, or no cluster can be found.
+    pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
+        let registry = Registry::default();
+        registry.describe(&BUILD_INFO);
+        registry.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let values = Values::new(settings.scope.clone(), &registry);
+        let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+        let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;
+        let tls = acceptor(CertificateResolver::new(values.certificate.clone()), clients.clone())
+            .context("making the TLS settings")?;
+        let listener = Listener::bind(settings.listen, Port::Webhook { tls, clients });
+        let listener = listener.with_context(|| {
+            format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
+        })?;
+        let admin_listener = Listener::bind(settings.admin_listen, Port::Admin);
+        let admin_listener = admin_listener.with_context(|| {
+            format!(
+                "IMAGESWAP_ADMIN_LISTEN (--admin-listen): cannot bind {}",
+                settings.admin_listen
+            )
+        })?;
+        let awaited: Vec<Arc<dyn HasStatus>> =
+            vec![values.policy.clone(), values.certificate.clone()];
+        let mut app = Self {
+            address: listener.address(),
+            admin_address: admin_listener.address(),
+            settings,
+            readiness: Arc::new(Readiness::new(awaited)),
+            shutdown: Shutdown::default(),
+            stop,
+            tasks,
+        };
+        let pod_name = app.settings.pod_name.clone().unwrap_or_else(host_name);
+        let service = Arc::new(Service::new(
+            values.world.clone(),
+            &pod_name,
+            app.readiness.clone(),
+            registry.clone(),
+            app.settings.limits,
+        ));
+        app.load_rules(&values)?;
+        app.load_certificate(&values, &registry).await?;
+        app.tasks.spawn(Task::Webhook, listener.serve(service.clone(), app.shutdown.clone()));
+        app.tasks.spawn(Task::AdminServer, {
+            // Probes and metrics are answered to the end, so that the drain can be watched.
+            let shutdown = Shutdown { drain: app.stop.clone(), abort: app.stop.clone() };
+            admin_listener.serve(service, shutdown)
+        });
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            listen = %app.address, admin_listen = %app.admin_address, rules = %app.settings.rules,
+            "imageswap started"
+        );
+        Ok(app)
+    }
+
+    /// Returns the address of the webhook.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address of probes and metrics.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Runs until a signal comes, then ends in order: no longer ready, still accepting; then no new connections, and open
+    /// ones end after their requests; then everything.
+    ///
+    /// # Errors
+    /// If a task ends too early, or a second signal cuts the shutdown short.
+    pub async fn run(mut self, mut signals: Signals) -> anyhow::Result<()> {
+        tokio::select! {
+            signal = signals.next() => info!(signal, "shutting down"),
+            ended = self.tasks.next() => bail!("{ended} ended too early"),
+        }
+        tokio::select! {
+            result = self.end() => result,
+            signal = signals.next() => bail!("a second signal ({signal}) cut the shutdown short"),
+        }
+    }
+
+    async fn end(&mut self) -> anyhow::Result<()> {
+        self.readiness.drain();
+        sleep(self.settings.shutdown_delay).await;
+        self.shutdown.drain.cancel();
+        // The webhook's task ends with its last connection.
+        match timeout(self.settings.shutdown_timeout, self.tasks.next()).await {
+            Ok(ended) if ended.is(Task::Webhook) => {}
+            Ok(ended) => bail!("{ended} ended during the shutdown"),
+            Err(_) => warn!("shutdown timeout expired with requests in flight"),
+        }
+        self.shutdown.abort.cancel();
+        self.stop.cancel();
+        self.tasks.join().await?;
+        info!("imageswap stopped");
+        Ok(())
+    }
+
+    fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
+        let policy = &values.policy;
+        match self.settings.rules.clone() {
+            RuleSource::MapFile(file) => {
+                let source = MapSource::new(MapFileSettings {
+                    file,
+                    is_strict: self.settings.strict_maps,
+                    is_optional: self.settings.maps_optional,
+                });
+                self.follow(Task::MapReload, source, policy.clone());
+            }
+            RuleSource::BuiltIn(text) => {
+                let map = LoadedMap::from_text(text).context("the built-in map")?;
+                let (built_in, load) = map_load(map, Origin::BuiltIn, None);
+                policy.publish(built_in, load);
+            }
+            RuleSource::Legacy(prefix) => {
+                if prefix == LegacyPrefix::new("") {
+                    warn!("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing");
+                }
+                warn!("LEGACY mode is deprecated; use a map with a `default` rule instead");
+                let load = Load::new(Origin::BuiltIn, Summary::LegacyPrefix);
+                policy.publish(Policy::Legacy(prefix), load);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_certificate(
+        &mut self,
+        values: &Values,
+        registry: &Registry,
+    ) -> anyhow::Result<()> {
+        let certificate = &values.certificate;
+        match self.settings.certificate.clone() {
+            CertificateOrigin::Files(directory) => {
+                let source = CertificateFiles::new(directory);
+                self.follow(Task::CertificateReload, source, certificate.clone());
+            }
+            CertificateOrigin::Managed(settings) => {
+                self.start_controller(settings, values, registry).await?;
+            }
+            CertificateOrigin::SelfSigned(names) => {
+                let self_signed = self_signed(&names)?;
+                let load = self_signed.load(Origin::Generated);
+                certificate.publish(self_signed, load);
+                warn!("serving a self-signed certificate, for development only");
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_controller(
+        &mut self,
+        ClusterSettings { controller, template }: ClusterSettings,
+        values: &Values,
+        registry: &Registry,
+    ) -> anyhow::Result<()> {
+        let wakeup = Wakeup::default();
+        let live = Live::new(Subject::WebhookTemplate, values.observer.clone()).on_change({
+            let wakeup = wakeup.clone();
+            move |_| wakeup.wake()
+        });
+        let live = Arc::new(live);
+        let mut source = TemplateSource::new(template);
+        refresh(&mut source, &live);
+        let shared = Shared {
+            template: live.clone(),
+            certificate: values.certificate.clone(),
+            readiness: self.readiness.clone(),
+            metrics: Arc::new(ControllerMetrics::new(registry)),
+        };
+        let controller = Controller::connect(controller, Creation::WhenReady, shared).await;
+        let controller = controller.context(
+            "the certificate is managed in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) is \
+             managed; set it to `files` for a certificate in files, or use `serve --dev` for a \
+             self-signed one",
+        )?;
+        let stop = self.stop.clone();
+        self.follow(Task::TemplateReload, source, live);
+        self.tasks.spawn(Task::ClusterWatch, controller.watch(&wakeup, &stop));
+        self.tasks.spawn(Task::Controller, controller.run(wakeup, stop));
+        Ok(())
+    }
+
+    fn follow<S: Source>(&mut self, task: Task, source: S, live: Arc<Live<S::Value>>) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(task, keep_fresh(source, live, Timing::default(), stop));
+    }
+}
+
+/// Loads the client CA file and follows it; `None` if client authentication is off.
+///
+/// Without the file the webhook would not know whom to refuse, so that it does not start.
+fn client_trust(
+    settings: &ServeSettings,
+    observer: &Arc<LoadObserver>,
+    tasks: &mut Tasks,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Arc<ClientTrust>>> {
+    let Some(file) = settings.client_ca_file.clone() else { return Ok(None) };
+    let live: Arc<Live<Roots>> = Arc::new(Live::new(Subject::ClientCa, observer.clone()));
+    let mut source = ClientCaSource::new(file);
+    if let Loaded::New(roots, load) = source.load(&live).map_err(UnusableClientCa)? {
+        live.publish(roots, load);
+    }
+    let following = keep_fresh(source, live.clone(), Timing::default(), stop.clone());
+    tasks.spawn(Task::ClientCaReload, following);
+    Ok(Some(Arc::new(ClientTrust::new(live))))
+}
+
+/// Returns the name of the host, which in a pod is the pod's name.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "imageswap".to_owned() } else { name.trim().to_owned() }
+}

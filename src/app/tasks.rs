@@ -1,0 +1,81 @@
+//! The tasks of the process, each with an owner that waits for it.
+
+use std::{fmt, future::Future};
+
+use anyhow::Context;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::closed_enum::closed_enum;
+
+closed_enum! {
+    /// The tasks of the process.
+    pub(super) enum Task {
+        /// Serves probes and metrics.
+        AdminServer => "admin server",
+        /// Follows the certificate files.
+        CertificateReload => "certificate reload",
+        /// Follows the client CA file.
+        ClientCaReload => "client CA reload",
+        /// Watches the objects of the cluster.
+        ClusterWatch => "cluster watch",
+        /// Keeps certificates and the webhook configuration right.
+        Controller => "controller",
+        /// Follows the map file.
+        MapReload => "map reload",
+        /// Follows the template of the webhook configuration.
+        TemplateReload => "webhook template reload",
+        /// Serves the webhook.
+        Webhook => "webhook",
+    }
+}
+
+/// The tasks that are running.
+#[derive(Debug, Default)]
+pub(super) struct Tasks(JoinSet<Task>);
+
+/// A task that has ended, for errors.
+#[derive(Debug)]
+pub(super) struct Ended(Option<Result<Task, JoinError>>);
+
+impl Tasks {
+    /// Starts a task.
+    pub(super) fn spawn(&mut self, task: Task, run: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move {
+            run.await;
+            task
+        });
+    }
+
+    /// Waits for the next task that ends.
+    pub(super) async fn next(&mut self) -> Ended {
+        Ended(self.0.join_next().await)
+    }
+
+    /// Waits for all tasks.
+    ///
+    /// # Errors
+    /// If one of them panicked.
+    pub(super) async fn join(&mut self) -> anyhow::Result<()> {
+        while let Some(ended) = self.0.join_next().await {
+            ended.context("a task failed during the shutdown")?;
+        }
+        Ok(())
+    }
+}
+
+impl Ended {
+    /// Returns true if it is this task, and it did not panic.
+    pub(super) fn is(&self, task: Task) -> bool {
+        matches!(&self.0, Some(Ok(ended)) if *ended == task)
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(Ok(task)) => write!(formatter, "the task `{}`", task.as_str()),
+            Some(Err(error)) => write!(formatter, "a task ({error})"),
+            None => formatter.write_str("every task"),
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The webhook configuration: what makes the API server call.
+//!
+//! It is written by server-side apply, so that the API server says what differs from the template, and fields outside
+//! the template keep their current owner:
+//! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, ValidationDirective},
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tracing::{info, warn};
+
+pub(super) use super::template::CONFIGURATION_NAME as NAME;
+use super::{
+    ControllerMetrics, Template,
+    destination::{Destination, switch},
+    differences::changed_fields,
+    metrics::WriteResult,
+    owner::{self, Owner},
+    rotation::Configured,
+};
+use crate::{
+    kubernetes::{ClusterError, FIELD_MANAGER, call},
+    state::Live,
+    tls::Roots,
+};
+
+/// The permission to create the configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Permission {
+    /// It may be created.
+    Create,
+    /// Not yet: nobody would answer the API server's calls.
+    NotYet,
+}
+
+/// Keeps the configuration as the template says.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    api: Api<MutatingWebhookConfiguration>,
+    owner: Owner,
+    template: Arc<Live<Template>>,
+    destination: Destination,
+    /// True if the configuration is somebody else's.
+    is_foreign: bool,
+    metrics: Arc<ControllerMetrics>,
+    presence: Presence,
+    /// True if an external change was reverted since this was asked last.
+    is_repaired: bool,
+    /// The last configuration that was applied, and its version after that.
+    applied: Option<(Value, Option<String>)>,
+}
+
+/// The configuration as it was read; `None` inside if there is none.
+#[derive(Debug)]
+pub(super) struct LiveConfiguration(Option<MutatingWebhookConfiguration>);
+
+/// What this process knows of the configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Presence {
+    /// It was deleted while this process ran: somebody has pulled the emergency brake.
+    Deleted,
+    Seen,
+    Unknown,
+}
+
+impl Configuration {
+    /// Prepares to keep the configuration of `client`'s cluster right. With `is_foreign` it is only read.
+    #[must_use]
+    pub(super) fn new(
+        client: &Client,
+        template: Arc<Live<Template>>,
+        destination: Destination,
+        is_foreign: bool,
+        metrics: Arc<ControllerMetrics>,
+    ) -> Self {
+        if is_foreign {
+            info!(name = NAME, "webhook configuration left alone, as configured");
+        }
+        Self {
+            api: Api::all(client.clone()),
+            owner: Owner::new(client),
+            template,
+            destination,
+            is_foreign,
+            metrics,
+            presence: Presence::Unknown,
+            is_repaired: false,
+            applied: None,
+        }
+    }
+
+    /// Returns the API of webhook configurations, for watching.
+    #[must_use]
+    pub(super) fn api(&self) -> Api<MutatingWebhookConfiguration> {
+        self.api.clone()
+    }
+
+    /// Returns true if it is missing, and will be created as soon as that is permitted.
+    #[must_use]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.presence == Presence::Unknown && !self.is_foreign && self.template.load().is_some()
+    }
+
+    /// Returns true if it is somebody else's.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
+    /// Returns true if the last update reverted an external change, and forgets it.
+    pub(super) fn take_repaired(&mut self) -> bool {
+        std::mem::take(&mut self.is_repaired)
+    }
+
+    /// Returns true if there is no template to follow.
+    pub(super) fn lacks_template(&self) -> bool {
+        !self.is_foreign && self.template.load().is_none()
+    }
+
+    /// Reads the configuration. One that was deleted while the process runs is not created again.
+    ///
+    /// # Errors
+    /// If the API server cannot be asked.
+    pub(super) async fn observe(&mut self) -> Result<LiveConfiguration, ClusterError> {
+        let get = self.api.get_opt(NAME);
+        let live = call(format!("get the webhook configuration {NAME}"), get).await?;
+        if live.is_some() {
+            self.presence = Presence::Seen;
+        } else if self.presence == Presence::Seen {
+            self.presence = Presence::Deleted;
+            self.applied = None;
+            let hint = if self.is_foreign {
+                "its owner has to create it again"
+            } else {
+                "restart any replica to create it again"
+            };
+            warn!(name = NAME, hint, "webhook configuration deleted, no image is swapped");
+        }
+        Ok(LiveConfiguration(live))
+    }
+
+    /// Updates the configuration, which was read as `live`, by the template and `bundle`, and returns the roots that the
+    /// API server trusts then.
+    ///
+    /// # Errors
+    /// If the API server refuses it or cannot be asked.
+    pub(super) async fn update(
+        &mut self,
+        LiveConfiguration(live): LiveConfiguration,
+        bundle: &Roots,
+        permission: Permission,
+    ) -> Result<Configured, ClusterError> {
+        let may_write = match self.presence {
+            Presence::Seen => true,
+            Presence::Deleted => false,
+            Presence::Unknown => permission == Permission::Create,
+        };
+        let template = self.template.load_full();
+        let live = match &template {
+            Some(template) if may_write && !self.is_foreign && !bundle.is_empty() => {
+                Some(self.write(template, live, bundle).await?)
+            }
+            _ => live,
+        };
+        Ok(self.configured(&LiveConfiguration(live)))
+    }
+
+    /// Returns the roots that the API server trusts by a configuration, in the webhooks of the template.
+    #[must_use]
+    pub(super) fn configured(&self, LiveConfiguration(live): &LiveConfiguration) -> Configured {
+        let Some(live) = live else { return Configured::Absent };
+        let template = self.template.load();
+        let ours = live.webhooks.iter().flatten().filter(|webhook| {
+            // One that is somebody else's may have other names.
+            let is_named = |template: &Arc<Template>| template.webhooks.contains(&webhook.name);
+            self.is_foreign || template.as_ref().is_none_or(is_named)
+        });
+        let bundles = ours.map(|webhook| {
+            let bundle = webhook.client_config.ca_bundle.as_ref();
+            bundle.map(|bundle| Roots::from_bundle(&bundle.0)).unwrap_or_default()
+        });
+        Configured::Present { bundles: bundles.collect(), changed: changed(live) }
+    }
+
+    /// Applies the template, unless that was done and nothing has changed since.
+    async fn write(
+        &mut self,
+        template: &Template,
+        live: Option<MutatingWebhookConfiguration>,
+        bundle: &Roots,
+    ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let mut desired = self.render(template, bundle);
+        if let Some(live) = &live {
+            // With the identity of the one that was read, an apply does not create another one
+            // when this one is deleted meanwhile.
+            desired["metadata"]["uid"] = json!(live.metadata.uid);
+            let version = &live.metadata.resource_version;
+            if self.applied.as_ref().is_some_and(|(last, at)| *last == desired && at == version) {
+                return Ok(live.clone());
+            }
+        }
+        let written = self.apply(&desired, live.as_ref()).await?;
+        self.presence = Presence::Seen;
+        desired["metadata"]["uid"] = json!(written.metadata.uid);
+        self.applied = Some((desired, written.metadata.resource_version.clone()));
+        match live {
+            None => {
+                info!(name = NAME, "webhook configuration created");
+                self.metrics.configuration_write(WriteResult::Created);
+            }
+            Some(live) if live.metadata.resource_version != written.metadata.resource_version => {
+                let changed = Vec::from_iter(changed_fields(&live, &written)).join(", ");
+                info!(name = NAME, changed, "webhook configuration updated");
+                self.metrics.configuration_write(WriteResult::Repaired);
+                self.is_repaired = true;
+            }
+            Some(_) => {}
+        }
+        Ok(written)
+    }
+
+    /// Applies `desired` with its owner; without a change of the owner if that is what the API server
+    /// refuses, as the plugin `OwnerReferencesPermissionEnforcement` does:
+    /// <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement>.
+    async fn apply(
+        &mut self,
+        desired: &Value,
+        live: Option<&MutatingWebhookConfiguration>,
+    ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        if let Some(patch) = live.and_then(|live| switch(live, desired)) {
+            let parameters = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let patch = Patch::Strategic(&patch);
+            let action = format!("change where the webhook configuration {NAME} has calls go");
+            call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+        }
+        let reference = self.owner.reference(live).await;
+        let carried = owner::carried(live);
+        match self.apply_with(desired, reference.as_ref()).await {
+            Err(error) if Owner::is_cause_of(&error) && reference != carried => {
+                let written = self.apply_with(desired, carried.as_ref()).await?;
+                self.owner.refused(&error, carried.as_ref());
+                Ok(written)
+            }
+            written => {
+                if written.is_ok() {
+                    self.owner.accepted();
+                }
+                written
+            }
+        }
+    }
+
+    /// Applies `desired` with this reference to its owner.
+    async fn apply_with(
+        &self,
+        desired: &Value,
+        owner: Option<&Value>,
+    ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let mut desired = desired.clone();
+        if let Some(owner) = owner {
+            desired["metadata"]["ownerReferences"] = json!([owner]);
+        }
+        let parameters = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply(FIELD_MANAGER).force()
+        };
+        let patch = Patch::Apply(&desired);
+        let action = format!("apply the webhook configuration {NAME}");
+        call(action, self.api.patch(NAME, &parameters, &patch)).await
+    }
+
+    /// The template with what only the running webhook knows.
+    fn render(&self, template: &Template, bundle: &Roots) -> Value {
+        let mut desired = template.value.clone();
+        let bundle = STANDARD.encode(bundle.to_pem());
+        for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
+            let client = &mut webhook["clientConfig"];
+            self.destination.fill_in(client);
+            client["caBundle"] = json!(bundle);
+        }
+        desired
+    }
+}
+
+/// Returns the time of the last write of a configuration; `None` if it is as it was created, apart from its metadata,
+/// which its generation does not count.
+///
+/// The API server notes the time of each manager's last change:
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
+fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
+    if live.metadata.generation == Some(1) {
+        return None;
+    }
+    let entries = live.metadata.managed_fields.iter().flatten();
+    let last = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0.as_second()).max();
+    // One that does not say is taken for just written.
+    let last = last.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    last.or_else(|| Some(OffsetDateTime::now_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_change_is_that_of_any_manager() {
+        let written = |generation, times: &[&str]| {
+            let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
+            let metadata = json!({
+                "generation": generation,
+                "managedFields": entries.collect::<Vec<_>>(),
+            });
+            let live = json!({ "metadata": metadata });
+            changed(&serde_json::from_value(live).unwrap()).map(OffsetDateTime::unix_timestamp)
+        };
+        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2025-01-01T00:00:00Z"];
+        assert_eq!(written(2, &times), Some(1_767_225_660));
+        assert_eq!(written(1, &times), None);
+        let before = OffsetDateTime::now_utc().unix_timestamp();
+        assert!(written(2, &[]).unwrap() >= before);
+    }
+}

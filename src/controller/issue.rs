@@ -1,0 +1,135 @@
+//! New certificates and certificate authorities.
+
+use time::OffsetDateTime;
+use tracing::info;
+
+use super::{
+    Controller, Findings, RETRY_DELAY, ReconcileOutcome,
+    csr::{CLUSTER_ROOTS, CsrSigner, Progress},
+    metrics::RotationResult,
+    rotation::{Action, CertificateAuthority, IssueCause, Issuer, KeyOwner, Rotation},
+    secrets::{AUTHORITY, CERTIFICATE, StoredSecret},
+};
+use crate::{
+    kubernetes::ClusterError,
+    origin::Origin,
+    tls::{Authority, PemPair, PendingKey, Roots, ServingCertificate},
+};
+
+impl Controller {
+    /// Puts a new certificate into its Secret. `None` means that there may be another action.
+    pub(super) async fn issue(
+        &mut self,
+        mut stored: StoredSecret,
+        rotation: &Rotation,
+        cause: IssueCause,
+    ) -> Result<Option<ReconcileOutcome>, ClusterError> {
+        // `Observed` lets nothing be issued by an authority of the wrong kind.
+        let Some(current) = &rotation.current else { return Ok(Some(ReconcileOutcome::Done)) };
+        let pair = match (&mut self.signer, &current.key) {
+            (None, KeyOwner::Own(authority)) => {
+                authority.issue(&self.names, OffsetDateTime::now_utc())?
+            }
+            (Some(signer), _) => {
+                let Some(key) = stored.pending_key() else {
+                    stored.set_pending_key(Some(&PendingKey::generate()?));
+                    return self.secrets.write(&stored).await.map(|()| None);
+                };
+                match signer.advance(&key, &self.names).await? {
+                    Progress::Issued(pair) => {
+                        self.check_issued(&pair, &current.roots)?;
+                        pair
+                    }
+                    Progress::Approved => {
+                        return Ok(Some(ReconcileOutcome::RequeueAfter(RETRY_DELAY)));
+                    }
+                    Progress::Refused(reason) => {
+                        let title = signer.title();
+                        stored.set_pending_key(None);
+                        self.secrets.write(&stored).await?;
+                        return Err(ClusterError::content(title, reason));
+                    }
+                }
+            }
+            _ => return Ok(Some(ReconcileOutcome::Done)),
+        };
+        stored.set_pair(&pair);
+        self.secrets.write(&stored).await?;
+        self.metrics.rotation(RotationResult::Issued);
+        let (namespace, cause) = (&self.namespace, cause.as_str());
+        info!(namespace, secret = CERTIFICATE, cause, "certificate issued");
+        Ok(None)
+    }
+
+    /// Checks that the API server will accept the certificate that the signer has issued.
+    fn check_issued(&self, pair: &PemPair, roots: &Roots) -> Result<(), ClusterError> {
+        let PemPair { certificate, key } = pair;
+        let origin = || Origin::SignedRequest;
+        let certificate = ServingCertificate::from_pem(
+            certificate.as_bytes(),
+            key.as_bytes(),
+            origin(),
+            origin(),
+        )?;
+        roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()).map_err(|error| {
+            let reason = format!(
+                "the API server would not accept the certificate that it issued with the roots in \
+                 ConfigMap {CLUSTER_ROOTS}: {error}"
+            );
+            let title = self.signer.as_ref().map(CsrSigner::title).unwrap_or_default();
+            ClusterError::content(title, reason)
+        })
+    }
+
+    /// Writes, logs and counts an action that changes the authorities.
+    pub(super) async fn change(
+        &mut self,
+        mut authority: StoredSecret,
+        mut rotation: Rotation,
+        action: Action,
+        findings: &Findings,
+    ) -> Result<(), ClusterError> {
+        let served = self.served();
+        apply(&mut rotation, action, served.as_deref(), findings)?;
+        authority.set_rotation(&rotation);
+        self.secrets.write(&authority).await?;
+        let (namespace, secret) = (&self.namespace, AUTHORITY);
+        match action {
+            Action::Prepare(cause) => {
+                self.metrics.rotation(RotationResult::Issued);
+                info!(namespace, secret, cause = cause.as_str(), "CA created, not yet in use");
+            }
+            Action::Promote => info!(namespace, secret, "CA in use"),
+            Action::DropPrevious => info!(namespace, secret, "retired CAs removed"),
+            Action::Issue(_) | Action::Nothing | Action::Wait => {}
+        }
+        Ok(())
+    }
+}
+
+/// Changes the state of a rotation by an action. `certificate` is the one that is served.
+fn apply(
+    rotation: &mut Rotation,
+    action: Action,
+    certificate: Option<&ServingCertificate>,
+    findings: &Findings,
+) -> Result<(), ClusterError> {
+    let Findings { issuer, taken_over, .. } = findings;
+    match action {
+        Action::Prepare(_) => {
+            // What the API server trusts for the certificate in use stays trusted until that has expired, as beside the
+            // original.
+            if let Some(certificate) = certificate.filter(|_| !taken_over.is_empty()) {
+                rotation.keep_trusting(taken_over, certificate.validity().not_after);
+            }
+            rotation.prepare(match issuer {
+                Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),
+                Issuer::Signer(roots) => CertificateAuthority::foreign(roots.clone()),
+            });
+        }
+        Action::Promote => rotation.promote(certificate, OffsetDateTime::now_utc()),
+        Action::DropPrevious => rotation.drop_previous(),
+        Action::Issue(_) | Action::Nothing | Action::Wait => {}
+    }
+    Ok(())
+}

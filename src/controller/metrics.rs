@@ -1,0 +1,84 @@
+//! Metrics of the controller.
+
+use metrics::Counter;
+
+use crate::{
+    closed_enum::closed_enum,
+    metrics::{Family, Metric, MetricKind, Registry, single},
+};
+
+closed_enum! {
+    /// The result of creating a certificate or certificate authority.
+    pub(super) enum RotationResult {
+        /// It could not be created.
+        Failed => "failed",
+        /// It was created.
+        Issued => "issued",
+    }
+}
+
+closed_enum! {
+    /// The result of a write to the webhook configuration.
+    pub(super) enum WriteResult {
+        /// It was created.
+        Created => "created",
+        /// It could not be written.
+        Failed => "failed",
+        /// It differed from the template, and was updated.
+        Repaired => "repaired",
+    }
+}
+
+const ROTATIONS: Metric = Metric {
+    name: "imageswap_certificate_rotations_total",
+    kind: MetricKind::Counter,
+    help: "Certificates and certificate authorities created by this replica, by result.",
+    labels: &["result"],
+};
+const CONFIGURATION_WRITES: Metric = Metric {
+    name: "imageswap_webhook_configuration_writes_total",
+    kind: MetricKind::Counter,
+    help: "Writes of this replica to the webhook configuration, by result.",
+    labels: &["result"],
+};
+const CLUSTER_FAILURES: Metric = Metric {
+    name: "imageswap_cluster_failures_total",
+    kind: MetricKind::Counter,
+    help: "Failed reconciliations, by an error of the API server or an invalid state of the cluster.",
+    labels: &[],
+};
+
+/// Handles of the metrics of the controller.
+#[derive(Debug)]
+pub struct ControllerMetrics {
+    rotations: Family<(RotationResult,), Counter>,
+    configuration_writes: Family<(WriteResult,), Counter>,
+    failures: Counter,
+}
+
+impl ControllerMetrics {
+    /// Registers the metrics.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            rotations: Family::new(registry, &ROTATIONS).from_zero(),
+            configuration_writes: Family::new(registry, &CONFIGURATION_WRITES).from_zero(),
+            failures: single(registry, &CLUSTER_FAILURES),
+        }
+    }
+
+    /// Counts a new certificate or authority, or a failure to create one.
+    pub(super) fn rotation(&self, result: RotationResult) {
+        self.rotations.of((result,)).increment(1);
+    }
+
+    /// Counts a write to the webhook configuration, or a failure to write it.
+    pub(super) fn configuration_write(&self, result: WriteResult) {
+        self.configuration_writes.of((result,)).increment(1);
+    }
+
+    /// Counts a reconciliation that failed.
+    pub(super) fn failure(&self) {
+        self.failures.increment(1);
+    }
+}

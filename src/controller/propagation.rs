@@ -1,0 +1,143 @@
+//! The webhook configuration and its roots: updated, and measured until every API server has them.
+
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+use tracing::warn;
+
+use super::{
+    Controller, Creation, RETRY_DELAY,
+    configuration::{self, LiveConfiguration, Permission},
+    metrics::WriteResult,
+    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation},
+    secrets::AUTHORITY,
+};
+use crate::{
+    kubernetes::ClusterError,
+    tls::{Roots, ServerName, ServingCertificate},
+};
+
+/// Maximum number of attempts to write the configuration when others write it as well.
+///
+/// A conflict with another replica or with `kubectl` is over with the next attempt. One that stays comes from the
+/// template or the API server, and waits for the next reconcile.
+const MAX_ATTEMPTS: usize = 3;
+
+/// The result of an update of the webhook configuration.
+#[derive(Debug)]
+pub(super) struct Update {
+    /// The roots that the API server trusts after it.
+    pub(super) configured: Configured,
+    /// The reason for which the API server refused it.
+    ///
+    /// A refusal, as of a template with a mistake, is no reason to let a certificate expire.
+    pub(super) refusal: Option<ClusterError>,
+}
+
+impl Controller {
+    /// Updates the configuration, which was read as `live`, so that the API server trusts `bundle`.
+    pub(super) async fn update_configuration(
+        &mut self,
+        mut live: LiveConfiguration,
+        bundle: &Roots,
+    ) -> Result<Update, ClusterError> {
+        let mut attempts = 1;
+        loop {
+            let permission = self.permission();
+            match self.configuration.update(live, bundle, permission).await {
+                Ok(configured) => return Ok(Update { configured, refusal: None }),
+                Err(ClusterError::Conflict { .. }) if attempts < MAX_ATTEMPTS => {
+                    attempts += 1;
+                    live = self.configuration.observe().await?;
+                }
+                Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
+                    self.metrics.configuration_write(WriteResult::Failed);
+                    let live = self.configuration.observe().await?;
+                    let configured = self.configuration.configured(&live);
+                    return Ok(Update { configured, refusal: Some(error.into_refusal()) });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns if a configuration may be created: only if a call would be answered.
+    fn permission(&self) -> Permission {
+        let may_create = self.served().is_some()
+            && match self.creation {
+                Creation::AtOnce => true,
+                Creation::WhenReady => self.readiness.reasons().is_empty(),
+            };
+        if may_create { Permission::Create } else { Permission::NotYet }
+    }
+
+    /// Returns for how long the configuration has been found to hold the roots that will sign certificates: `before` is
+    /// the state that was read, `after` the one after the update.
+    pub(super) fn next_trusted_for(
+        &mut self,
+        next: Option<&Roots>,
+        before: &Configured,
+        after: &Configured,
+    ) -> Duration {
+        let Some(next) = next else {
+            self.propagation_clock.reset();
+            return Duration::ZERO;
+        };
+        let confirmation = Confirmation::of(next, before, after);
+        if !confirmation.is_held && *after != Configured::Absent {
+            self.warn_untrusted(next);
+        }
+        self.trusted_for(next, confirmation)
+    }
+
+    /// Returns for how long the configuration has been found to hold `roots`, which are about to be used.
+    pub(super) fn trusted_for(&mut self, roots: &Roots, confirmation: Confirmation) -> Duration {
+        let Propagation { time, is_contested } =
+            self.propagation_clock.observe(roots, confirmation, Instant::now());
+        if is_contested {
+            warn!(
+                configuration = configuration::NAME,
+                "new root repeatedly removed from caBundle, waiting to use it"
+            );
+        }
+        time
+    }
+
+    /// Returns how long to wait until roots that have been trusted for this time count as propagated.
+    ///
+    /// A root that was just written is looked for soon, because `init`, or a replica without the right to watch, does not
+    /// see the event of its own write.
+    pub(super) fn propagation_left(&self, trusted_for: Duration) -> Duration {
+        if self.propagation_clock.is_unconfirmed() {
+            return RETRY_DELAY;
+        }
+        PROPAGATION_DELAY.saturating_sub(trusted_for).max(RETRY_DELAY)
+    }
+
+    /// Warns once that somebody else has to put `roots` into the configuration.
+    pub(super) fn warn_untrusted(&mut self, roots: &Roots) {
+        if self.configuration.is_foreign() && self.untrusted.as_ref() != Some(roots) {
+            warn!(
+                configuration = configuration::NAME,
+                secret = AUTHORITY,
+                hint = "put the root into caBundle, and it will be used",
+                "webhook configuration, which is left alone, does not trust a new root"
+            );
+            self.untrusted = Some(roots.clone());
+        }
+    }
+}
+
+/// Returns the roots that the API server trusts beyond `bundle`, if the certificate in use depends on them.
+pub(super) fn taken_over(
+    before: &Configured,
+    certificate: Option<&ServingCertificate>,
+    bundle: &Roots,
+    name: &ServerName<'_>,
+) -> Roots {
+    let now = OffsetDateTime::now_utc();
+    let depends = certificate.is_some_and(|certificate| {
+        before.accepts(certificate, name, now) && bundle.verify(certificate, name, now).is_err()
+    });
+    if depends { before.roots() } else { Roots::default() }
+}

@@ -1,0 +1,171 @@
+//! Measures for how long the webhook configuration has held roots that are about to be used.
+
+use std::time::{Duration, Instant};
+
+use super::Configured;
+use crate::tls::Roots;
+
+/// The number of times that roots have to be taken out of the configuration before it is reported. A
+/// replica that is a step behind may do so once.
+const MAX_REMOVALS: u32 = 3;
+
+/// A clock that runs while the configuration is found to hold some roots.
+///
+/// What this process has just written does not count until it is found there: another writer may take it
+/// out again each time, and then API servers trust the roots for moments only.
+#[derive(Debug, Default)]
+pub struct PropagationClock {
+    observed: Option<Observation>,
+}
+
+#[derive(Debug)]
+struct Observation {
+    roots: Roots,
+    /// Since when each observation has found them.
+    since: Option<Instant>,
+    /// True if the last observation has left them in the configuration.
+    is_held: bool,
+    /// The number of times that they were gone after that.
+    removals: u32,
+}
+
+/// An observation of roots in the configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Confirmation {
+    /// True if the configuration had them when it was read.
+    pub is_found: bool,
+    /// True if it has them now, after it was written if necessary.
+    pub is_held: bool,
+}
+
+/// For how long roots have been trusted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Propagation {
+    /// The time since they were first found, without a gap.
+    pub time: Duration,
+    /// True once, when they were taken out often enough to be reported.
+    pub is_contested: bool,
+}
+
+impl Confirmation {
+    /// Returns what two states of the configuration, as read and after the write, have of `roots`.
+    #[must_use]
+    pub fn of(roots: &Roots, found: &Configured, held: &Configured) -> Self {
+        Self { is_found: found.trusts(roots), is_held: held.trusts(roots) }
+    }
+}
+
+impl PropagationClock {
+    /// Returns true if no roots are being observed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.observed.is_none()
+    }
+
+    /// Returns true if the roots were written by the last observation, and have to be found there for the
+    /// clock to run.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.observed.as_ref().is_some_and(|observed| observed.is_held && observed.since.is_none())
+    }
+
+    /// Stops observing: no roots are about to be used.
+    pub fn reset(&mut self) {
+        self.observed = None;
+    }
+
+    /// Notes an observation of `roots` at the time `now`.
+    pub fn observe(
+        &mut self,
+        roots: &Roots,
+        confirmation: Confirmation,
+        now: Instant,
+    ) -> Propagation {
+        let Confirmation { is_found, is_held } = confirmation;
+        let mut observed = match self.observed.take() {
+            Some(observed) if observed.roots == *roots => observed,
+            _ => Observation { roots: roots.clone(), since: None, is_held: false, removals: 0 },
+        };
+        let is_removed = observed.is_held && !is_found;
+        observed.removals = observed.removals.saturating_add(u32::from(is_removed));
+        observed.is_held = is_held;
+        observed.since = observed.since.or(Some(now)).filter(|_| is_found && is_held);
+        let time = observed.since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        let is_contested = is_removed && observed.removals == MAX_REMOVALS;
+        self.observed = Some(observed);
+        Propagation { time, is_contested }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::{super::PROPAGATION_DELAY, *};
+    use crate::tls::Authority;
+
+    const FOUND: Confirmation = Confirmation { is_found: true, is_held: true };
+    const WRITTEN: Confirmation = Confirmation { is_found: false, is_held: true };
+    const MISSING: Confirmation = Confirmation { is_found: false, is_held: false };
+
+    fn roots() -> Roots {
+        Authority::generate(OffsetDateTime::now_utc()).unwrap().root()
+    }
+
+    #[test]
+    fn roots_count_as_trusted_from_when_they_are_found_and_not_from_when_they_are_written() {
+        let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
+        let mut time = |seconds, confirmation| {
+            clock.observe(&roots, confirmation, begin + Duration::from_secs(seconds)).time.as_secs()
+        };
+        assert_eq!(time(0, WRITTEN), 0);
+        assert_eq!(time(10, FOUND), 0);
+        assert_eq!(time(25, FOUND), 15);
+        assert_eq!(time(40, FOUND), 30);
+        assert_eq!(time(41, WRITTEN), 0, "somebody has taken them out");
+        assert_eq!(time(50, FOUND), 0);
+        assert_eq!(time(51, MISSING), 0);
+        assert_eq!(time(60, FOUND), 0);
+        assert_eq!(time(61, FOUND), 1);
+    }
+
+    #[test]
+    fn other_roots_begin_anew() {
+        let (mut clock, first, second) = (PropagationClock::default(), roots(), roots());
+        let (begin, end) = (Instant::now(), Instant::now() + PROPAGATION_DELAY);
+        assert!(clock.is_idle());
+        clock.observe(&first, WRITTEN, begin);
+        assert!(!clock.is_idle());
+        assert!(clock.is_unconfirmed());
+        clock.observe(&first, FOUND, begin);
+        assert!(!clock.is_unconfirmed());
+        assert_eq!(clock.observe(&first, FOUND, end).time, end - begin);
+        assert_eq!(clock.observe(&second, FOUND, end).time, Duration::ZERO);
+        clock.reset();
+        assert!(clock.is_idle());
+        assert_eq!(clock.observe(&second, FOUND, end + PROPAGATION_DELAY).time, Duration::ZERO);
+    }
+
+    #[test]
+    fn roots_that_are_taken_out_again_and_again_are_never_trusted_and_are_reported_once() {
+        let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
+        let mut reports = 0;
+        for second in 0..200 {
+            // Each time it is found missing and written, and sometimes found as it was written.
+            let confirmation = if second % 3 == 1 { FOUND } else { WRITTEN };
+            let held = clock.observe(&roots, confirmation, begin + Duration::from_secs(second));
+            assert!(held.time < PROPAGATION_DELAY, "{held:?}");
+            reports += u32::from(held.is_contested);
+        }
+        assert_eq!(reports, 1);
+    }
+
+    #[test]
+    fn roots_that_nobody_may_write_are_not_reported_as_taken_out() {
+        let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
+        for _ in 0..10 {
+            let held = clock.observe(&roots, MISSING, begin);
+            assert_eq!(held, Propagation { time: Duration::ZERO, is_contested: false });
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Each state of a rotation, and what follows.
+
+use time::Duration as Days;
+
+use super::*;
+use crate::{origin::Origin, tls::PemPair};
+
+const NAME: &str = "imageswap.imageswap-system.svc";
+
+/// A time with whole seconds, as certificates have it.
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+}
+
+fn certificate(authority: &Authority, at: OffsetDateTime) -> ServingCertificate {
+    let PemPair { certificate, key } = authority.issue(&[NAME.to_owned()], at).unwrap();
+    let place = || Origin::Generated;
+    ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place()).unwrap()
+}
+
+/// A configuration with these roots, as it was created.
+fn present(bundles: Vec<Roots>) -> Configured {
+    Configured::Present { bundles, changed: None }
+}
+
+/// A cluster in which everything is right, for a test to break.
+struct Scene {
+    rotation: Rotation,
+    certificate: Option<ServingCertificate>,
+    served: Option<ServingCertificate>,
+    is_renewal_requested: bool,
+    issuer: Issuer,
+    configured: Configured,
+    next_trusted_for: Duration,
+    may_switch: bool,
+    now: OffsetDateTime,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let authority = Authority::generate(now()).unwrap();
+        Self {
+            certificate: Some(certificate(&authority, now())),
+            served: None,
+            configured: present(vec![authority.root()]),
+            rotation: Rotation { current: Some(authority.into()), ..Rotation::default() },
+            is_renewal_requested: false,
+            issuer: Issuer::Own,
+            next_trusted_for: Duration::ZERO,
+            may_switch: true,
+            now: now() + Days::hours(2),
+        }
+    }
+
+    /// With a next authority, which the API server trusts if `is_trusted`.
+    fn in_rotation(is_trusted: bool) -> Self {
+        let mut scene = Self::new();
+        scene.rotation.prepare(Authority::generate(now()).unwrap().into());
+        if is_trusted {
+            scene.configured = present(vec![scene.rotation.bundle()]);
+        }
+        scene
+    }
+
+    fn next_action(&self) -> Action {
+        let name = ServerName::try_from(NAME).unwrap();
+        Observed {
+            rotation: &self.rotation,
+            certificate: self.certificate.as_ref(),
+            served: self.served.as_ref(),
+            is_renewal_requested: self.is_renewal_requested,
+            issuer: &self.issuer,
+            name: &name,
+            configured: &self.configured,
+            next_trusted_for: self.next_trusted_for,
+            may_switch: self.may_switch,
+            now: self.now,
+        }
+        .next_action()
+    }
+}
+
+#[test]
+fn where_everything_is_right_nothing_is_done() {
+    assert_eq!(Scene::new().next_action(), Action::Nothing);
+}
+
+#[test]
+fn an_empty_cluster_gets_an_authority_and_then_a_certificate() {
+    let mut scene = Scene {
+        rotation: Rotation::default(),
+        certificate: None,
+        configured: Configured::Absent,
+        ..Scene::new()
+    };
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::Missing));
+    scene.rotation.prepare(Authority::generate(now()).unwrap().into());
+    assert_eq!(scene.next_action(), Action::Promote);
+    scene.rotation.promote(None, now());
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
+    assert!(scene.rotation.previous.is_empty());
+}
+
+#[test]
+fn a_certificate_is_renewed_at_half_of_its_life_and_on_request() {
+    let mut scene = Scene { now: now() + Days::days(182), ..Scene::new() };
+    assert_eq!(scene.next_action(), Action::Nothing);
+    scene.now += Days::days(1);
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::HalfExpired));
+    let requested = Scene { is_renewal_requested: true, ..Scene::new() };
+    assert_eq!(requested.next_action(), Action::Issue(IssueCause::Requested));
+}
+
+#[test]
+fn an_authority_is_succeeded_at_half_of_its_life_and_on_request() {
+    let mut scene = Scene { now: now() + Days::days(1825), ..Scene::new() };
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::HalfExpired));
+    scene = Scene::new();
+    scene.rotation.is_requested = true;
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::Requested));
+}
+
+#[test]
+fn the_next_authority_signs_when_the_api_server_has_trusted_it_for_a_while() {
+    let mut scene = Scene::in_rotation(false);
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene = Scene::in_rotation(true);
+    scene.next_trusted_for = PROPAGATION_DELAY.mul_f64(0.99);
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene.next_trusted_for = PROPAGATION_DELAY;
+    assert_eq!(scene.next_action(), Action::Promote);
+
+    let old = scene.rotation.current.as_ref().unwrap().roots.clone();
+    let bundle = scene.rotation.bundle();
+    scene.rotation.promote(scene.certificate.as_ref(), scene.now);
+    assert_eq!(scene.rotation.bundle(), bundle, "a promotion changes nothing that is trusted");
+    assert_eq!(scene.rotation.previous, old);
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
+
+    let KeyOwner::Own(authority) = &scene.rotation.current.as_ref().unwrap().key else { panic!() };
+    let last_end = scene.certificate.as_ref().unwrap().validity().not_after;
+    scene.certificate = Some(certificate(authority, scene.now));
+    assert_eq!(scene.next_action(), Action::Nothing);
+    scene.now = last_end - Days::seconds(1);
+    scene.certificate = Some(certificate(authority, scene.now - Days::days(1)));
+    assert_eq!(scene.next_action(), Action::Nothing);
+    scene.now = last_end;
+    assert_eq!(scene.next_action(), Action::DropPrevious);
+    scene.rotation.drop_previous();
+    assert_eq!(scene.next_action(), Action::Nothing);
+}
+
+#[test]
+fn nothing_is_waited_for_where_the_api_server_calls_nobody_or_is_refused() {
+    let mut scene = Scene::in_rotation(false);
+    scene.configured = Configured::Absent;
+    assert_eq!(scene.next_action(), Action::Promote);
+    // The certificate has ended.
+    scene = Scene::in_rotation(false);
+    scene.now = now() + Days::days(400);
+    assert_eq!(scene.next_action(), Action::Promote);
+    // There is none, unless it is served still.
+    scene = Scene::in_rotation(false);
+    let served = scene.certificate.take();
+    assert_eq!(scene.next_action(), Action::Promote);
+    scene.served = served;
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
+}
+
+#[test]
+fn one_webhook_that_does_not_trust_the_next_authority_is_waited_for() {
+    let mut scene = Scene::in_rotation(true);
+    let old = scene.rotation.current.as_ref().unwrap().roots.clone();
+    scene.configured = present(vec![scene.rotation.bundle(), old]);
+    let next = scene.rotation.next.as_ref().unwrap().roots.clone();
+    assert!(!scene.configured.trusts(&next));
+    assert_eq!(scene.next_action(), Action::Wait);
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_replaced() {
+    let mut scene = Scene::new();
+    scene.rotation.current.as_mut().unwrap().key = KeyOwner::Unusable;
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::Unusable));
+    scene = Scene::in_rotation(true);
+    scene.rotation.next.as_mut().unwrap().key = KeyOwner::Unusable;
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::NextUnusable));
+}
+
+#[test]
+fn another_issuer_is_taken_at_the_right_time_only() {
+    let cluster = Authority::generate(now()).unwrap();
+    let mut scene = Scene { issuer: Issuer::Signer(cluster.root()), ..Scene::new() };
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::OtherIssuer));
+    // A replica with the old settings leaves the work of the new ones alone.
+    scene.may_switch = false;
+    assert_eq!(scene.next_action(), Action::Nothing);
+    // The signer's roots sign: a certificate of theirs stays, one of another is replaced.
+    scene.rotation = Rotation {
+        current: Some(CertificateAuthority::foreign(cluster.root())),
+        ..Rotation::default()
+    };
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
+    scene.certificate = Some(certificate(&cluster, now()));
+    assert_eq!(scene.next_action(), Action::Nothing);
+    // And back again.
+    scene.issuer = Issuer::Own;
+    assert_eq!(scene.next_action(), Action::Nothing);
+    scene.may_switch = true;
+    assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::OtherIssuer));
+}
+
+#[test]
+fn another_name_is_taken_at_the_right_time_only() {
+    let mut scene = Scene::new();
+    let KeyOwner::Own(authority) = &scene.rotation.current.as_ref().unwrap().key else { panic!() };
+    let PemPair { certificate, key } = authority.issue(&["other".to_owned()], now()).unwrap();
+    let place = || Origin::Generated;
+    let pair =
+        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place());
+    scene.certificate = Some(pair.unwrap());
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherName));
+    scene.may_switch = false;
+    assert_eq!(scene.next_action(), Action::Nothing);
+}
+
+#[test]
+fn only_so_many_previous_roots_are_kept() {
+    let mut rotation = Rotation::default();
+    let roots: Vec<_> =
+        (0..MAX_PREVIOUS + 2).map(|_| Authority::generate(now()).unwrap().root()).collect();
+    for (days, root) in (0..).zip(&roots) {
+        rotation.keep_trusting(root, now() + Days::days(if days == 3 { 100 } else { days }));
+    }
+    assert!(!rotation.previous.contains_all(&roots[1]));
+    assert!(roots[2..].iter().all(|root| rotation.previous.contains_all(root)));
+    assert_eq!(rotation.previous_until, Some(now() + Days::days(100)), "the latest end counts");
+}
+
+#[test]
+fn a_configuration_is_settled_when_all_api_servers_know_it() {
+    let changed_before = |seconds| Configured::Present {
+        bundles: Vec::new(),
+        changed: Some(now() - Days::seconds(seconds)),
+    };
+    let cases = [
+        ("none", Configured::Absent, true),
+        ("as it was created", present(Vec::new()), true),
+        ("changed just now", changed_before(0), false),
+        ("changed a little ago", changed_before(29), false),
+        ("changed long enough ago", changed_before(30), true),
+        ("changed by a clock that is ahead", changed_before(-60), false),
+    ];
+    for (name, configured, expected) in cases {
+        assert_eq!(configured.is_propagated(now()), expected, "{name}");
+    }
+}

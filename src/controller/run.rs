@@ -1,0 +1,105 @@
+//! The loop of the controller: when it reconciles.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Controller, ReconcileOutcome,
+    backoff::{Backoff, Debounce, jittered},
+    configuration,
+    csr::{CLUSTER_ROOTS, CsrSigner},
+    secrets::{AUTHORITY, CERTIFICATE},
+};
+use crate::kubernetes::{ClusterError, Wakeup};
+
+/// Time between reconciles without a wake-up, give or take a quarter.
+const INTERVAL: Duration = Duration::from_hours(1);
+
+/// Maximum event hold-off after a failed call: an event usually means that the API server is back.
+const MAX_HOLD_OFF: Duration = Duration::from_secs(5);
+
+/// Maximum event hold-off if the cluster's state was at fault.
+///
+/// Whatever failed is not tried again at once because of a change that the attempt itself has made, such as another
+/// request to a signer that refuses them all.
+const MAX_CONTENT_HOLD_OFF: Duration = Duration::from_secs(30);
+
+impl Controller {
+    /// Wakes up when an object changes that this controller reads, until `stop` is cancelled.
+    pub fn watch(
+        &self,
+        wakeup: &Wakeup,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (secrets, configurations) = (self.secrets.api(), self.configuration.api());
+        let config_maps = self.signer.as_ref().map(CsrSigner::config_maps);
+        let (wakeup, stop) = (wakeup.clone(), stop.clone());
+        async move {
+            tokio::join!(
+                wakeup.watch(secrets.clone(), CERTIFICATE, &stop),
+                wakeup.watch(secrets, AUTHORITY, &stop),
+                wakeup.watch(configurations, configuration::NAME, &stop),
+                async {
+                    if let Some(config_maps) = config_maps {
+                        wakeup.watch(config_maps, CLUSTER_ROOTS, &stop).await;
+                    }
+                },
+            );
+        }
+    }
+
+    /// Reconciles until `stop` is cancelled: at once, after each wake-up, and every hour.
+    pub async fn run(mut self, wakeup: Wakeup, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut debounce = Debounce::default();
+        // True until the first reconcile that was done, and then once an hour.
+        let mut may_switch = true;
+        let mut regular = Instant::now();
+        while let Some(result) =
+            stop.run_until_cancelled(Box::pin(self.reconcile(may_switch))).await
+        {
+            let delay = match &result {
+                Ok(ReconcileOutcome::Done) => {
+                    backoff.reset();
+                    if may_switch {
+                        may_switch = false;
+                        regular = Instant::now() + jittered(INTERVAL);
+                    }
+                    regular.saturating_duration_since(Instant::now())
+                }
+                Ok(ReconcileOutcome::RequeueAfter(delay)) => *delay,
+                Err(error) => {
+                    self.metrics.failure();
+                    let failure = error.to_string();
+                    self.certificate.explain_absence(&failure);
+                    backoff.delay_after(&failure)
+                }
+            };
+            // One change causes several events, more changes may follow, and a client that keeps reverting ours must not
+            // create a hot loop.
+            let debounce = debounce.after(self.configuration.take_repaired());
+            let hold_off = debounce.max(hold_off(&result, delay));
+            let woken = async {
+                sleep(hold_off).await;
+                wakeup.woken().await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(delay.max(hold_off)) => {}
+                () = woken => {}
+            }
+            may_switch |= regular <= Instant::now();
+        }
+    }
+}
+
+/// Returns the time for which events are ignored after a reconcile that is retried after `delay`.
+fn hold_off(result: &Result<ReconcileOutcome, ClusterError>, delay: Duration) -> Duration {
+    match result {
+        Ok(_) => Duration::ZERO,
+        Err(ClusterError::Content { .. }) => delay.min(MAX_CONTENT_HOLD_OFF),
+        Err(_) => delay.min(MAX_HOLD_OFF),
+    }
+}

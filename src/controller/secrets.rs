@@ -1,0 +1,384 @@
+//! The two Secrets in which certificate and authority are kept.
+//!
+//! A write only succeeds on what was read before (by its resource version, or by its absence), so
+//! that of several replicas one wins and the others look again:
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
+
+use std::{collections::BTreeMap, fmt};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Api, Client, api::ObjectMeta};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing::warn;
+
+use super::rotation::{CertificateAuthority, KeyOwner, Rotation};
+use crate::{
+    kubernetes::{ClusterError, call, post_parameters},
+    origin::Origin,
+    tls::{Authority, AuthorityError, FILE_NAMES, PemPair, PendingKey, Roots, ServingCertificate},
+};
+
+/// The Secret with the serving certificate and its key.
+pub(super) const CERTIFICATE: &str = "imageswap-tls";
+
+/// The Secret with the root certificates, and the key of the webhook's own authority.
+pub(super) const AUTHORITY: &str = "imageswap-tls-ca";
+
+/// Marks a Secret with a certificate that is the operator's: "bring your own certificate".
+const BYOC: &str = "imageswap-byoc";
+
+/// Asks for a new certificate or authority, whatever its value.
+const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
+
+const PENDING_KEY: &str = "pending-key.pem";
+const CURRENT: (&str, &str) = ("rootca.pem", "rootca-key.pem");
+const NEXT: (&str, &str) = ("next-rootca.pem", "next-rootca-key.pem");
+const PREVIOUS: &str = "previous-rootca.pem";
+const PREVIOUS_UNTIL: &str = "previous-until";
+
+/// The Secrets of one namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Secrets {
+    api: Api<Secret>,
+    namespace: String,
+}
+
+/// A Secret as it was read, or as it is to be created.
+pub(super) struct StoredSecret {
+    secret: Secret,
+    /// Namespace and name.
+    origin: Origin,
+}
+
+impl fmt::Debug for StoredSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the content, which holds keys.
+        formatter.debug_struct("StoredSecret").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// The Secrets of `namespace`.
+    pub(super) fn new(client: Client, namespace: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
+    }
+
+    /// The interface, for watching.
+    pub(super) fn api(&self) -> Api<Secret> {
+        self.api.clone()
+    }
+
+    /// Reads a Secret; an empty one when there is none.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub(super) async fn read(&self, name: &'static str) -> Result<StoredSecret, ClusterError> {
+        let origin = Origin::Secret { namespace: self.namespace.clone(), name, key: None };
+        let secret = call(format!("get {origin}"), self.api.get_opt(name)).await?;
+        let secret = secret.unwrap_or_else(|| Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(BTreeMap::from([("app".to_owned(), "imageswap".to_owned())])),
+                ..ObjectMeta::default()
+            },
+            ..Secret::default()
+        });
+        Ok(StoredSecret { secret, origin })
+    }
+
+    /// Writes a Secret.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] when it was changed since it was read; others when the API server
+    /// refuses it or cannot be asked.
+    pub(super) async fn write(&self, stored: &StoredSecret) -> Result<(), ClusterError> {
+        let StoredSecret { secret, origin } = stored;
+        let by = post_parameters();
+        if secret.metadata.resource_version.is_none() {
+            call(format!("create {origin}"), self.api.create(&by, secret)).await?;
+        } else {
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            call(format!("update {origin}"), self.api.replace(name, &by, secret)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl StoredSecret {
+    /// Returns true if the certificate is user-provided.
+    pub(super) fn is_user_provided(&self) -> bool {
+        self.has_annotation(BYOC)
+    }
+
+    /// Returns true if a new certificate or authority is requested.
+    pub(super) fn is_rotation_requested(&self) -> bool {
+        self.has_annotation(ROTATE)
+    }
+
+    /// The certificate and its key; none when there is none yet.
+    ///
+    /// # Errors
+    /// When they are broken, or do not belong together.
+    pub(super) fn certificate(&self) -> Result<Option<ServingCertificate>, ClusterError> {
+        let Some((certificate, key)) = self.pair_names() else { return Ok(None) };
+        let certificate_text = self.get(certificate).unwrap_or_default();
+        let key_text = self.get(key).unwrap_or_default();
+        let pair = ServingCertificate::from_pem(
+            certificate_text,
+            key_text,
+            self.origin.entry(certificate),
+            self.origin.entry(key),
+        )?;
+        Ok(Some(pair))
+    }
+
+    /// Returns namespace and name of the Secret.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Returns certificate and key as they are stored, for files.
+    pub(super) fn pair(&self) -> Option<(&[u8], &[u8])> {
+        let (certificate, key) = self.pair_names()?;
+        Some((self.get(certificate)?, self.get(key)?))
+    }
+
+    /// Puts a new pair in the place of the old one.
+    pub(super) fn set_pair(&mut self, pair: &PemPair) {
+        // A Secret of the type kubernetes.io/tls may not lack its own names, nor have others mean
+        // something else.
+        let is_tls = self.get(FILE_NAMES[1].0).is_some();
+        for (certificate, key) in FILE_NAMES.into_iter().take(if is_tls { 2 } else { 1 }) {
+            self.set(certificate, Some(pair.certificate.clone()));
+            self.set(key, Some(pair.key.clone()));
+        }
+        self.set(PENDING_KEY, None);
+        self.forget_request();
+    }
+
+    /// The key that waits for its certificate; none when there is none that can be used.
+    pub(super) fn pending_key(&self) -> Option<PendingKey> {
+        let key = std::str::from_utf8(self.get(PENDING_KEY)?).ok()?;
+        PendingKey::from_pem(key)
+    }
+
+    /// Sets or removes the key that waits for its certificate.
+    pub(super) fn set_pending_key(&mut self, key: Option<&PendingKey>) {
+        self.set(PENDING_KEY, key.map(PendingKey::to_pem));
+    }
+
+    /// Returns the roots of a user-provided certificate.
+    ///
+    /// # Errors
+    /// When there are none, or they are broken.
+    pub(super) fn user_provided_roots(&self) -> Result<Roots, ClusterError> {
+        match self.roots(CURRENT.0)? {
+            Some(roots) if !roots.is_empty() => Ok(roots),
+            _ => Err(ClusterError::content(
+                self.origin.entry(CURRENT.0),
+                "there is no root certificate; with your own certificate it has to be there",
+            )),
+        }
+    }
+
+    /// Returns the roots that were in use before.
+    pub(super) fn previous_roots(&self) -> Roots {
+        self.sound_roots(PREVIOUS).unwrap_or_default()
+    }
+
+    /// Returns the state of the rotation. Whatever is broken counts as missing: the roots that were in it are still in the
+    /// webhook configuration, from where they are taken over.
+    pub(super) fn rotation(&self) -> Rotation {
+        let until = self.get(PREVIOUS_UNTIL).and_then(|text| std::str::from_utf8(text).ok());
+        Rotation {
+            current: self.certificate_authority(CURRENT),
+            next: self.certificate_authority(NEXT),
+            previous: self.previous_roots(),
+            previous_until: until.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
+            is_requested: self.is_rotation_requested(),
+        }
+    }
+
+    /// Stores the state of the rotation.
+    pub(super) fn set_rotation(&mut self, rotation: &Rotation) {
+        for ((certificate, key), authority) in
+            [(CURRENT, &rotation.current), (NEXT, &rotation.next)]
+        {
+            self.set(certificate, authority.as_ref().map(|authority| authority.roots.to_pem()));
+            let key_pem = authority.as_ref().and_then(|authority| match &authority.key {
+                KeyOwner::Own(authority) => Some(authority.key_pem()),
+                KeyOwner::Unusable | KeyOwner::External => None,
+            });
+            self.set(key, key_pem);
+        }
+        let previous = (!rotation.previous.is_empty()).then(|| rotation.previous.to_pem());
+        self.set(PREVIOUS, previous);
+        let until = rotation.previous_until.and_then(|until| until.format(&Rfc3339).ok());
+        self.set(PREVIOUS_UNTIL, until);
+        if !rotation.is_requested {
+            self.forget_request();
+        }
+    }
+
+    fn certificate_authority(
+        &self,
+        (certificate, key): (&'static str, &'static str),
+    ) -> Option<CertificateAuthority> {
+        let roots = self.sound_roots(certificate)?;
+        let Some(key_text) = self.get(key) else {
+            return Some(CertificateAuthority::foreign(roots));
+        };
+        let certificate = self.get(certificate).unwrap_or_default();
+        let authority = std::str::from_utf8(key_text)
+            .map_err(|_| AuthorityError::Key)
+            .and_then(|key| Authority::from_pem(certificate, key));
+        let key = match authority {
+            Ok(authority) => KeyOwner::Own(Box::new(authority)),
+            Err(error) => {
+                warn!(
+                    secret = %self.origin.entry(key), %error,
+                    hint = format_args!("a root of your own needs the annotation {BYOC} on Secret {CERTIFICATE} first"),
+                    "key of the certificate authority is not usable"
+                );
+                KeyOwner::Unusable
+            }
+        };
+        Some(CertificateAuthority { roots, key })
+    }
+
+    /// The roots under a key, unless they are broken or none.
+    fn sound_roots(&self, name: &'static str) -> Option<Roots> {
+        match self.roots(name) {
+            Ok(roots) => roots.filter(|roots| !roots.is_empty()),
+            Err(error) => {
+                warn!(%error, "stored roots are not usable");
+                None
+            }
+        }
+    }
+
+    fn roots(&self, name: &'static str) -> Result<Option<Roots>, ClusterError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let roots = Roots::from_pem(text)
+            .map_err(|reason| ClusterError::content(self.origin.entry(name), reason))?;
+        Ok(Some(roots))
+    }
+
+    /// The keys of the first pair whose certificate is there.
+    fn pair_names(&self) -> Option<(&'static str, &'static str)> {
+        FILE_NAMES.into_iter().find(|(certificate, _)| self.get(certificate).is_some())
+    }
+
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        let value = &self.secret.data.as_ref()?.get(key)?.0;
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn set(&mut self, key: &str, value: Option<String>) {
+        let data = self.secret.data.get_or_insert_default();
+        match value {
+            Some(value) => data.insert(key.to_owned(), ByteString(value.into_bytes())),
+            None => data.remove(key),
+        };
+    }
+
+    fn has_annotation(&self, name: &str) -> bool {
+        self.secret.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(name))
+    }
+
+    fn forget_request(&mut self) {
+        if let Some(annotations) = &mut self.secret.metadata.annotations {
+            annotations.remove(ROTATE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> StoredSecret {
+        let origin = Origin::Secret { namespace: "test".to_owned(), name: "imageswap", key: None };
+        StoredSecret { secret: Secret::default(), origin }
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
+    }
+
+    #[test]
+    fn what_is_trusted_is_read_as_it_was_written() {
+        let mut rotation = Rotation::default();
+        rotation.keep_trusting(&Authority::generate(now()).unwrap().root(), now());
+        rotation.current =
+            Some(CertificateAuthority::foreign(Authority::generate(now()).unwrap().root()));
+        rotation.next = Some(Authority::generate(now()).unwrap().into());
+        let mut stored = empty();
+        stored.set("mine", Some("stays".to_owned()));
+        stored.set_rotation(&rotation);
+        let read = stored.rotation();
+        assert_eq!(read.bundle(), rotation.bundle());
+        assert_eq!(read.previous, rotation.previous);
+        assert_eq!(read.previous_until, Some(now()));
+        assert!(matches!(read.current.unwrap().key, KeyOwner::External));
+        assert!(matches!(read.next.unwrap().key, KeyOwner::Own(_)));
+        stored.set_rotation(&Rotation::default());
+        assert_eq!(stored.secret.data.unwrap().into_keys().collect::<Vec<_>>(), ["mine"]);
+    }
+
+    #[test]
+    fn what_is_broken_counts_as_not_there() {
+        let authority = Authority::generate(now()).unwrap();
+        let other = Authority::generate(now()).unwrap();
+        let mut stored = empty();
+        stored.set(CURRENT.0, Some(authority.root().to_pem()));
+        stored.set(CURRENT.1, Some(other.key_pem()));
+        stored.set(
+            NEXT.0,
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into()),
+        );
+        let rotation = stored.rotation();
+        assert!(matches!(rotation.current.unwrap().key, KeyOwner::Unusable));
+        assert!(rotation.next.is_none());
+    }
+
+    #[test]
+    fn a_pair_has_the_names_of_the_original_and_those_of_a_tls_secret_where_they_are() {
+        let authority = Authority::generate(now()).unwrap();
+        let pair = authority.issue(&["imageswap".to_owned()], now()).unwrap();
+        let mut stored = empty();
+        assert!(stored.certificate().unwrap().is_none());
+        stored.set_pending_key(Some(&PendingKey::generate().unwrap()));
+        assert!(stored.pending_key().is_some());
+        stored.set_pair(&pair);
+        assert!(stored.certificate().unwrap().is_some());
+        let keys = |stored: &StoredSecret| -> Vec<String> {
+            stored.secret.data.as_ref().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&stored), ["cert.pem", "key.pem"]);
+        let mut tls = empty();
+        tls.set("tls.crt", Some("old".to_owned()));
+        tls.set("tls.key", Some("old".to_owned()));
+        let error = tls.certificate().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "Secret test/imageswap, tls.crt: no PEM block of a certificate: no items found"
+        );
+        tls.set_pair(&pair);
+        assert_eq!(keys(&tls), ["cert.pem", "key.pem", "tls.crt", "tls.key"]);
+    }
+
+    #[test]
+    fn a_request_is_forgotten_with_what_was_asked_for() {
+        let mut stored = empty();
+        let annotations = BTreeMap::from([(ROTATE.to_owned(), "now".to_owned())]);
+        stored.secret.metadata.annotations = Some(annotations);
+        let mut rotation = stored.rotation();
+        assert!(rotation.is_requested);
+        stored.set_rotation(&rotation);
+        assert!(stored.is_rotation_requested());
+        rotation.prepare(Authority::generate(now()).unwrap().into());
+        stored.set_rotation(&rotation);
+        assert!(!stored.is_rotation_requested());
+    }
+}

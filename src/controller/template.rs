@@ -1,0 +1,245 @@
+//! The template of the webhook configuration: which requests the API server asks the webhook about.
+
+use std::io;
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use serde_json::{Value, json};
+
+use super::destination::{UnansweredPath, unanswered_paths};
+
+/// Name of the webhook configuration.
+pub(super) const CONFIGURATION_NAME: &str = "imageswap-webhook";
+
+/// The template that is built in.
+const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
+
+const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+
+/// Maximum size of a template in bytes: what a ConfigMap can hold.
+pub const MAX_TEMPLATE_BYTES: u64 = 1024 * 1024;
+
+/// The fields of `metadata` that are applied. The others belong to one stored object, and a template is
+/// often copied from one: with its `resourceVersion` or `uid` each apply would be a conflict.
+const METADATA: [&str; 3] = ["annotations", "labels", "name"];
+
+/// A webhook configuration without what only the running webhook knows: where it is, and which roots
+/// vouch for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    pub(crate) value: Value,
+    /// The names of its webhooks.
+    pub(super) webhooks: Vec<String>,
+    /// The fields that the text has and that are not applied.
+    pub(crate) ignored: Vec<String>,
+    /// The paths in it that are not answered.
+    pub(crate) unanswered: Vec<UnansweredPath>,
+}
+
+/// Why a text is no template.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] io::Error),
+    /// It is larger than a ConfigMap can be.
+    #[error("larger than {MAX_TEMPLATE_BYTES} bytes")]
+    TooLarge,
+    /// It is no YAML, or a field has another type than in Kubernetes.
+    #[error("{0}")]
+    Syntax(String),
+    /// A field has a value that it must not have here.
+    #[error("{field}: `{found}` where `{expected}` is expected")]
+    Field {
+        /// The path of the field.
+        field: &'static str,
+        /// What stands there.
+        found: String,
+        /// What has to stand there.
+        expected: &'static str,
+    },
+    /// It has no webhook.
+    #[error("webhooks: there is none")]
+    Empty,
+}
+
+impl Template {
+    /// The template that is built in.
+    ///
+    /// # Errors
+    /// When it is broken, which a test rules out.
+    pub fn built_in() -> Result<Self, TemplateError> {
+        Self::parse(BUILT_IN)
+    }
+
+    /// Reads a template from YAML or JSON.
+    ///
+    /// # Errors
+    /// When it is no `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the
+    /// name that the webhook may write.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
+        let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
+        // The early templates of the original are of this version, which no API server has any more.
+        if value["apiVersion"] == "admissionregistration.k8s.io/v1beta1" {
+            value["apiVersion"] = API_VERSION.into();
+        }
+        for (field, pointer, expected) in [
+            ("apiVersion", "/apiVersion", API_VERSION),
+            ("kind", "/kind", "MutatingWebhookConfiguration"),
+            ("metadata.name", "/metadata/name", CONFIGURATION_NAME),
+        ] {
+            let found = value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            if found != expected {
+                return Err(TemplateError::Field { field, found: found.to_owned(), expected });
+            }
+        }
+        let ignored = remove_ignored(&mut value);
+        let webhooks = value.get_mut("webhooks").and_then(Value::as_array_mut);
+        let webhooks = webhooks.into_iter().flatten().filter_map(Value::as_object_mut);
+        for webhook in webhooks {
+            // The templates of the original have a placeholder here.
+            if let Some(client) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) {
+                client.remove("caBundle");
+            }
+            // What v1 asks for, and v1beta1 did not; it is the same for every template.
+            webhook.entry("sideEffects").or_insert_with(|| "None".into());
+            webhook.entry("admissionReviewVersions").or_insert_with(|| json!(["v1"]));
+        }
+        let typed: MutatingWebhookConfiguration =
+            serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
+        let unanswered = unanswered_paths(&typed);
+        let webhooks: Vec<_> =
+            typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
+        if webhooks.is_empty() {
+            return Err(TemplateError::Empty);
+        }
+        Ok(Self { value, webhooks, ignored, unanswered })
+    }
+}
+
+/// Removes what belongs to one stored object, and returns the paths of these fields.
+fn remove_ignored(template: &mut Value) -> Vec<String> {
+    let mut ignored = Vec::new();
+    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|field, _| {
+            let is_applied = METADATA.contains(&field.as_str());
+            if !is_applied {
+                ignored.push(format!("metadata.{field}"));
+            }
+            is_applied
+        });
+    }
+    let status = template.as_object_mut().and_then(|template| template.remove("status"));
+    ignored.extend(status.map(|_| "status".to_owned()));
+    ignored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_template_is_sound() {
+        let template = Template::built_in().unwrap();
+        assert_eq!(template.webhooks, ["imageswap.webhook.k8s.twr.io"]);
+    }
+
+    #[test]
+    fn a_template_of_the_original_is_brought_up_to_date() {
+        let original = "
+            apiVersion: admissionregistration.k8s.io/v1beta1
+            kind: MutatingWebhookConfiguration
+            metadata: { name: imageswap-webhook }
+            webhooks:
+              - name: imageswap.webhook.k8s.twr.io
+                clientConfig: { service: { name: imageswap }, caBundle: $CA_BUNDLE }
+        ";
+        let template = Template::parse(original).unwrap();
+        let expected = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": { "name": "imageswap-webhook" },
+            "webhooks": [{
+                "name": "imageswap.webhook.k8s.twr.io",
+                "clientConfig": { "service": { "name": "imageswap" } },
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }],
+        });
+        assert_eq!(template.value, expected);
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        let alpha = BUILT_IN.replace("k8s.io/v1\n", "k8s.io/v1alpha1\n");
+        let other = BUILT_IN.replace("name: imageswap-webhook", "name: mine");
+        let head = BUILT_IN.split("webhooks:").next().unwrap();
+        let number = BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: five");
+        for (text, expected) in [
+            ("", "apiVersion: `` where `admissionregistration.k8s.io/v1` is expected"),
+            (&*alpha, "apiVersion: `admissionregistration.k8s.io/v1alpha1` where "),
+            (&*other, "metadata.name: `mine` where `imageswap-webhook` is expected"),
+            (head, "webhooks: there is none"),
+            (&*number, "invalid type: string \"five\""),
+            ("a: [", ""),
+        ] {
+            let error = Template::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_live_object_is_the_same_as_its_template() {
+        let copied = BUILT_IN.replace(
+            "  name: imageswap-webhook\n",
+            "  name: imageswap-webhook
+  annotations: { note: kept }
+  creationTimestamp: 2026-01-01T00:00:00Z
+  generation: 3
+  managedFields: [{ manager: imageswap, operation: Apply }]
+  ownerReferences: [{ apiVersion: v1, kind: ClusterRole, name: imageswap-write, uid: a }]
+  resourceVersion: '17'
+  uid: 5c1ab5e4-6a7b-4b9d-8e3e-1d7f0a1b2c3d
+",
+        ) + "status: {}\n";
+        let mut template = Template::parse(&copied).unwrap();
+        assert_eq!(
+            template.ignored,
+            [
+                "metadata.creationTimestamp",
+                "metadata.generation",
+                "metadata.managedFields",
+                "metadata.ownerReferences",
+                "metadata.resourceVersion",
+                "metadata.uid",
+                "status"
+            ]
+        );
+        assert_eq!(template.value["metadata"]["annotations"], json!({ "note": "kept" }));
+        template.value["metadata"].as_object_mut().unwrap().remove("annotations");
+        assert_eq!(template.value, Template::built_in().unwrap().value);
+    }
+
+    #[test]
+    fn a_path_that_is_not_answered_is_told_with_its_field() {
+        let template = |first: &Value, second: &Value| {
+            let webhook =
+                |name: &str, client: &Value| json!({ "name": name, "clientConfig": client });
+            let mut value = Template::built_in().unwrap().value;
+            value["webhooks"] = json!([webhook("a.b.c", first), webhook("d.e.f", second)]);
+            Template::parse(&value.to_string()).unwrap().unanswered
+        };
+        let service =
+            |path: &str| json!({ "service": { "name": "s", "namespace": "n", "path": path } });
+        let url = |path: &str| json!({ "url": format!("https://h.example{path}") });
+        assert_eq!(template(&service("/mutate/"), &url("//")), []);
+        let told = template(&service("/webhook"), &url("/mutate/pods"));
+        let told: Vec<_> =
+            told.into_iter().map(|UnansweredPath { field, path }| (field, path)).collect();
+        let expected = [
+            ("webhooks[0].clientConfig.service.path", "/webhook"),
+            ("webhooks[1].clientConfig.url", "/mutate/pods"),
+        ];
+        assert_eq!(told, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
+    }
+}

@@ -1,0 +1,196 @@
+//! The user-provided certificate ("bring your own certificate"): verified and served, never written.
+
+use std::{sync::Arc, time::Instant};
+
+use time::OffsetDateTime;
+use tracing::warn;
+
+use super::{
+    Controller, Creation, RETRY_DELAY, ReconcileOutcome,
+    propagation::Update,
+    rotation::{Configured, Confirmation, PROPAGATION_DELAY},
+    secrets::{AUTHORITY, CERTIFICATE, StoredSecret},
+};
+use crate::{
+    kubernetes::ClusterError,
+    state::LoadError,
+    tls::{FILE_NAMES, Roots, ServingCertificate},
+};
+
+/// Number of days before the expiry of a user-provided certificate from which it is warned about: the webhook does not
+/// renew it.
+const WARNING_DAYS: i64 = 30;
+
+/// Who provides the certificate.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Provision {
+    /// The webhook.
+    #[default]
+    Managed,
+    /// The webhook again; a certificate that takes the place of the user-provided one is not complete yet.
+    SwitchingBack,
+    /// The user.
+    UserProvided,
+    /// The user, with a certificate that is refused.
+    UserProvidedRefused,
+}
+
+impl Provision {
+    /// Returns the state when the certificate is found not to be user-provided.
+    pub(super) fn managed(self) -> Self {
+        match self {
+            Self::Managed => Self::Managed,
+            Self::SwitchingBack | Self::UserProvided | Self::UserProvidedRefused => {
+                Self::SwitchingBack
+            }
+        }
+    }
+}
+
+impl Controller {
+    /// Serves the user-provided certificate if its root vouches for it; no Secret is written.
+    pub(super) async fn reconcile_user_provided(
+        &mut self,
+        stored: &StoredSecret,
+        authority: &StoredSecret,
+        is_regular: bool,
+    ) -> Result<ReconcileOutcome, ClusterError> {
+        let (certificate, roots) = match self.check_user_provided(stored, authority) {
+            Ok(checked) => checked,
+            Err(error) => {
+                self.refuse_user_provided(stored, &error).await?;
+                return Err(error);
+            }
+        };
+        self.provision = Provision::UserProvided;
+        let mut bundle = authority.previous_roots();
+        bundle.add(&roots);
+        let is_new = !self.serves(&certificate);
+        if is_new && let Some(wait) = self.introduce(&certificate, &roots, &bundle).await? {
+            return Ok(wait);
+        }
+        self.serve(&certificate, stored);
+        if is_new || is_regular {
+            warn_of_expiry(&certificate);
+        }
+        self.retiring.take_if(|(_, until)| *until <= Instant::now());
+        // In the same order as before, so that nothing is written for the order alone.
+        self.bundle =
+            self.retiring.as_ref().map(|(retiring, _)| retiring.clone()).unwrap_or_default();
+        self.bundle.add(&bundle);
+        let live = self.configuration.observe().await?;
+        let update = self.update_configuration(live, &self.bundle.clone()).await?;
+        if let Some(refusal) = update.refusal {
+            return Err(refusal);
+        }
+        Ok(match &self.retiring {
+            _ if self.configuration.is_awaited() => ReconcileOutcome::RequeueAfter(RETRY_DELAY),
+            // `init` has nothing to wait for: the old root is for others, and stays.
+            Some(_) if self.creation == Creation::AtOnce => ReconcileOutcome::Done,
+            Some((_, until)) => {
+                let left = until.saturating_duration_since(Instant::now());
+                ReconcileOutcome::RequeueAfter(left.max(RETRY_DELAY))
+            }
+            None => ReconcileOutcome::Done,
+        })
+    }
+
+    /// Keeps what is served and trusted, and reports once that the user-provided certificate is refused.
+    async fn refuse_user_provided(
+        &mut self,
+        stored: &StoredSecret,
+        error: &ClusterError,
+    ) -> Result<(), ClusterError> {
+        let live = self.configuration.observe().await?;
+        let update = self.update_configuration(live, &self.bundle.clone()).await?;
+        if self.provision != Provision::UserProvidedRefused {
+            self.provision = Provision::UserProvidedRefused;
+            // The error that is returned is about the certificate.
+            if let Some(error) = update.refusal {
+                warn!(%error, "webhook configuration refused");
+            }
+            let (origin, diagnostics) = (stored.origin().clone(), Arc::default());
+            let reason = error.to_string();
+            self.certificate.fail(&LoadError::Refused { origin, reason, diagnostics });
+        }
+        Ok(())
+    }
+
+    /// Makes the API server trust a certificate under `roots` before it is served, and `bundle` with them. Returns what
+    /// to wait for; `None` if the certificate can be served.
+    ///
+    /// Roots that were trusted before stay so for a while, for the replicas that are behind. A replica that starts
+    /// serves what it finds accepted, unless another has made it so a moment ago.
+    async fn introduce(
+        &mut self,
+        certificate: &ServingCertificate,
+        roots: &Roots,
+        bundle: &Roots,
+    ) -> Result<Option<ReconcileOutcome>, ClusterError> {
+        let live = self.configuration.observe().await?;
+        let before = self.configuration.configured(&live);
+        let now = OffsetDateTime::now_utc();
+        let mut old = self.bundle.clone();
+        old.add(&before.roots());
+        let old = old.without(bundle);
+        let is_first_look = self.served().is_none() && self.propagation_clock.is_idle();
+        let is_found = before.accepts(certificate, &self.name, now);
+        let is_long_accepted = is_first_look && is_found && before.is_propagated(now);
+        if before != Configured::Absent && !is_long_accepted {
+            let mut both = old.clone();
+            both.add(bundle);
+            let Update { configured, refusal } = self.update_configuration(live, &both).await?;
+            let is_held = configured.accepts(certificate, &self.name, now);
+            let trusted_for = self.trusted_for(roots, Confirmation { is_found, is_held });
+            if trusted_for < PROPAGATION_DELAY {
+                if !is_held {
+                    self.warn_untrusted(roots);
+                }
+                let reason = "the API server has not trusted its root for long enough yet";
+                self.certificate.explain_absence(reason);
+                let delay = self.propagation_left(trusted_for);
+                return refusal.map_or(Ok(Some(ReconcileOutcome::RequeueAfter(delay))), Err);
+            }
+        }
+        let until = Instant::now() + 2 * PROPAGATION_DELAY;
+        self.retiring = (!old.is_empty()).then_some((old, until));
+        Ok(None)
+    }
+
+    /// Returns the user-provided certificate and its roots, if the API server would accept the certificate by them.
+    fn check_user_provided(
+        &self,
+        stored: &StoredSecret,
+        authority: &StoredSecret,
+    ) -> Result<(ServingCertificate, Roots), ClusterError> {
+        let roots = authority.user_provided_roots()?;
+        let certificate = stored.certificate()?.ok_or_else(|| {
+            let [(certificate, key), (tls_certificate, tls_key)] = FILE_NAMES;
+            let reason = format_args!(
+                "neither {certificate} and {key} nor {tls_certificate} and {tls_key} are there"
+            );
+            ClusterError::content(stored.origin(), reason)
+        })?;
+        match roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()) {
+            Ok(()) => Ok((certificate, roots)),
+            Err(error) => Err(ClusterError::content(
+                stored.origin(),
+                format_args!(
+                    "the API server would not accept the certificate by the root in Secret \
+                     {AUTHORITY}, rootca.pem: {error}"
+                ),
+            )),
+        }
+    }
+}
+
+fn warn_of_expiry(certificate: &ServingCertificate) {
+    let validity = certificate.validity();
+    if validity.days_left(OffsetDateTime::now_utc()) < WARNING_DAYS {
+        warn!(
+            secret = CERTIFICATE,
+            not_after = validity.end(),
+            "user-provided certificate expires soon; replace it in time"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! The client of the API server: how it is found, called and watched.
+//!
+//! Every call has a timeout, and every error names what was called. This module knows nothing of what the objects mean;
+//! that is for `controller`.
+
+mod call;
+mod client;
+mod watch;
+
+pub use self::{
+    call::{ClusterError, call, call_within, innermost},
+    client::Cluster,
+    watch::Wakeup,
+};
+
+use kube::api::PostParams;
+
+/// The name under which this program writes: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.
+pub const FIELD_MANAGER: &str = "imageswap";
+
+/// Returns the parameters of a request that creates or replaces an object.
+#[must_use]
+pub fn post_parameters() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run: false }
+}

@@ -1,0 +1,108 @@
+//! Wakeup that something may have changed: watches on the objects that matter.
+//!
+//! What changed does not matter: whoever is given a hint looks at everything. So a watch needs no
+//! state, and what it misses while it is broken is caught when it is made again.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use futures_util::TryStreamExt;
+use kube::{
+    Api, Resource,
+    api::{WatchEvent, WatchParams},
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::call::reason;
+use crate::log_once::LogOnce;
+
+/// Time after which a watch is started again, in seconds: just under the five minutes after which clients and proxies
+/// in between tend to end it.
+const WATCH_SECONDS: u32 = 290;
+
+/// Timeout for an event, after which the connection counts as dead.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
+
+/// Delay before a watch is started again. It is short, because a watch that works tells that the API server is back.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// Why a watch ended.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    /// The API server refused or ended it.
+    #[error("{0}")]
+    Failed(String),
+    /// The API server did not answer.
+    #[error("no answer")]
+    NoAnswer,
+    /// Neither an event nor the end came in time.
+    #[error("watch timed out without an event")]
+    Silent,
+}
+
+/// Wakes up the controller.
+#[derive(Clone, Debug, Default)]
+pub struct Wakeup(Arc<Notify>);
+
+impl Wakeup {
+    /// Notes that something may have changed.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for a wake-up; several in the meantime count as one.
+    pub async fn woken(&self) {
+        self.0.notified().await;
+    }
+
+    /// Wakes up whenever the object `name` changes, until `stop` is cancelled.
+    pub async fn watch<K>(&self, api: Api<K>, name: &str, stop: &CancellationToken)
+    where
+        K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
+    {
+        stop.run_until_cancelled(async {
+            let mut log_once = LogOnce::default();
+            loop {
+                match self.follow(&api, name).await {
+                    Ok(()) => log_once.reset(),
+                    Err(error) if log_once.is_new(&error.to_string()) => {
+                        warn!(kind = %K::kind(&()), name, %error, "watch failed; retrying");
+                    }
+                    Err(_) => {}
+                }
+                sleep(RETRY_DELAY).await;
+            }
+        })
+        .await;
+    }
+
+    /// Watches until the watch ends. It begins with the object as it is, which is a wake-up too.
+    async fn follow<K>(&self, api: &Api<K>, name: &str) -> Result<(), WatchError>
+    where
+        K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
+    {
+        let parameters = WatchParams::default()
+            .fields(&format!("metadata.name={name}"))
+            .timeout(WATCH_SECONDS)
+            .disable_bookmarks();
+        let events = timeout(RETRY_DELAY * 5, api.watch_metadata(&parameters, "0")).await;
+        let events = events.map_err(|_| WatchError::NoAnswer)?;
+        let mut events = Box::pin(events.map_err(|error| WatchError::Failed(reason(&error)))?);
+        loop {
+            let event = timeout(WATCH_TIMEOUT, events.try_next()).await;
+            match event.map_err(|_| WatchError::Silent)? {
+                Ok(Some(WatchEvent::Error(status))) => {
+                    return Err(WatchError::Failed(status.message));
+                }
+                Ok(Some(_)) => self.wake(),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(WatchError::Failed(reason(&error))),
+            }
+        }
+    }
+}

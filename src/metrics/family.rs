@@ -1,0 +1,142 @@
+//! The series of one metric, by the values of its labels.
+
+use std::{marker::PhantomData, sync::OnceLock};
+
+use metrics::{Counter, Gauge};
+
+use super::{Histogram, Metric, Registry};
+use crate::closed_enum::ClosedEnum;
+
+/// The values of all labels of a series.
+pub trait Labels: Copy {
+    /// Number of combinations.
+    const COUNT: usize;
+
+    /// Returns the position of the combination, below [`Labels::COUNT`].
+    fn index(self) -> usize;
+
+    /// Returns the values, in the order of [`Metric::labels`].
+    fn values(self) -> Vec<&'static str>;
+}
+
+impl Labels for () {
+    const COUNT: usize = 1;
+
+    fn index(self) -> usize {
+        0
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl<A: ClosedEnum> Labels for (A,) {
+    const COUNT: usize = A::ALL.len();
+
+    fn index(self) -> usize {
+        self.0.index()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.as_str()]
+    }
+}
+
+impl<A: ClosedEnum, B: ClosedEnum> Labels for (A, B) {
+    const COUNT: usize = A::ALL.len() * B::ALL.len();
+
+    fn index(self) -> usize {
+        self.0.index() * B::ALL.len() + self.1.index()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.as_str(), self.1.as_str()]
+    }
+}
+
+impl<A: ClosedEnum, B: ClosedEnum, C: ClosedEnum> Labels for (A, B, C) {
+    const COUNT: usize = A::ALL.len() * B::ALL.len() * C::ALL.len();
+
+    fn index(self) -> usize {
+        (self.0.index() * B::ALL.len() + self.1.index()) * C::ALL.len() + self.2.index()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.as_str(), self.1.as_str(), self.2.as_str()]
+    }
+}
+
+/// A handle of one series.
+pub trait Handle: Sized {
+    /// Makes the series appear on the page of `registry`.
+    fn register(registry: &Registry, metric: &'static Metric, values: &[&'static str]) -> Self;
+}
+
+impl Handle for Counter {
+    fn register(registry: &Registry, metric: &'static Metric, values: &[&'static str]) -> Self {
+        registry.counter(metric, values)
+    }
+}
+
+impl Handle for Gauge {
+    fn register(registry: &Registry, metric: &'static Metric, values: &[&'static str]) -> Self {
+        registry.gauge(metric, values)
+    }
+}
+
+impl Handle for Histogram {
+    fn register(registry: &Registry, metric: &'static Metric, values: &[&'static str]) -> Self {
+        registry.histogram(metric, values)
+    }
+}
+
+/// The series of one metric, each of which appears on the page when it is first used.
+pub struct Family<L, H> {
+    metric: &'static Metric,
+    registry: Registry,
+    handles: Box<[OnceLock<H>]>,
+    labels: PhantomData<fn(L)>,
+}
+
+impl<L: Labels, H: Handle> Family<L, H> {
+    /// Describes `metric` in `registry`, without a series.
+    #[must_use]
+    pub fn new(registry: &Registry, metric: &'static Metric) -> Self {
+        registry.describe(metric);
+        let handles = (0..L::COUNT).map(|_| OnceLock::new()).collect();
+        Self { metric, registry: registry.clone(), handles, labels: PhantomData }
+    }
+
+    /// Returns the handle of a series.
+    pub fn of(&self, labels: L) -> &H {
+        self.handles[labels.index()]
+            .get_or_init(|| H::register(&self.registry, self.metric, &labels.values()))
+    }
+}
+
+/// Describes a metric without labels in `registry`, and returns its only series.
+#[must_use]
+pub fn single<H: Handle>(registry: &Registry, metric: &'static Metric) -> H {
+    registry.describe(metric);
+    H::register(registry, metric, &[])
+}
+
+impl<L: ClosedEnum> Family<(L,), Counter> {
+    /// Makes all series appear with the value 0.
+    ///
+    /// A rate over a counter that appears with its first event would miss that event.
+    #[must_use]
+    pub fn from_zero(self) -> Self {
+        for &label in L::ALL {
+            self.of((label,)).increment(0);
+        }
+        self
+    }
+}
+
+impl<L, H> std::fmt::Debug for Family<L, H> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Family").field(&self.metric.name).finish()
+    }
+}

@@ -1,0 +1,224 @@
+//! Metrics of requests, reviews and connections.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge};
+
+use super::vocabulary::{Method, Path, Status};
+use crate::{
+    admission::{Kind, Operation, Outcome, Plan},
+    metrics::{Family, Histogram, Metric, MetricKind, Registry, single},
+    rules::Reason,
+};
+
+/// Upper bounds of a request's duration in nanoseconds, from 5 ms to 10 s: those of the Python client,
+/// which the original used.
+const HTTP_BUCKETS: &[u64] = &[
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    75_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    7_500_000_000,
+    10_000_000_000,
+];
+
+/// Upper bounds of a review's handling in nanoseconds, from 5 us to 1 s: from a small pod to the largest
+/// with a slow map.
+const ADMISSION_BUCKETS: &[u64] = &[
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
+const HTTP_REQUESTS: Metric = Metric {
+    name: "imageswap_http_request_total",
+    kind: MetricKind::Counter,
+    help: "HTTP requests answered.",
+    labels: &["method", "status"],
+};
+const HTTP_DURATION: Metric = Metric {
+    name: "imageswap_http_request_duration_seconds",
+    kind: MetricKind::Histogram(HTTP_BUCKETS),
+    help: "Time from a request's headers to its answer, in seconds.",
+    labels: &["method", "path", "status"],
+};
+const HTTP_EXCEPTIONS: Metric = Metric {
+    name: "imageswap_http_request_exceptions_total",
+    kind: MetricKind::Counter,
+    help: "HTTP requests that failed by a fault of this program.",
+    labels: &["method", "status"],
+};
+const REVIEWS: Metric = Metric {
+    name: "imageswap_admission_reviews_total",
+    kind: MetricKind::Counter,
+    help: "Admission reviews by outcome.",
+    labels: &["kind", "operation", "outcome"],
+};
+const IMAGES: Metric = Metric {
+    name: "imageswap_images_total",
+    kind: MetricKind::Counter,
+    help: "Images decided, by reason.",
+    labels: &["reason"],
+};
+const REVIEW_DURATION: Metric = Metric {
+    name: "imageswap_admission_duration_seconds",
+    kind: MetricKind::Histogram(ADMISSION_BUCKETS),
+    help: "Time to read, decide and answer a review, without the network, in seconds.",
+    labels: &[],
+};
+const HANDSHAKE_FAILURES: Metric = Metric {
+    name: "imageswap_tls_handshake_failures_total",
+    kind: MetricKind::Counter,
+    help: "TLS handshakes that failed, as when the API server does not trust the certificate.",
+    labels: &[],
+};
+const CONNECTIONS: Metric = Metric {
+    name: "imageswap_connections",
+    kind: MetricKind::Gauge,
+    help: "Open connections.",
+    labels: &[],
+};
+
+/// Handles of the metrics of the server.
+#[derive(Debug)]
+pub struct ServerMetrics {
+    http_requests: Family<(Method, Status), Counter>,
+    http_durations: Family<(Method, Path, Status), Histogram>,
+    http_exceptions: Family<(Method, Status), Counter>,
+    reviews: Family<(Kind, Operation, Outcome), Counter>,
+    invalid_reviews: Counter,
+    images: Family<(Reason,), Counter>,
+    review_duration: Histogram,
+    handshake_failures: Counter,
+    connections: Gauge,
+}
+
+impl ServerMetrics {
+    /// Registers the metrics.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Self {
+        let metrics = Self {
+            http_requests: Family::new(registry, &HTTP_REQUESTS),
+            http_durations: Family::new(registry, &HTTP_DURATION),
+            http_exceptions: Family::new(registry, &HTTP_EXCEPTIONS),
+            reviews: Family::new(registry, &REVIEWS),
+            // The labels of a body that is no review are no kind, operation or outcome of one.
+            invalid_reviews: registry.counter(&REVIEWS, &["unknown", "unknown", "invalid"]),
+            images: Family::new(registry, &IMAGES),
+            review_duration: single(registry, &REVIEW_DURATION),
+            handshake_failures: single(registry, &HANDSHAKE_FAILURES),
+            connections: single(registry, &CONNECTIONS),
+        };
+        // A rate over a counter that appears with its first event would miss that event.
+        metrics.http_requests.of((Method::Post, Status::Forbidden)).increment(0);
+        metrics
+    }
+
+    /// Counts an answered request.
+    pub(super) fn request(&self, method: Method, path: Path, status: Status, elapsed: Duration) {
+        self.http_requests.of((method, status)).increment(1);
+        self.http_durations.of((method, path, status)).record(elapsed);
+        if status == Status::InternalServerError {
+            self.http_exceptions.of((method, status)).increment(1);
+        }
+    }
+
+    /// Counts an answered review and its images.
+    pub(super) fn review(&self, plan: &Plan<'_>, elapsed: Duration) {
+        self.reviews.of((plan.kind, plan.operation, plan.outcome)).increment(1);
+        for (reason, &count) in Reason::ALL.into_iter().zip(&plan.reasons) {
+            if count > 0 {
+                self.images.of((reason,)).increment(count.into());
+            }
+        }
+        self.review_duration.record(elapsed);
+    }
+
+    /// Counts a body that was no review.
+    pub(super) fn invalid_review(&self) {
+        self.invalid_reviews.increment(1);
+    }
+
+    /// Counts a TLS handshake that failed.
+    pub(super) fn handshake_failure(&self) {
+        self.handshake_failures.increment(1);
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub(super) fn connection(&self) -> ConnectionGuard {
+        self.connections.increment(1.0);
+        ConnectionGuard(self.connections.clone())
+    }
+}
+
+/// Counts a connection as long as it lives.
+#[derive(Debug)]
+pub(super) struct ConnectionGuard(Gauge);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::Mode;
+
+    #[test]
+    fn every_combination_of_labels_has_a_series() {
+        let registry = Registry::default();
+        let metrics = ServerMetrics::new(&registry);
+        for method in Method::ALL {
+            for path in Path::ALL {
+                for status in Status::ALL {
+                    metrics.request(method, path, status, Duration::from_millis(1));
+                }
+            }
+        }
+        for kind in Kind::ALL {
+            for operation in Operation::ALL {
+                for outcome in Outcome::ALL {
+                    let reasons = [1; Reason::ALL.len()];
+                    let (mode, edits) = (Mode::Enforce, smallvec::SmallVec::new());
+                    metrics.review(
+                        &Plan { kind, operation, outcome, mode, edits, reasons },
+                        Duration::from_micros(1),
+                    );
+                }
+            }
+        }
+        let page = registry.render();
+        for line in [
+            "imageswap_http_request_total{method=\"POST\",status=\"200\"} 7",
+            "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 7",
+            "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
+            "imageswap_images_total{reason=\"already-swapped\"} 300",
+            "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 300",
+            "imageswap_connections 0",
+            "process_cpu_seconds_total",
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+        assert_eq!(page.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 281);
+    }
+}

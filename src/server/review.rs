@@ -1,0 +1,146 @@
+//! Reviews: from a request's body to its answer.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use hyper::{Request, body::Incoming};
+use tracing::{Level, debug, enabled, error, field, warn};
+
+use super::{
+    Service, Status,
+    answer::{Answer, JSON},
+    body::BodyError,
+};
+use crate::{
+    admission::{Edit, Facts, Plan, Review, plan},
+    excerpt::{MAX_VALUE_BYTES, excerpt},
+};
+
+/// Maximum number of changes of one review that are logged.
+const MAX_LOGGED_CHANGES: usize = 64;
+
+/// Maximum length of a request's uid in the log, in bytes; those of API servers have 36.
+const MAX_UID_BYTES: usize = 64;
+
+/// Maximum length of the name of a kind in the log, in bytes.
+const MAX_KIND_BYTES: usize = 63;
+
+/// Maximum length of the name of a namespace in Kubernetes, in bytes: that of a DNS label (RFC 1123).
+const MAX_NAMESPACE_BYTES: usize = 63;
+
+/// Maximum length of an error in the log, in bytes: a sentence of this program with a value of the peer in it. With
+/// it a line stays below 1 KiB, whatever has to be escaped.
+const MAX_ERROR_BYTES: usize = MAX_VALUE_BYTES + 128;
+
+impl Service {
+    /// Logs that review refused, which the user whose pod is not created will ask about.
+    pub(super) fn log_refusal(&self, refusal: &Answer) {
+        if let Some(suppressed) = self.log_limits.refused(refusal.status).admit() {
+            let status = refusal.status.code().as_u16();
+            let error = &*excerpt(&refusal.error, MAX_ERROR_BYTES);
+            warn!(status, error, suppressed, "review refused");
+        }
+    }
+}
+
+/// Answers a request for a review. `others` are the requests of its connection that are in flight.
+pub(super) async fn mutate(service: &Service, request: Request<Incoming>, others: u64) -> Answer {
+    let limits = &service.limits;
+    let body = service
+        .bodies
+        .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout, others)
+        .await;
+    let answer = match body {
+        Ok(body) => guarded_review(service, &body),
+        Err(error) => body_error(&error),
+    };
+    if answer.status != Status::Ok {
+        service.log_refusal(&answer);
+    }
+    answer
+}
+
+fn guarded_review(service: &Service, body: &[u8]) -> Answer {
+    // A fault in the rules must cost one answer, not all streams of the connection.
+    catch_unwind(AssertUnwindSafe(|| review(service, body))).unwrap_or_else(|_| {
+        error!("a review could not be answered: the handler panicked");
+        Answer::error(
+            Status::InternalServerError,
+            "the review could not be answered",
+            "this is a fault of imageswap; its log says more",
+        )
+    })
+}
+
+fn review(service: &Service, body: &[u8]) -> Answer {
+    let begun = Instant::now();
+    let world = service.world.load();
+    let Some(world) = world.as_deref() else {
+        return Answer::error(
+            Status::ServiceUnavailable,
+            "no map is loaded yet",
+            "GET /readyz says what is missing",
+        );
+    };
+    let review = match Review::from_slice(body) {
+        Ok(review) => review,
+        Err(error) => {
+            service.metrics.invalid_review();
+            return Answer::error(Status::BadRequest, &error, error.hint());
+        }
+    };
+    let plan = plan(&review, world);
+    let response = plan.settle(&Facts::default()).to_json(&review);
+    service.metrics.review(&plan, begun.elapsed());
+    if enabled!(Level::DEBUG) {
+        log(&review, &plan);
+    }
+    Answer::new(Status::Ok, JSON, response)
+}
+
+/// Logs a review and its changes.
+fn log(review: &Review<'_>, plan: &Plan<'_>) {
+    let request = review.request();
+    let uid = &*excerpt(request.uid(), MAX_UID_BYTES);
+    debug!(
+        uid,
+        kind = &*excerpt(request.kind(), MAX_KIND_BYTES),
+        operation = plan.operation.as_str(),
+        namespace = &*excerpt(request.namespace(), MAX_NAMESPACE_BYTES),
+        name = &*excerpt(request.name(), MAX_VALUE_BYTES),
+        outcome = plan.outcome.as_str(),
+        changes = plan.edits.len(),
+        "reviewed"
+    );
+    for Edit::Image { at, from, to, rule } in plan.edits.iter().take(MAX_LOGGED_CHANGES) {
+        let swapped = to.to_string();
+        debug!(
+            uid,
+            %at,
+            from = &*excerpt(from, MAX_VALUE_BYTES),
+            to = &*excerpt(&swapped, MAX_VALUE_BYTES),
+            rule = rule.map(|rule| field::display(rule.place())),
+            "image swapped"
+        );
+    }
+    let more = plan.edits.len().saturating_sub(MAX_LOGGED_CHANGES);
+    if more > 0 {
+        debug!(uid, more, "more images swapped");
+    }
+}
+
+fn body_error(error: &BodyError) -> Answer {
+    let (status, hint) = match error {
+        BodyError::TooLarge { .. } => {
+            (Status::PayloadTooLarge, "raise the limit if requests are really that large")
+        }
+        BodyError::TimedOut(_) => (Status::RequestTimeout, "send the whole body at once"),
+        BodyError::OutOfMemory | BodyError::TooManyWaiting => {
+            (Status::ServiceUnavailable, "try again")
+        }
+        BodyError::Unreadable(_) => (Status::BadRequest, "send a complete body"),
+    };
+    Answer::error(status, error, hint)
+}

@@ -1,0 +1,128 @@
+//! The words of HTTP that this server knows: methods, paths and statuses.
+
+use hyper::StatusCode;
+
+use crate::{admission::ReviewPath, closed_enum::closed_enum};
+
+closed_enum! {
+    /// The method of a request.
+    pub enum Method {
+        /// `GET`.
+        Get => "GET",
+        /// `HEAD`.
+        Head => "HEAD",
+        /// None of the others.
+        Other => "other",
+        /// `POST`.
+        Post => "POST",
+    }
+}
+
+closed_enum! {
+    /// The path of a request.
+    pub enum Path {
+        /// The health check of the original.
+        Healthz => "/healthz",
+        /// The liveness probe.
+        Livez => "/livez",
+        /// The metrics.
+        Metrics => "/metrics",
+        /// Reviews.
+        Mutate => "/mutate",
+        /// None of the others.
+        Other => "other",
+        /// The readiness probe.
+        Readyz => "/readyz",
+        /// Reviews.
+        Root => "/",
+    }
+}
+
+closed_enum! {
+    /// The status of an answer.
+    pub enum Status {
+        /// OK.
+        Ok => "200",
+        /// The request is not valid.
+        BadRequest => "400",
+        /// The client may not ask for reviews.
+        Forbidden => "403",
+        /// There is nothing at the path.
+        NotFound => "404",
+        /// The path does not have the method.
+        MethodNotAllowed => "405",
+        /// The body did not arrive in time.
+        RequestTimeout => "408",
+        /// The body is too large.
+        PayloadTooLarge => "413",
+        /// The body is not JSON, by its header.
+        UnsupportedMediaType => "415",
+        /// A fault of this program.
+        InternalServerError => "500",
+        /// The server cannot answer now.
+        ServiceUnavailable => "503",
+    }
+}
+
+impl Method {
+    /// Returns the method of a request.
+    pub(super) fn of(method: &hyper::Method) -> Self {
+        match *method {
+            hyper::Method::GET => Self::Get,
+            hyper::Method::HEAD => Self::Head,
+            hyper::Method::POST => Self::Post,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Path {
+    /// Returns the path of a request.
+    pub(super) fn of(path: &str) -> Self {
+        match path {
+            "/healthz" => Self::Healthz,
+            "/livez" => Self::Livez,
+            "/readyz" => Self::Readyz,
+            "/metrics" => Self::Metrics,
+            _ => match ReviewPath::parse(path) {
+                Some(ReviewPath::Mutate) => Self::Mutate,
+                Some(ReviewPath::Root) => Self::Root,
+                None => Self::Other,
+            },
+        }
+    }
+}
+
+impl Status {
+    /// Returns the status code.
+    pub(super) fn code(self) -> StatusCode {
+        match self {
+            Self::Ok => StatusCode::OK,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Returns the reason as Kubernetes names it (`k8s.io/apimachinery/pkg/apis/meta/v1`, `StatusReason`).
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "",
+            Self::BadRequest => "BadRequest",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::RequestTimeout => "Timeout",
+            Self::PayloadTooLarge => "RequestEntityTooLarge",
+            Self::UnsupportedMediaType => "UnsupportedMediaType",
+            Self::InternalServerError => "InternalError",
+            Self::ServiceUnavailable => "ServiceUnavailable",
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The map, from its file.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tracing::warn;
+
+use super::{
+    Loaded, Source, directory_of,
+    map_file::{MapError, to_map, to_text, within_limit},
+};
+use crate::{
+    bounded_read::read_regular_up_to,
+    origin::Origin,
+    rules::{
+        Diagnostics, KeyKind, LoadedMap, MAX_MAP_BYTES, Policy, RuleChanges, RuleSet, Severity,
+    },
+    state::{HasStatus, Live, Load, LoadError, MapSummary, Retry, Summary},
+};
+
+/// Maximum number of diagnostics of a map that are logged one by one.
+const MAX_LOGGED_DIAGNOSTICS: usize = 20;
+
+/// The map in use while there is no map file, where that is allowed: it leaves every image alone.
+pub const BUILT_IN_MAP: &str = "default::";
+
+/// The map file to follow, and the requirements on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MapFileSettings {
+    /// The file.
+    pub file: PathBuf,
+    /// Refuses a map with any error.
+    pub is_strict: bool,
+    /// Uses [`BUILT_IN_MAP`] until there is a file.
+    pub is_optional: bool,
+}
+
+/// Loads the map file.
+#[derive(Debug)]
+pub struct MapSource {
+    settings: MapFileSettings,
+    directory: PathBuf,
+    hasher: RandomState,
+    /// Length and hash of the content that was looked at last, applied or refused. The content itself would be a large
+    /// map's text in memory for good. Another content of the same length has the same hash with a probability of
+    /// 2^-64, under a key that nobody knows.
+    last_content: Option<(usize, u64)>,
+}
+
+impl MapSource {
+    /// Prepares to load the file of `settings`.
+    #[must_use]
+    pub fn new(settings: MapFileSettings) -> Self {
+        Self {
+            directory: directory_of(&settings.file),
+            settings,
+            hasher: RandomState::new(),
+            last_content: None,
+        }
+    }
+
+    /// Returns what is to be in use while the file cannot be read.
+    fn without_file(
+        &self,
+        error: &MapError,
+        in_use: Option<&Origin>,
+    ) -> Result<Loaded<Policy>, LoadError> {
+        let is_missing = matches!(
+            error,
+            MapError::Unreadable { reason, .. } if reason.kind() == io::ErrorKind::NotFound
+        );
+        match in_use {
+            None if self.settings.is_optional && is_missing => {
+                let file = self.settings.file.display();
+                warn!(%file, map = BUILT_IN_MAP, "no map file, using the built-in map");
+                let map = LoadedMap::from_text(BUILT_IN_MAP).map_err(LoadError::transient)?;
+                let (policy, load) = map_load(map, Origin::BuiltIn, None);
+                Ok(Loaded::New(policy, load))
+            }
+            Some(Origin::BuiltIn) if is_missing => Ok(Loaded::InUse),
+            _ => Err(LoadError::transient(error)),
+        }
+    }
+
+    /// Returns the map if it may replace the one in use.
+    fn consider(&self, map: LoadedMap, live: &Live<Policy>) -> Result<Loaded<Policy>, LoadError> {
+        let file = &self.settings.file;
+        log_diagnostics(file, &map.diagnostics);
+        let in_use = live.load_full();
+        let in_use = match in_use.as_deref() {
+            Some(Policy::Maps(rules)) => Some(&**rules),
+            Some(Policy::Legacy(_)) | None => None,
+        };
+        // The built-in map gives way to the first file as no map would.
+        let is_built_in = live.status().origin() == Some(&Origin::BuiltIn);
+        let replaced = in_use.filter(|_| !is_built_in);
+        if let Some(refusal) = map.refusal(self.settings.is_strict, replaced) {
+            let (reason, diagnostics) = (refusal.to_string(), Arc::new(map.diagnostics));
+            let origin = Origin::File(file.clone());
+            return Err(LoadError::Refused { origin, reason, diagnostics });
+        }
+        let (policy, load) = map_load(map, Origin::File(file.clone()), in_use);
+        Ok(Loaded::New(policy, load))
+    }
+}
+
+/// Makes a policy of a map, and describes it beside the map `old` that it replaces.
+#[must_use]
+pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
+    let LoadedMap { rules, diagnostics } = map;
+    let mut counts = [0; KeyKind::ALL.len()];
+    for rule in rules.rules() {
+        counts[rule.key.kind() as usize] += 1;
+    }
+    let changes = RuleChanges::between(old, &rules);
+    let summary = Summary::Map(MapSummary { rules: counts, changes });
+    let load = Load { origin, summary, diagnostics: Arc::new(diagnostics) };
+    (Policy::Maps(Box::new(rules)), load)
+}
+
+impl Source for MapSource {
+    type Value = Policy;
+
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn load(&mut self, live: &Live<Policy>) -> Result<Loaded<Policy>, LoadError> {
+        let file = &self.settings.file;
+        let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
+        let content = match within_limit(file, read) {
+            Ok(content) => content,
+            Err(error) => {
+                // What comes back is looked at again, also if it is what was there before.
+                self.last_content = None;
+                return self.without_file(&error, live.status().origin());
+            }
+        };
+        let fingerprint = (content.len(), self.hasher.hash_one(&content));
+        if self.last_content == Some(fingerprint) {
+            return Ok(Loaded::Unchanged);
+        }
+        self.last_content = Some(fingerprint);
+        let map = to_text(file, content).and_then(|text| to_map(file, &text));
+        // Only another content can be better.
+        let map = map.map_err(|error| LoadError::Failed {
+            message: error.to_string(),
+            retry: Retry::WhenChanged,
+        })?;
+        self.consider(map, live)
+    }
+}
+
+/// Logs the first diagnostics of a map, and the number of the others.
+pub fn log_diagnostics(file: &Path, diagnostics: &Diagnostics) {
+    for diagnostic in diagnostics.kept().iter().take(MAX_LOGGED_DIAGNOSTICS) {
+        warn!(
+            file = %file.display(), line = diagnostic.line,
+            severity = diagnostic.severity().as_str(), code = diagnostic.code.as_str(),
+            hint = diagnostic.hint, "{}", diagnostic.message
+        );
+    }
+    let total = diagnostics.count(Severity::Error) + diagnostics.count(Severity::Warning);
+    if total > MAX_LOGGED_DIAGNOSTICS {
+        let more = total - MAX_LOGGED_DIAGNOSTICS;
+        warn!(file = %file.display(), more, "more diagnostics; `imageswap check` lists them");
+    }
+}

@@ -1,0 +1,200 @@
+//! What is followed at run time: files that change under the running process.
+//!
+//! A [`Source`] knows how to load one value; [`keep_fresh`] says when, and puts it into its [`Live`] place. Events of
+//! the file system are only wake-ups: what counts is the content, compared with what was loaded last. A bad change
+//! keeps the last good value.
+
+mod certificate_files;
+mod client_ca;
+mod directory_watch;
+mod map;
+mod map_file;
+mod webhook_template;
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use self::directory_watch::DirectoryWatch;
+pub use self::{
+    certificate_files::CertificateFiles,
+    client_ca::ClientCaSource,
+    map::{BUILT_IN_MAP, MapFileSettings, MapSource, log_diagnostics, map_load},
+    map_file::{MapError, load_map, load_regular_map, read_map},
+    webhook_template::{TemplateFile, TemplateSource},
+};
+use crate::state::{Live, Load, LoadError, Retry};
+
+/// Something that is loaded from files of one directory.
+pub trait Source: Send + 'static {
+    /// What is loaded.
+    type Value: Send + Sync + 'static;
+
+    /// Returns the directory to watch.
+    fn directory(&self) -> &Path;
+
+    /// Loads the files if they have changed, where `live` holds what is in use. Runs on a thread that may block.
+    ///
+    /// # Errors
+    /// If the files cannot be read, or what they hold must not be used.
+    fn load(&mut self, live: &Live<Self::Value>) -> Result<Loaded<Self::Value>, LoadError>;
+}
+
+/// The result of a load.
+#[derive(Debug)]
+pub enum Loaded<T> {
+    /// The files hold what is in use.
+    InUse,
+    /// The files hold something new.
+    New(T, Load),
+    /// The files are as they were at the last load, whatever its result.
+    Unchanged,
+}
+
+/// When to look at the files.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Time to wait after an event for others of the same change.
+    pub debounce: Duration,
+    /// Time to wait without an event.
+    pub poll: Duration,
+    /// Time to wait after a failure, or if the directory cannot be watched.
+    pub retry: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            // The kubelet replaces a volume by a handful of calls within milliseconds.
+            debounce: Duration::from_millis(250),
+            // A lost event is caught well within the minute that the kubelet itself takes.
+            poll: Duration::from_secs(30),
+            // Often enough to be ready soon after a late mount.
+            retry: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Loads `source` into `live` now and whenever its directory changes, until `stop` is cancelled.
+pub async fn keep_fresh<S: Source>(
+    mut source: S,
+    live: Arc<Live<S::Value>>,
+    timing: Timing,
+    stop: CancellationToken,
+) {
+    let mut watch = DirectoryWatch::new(source.directory());
+    loop {
+        // The watch comes before the look, so that no change falls between them.
+        let is_watched = watch.renew();
+        let place = live.clone();
+        let refreshed = tokio::task::spawn_blocking(move || {
+            let retry = refresh(&mut source, &place);
+            (source, retry)
+        });
+        // A load that hangs, as on a dead network volume, does not keep the process from ending.
+        let Some(refreshed) = stop.run_until_cancelled(refreshed).await else { return };
+        let retry;
+        // `refresh` catches a panic; the other error is the end of the runtime.
+        let Ok(refreshed) = refreshed else { return };
+        (source, retry) = refreshed;
+        let wait =
+            if is_watched && retry == Retry::WhenChanged { timing.poll } else { timing.retry };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+            () = watch.changed() => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(timing.debounce) => watch.forget_changes().await,
+                }
+            }
+        }
+    }
+}
+
+/// Loads `source` into `live` once, and returns when to load again. A panic of the source is a failed load.
+pub fn refresh<S: Source>(source: &mut S, live: &Live<S::Value>) -> Retry {
+    let loaded = catch_unwind(AssertUnwindSafe(|| source.load(live))).unwrap_or_else(|panic| {
+        let reason = panic_message(&*panic);
+        Err(LoadError::transient(format_args!("the loader panicked: {reason}")))
+    });
+    match loaded {
+        Ok(Loaded::InUse) => live.confirm(),
+        Ok(Loaded::New(value, load)) => live.publish(value, load),
+        Ok(Loaded::Unchanged) => {}
+        Err(error) => {
+            live.fail(&error);
+            return error.retry();
+        }
+    }
+    Retry::WhenChanged
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Returns the directory of a file, for watching.
+fn directory_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        origin::Origin,
+        state::{HasStatus, Subject, Summary},
+    };
+
+    /// A source that panics on its first load.
+    struct Panicking {
+        loads: u32,
+    }
+
+    impl Source for Panicking {
+        type Value = u32;
+
+        fn directory(&self) -> &Path {
+            Path::new(".")
+        }
+
+        fn load(&mut self, _live: &Live<u32>) -> Result<Loaded<u32>, LoadError> {
+            self.loads += 1;
+            assert!(self.loads > 1, "load {} went wrong", self.loads);
+            Ok(Loaded::New(self.loads, Load::new(Origin::BuiltIn, Summary::WebhookTemplate)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_loader_is_a_failed_load_and_the_next_one_succeeds() {
+        let live = Arc::new(Live::new(Subject::WebhookTemplate, Arc::default()));
+        let mut source = Panicking { loads: 0 };
+        assert_eq!(refresh(&mut source, &live), Retry::Soon);
+        let error = "the loader panicked: load 1 went wrong";
+        assert_eq!(live.status().last_error.as_deref(), Some(error));
+        let stop = CancellationToken::new();
+        let timing = Timing { retry: Duration::from_millis(1), ..Timing::default() };
+        let following =
+            tokio::spawn(keep_fresh(Panicking { loads: 0 }, live.clone(), timing, stop.clone()));
+        let loaded = async {
+            while live.load().is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), loaded).await.unwrap();
+        assert_eq!(live.load_full().as_deref(), Some(&2));
+        stop.cancel();
+        following.await.unwrap();
+    }
+}

@@ -1,0 +1,242 @@
+//! The template of the webhook configuration: from its file, or the built-in one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tracing::warn;
+
+use super::{Loaded, Source, directory_of};
+use crate::{
+    bounded_read::read_regular_up_to,
+    controller::{MAX_TEMPLATE_BYTES, Template, TemplateError},
+    origin::Origin,
+    state::{HasStatus, Live, Load, LoadError, Summary},
+};
+
+/// Maximum number of entries of the directory that are read. A ConfigMap has a few; a file that is named may be anywhere.
+const MAX_LISTED_FILES: usize = 1000;
+
+/// Maximum number of files that a log line names.
+const MAX_NAMED_FILES: usize = 5;
+
+/// The file with the template of the webhook configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TemplateFile {
+    /// The default path; the built-in template is used if there is no file.
+    Default(PathBuf),
+    /// A file that the settings name, which has to exist.
+    Named(PathBuf),
+}
+
+/// Loads the template of the webhook configuration.
+///
+/// The built-in template takes the place of a default file that does not exist, but not of one that existed before:
+/// whoever removes it, as by pruning a ConfigMap, rarely means to change which pods are swapped. It does so after a
+/// restart.
+#[derive(Debug)]
+pub struct TemplateSource {
+    file: TemplateFile,
+    directory: PathBuf,
+    /// Files that were found in place of the one with the template, which are logged once.
+    beside: Vec<String>,
+}
+
+impl TemplateSource {
+    /// Prepares to load `file`.
+    #[must_use]
+    pub fn new(file: TemplateFile) -> Self {
+        let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &file;
+        Self { directory: directory_of(path), file, beside: Vec::new() }
+    }
+
+    fn file(&self) -> &Path {
+        let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &self.file;
+        path
+    }
+
+    fn read(&self, in_use: Option<&Origin>) -> Result<(Template, Origin), TemplateError> {
+        match read_regular_up_to(self.file(), MAX_TEMPLATE_BYTES) {
+            Ok(Some(text)) => {
+                let text = String::from_utf8(text)
+                    .map_err(|error| TemplateError::Syntax(error.to_string()))?;
+                Ok((Template::parse(&text)?, Origin::File(self.file().to_owned())))
+            }
+            Ok(None) => Err(TemplateError::TooLarge),
+            Err(error) => match (&self.file, in_use) {
+                (TemplateFile::Default(_), None | Some(Origin::BuiltIn))
+                    if error.kind() == io::ErrorKind::NotFound =>
+                {
+                    Ok((Template::built_in()?, Origin::BuiltIn))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Warns of fields that are not applied, and of paths that are not answered.
+    fn warn_of_findings(&self, template: &Template) {
+        let file = self.file();
+        if !template.ignored.is_empty() {
+            warn!(
+                file = %file.display(), fields = template.ignored.join(", "),
+                "fields of the webhook template ignored; they belong to the object that it was copied from"
+            );
+        }
+        for path in &template.unanswered {
+            path.warn(file);
+        }
+    }
+
+    /// Warns of files in the directory while it lacks the one with the template, which is the mistake of a ConfigMap
+    /// with another key.
+    fn warn_of_other_files(&mut self, origin: &Origin) {
+        let beside = match origin {
+            Origin::BuiltIn => files_beside(self.file()),
+            _ => Vec::new(),
+        };
+        if beside != self.beside && !beside.is_empty() {
+            warn!(
+                file = %self.file().display(), found = beside.join(", "),
+                hint = "the key of the ConfigMap has to be imageswap-mwc",
+                "webhook template file not found, using the built-in template"
+            );
+        }
+        self.beside = beside;
+    }
+}
+
+/// Returns the names of some files in the directory of `file`, without hidden ones, such as those by which
+/// the kubelet exchanges a volume.
+fn files_beside(file: &Path) -> Vec<String> {
+    let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
+    let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);
+    let names = entries.map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names.truncate(MAX_NAMED_FILES);
+    names
+}
+
+impl Source for TemplateSource {
+    type Value = Template;
+
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn load(&mut self, live: &Live<Template>) -> Result<Loaded<Template>, LoadError> {
+        let status = live.status();
+        let (template, origin) = self.read(status.origin()).map_err(|error| {
+            LoadError::transient(format_args!("{}: {error}", self.file().display()))
+        })?;
+        self.warn_of_other_files(&origin);
+        if status.origin() == Some(&origin) && live.load().as_deref() == Some(&template) {
+            return Ok(Loaded::InUse);
+        }
+        self.warn_of_findings(&template);
+        Ok(Loaded::New(template, Load::new(origin, Summary::WebhookTemplate)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::{super::refresh, *};
+    use crate::state::{Retry, Subject};
+
+    const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
+
+    /// A source with the place that it loads into, as when the process starts.
+    struct Followed {
+        source: TemplateSource,
+        live: Live<Template>,
+    }
+
+    impl Followed {
+        fn new(file: TemplateFile) -> Self {
+            let live = Live::new(Subject::WebhookTemplate, Arc::default());
+            let mut followed = Self { source: TemplateSource::new(file), live };
+            followed.refresh();
+            followed
+        }
+
+        fn refresh(&mut self) -> Retry {
+            refresh(&mut self.source, &self.live)
+        }
+
+        fn timeout(&self) -> serde_json::Value {
+            self.live.load_full().unwrap().value["webhooks"][0]["timeoutSeconds"].clone()
+        }
+
+        fn is_built_in(&self) -> bool {
+            self.live.status().origin() == Some(&Origin::BuiltIn)
+        }
+    }
+
+    #[test]
+    fn a_bad_file_leaves_the_last_good_template() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("template.yaml");
+        let named = Followed::new(TemplateFile::Named(file.clone()));
+        assert!(named.live.load().is_none(), "a file that the settings name has to exist");
+        let mut followed = Followed::new(TemplateFile::Default(file.clone()));
+        let built_in = Template::built_in().unwrap();
+        assert_eq!(followed.live.load().as_deref(), Some(&built_in));
+        fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
+        assert_eq!(followed.refresh(), Retry::WhenChanged);
+        assert_eq!(followed.timeout(), 9);
+        fs::write(&file, "broken: [").unwrap();
+        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!(followed.timeout(), 9);
+    }
+
+    #[test]
+    fn a_file_that_vanishes_leaves_its_template_until_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("template.yaml");
+        let start = || Followed::new(TemplateFile::Default(file.clone()));
+        fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
+        let mut followed = start();
+        assert!(!followed.is_built_in());
+        fs::remove_file(&file).unwrap();
+        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!((followed.timeout(), followed.is_built_in()), (json!(9), false));
+        let mut restarted = start();
+        assert_eq!((restarted.timeout(), restarted.is_built_in()), (json!(5), true));
+        // A file with the text of the built-in template is a file all the same.
+        fs::write(&file, BUILT_IN).unwrap();
+        assert_eq!(followed.refresh(), Retry::WhenChanged);
+        assert_eq!(restarted.refresh(), Retry::WhenChanged);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(restarted.refresh(), Retry::Soon);
+    }
+
+    #[test]
+    fn files_beside_the_template_are_told_without_hidden_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("imageswap-mwc.yaml");
+        assert_eq!(files_beside(&file), [""; 0]);
+        for name in ["..data", "template.yaml", "imageswap-mwc"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        assert_eq!(files_beside(&file), ["imageswap-mwc", "template.yaml"]);
+        assert_eq!(files_beside(&directory.path().join("missing/imageswap-mwc.yaml")), [""; 0]);
+        // They are noticed also when the built-in template is in use already.
+        fs::remove_file(directory.path().join("template.yaml")).unwrap();
+        fs::remove_file(directory.path().join("imageswap-mwc")).unwrap();
+        let mut followed = Followed::new(TemplateFile::Default(file.clone()));
+        assert_eq!(followed.source.beside, [""; 0]);
+        fs::write(directory.path().join("unused"), "").unwrap();
+        followed.refresh();
+        assert_eq!(followed.source.beside, ["unused"]);
+        fs::write(&file, BUILT_IN).unwrap();
+        followed.refresh();
+        assert_eq!(followed.source.beside, [""; 0]);
+    }
+}

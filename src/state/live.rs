@@ -1,0 +1,166 @@
+//! One value that can change at run time.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use time::OffsetDateTime;
+
+use super::{HasStatus, Load, LoadError, LoadObserver, LoadStatus, Subject};
+
+/// A value in use, which whoever loads it replaces as a whole, and how it was loaded.
+///
+/// A failure never replaces the value: the last good one stays in use. Log and metrics follow from the calls here, so
+/// that all values are reported alike, and a lasting failure is reported once. Anybody may read; one task writes, which
+/// follows the source of the value.
+pub struct Live<T> {
+    subject: Subject,
+    current: ArcSwapOption<T>,
+    status: ArcSwap<LoadStatus>,
+    observer: Arc<LoadObserver>,
+    on_change: OnChange<T>,
+}
+
+/// What is done with each new value.
+type OnChange<T> = Box<dyn Fn(&Arc<T>) + Send + Sync>;
+
+impl<T> Live<T> {
+    /// Creates the place of a value, without one.
+    #[must_use]
+    pub fn new(subject: Subject, observer: Arc<LoadObserver>) -> Self {
+        Self {
+            subject,
+            current: ArcSwapOption::empty(),
+            status: ArcSwap::default(),
+            observer,
+            on_change: Box::new(|_| {}),
+        }
+    }
+
+    /// Calls `on_change` with each new value, before it counts as loaded.
+    #[must_use]
+    pub fn on_change(self, on_change: impl Fn(&Arc<T>) + Send + Sync + 'static) -> Self {
+        Self { on_change: Box::new(on_change), ..self }
+    }
+
+    /// Returns the value in use, without waiting.
+    pub fn load(&self) -> Guard<Option<Arc<T>>> {
+        self.current.load()
+    }
+
+    /// Returns the value in use, to be kept.
+    #[must_use]
+    pub fn load_full(&self) -> Option<Arc<T>> {
+        self.current.load_full()
+    }
+
+    /// Puts a value into use.
+    pub fn publish(&self, value: impl Into<Arc<T>>, load: Load) {
+        let value = value.into();
+        self.current.store(Some(value.clone()));
+        (self.on_change)(&value);
+        self.observer.loaded(self.subject, &load);
+        self.set_status(LoadStatus {
+            generation: self.status.load().generation + 1,
+            loaded_at: Some(OffsetDateTime::now_utc()),
+            diagnostics: load.diagnostics.clone(),
+            load: Some(load),
+            last_error: None,
+        });
+    }
+
+    /// Notes that a load has found the value that is in use: an earlier failure is over.
+    pub fn confirm(&self) {
+        if self.status.load().last_error.is_some() {
+            self.set_status(LoadStatus { last_error: None, ..(**self.status.load()).clone() });
+        }
+    }
+
+    /// Notes that a load failed; what is in use stays so.
+    pub fn fail(&self, error: &LoadError) {
+        let message = error.to_string();
+        let status = self.status.load_full();
+        let is_known = status.last_error.as_ref() == Some(&message);
+        // Each map that is refused is another one, also if the reason is the same.
+        if is_known && matches!(error, LoadError::Failed { .. }) {
+            return;
+        }
+        self.observer.failed(self.subject, error, status.origin());
+        let diagnostics = match error {
+            LoadError::Failed { .. } => Arc::default(),
+            LoadError::Refused { diagnostics, .. } => diagnostics.clone(),
+        };
+        let last_error = Some(message);
+        self.set_status(LoadStatus { last_error, diagnostics, ..(*status).clone() });
+    }
+
+    /// Says why there is no value yet, for the readiness probe. It has no effect once there is one.
+    pub fn explain_absence(&self, reason: &str) {
+        let status = self.status.load_full();
+        if !status.is_loaded() {
+            let last_error = Some(reason.to_owned());
+            self.set_status(LoadStatus { last_error, ..(*status).clone() });
+        }
+    }
+
+    fn set_status(&self, status: LoadStatus) {
+        self.status.store(Arc::new(status));
+    }
+}
+
+impl<T: Send + Sync> HasStatus for Live<T> {
+    fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    fn status(&self) -> Arc<LoadStatus> {
+        self.status.load_full()
+    }
+}
+
+impl<T> fmt::Debug for Live<T> {
+    /// Shows the status alone: the value may hold a key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Live")
+            .field("subject", &self.subject)
+            .field("status", &self.status.load())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::{super::Summary, *};
+    use crate::origin::Origin;
+
+    fn load() -> Load {
+        Load::new(Origin::File("f".into()), Summary::WebhookTemplate)
+    }
+
+    #[test]
+    fn a_failure_keeps_the_last_good_value_and_ends_with_the_next_success() {
+        let changes = Arc::new(AtomicU32::new(0));
+        let counted = changes.clone();
+        let live = Live::new(Subject::WebhookTemplate, Arc::default());
+        let live = live.on_change(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(!live.status().is_loaded());
+        live.fail(&LoadError::transient("gone"));
+        assert_eq!(live.status().last_error.as_deref(), Some("gone"));
+        live.publish(1, load());
+        assert_eq!(live.load_full().as_deref(), Some(&1));
+        assert_eq!((live.status().generation, live.status().last_error.clone()), (1, None));
+        live.fail(&LoadError::transient("gone"));
+        live.explain_absence("there is a value, so this is not said");
+        assert_eq!(live.status().last_error.as_deref(), Some("gone"));
+        assert_eq!(live.load_full().as_deref(), Some(&1));
+        live.confirm();
+        assert_eq!(live.status().last_error, None);
+        live.publish(2, load());
+        assert_eq!((live.status().generation, live.load_full().as_deref()), (2, Some(&2)));
+        assert_eq!(changes.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,101 @@
+//! Metrics of what is loaded.
+
+use metrics::{Counter, Gauge};
+
+use crate::{
+    closed_enum::closed_enum,
+    metrics::{Family, Metric, MetricKind, Registry, single},
+    rules::{KeyKind, Severity},
+};
+
+closed_enum! {
+    /// The result of a load.
+    pub enum ReloadResult {
+        /// The new value is in use.
+        Applied => "applied",
+        /// It could not be read, or was not valid.
+        Failed => "failed",
+        /// It was readable, and must not be used.
+        Refused => "refused",
+    }
+}
+
+const MAP_RELOADS: Metric = Metric {
+    name: "imageswap_map_reloads_total",
+    kind: MetricKind::Counter,
+    help: "Map reloads by result.",
+    labels: &["result"],
+};
+const MAP_LAST_SUCCESS: Metric = Metric {
+    name: "imageswap_map_last_success_timestamp_seconds",
+    kind: MetricKind::Gauge,
+    help: "Time at which the map in use was loaded, in seconds since 1970.",
+    labels: &[],
+};
+const MAP_RULES: Metric = Metric {
+    name: "imageswap_map_rules",
+    kind: MetricKind::Gauge,
+    help: "Rules of the map in use, by kind.",
+    labels: &["kind"],
+};
+const MAP_BUILTIN: Metric = Metric {
+    name: "imageswap_map_builtin",
+    kind: MetricKind::Gauge,
+    help: "1 while the built-in map is in use instead of a map file, else 0.",
+    labels: &[],
+};
+const MAP_DIAGNOSTICS: Metric = Metric {
+    name: "imageswap_map_diagnostics",
+    kind: MetricKind::Gauge,
+    help: "Diagnostics of the map in use, by severity.",
+    labels: &["severity"],
+};
+const TLS_NOT_AFTER: Metric = Metric {
+    name: "imageswap_tls_not_after_timestamp_seconds",
+    kind: MetricKind::Gauge,
+    help: "Expiry time of the serving certificate, in seconds since 1970.",
+    labels: &[],
+};
+const TLS_RELOADS: Metric = Metric {
+    name: "imageswap_tls_reloads_total",
+    kind: MetricKind::Counter,
+    help: "Certificate reloads by result.",
+    labels: &["result"],
+};
+const CLIENT_CA_RELOADS: Metric = Metric {
+    name: "imageswap_client_ca_reloads_total",
+    kind: MetricKind::Counter,
+    help: "Reloads of the client CA file, by result.",
+    labels: &["result"],
+};
+
+/// Handles of the metrics of what is loaded.
+#[derive(Debug)]
+pub(super) struct LoadMetrics {
+    pub(super) map_reloads: Family<(ReloadResult,), Counter>,
+    pub(super) map_last_success: Family<(), Gauge>,
+    pub(super) map_rules: Family<(KeyKind,), Gauge>,
+    pub(super) map_builtin: Gauge,
+    pub(super) map_diagnostics: Family<(Severity,), Gauge>,
+    pub(super) tls_not_after: Family<(), Gauge>,
+    pub(super) tls_reloads: Family<(ReloadResult,), Counter>,
+    pub(super) client_ca_reloads: Family<(ReloadResult,), Counter>,
+}
+
+impl LoadMetrics {
+    /// Registers the metrics.
+    pub(super) fn new(registry: &Registry) -> Self {
+        let metrics = Self {
+            map_reloads: Family::new(registry, &MAP_RELOADS).from_zero(),
+            map_last_success: Family::new(registry, &MAP_LAST_SUCCESS),
+            map_rules: Family::new(registry, &MAP_RULES),
+            map_builtin: single(registry, &MAP_BUILTIN),
+            map_diagnostics: Family::new(registry, &MAP_DIAGNOSTICS),
+            tls_not_after: Family::new(registry, &TLS_NOT_AFTER),
+            tls_reloads: Family::new(registry, &TLS_RELOADS).from_zero(),
+            client_ca_reloads: Family::new(registry, &CLIENT_CA_RELOADS).from_zero(),
+        };
+        metrics.map_builtin.set(0.0);
+        metrics
+    }
+}

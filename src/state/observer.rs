@@ -1,0 +1,155 @@
+//! Log and metrics of every load.
+
+use time::OffsetDateTime;
+use tracing::{field::display, info, warn};
+
+use super::{Load, LoadError, MapSummary, ReloadResult, Subject, Summary, metrics::LoadMetrics};
+use crate::{
+    metrics::Registry,
+    origin::Origin,
+    rules::{Diagnostics, KeyKind, Severity},
+};
+
+/// Logs and counts loads, alike for all values.
+#[derive(Debug)]
+pub struct LoadObserver(LoadMetrics);
+
+impl Default for LoadObserver {
+    /// Creates an observer whose metrics nobody reads.
+    fn default() -> Self {
+        Self::new(&Registry::default())
+    }
+}
+
+impl LoadObserver {
+    /// Creates an observer with its metrics in `registry`.
+    #[must_use]
+    pub fn new(registry: &Registry) -> Self {
+        Self(LoadMetrics::new(registry))
+    }
+
+    /// Reports a value that is in use from now on.
+    pub(super) fn loaded(&self, subject: Subject, load: &Load) {
+        // A prefix is a setting, so nothing was loaded.
+        if !matches!(load.summary, Summary::LegacyPrefix) {
+            self.count(subject, ReloadResult::Applied);
+        }
+        match &load.summary {
+            Summary::Certificate { not_after } => self.certificate_loaded(&load.origin, *not_after),
+            Summary::ClientCa { authorities, added, removed } => {
+                info!(origin = %load.origin, authorities, added, removed, "client CA loaded");
+            }
+            Summary::LegacyPrefix => {}
+            Summary::Map(map) => self.map_loaded(map, &load.origin, &load.diagnostics),
+            Summary::WebhookTemplate => {
+                let file = load.origin.file().map(|file| display(file.display()));
+                info!(file, source = source(&load.origin), "webhook template loaded");
+            }
+        }
+    }
+
+    fn certificate_loaded(&self, origin: &Origin, not_after: OffsetDateTime) {
+        #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
+        self.0.tls_not_after.of(()).set(not_after.unix_timestamp() as f64);
+        let days_left = (not_after - OffsetDateTime::now_utc()).whole_days();
+        info!(%origin, days_left, "certificate loaded");
+        if not_after <= OffsetDateTime::now_utc() {
+            warn!(%origin, "certificate has expired; the API server refuses it");
+        }
+    }
+
+    fn map_loaded(&self, map: &MapSummary, origin: &Origin, diagnostics: &Diagnostics) {
+        let metrics = &self.0;
+        let is_built_in = if *origin == Origin::BuiltIn { 1.0 } else { 0.0 };
+        metrics.map_builtin.set(is_built_in);
+        for (kind, &count) in KeyKind::ALL.into_iter().zip(&map.rules) {
+            metrics.map_rules.of((kind,)).set(to_f64(count));
+        }
+        for severity in Severity::ALL {
+            metrics.map_diagnostics.of((severity,)).set(to_f64(diagnostics.count(severity)));
+        }
+        let now = OffsetDateTime::now_utc() - OffsetDateTime::UNIX_EPOCH;
+        metrics.map_last_success.of(()).set(now.as_seconds_f64());
+        let file = origin.file().map(|file| display(file.display()));
+        info!(
+            file,
+            source = source(origin),
+            added = map.changes.added,
+            removed = map.changes.removed,
+            changed = map.changes.changed,
+            errors = diagnostics.count(Severity::Error),
+            warnings = diagnostics.count(Severity::Warning),
+            "map loaded"
+        );
+    }
+
+    /// Reports a load that failed, with the origin of what stays in use.
+    pub(super) fn failed(&self, subject: Subject, error: &LoadError, in_use: Option<&Origin>) {
+        match error {
+            LoadError::Failed { message, .. } => {
+                self.count(subject, ReloadResult::Failed);
+                warn!(error = message, "{}", failure(subject, in_use));
+            }
+            LoadError::Refused { origin, reason, diagnostics } => {
+                self.count(subject, ReloadResult::Refused);
+                let file = origin.file().map(|file| display(file.display()));
+                let errors = diagnostics.count(Severity::Error);
+                warn!(file, errors, reason, "{}", refusal(subject, in_use));
+            }
+        }
+    }
+
+    fn count(&self, subject: Subject, result: ReloadResult) {
+        let family = match subject {
+            Subject::Certificate => &self.0.tls_reloads,
+            Subject::ClientCa => &self.0.client_ca_reloads,
+            Subject::Map => &self.0.map_reloads,
+            Subject::WebhookTemplate => return,
+        };
+        family.of((result,)).increment(1);
+    }
+}
+
+/// Returns the log message of a load that failed.
+fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
+    match (subject, in_use) {
+        (Subject::Certificate, Some(_)) => {
+            "certificate reload failed, keeping the last good certificate"
+        }
+        (Subject::Certificate, None) => "certificate load failed, no certificate in use",
+        (Subject::ClientCa, Some(_)) => "client CA reload failed, keeping the last good client CA",
+        (Subject::ClientCa, None) => "client CA load failed, no client CA in use",
+        (Subject::Map, Some(Origin::BuiltIn)) => "map load failed, keeping the built-in map",
+        (Subject::Map, Some(_)) => "map reload failed, keeping the last good map",
+        (Subject::Map, None) => "map load failed, no map in use",
+        (Subject::WebhookTemplate, Some(_)) => {
+            "webhook template reload failed, keeping the last good template"
+        }
+        (Subject::WebhookTemplate, None) => {
+            "webhook template load failed, leaving the webhook configuration as it is"
+        }
+    }
+}
+
+/// Returns the log message of a value that is refused.
+fn refusal(subject: Subject, in_use: Option<&Origin>) -> &'static str {
+    match (subject, in_use) {
+        (Subject::Certificate, Some(_)) => "certificate refused, keeping the last good certificate",
+        (Subject::Certificate, None) => "certificate refused, no certificate in use",
+        (Subject::Map, Some(Origin::BuiltIn)) => "map refused, keeping the built-in map",
+        (Subject::Map, Some(_)) => "map reload refused, keeping the last good map",
+        (Subject::Map, None) => "map refused, no map in use",
+        // These are never refused.
+        (Subject::ClientCa | Subject::WebhookTemplate, _) => failure(subject, in_use),
+    }
+}
+
+/// Returns the origin of a map or template in one word.
+fn source(origin: &Origin) -> &'static str {
+    if *origin == Origin::BuiltIn { "built-in" } else { "file" }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn to_f64(count: usize) -> f64 {
+    count as f64
+}

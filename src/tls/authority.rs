@@ -1,0 +1,172 @@
+//! The webhook's own certificate authority.
+
+use std::fmt;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use time::{Duration, OffsetDateTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, error::X509Error, prelude::FromDer};
+
+use super::{CertificateError, Roots, Validity, key_id, pem::pem_reason};
+
+/// Validity of an authority. It is renewed at half of that: rare in the life of a cluster, and years before it expires.
+const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
+
+/// How long a certificate is valid: 12 months, as in the original.
+const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
+
+/// How far back the validity begins, for API servers whose clock is behind.
+const CLOCK_SKEW: Duration = Duration::hours(1);
+
+/// A root certificate and its key.
+#[derive(Debug)]
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+    validity: Validity,
+}
+
+/// Why an authority cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The certificate cannot be parsed.
+    #[error("the certificate cannot be parsed: {0}")]
+    Certificate(X509Error),
+    /// The certificate cannot issue others.
+    #[error("the certificate cannot issue others: {0}")]
+    Issuer(rcgen::Error),
+    /// There is no private key that can be used. The parser's own error may quote the key.
+    #[error("no PEM block of a usable private key")]
+    Key,
+    /// The key belongs to another certificate.
+    #[error("the key is not that of the certificate")]
+    Mismatch,
+    /// There is no certificate.
+    #[error("no PEM block of a certificate: {0}")]
+    Pem(&'static str),
+}
+
+/// A certificate and its key, both in PEM.
+#[derive(Clone, Eq, PartialEq)]
+pub struct PemPair {
+    /// The certificate chain.
+    pub certificate: String,
+    /// The private key, in PKCS #8.
+    pub key: String,
+}
+
+impl fmt::Debug for PemPair {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the key, which is secret.
+        formatter
+            .debug_struct("PemPair")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes an authority with a new ECDSA P-256 key.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn generate(now: OffsetDateTime) -> Result<Self, CertificateError> {
+        let key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::default();
+        // Go tells authorities apart by name, so each has its own.
+        let name = format!("imageswap CA {}", key_id(key.public_key_raw()));
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters.not_before = now - CLOCK_SKEW;
+        parameters.not_after = now + AUTHORITY_VALIDITY;
+        let validity =
+            Validity { not_before: parameters.not_before, not_after: parameters.not_after };
+        let certificate = parameters.self_signed(&key)?.der().clone();
+        Ok(Self { certificate, issuer: Issuer::new(parameters, key), validity })
+    }
+
+    /// Reads an authority from its certificate and key, and checks that they belong together.
+    ///
+    /// # Errors
+    /// When one of them is no PEM, or the key is of another certificate.
+    pub fn from_pem(certificate: &[u8], key: &str) -> Result<Self, AuthorityError> {
+        let certificate = CertificateDer::from_pem_slice(certificate)
+            .map_err(|error| AuthorityError::Pem(pem_reason(&error)))?;
+        let key = KeyPair::from_pem(key).map_err(|_| AuthorityError::Key)?;
+        let (_, parsed) = X509Certificate::from_der(&certificate)
+            .map_err(|error| AuthorityError::Certificate(error.into()))?;
+        if parsed.public_key().subject_public_key.data != key.public_key_raw() {
+            return Err(AuthorityError::Mismatch);
+        }
+        let validity = Validity::of(&parsed);
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(AuthorityError::Issuer)?;
+        Ok(Self { certificate, issuer, validity })
+    }
+
+    /// Issues a certificate with a new key for a server with these names.
+    ///
+    /// # Errors
+    /// When a name is no valid host name or address.
+    pub fn issue(
+        &self,
+        names: &[String],
+        now: OffsetDateTime,
+    ) -> Result<PemPair, CertificateError> {
+        let key = KeyPair::generate()?;
+        let mut parameters = CertificateParams::new(names)?;
+        parameters.distinguished_name.push(DnType::CommonName, "imageswap");
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        parameters.not_before = now - CLOCK_SKEW;
+        // Nothing outlives the authority that vouches for it.
+        parameters.not_after = self.validity.not_after.min(now + CERTIFICATE_VALIDITY);
+        let certificate = parameters.signed_by(&key, &self.issuer)?.pem();
+        Ok(PemPair { certificate, key: key.serialize_pem() })
+    }
+
+    /// The root certificate, as one to trust.
+    #[must_use]
+    pub fn root(&self) -> Roots {
+        Roots::from(self.certificate.clone())
+    }
+
+    /// The root's key in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// When the root is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_key_is_not_quoted() {
+        let authority = Authority::generate(OffsetDateTime::now_utc()).unwrap();
+        let (certificate, key) = (authority.root().to_pem(), authority.key_pem());
+        let (begin, end) = key.split_at(60);
+        for broken in [
+            key.replace("END PRIVATE", "END"),
+            // What stands before an empty line is taken for headers.
+            format!("{begin}\n\n{end}"),
+            begin.to_owned(),
+            String::new(),
+        ] {
+            let error = Authority::from_pem(certificate.as_bytes(), &broken).unwrap_err();
+            assert_eq!(error.to_string(), "no PEM block of a usable private key", "{broken}");
+        }
+        Authority::from_pem(certificate.as_bytes(), &key).unwrap();
+    }
+}

@@ -1,0 +1,37 @@
+//! Certificates: read, made, verified, and replaced while serving.
+//!
+//! Nothing here waits or makes a call; `sources` and `controller` know where certificates are stored.
+
+mod authority;
+mod certificate;
+mod client_auth;
+mod lenient;
+mod pem;
+mod resolver;
+mod roots;
+mod self_signed;
+mod signing_request;
+mod validity;
+
+pub use self::{
+    authority::{Authority, AuthorityError, PemPair},
+    certificate::{CertificateError, FILE_NAMES, ServingCertificate},
+    client_auth::{ClientCaError, ClientTrust, KnownClient, read_client_ca},
+    pem::PemFileError,
+    resolver::CertificateResolver,
+    roots::{Roots, RootsError, TrustError},
+    self_signed::self_signed,
+    signing_request::PendingKey,
+    validity::Validity,
+};
+pub use tokio_rustls::rustls::pki_types::ServerName;
+
+/// A name for a public key, a point on the curve P-256: the first 32 bits of its X coordinate, which
+/// are as good as random.
+fn key_id(public_key: &[u8]) -> String {
+    // The first byte is the same for all keys: it says that the point is not compressed.
+    match public_key {
+        [_, a, b, c, d, ..] => format!("{:08x}", u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,60 @@
+//! PEM files, read within a limit, and errors that quote nothing of them.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use tokio_rustls::rustls::pki_types::pem;
+
+use crate::bounded_read::read_regular_up_to;
+
+/// Maximum size of a file with a certificate chain or a key, in bytes.
+///
+/// A chain of ten RSA-4096 certificates has some 25 KB; a Secret is at most 1 MiB.
+pub(super) const MAX_PEM_BYTES: u64 = 1024 * 1024;
+
+/// Why a PEM file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PemFileError {
+    /// The file is too large for certificates or a key.
+    #[error("{file}: larger than {MAX_PEM_BYTES} bytes")]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The error of the system.
+        reason: io::Error,
+    },
+}
+
+/// Reads a file of certificates or of a key.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, PemFileError> {
+    let unreadable = |reason| PemFileError::Unreadable { file: file.to_owned(), reason };
+    match read_regular_up_to(file, MAX_PEM_BYTES).map_err(unreadable)? {
+        Some(content) => Ok(content),
+        None => Err(PemFileError::TooLarge { file: file.to_owned() }),
+    }
+}
+
+/// Returns what is wrong with a PEM text, without the text.
+///
+/// The parser's own message quotes the line, which is the whole key where its line breaks were lost.
+pub(super) fn pem_reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::NoItemsFound => "no items found",
+        pem::Error::MissingSectionEnd { .. } => {
+            "a block has no end; each marker is a line of its own"
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line begins as the first of a block, and does not end as one"
+        }
+        pem::Error::Base64Decode(_) => "a block is no base64",
+        _ => "it cannot be read",
+    }
+}
