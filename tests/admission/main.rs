@@ -37,8 +37,7 @@ fn world(map: &str) -> World {
 }
 
 fn fixture(name: &str) -> Value {
-    let path = format!("{}/tests/fixtures/reviews/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&support::reviews::fixture(name)).unwrap()
 }
 
 /// Answers a review, and checks the answer in every way that does not depend on the case: kube's

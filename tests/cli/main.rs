@@ -10,8 +10,6 @@ mod check;
 mod explain;
 mod maps;
 mod pipes;
-#[path = "../common/secrets.rs"]
-mod secrets;
 mod serve;
 mod swap;
 
@@ -26,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use secrets::Secrets;
+use support::secrets::Secrets;
 use tempfile::TempDir;
 
 /// A map with a rule of every kind, one on each line.

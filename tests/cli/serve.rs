@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{Finished, Invocation, Workspace, secrets::Secrets};
+use support::secrets::Secrets;
+
+use crate::{Finished, Invocation, Workspace};
 
 /// Variable, flag, values that are not valid, and what is accepted.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);

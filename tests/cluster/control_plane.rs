@@ -19,13 +19,11 @@ use std::{
 };
 
 use serde_json::Value;
+use support::certificates::Authority;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use crate::{
-    certificates::Authority,
-    identities::{ADMISSION_CONFIGURATION, Identities},
-};
+use crate::identities::{ADMISSION_CONFIGURATION, Identities};
 
 /// How long the API server may take to be ready; it takes about ten seconds on two busy cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);

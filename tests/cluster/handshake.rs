@@ -3,6 +3,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use support::tls::Trusting;
 use time::format_description::well_known::Rfc3339;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,8 +21,6 @@ use tokio_rustls::{
     },
 };
 use x509_parser::certificate::X509Certificate;
-
-use crate::trusting::Trusting;
 
 /// The longest that one connection may take.
 const DEADLINE: Duration = Duration::from_secs(10);

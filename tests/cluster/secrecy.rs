@@ -11,8 +11,9 @@ use std::{
 };
 
 use serde_json::Value;
+use support::secrets::Secrets;
 
-use crate::{Cluster, api::number, install::SECRETS, install::data, secrets::Secrets};
+use crate::{Cluster, api::number, install::SECRETS, install::data};
 
 /// The keys of a Secret of the webhook that hold private keys.
 const PRIVATE_KEYS: [&str; 5] =

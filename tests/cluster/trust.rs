@@ -7,11 +7,10 @@ use std::{
 };
 
 use serde_json::json;
+use support::certificates::Authority;
 
 use crate::{
-    Cluster, MAP, Step,
-    certificates::Authority,
-    eventually, expect,
+    Cluster, MAP, Step, eventually, expect,
     install::{AUTHORITY, CONFIGURATION, data},
     rotation::SETTLING,
     stream::Stream,
@@ -74,11 +73,11 @@ fn brought(cluster: &Cluster) {
         cluster.bring_root(&new);
     };
     cluster.contest(SETTLING + SETTLING / 2, &bring, &|| {
-        let served = cluster.handshake(webhook.address(), old.certificate().as_bytes());
+        let served = cluster.handshake(webhook.address(), old.pem().as_bytes());
         expect(served, &Ok(first.clone())).unwrap();
     });
     eventually("the certificate that was brought", || {
-        cluster.handshake(webhook.address(), new.certificate().as_bytes())
+        cluster.handshake(webhook.address(), new.pem().as_bytes())
     });
     stream.await_creates(20);
     stream.end();

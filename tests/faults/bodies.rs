@@ -1,14 +1,18 @@
 //! Bodies of every size and shape: an answer with the right status, and a process that lives on.
 
 use hyper::Method;
+use support::{
+    body::Pieces,
+    client::{Client, NoAnswer, first_image},
+    program::Program,
+    reviews::fixture,
+    tls::{PROTOCOLS, Protocol},
+};
 
 use crate::{
     alone,
-    client::{Client, NoAnswer, PROTOCOLS, Pieces, Protocol},
     process::Usage,
-    program::Program,
     report,
-    support::{first_image, fixture},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 

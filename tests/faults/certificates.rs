@@ -1,16 +1,21 @@
 //! Certificates and keys that do not belong together, are over, or are none, under traffic.
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use support::{
+    certificates::Pair,
+    client::{Client, admin_get},
+    program::Program,
+    server::{metric, ready},
+    tls::Protocol,
+    volume::Volume,
+    wait::eventually,
+};
 
 use crate::{
     alone,
-    client::{Client, Protocol, admin_get},
     process::Usage,
-    program::Program,
     report,
-    support::{eventually, metric, ready},
     traffic::{SAMPLE_IMAGE, Traffic},
-    volume::{Pair, Volume},
 };
 
 /// Certificate and key of a bad pair, made of the pair in use and of the next one.

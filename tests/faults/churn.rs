@@ -6,6 +6,10 @@ use std::{
 };
 
 use hyper::Method;
+use support::{
+    body::Pieces, client::Client, program::Program, reviews::fixture, server::metric,
+    tls::PROTOCOLS, wait::eventually,
+};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
@@ -14,11 +18,8 @@ use tokio::{
 
 use crate::{
     alone,
-    client::{Client, PROTOCOLS, Pieces},
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, fixture, metric},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 

@@ -7,18 +7,18 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
+use support::{
+    client::{Client, admin_get, first_image},
+    program::{self, ANY_PORT, Program},
+    reviews::fixture,
+    server::{metric, ready},
+    tls::PROTOCOLS,
+    volume::Volume,
+    wait::eventually,
+};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{
-    alone,
-    client::{Client, PROTOCOLS, admin_get},
-    process::Usage,
-    program::{ANY_PORT, PROGRAM, Program},
-    report, scaled,
-    support::{eventually, first_image, fixture, ready},
-    traffic::Traffic,
-    volume::Volume,
-};
+use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
 /// The library, where `IMAGESWAP_FAKETIME` does not name another.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
@@ -35,7 +35,8 @@ fn serving(clock: &Path, map: &Path) -> Program {
     launcher
         .arg(format!("LD_PRELOAD={library}"))
         .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
-        .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", PROGRAM]);
+        .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+        .arg(program::path());
     let map = map.to_str().unwrap();
     Program::launch(launcher, [ANY_PORT; 2], &["--maps", map, "--tls-mode", "self-signed"])
 }
@@ -90,7 +91,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
         write(&mut volume, version);
         eventually("the reload", async || {
             let applied = "imageswap_map_reloads_total{result=\"applied\"}";
-            let applied = crate::support::metric(program.admin_address, applied).await.unwrap();
+            let applied = metric(program.admin_address, applied).await.unwrap();
             #[expect(clippy::cast_precision_loss, reason = "a count of a test")]
             (applied > version as f64).then_some(())
         })

@@ -2,17 +2,17 @@
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
+use support::{
+    client::{Client, admin_get, first_image},
+    program::{self, ANY_PORT, Program},
+    reviews::fixture,
+    server::metric,
+    tls::{PROTOCOLS, Protocol},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{
-    alone,
-    client::{Client, DEADLINE, PROTOCOLS, Protocol, admin_get},
-    process::Usage,
-    program::{ANY_PORT, PROGRAM, Program},
-    report,
-    support::{eventually, first_image, fixture, metric},
-    traffic::SAMPLE_IMAGE,
-};
+use crate::{alone, process::Usage, report, traffic::SAMPLE_IMAGE};
 
 /// The open files that the process may have.
 const LIMIT: usize = 64;
@@ -27,7 +27,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// The program with a limit, set by the shell's `ulimit` with these options.
 fn limited(options: &str) -> Program {
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit {options} {LIMIT}; exec \"$0\" \"$@\""), PROGRAM]);
+    shell.args(["-c", &format!("ulimit {options} {LIMIT}; exec \"$0\" \"$@\""), &program::path()]);
     Program::launch(shell, [ANY_PORT; 2], &["--dev"])
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use support::program::Program;
+
 use crate::{
     alone,
     frames::{
@@ -9,7 +11,6 @@ use crate::{
         RST_STREAM, SETTINGS, WINDOW_UPDATE, append, append_text, header_block,
     },
     process::Usage,
-    program::Program,
     report, scaled,
     traffic::{SAMPLE_IMAGE, Traffic},
 };

@@ -2,14 +2,16 @@
 
 use std::{io, net::SocketAddr};
 
+use support::{
+    tls::{Protocol, tls},
+    wait::DEADLINE,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
-
-use crate::client::{DEADLINE, Protocol, tls};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;

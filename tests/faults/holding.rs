@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use support::{
+    client::{Client, first_image},
+    program::Program,
+    reviews::fixture,
+    server::metric,
+    tls::Protocol,
+    wait::{DEADLINE, eventually},
+};
 use tokio::time::timeout;
 
 use crate::{
     alone,
-    client::{Client, DEADLINE, Protocol},
     frames::{
         DATA, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, append, header_block,
     },
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, first_image, fixture, metric},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 

@@ -21,21 +21,6 @@ mod restarts;
 mod slow;
 mod traffic;
 
-#[path = "../server/client.rs"]
-#[expect(dead_code, reason = "not all of it is used here")]
-mod client;
-#[path = "../server/program.rs"]
-mod program;
-#[path = "../common/secrets.rs"]
-#[expect(dead_code, reason = "not all of it is used here")]
-mod secrets;
-#[path = "../server/support.rs"]
-mod support;
-#[path = "../common/trusting.rs"]
-mod trusting;
-#[path = "../server/volume.rs"]
-mod volume;
-
 use std::{
     fmt::Display,
     io::{Write, stdout},

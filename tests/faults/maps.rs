@@ -8,16 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    alone,
-    client::{Client, Protocol},
-    process::Usage,
+use support::{
+    client::{Client, first_image},
     program::Program,
-    report, scaled,
-    support::{eventually, first_image, fixture, metric, ready},
-    traffic::Traffic,
+    reviews::fixture,
+    server::{metric, ready},
+    tls::Protocol,
     volume::Volume,
+    wait::eventually,
 };
+
+use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
 const FILE: &str = "maps.conf";
 

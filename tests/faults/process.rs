@@ -2,7 +2,7 @@
 
 use std::{fmt, fs};
 
-use crate::program::Program;
+use support::program::Program;
 
 /// The memory and the open files of a process.
 #[derive(Clone, Copy, Debug)]

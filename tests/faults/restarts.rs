@@ -5,15 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use support::{
+    program::{self, Program},
+    reviews::fixture,
+    tls::{Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     alone,
-    client::{DEADLINE, Protocol, tls},
     frames::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2, header_block},
-    program::{PROGRAM, Program},
     report, scaled,
-    support::{eventually, fixture},
     traffic::{CLIENTS, SAMPLE_IMAGE, Traffic},
 };
 
@@ -33,7 +36,7 @@ async fn a_killed_process_loses_what_was_in_flight_and_the_next_one_goes_on() {
         program.child.kill().unwrap();
         program.child.wait().unwrap();
         let killed = Instant::now();
-        program = Program::launch(Command::new(PROGRAM), addresses, &["--dev"]);
+        program = Program::launch(Command::new(program::path()), addresses, &["--dev"]);
         traffic.goes_on(1).await;
         longest = longest.max(killed.elapsed());
     }

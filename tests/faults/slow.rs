@@ -6,6 +6,12 @@ use std::{
 };
 
 use imageswap::server::Limits;
+use support::{
+    program::Program,
+    server::{metric, started},
+    tls::{Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,12 +21,9 @@ use tokio::{
 
 use crate::{
     alone,
-    client::{DEADLINE, Protocol, tls},
     frames::{DATA, END_HEADERS, HEADERS, Http2, header_block},
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, metric, started},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 

@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpSocket, task::JoinHandle};
-
-use crate::{
-    client::{Client, NoAnswer, PROTOCOLS, Protocol},
-    support::{eventually, first_image, fixture},
+use support::{
+    client::{Client, NoAnswer, first_image},
+    reviews::fixture,
+    tls::{PROTOCOLS, Protocol},
+    wait::eventually,
 };
+use tokio::{net::TcpSocket, task::JoinHandle};
 
 /// The clients of each protocol.
 const CLIENTS_OF_A_PROTOCOL: usize = 3;

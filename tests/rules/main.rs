@@ -2,16 +2,13 @@
 //! oracle.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod cases;
-#[path = "../common/grammar.rs"]
-mod grammar;
-mod laws;
-mod oracle;
 mod properties;
 
-use cases::CASES;
 use imageswap::rules::{MapFile, RuleSet};
-use oracle::{Oracle, Verdict};
+use support::{
+    cases::CASES,
+    oracle::{Oracle, Verdict},
+};
 
 fn compile(map: &str) -> RuleSet {
     RuleSet::compile(MapFile::parse(map).0).unwrap()

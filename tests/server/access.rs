@@ -9,18 +9,18 @@ use imageswap::{
     settings::{RuleSource, ServeSettings},
 };
 use serde_json::Value;
-use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
-
-use crate::{
-    authority::Authority,
-    client::{
-        ALL_VERSIONS, Answer, Client, Identity, NoAnswer, PROTOCOLS, Pieces, Protocol, admin_get,
-        config,
-    },
+use support::{
+    body::Pieces,
+    certificates::Authority,
+    client::{Answer, Client, NoAnswer, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, settings},
+    reviews::fixture,
+    server::{metric, settings},
+    tls::{ALL_VERSIONS, Identity, PROTOCOLS, Protocol, config},
     volume::Volume,
+    wait::eventually,
 };
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
 
 const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 

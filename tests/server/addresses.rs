@@ -10,11 +10,12 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
 };
-
-use crate::{
-    client::{Client, Protocol},
-    program::{PROGRAM, Program},
-    support::{first_image, fixture, ready},
+use support::{
+    client::{Client, first_image},
+    program::{self, Program},
+    reviews::fixture,
+    server::ready,
+    tls::Protocol,
     volume::Volume,
 };
 
@@ -47,7 +48,7 @@ async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
         seccompiler::apply_filter(&filter).unwrap();
         let any_port = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let arguments = ["--maps", &map, "--tls-mode", "self-signed"];
-        Program::launch(Command::new(PROGRAM), [any_port; 2], &arguments)
+        Program::launch(Command::new(program::path()), [any_port; 2], &arguments)
     };
     let program = thread::spawn(start).join().unwrap();
     for address in [program.address, program.admin_address] {

@@ -3,10 +3,13 @@
 use hyper::Method;
 use imageswap::{app::App, server::Limits, settings::RuleSource};
 use serde_json::Value;
-
-use crate::{
-    client::{Client, PROTOCOLS, Pieces, Protocol, admin_get, admin_post},
-    support::{eventually, first_image, fixture, metric, ready, settings, started},
+use support::{
+    body::Pieces,
+    client::{Client, admin_get, admin_post, first_image},
+    reviews::fixture,
+    server::{metric, ready, settings, started},
+    tls::{PROTOCOLS, Protocol},
+    wait::eventually,
 };
 
 #[tokio::test]

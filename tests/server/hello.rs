@@ -3,13 +3,12 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive};
 
+use support::wait::DEADLINE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-
-use crate::client::DEADLINE;
 
 pub(crate) const TLS_1_0: u16 = 0x0301;
 pub(crate) const TLS_1_1: u16 = 0x0302;

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use imageswap::server::Limits;
+use support::{
+    body::Pieces,
+    client::{Client, NoAnswer, first_image, stalled_requests, unread_answer, unread_pages},
+    reviews::fixture,
+    server::{metric, started},
+    tls::{PROTOCOLS, Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
-};
-
-use crate::{
-    client::{
-        Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, stalled_requests, tls,
-        unread_answer, unread_pages,
-    },
-    support::{eventually, first_image, fixture, metric, started},
 };
 
 /// Long enough to do something, short enough to wait for.

@@ -2,16 +2,19 @@
 
 use hyper::Method;
 use serde_json::{Value, json};
+use support::{
+    body::Pieces,
+    client::Client,
+    program::Program,
+    reviews::fixture,
+    server::ready,
+    tls::{Protocol, tls},
+    volume::Volume,
+    wait::eventually,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-};
-
-use crate::{
-    client::{Client, Pieces, Protocol, tls},
-    program::Program,
-    support::{eventually, fixture, ready},
-    volume::Volume,
 };
 
 /// Maximum length of a line, in bytes.

@@ -5,20 +5,11 @@
 mod access;
 mod addresses;
 mod answers;
-mod authority;
-mod client;
 mod hello;
 mod limits;
 mod logs;
 mod maps;
 mod policy;
-mod program;
 mod reload;
 mod secrecy;
-#[path = "../common/secrets.rs"]
-mod secrets;
 mod shutdown;
-mod support;
-#[path = "../common/trusting.rs"]
-mod trusting;
-mod volume;

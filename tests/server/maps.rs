@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 
-use crate::{
-    client::{Client, Protocol, admin_get},
-    logs::logs_with,
+use support::{
+    client::{Client, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, ready},
+    reviews::fixture,
+    server::{metric, ready},
+    tls::Protocol,
     volume::Volume,
+    wait::eventually,
 };
+
+use crate::logs::logs_with;
 
 const GOOD: &str = "default::good.io";
 const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";

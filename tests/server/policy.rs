@@ -11,6 +11,13 @@ use imageswap::{
     app::App,
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
+use support::{
+    client::{Client, first_image},
+    reviews::fixture,
+    server::{ready, settings},
+    tls::{ALL_VERSIONS, Protocol, config, config_with},
+    wait::DEADLINE,
+};
 use tokio_rustls::rustls::{
     ClientConnection, ConnectionTrafficSecrets, ContentType, ExtractedSecrets, HandshakeKind,
     ProtocolVersion, SupportedCipherSuite,
@@ -32,13 +39,9 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::{
-    client::{ALL_VERSIONS, Client, DEADLINE, Protocol, config, config_with},
-    hello::{
-        DOWNGRADE, HANDSHAKE_FAILURE, Hello, ILLEGAL_PARAMETER, NO_APPLICATION_PROTOCOL,
-        PROTOCOL_VERSION, Reply, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, chosen_of, send,
-    },
-    support::{first_image, fixture, ready, settings},
+use crate::hello::{
+    DOWNGRADE, HANDSHAKE_FAILURE, Hello, ILLEGAL_PARAMETER, NO_APPLICATION_PROTOCOL,
+    PROTOCOL_VERSION, Reply, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, chosen_of, send,
 };
 
 const SSL_3: u16 = 0x0300;

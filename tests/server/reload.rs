@@ -12,12 +12,15 @@ use imageswap::{
     app::App,
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
-
-use crate::{
-    client::{Client, PROTOCOLS, Protocol, admin_get},
+use support::{
+    certificates::Pair,
+    client::{Client, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, ready, settings},
-    volume::{Pair, Volume},
+    reviews::fixture,
+    server::{metric, ready, settings},
+    tls::{PROTOCOLS, Protocol},
+    volume::Volume,
+    wait::eventually,
 };
 
 const REQUESTS: usize = 10_000;

@@ -11,15 +11,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use hyper::Method;
 use imageswap::certs::{self, CertificateSlot, PendingKey, ServingCertificate};
-use time::OffsetDateTime;
-
-use crate::{
-    authority::Authority,
-    client::{ALL_VERSIONS, Client, Pieces, Protocol, admin_get, config},
+use support::{
+    body::Pieces,
+    certificates::{Authority, Pair},
+    client::{Client, admin_get},
+    reviews::fixture,
     secrets::Secrets,
-    support::{eventually, fixture, metric, ready},
-    volume::{Pair, Volume},
+    server::{metric, ready},
+    tls::{ALL_VERSIONS, Protocol, config},
+    volume::Volume,
+    wait::eventually,
 };
+use time::OffsetDateTime;
 
 const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 

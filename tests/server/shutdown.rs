@@ -10,14 +10,16 @@ use std::{
 };
 
 use imageswap::reload::{Freshness, Source, Timing, keep_fresh};
+use support::{
+    client::{Client, NoAnswer, admin_get},
+    program::Program,
+    reviews::fixture,
+    server::ready,
+    tls::{PROTOCOLS, Protocol},
+    wait::{DEADLINE, eventually},
+};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Protocol, admin_get},
-    program::Program,
-    support::{eventually, fixture, ready},
-};
 
 /// The clients of each protocol that ask without pause.
 const CLIENTS: usize = 4;

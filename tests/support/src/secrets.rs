@@ -1,4 +1,4 @@
-//! Looks for secrets in what a program says, in whatever form they may have got there.
+//! Searches the output of a program for secrets, in every form in which they might be printed.
 
 use std::{
     ascii::escape_default,
@@ -11,69 +11,69 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// How many bytes of a key have to be in one place to count as found: half of it.
+/// Number of consecutive bytes of a key that count as a find: half of the key.
 const WINDOW: usize = 16;
 
-/// The same for base64, which has no remainder then.
+/// The same for base64: a multiple of three, so that there is no padding.
 const BASE64_WINDOW: usize = 15;
 
-/// What comes before the secret number of a key on the curve P-256 (RFC 5915, section 3): the
-/// version 1, and the head of a string of 32 bytes.
+/// Bytes before the secret number of a key on the curve P-256 (RFC 5915, section 3): version 1, and the
+/// header of a string of 32 bytes.
 const SCALAR_HEAD: [u8; 5] = [2, 1, 1, 4, 32];
 
-/// Texts that no program should say.
+/// Texts that must not be in any output.
 #[derive(Clone, Debug)]
-pub(crate) struct Secrets {
-    /// What each text is a part of.
+pub struct Secrets {
+    /// Name of the secret of each text.
     texts: BTreeMap<Vec<u8>, String>,
 }
 
 impl Secrets {
-    /// What shows any key in PEM, and any token in a request.
-    pub(crate) fn new() -> Self {
+    /// Makes a set that finds any key in PEM and any `Authorization` header with a token.
+    pub fn new() -> Self {
         let any = [("PRIVATE KEY", "a key in PEM"), ("Bearer ey", "a header with a token")];
         let texts = any.map(|(text, name)| (text.as_bytes().to_vec(), name.to_owned()));
         Self { texts: texts.into() }
     }
 
-    /// A private key on the curve P-256, in PEM.
-    pub(crate) fn add_key(&mut self, name: &str, text: &str) {
+    /// Adds a private key on the curve P-256, in PEM.
+    pub fn add_key(&mut self, name: &str, text: &str) {
         let der = pem::parse(text).unwrap().into_contents();
         let head = der.windows(SCALAR_HEAD.len()).position(|bytes| bytes == SCALAR_HEAD).unwrap();
         let scalar = &der[head + SCALAR_HEAD.len()..][..32];
         for form in scalar.windows(WINDOW).flat_map(forms) {
             self.texts.insert(form, name.to_owned());
         }
-        // Whatever stands before it: one of the windows begins where three bytes become four letters.
+        // Whatever stands before the key, one of the windows starts at a multiple of three bytes.
         for window in scalar.windows(BASE64_WINDOW) {
             let letters = [STANDARD_NO_PAD.encode(window), URL_SAFE_NO_PAD.encode(window)];
-            // Also the bytes of the text, as of a line that could not be read.
+            // Also the bytes of the letters, as in an error about a line that could not be parsed.
             for form in letters.iter().flat_map(|letters| forms(letters.as_bytes())) {
                 self.texts.insert(form, name.to_owned());
             }
         }
     }
 
-    /// A token, and its last part, which is its signature if it is one of Kubernetes.
-    pub(crate) fn add_token(&mut self, name: &str, token: &str) {
+    /// Adds a token, and the part after its last dot: the signature of a Kubernetes token.
+    pub fn add_token(&mut self, name: &str, token: &str) {
         let last = token.rsplit('.').next().unwrap();
         for text in [token, last] {
             self.texts.insert(text.as_bytes().to_vec(), name.to_owned());
         }
     }
 
-    /// The names of the secrets that are in `said`.
-    pub(crate) fn found_in(&self, said: &[u8]) -> BTreeSet<&str> {
+    /// Returns the names of the secrets in `output`.
+    pub fn found_in(&self, output: &[u8]) -> BTreeSet<&str> {
         let names: Vec<_> = self.texts.values().collect();
         let texts = AhoCorasick::new(self.texts.keys()).unwrap();
         texts
-            .find_overlapping_iter(said)
+            .find_overlapping_iter(output)
             .map(|found| names[found.pattern().as_usize()].as_str())
             .collect()
     }
 }
 
-/// Bytes as programs print them.
+/// Returns the bytes in the forms in which programs print them.
 fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let joined = |between: &str, print: fn(&u8) -> String| {
         bytes.iter().map(print).collect::<Vec<_>>().join(between).into_bytes()
