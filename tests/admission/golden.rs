@@ -38,7 +38,7 @@ fn policies() -> [(&'static str, Policy); 4] {
 }
 
 #[test]
-fn answers_are_the_same_byte_for_byte() {
+fn answers_match_the_recorded_ones_byte_for_byte() {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers"));
     for (map, policy) in policies() {
         let world = World::new(policy, Scope::default());

@@ -130,7 +130,7 @@ fn edited(name: &str, edits: &[(&str, Value)]) -> Value {
 }
 
 #[test]
-fn captured_reviews_change_as_they_should() {
+fn captured_reviews_get_the_expected_changes() {
     let cases: &[(&str, &str, Changes)] = &[
         (
             "00-create-pod",
@@ -208,7 +208,7 @@ fn a_swapped_pod_is_left_alone_when_it_comes_again() {
 }
 
 #[test]
-fn an_old_version_is_answered_in_kind() {
+fn a_v1beta1_review_gets_a_v1beta1_answer() {
     let review = edited("05-create-cronjob", &[("/apiVersion", json!("admission.k8s.io/v1beta1"))]);
     assert_answer("v1beta1", &review, "default::", "unchanged", &[]);
 }

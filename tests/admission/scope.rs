@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
+fn controlled_objects_are_left_alone_unless_they_are_pods() {
     let owner = |controller: Value| {
         json!([
             { "kind": "Namespace", "name": "other", "uid": "1" },
@@ -69,7 +69,7 @@ fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
 }
 
 #[test]
-fn images_that_are_never_pulled_are_left_alone_unless_it_is_set() {
+fn never_pulled_images_are_left_alone_by_default() {
     let never = edited(
         POD,
         &[

@@ -105,7 +105,7 @@ fn the_disable_label_leaves_the_object_alone() {
 
 /// Nobody has validated the labels when the webhook is asked.
 #[test]
-fn any_number_of_labels_is_read_in_time() {
+fn many_labels_are_read_in_time() {
     // To compare each with each would take minutes; a busy machine takes a second or two.
     const LONGEST: Duration = Duration::from_secs(30);
     let labels: Map<_, _> =
@@ -130,7 +130,7 @@ fn a_mirror_pod_is_left_alone() {
 }
 
 #[test]
-fn an_update_touches_only_what_it_introduces() {
+fn an_update_changes_only_new_images() {
     const EXPORTER: &str = "/request/object/spec/containers/1";
     let old_pod = || fixture(UPDATE)["request"]["oldObject"].clone();
     assert_cases([
@@ -230,7 +230,7 @@ fn an_update_touches_only_what_it_introduces() {
 }
 
 #[test]
-fn every_kind_has_its_pod_somewhere() {
+fn the_pod_of_every_kind_is_found() {
     let pod_spec = json!({ "containers": [{ "name": "a", "image": "quay.io/a/b" }] });
     let template = json!({ "spec": pod_spec });
     let kinds =
@@ -280,7 +280,7 @@ fn kinds_and_operations_without_images_are_allowed_untouched() {
 }
 
 #[test]
-fn what_is_not_shaped_like_a_pod_is_skipped_and_the_rest_is_swapped() {
+fn malformed_parts_of_a_pod_are_skipped_and_the_rest_is_swapped() {
     let containers = json!([
         null,
         "text",

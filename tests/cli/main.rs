@@ -134,13 +134,13 @@ struct Finished {
 impl Finished {
     /// Checks that all went well and nothing but `stdout` was printed.
     #[track_caller]
-    fn succeeds(&self, stdout: &str) {
-        self.ends(0, stdout, "");
+    fn assert_success(&self, stdout: &str) {
+        self.assert_exit(0, stdout, "");
     }
 
     /// Checks exit code and output.
     #[track_caller]
-    fn ends(&self, code: i32, stdout: &str, stderr: &str) {
+    fn assert_exit(&self, code: i32, stdout: &str, stderr: &str) {
         assert_eq!(self.stdout, stdout, "standard output of {}", self.description);
         assert_eq!(self.stderr, stderr, "standard error of {}", self.description);
         assert_eq!(self.code, Some(code), "exit code of {}", self.description);
@@ -148,7 +148,7 @@ impl Finished {
 
     /// Checks for exit code 2 and an error that contains `parts`.
     #[track_caller]
-    fn is_unusable(&self, parts: &[&str]) {
+    fn assert_usage_error(&self, parts: &[&str]) {
         assert_eq!(self.code, Some(2), "{}: {}", self.description, self.stderr);
         for part in parts.iter().chain(&["error: "]) {
             assert!(self.stderr.contains(part), "{part} in {}: {}", self.description, self.stderr);

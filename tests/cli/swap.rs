@@ -12,9 +12,9 @@ fn arguments_are_swapped_in_their_order() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let arguments = ["swap", "--maps", "rules", "nginx:1.27", "off.io/a", "", "q.io/a@sha256:ab"];
     let expected = "d.io/nginx:1.27\noff.io/a\n\nd.io/q/a@sha256:ab\n";
-    workspace.imageswap(&arguments).run().succeeds(expected);
+    workspace.imageswap(&arguments).run().assert_success(expected);
     // With images as arguments the standard input is not read.
-    workspace.imageswap(&arguments).input("redis\n").run().succeeds(expected);
+    workspace.imageswap(&arguments).input("redis\n").run().assert_success(expected);
 }
 
 #[test]
@@ -31,15 +31,15 @@ fn the_standard_input_is_swapped_line_by_line() {
     ] {
         let run = workspace.imageswap(&["swap", "--maps", "rules"]).input(input).run();
         assert_eq!(run.stdout, expected, "{name}");
-        run.succeeds(expected);
+        run.assert_success(expected);
     }
 }
 
 #[test]
-fn a_line_of_json_says_all_about_an_image() {
+fn json_output_is_one_record_a_line() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let json = ["swap", "--maps", "rules", "--output", "json"];
-    workspace.imageswap(&json).input("x\r\n\n").run().succeeds(
+    workspace.imageswap(&json).input("x\r\n\n").run().assert_success(
         r#"{"image":"x","result":"d.io/x","swapped":true,"reason":"default","rule":"default","line":1}
 {"image":"","result":"","swapped":false,"reason":"empty","rule":null,"line":null}
 "#,
@@ -123,7 +123,7 @@ fn json_gives_each_reason_with_its_rule() {
 }
 
 #[test]
-fn errors_of_the_map_are_told_beside_the_answer() {
+fn map_errors_are_printed_as_warnings() {
     let broken = format!("default::d.io\n{}", "x;y.io\n".repeat(7));
     let six = "default::d.io\n".to_owned() + &"x;y.io\n".repeat(6);
     let workspace = Workspace::new(&[
@@ -165,7 +165,7 @@ fn errors_of_the_map_are_told_beside_the_answer() {
         ),
     ] {
         let swap = workspace.imageswap(&["swap", "--maps", map, image]);
-        swap.run().ends(0, &format!("{result}\n"), &errors);
+        swap.run().assert_exit(0, &format!("{result}\n"), &errors);
         let explain = workspace.imageswap(&["explain", "--maps", map, image]).run();
         assert_eq!((explain.code, &*explain.stderr), (Some(0), &*errors));
     }
@@ -185,7 +185,7 @@ fn legacy_mode_is_set_by_the_environment() {
         swap.variable("IMAGESWAP_MODE", mode)
             .variable("IMAGE_PREFIX", prefix)
             .run()
-            .succeeds(expected);
+            .assert_success(expected);
     }
 }
 
@@ -202,26 +202,26 @@ fn a_flag_wins_over_its_variable() {
         (&["--mode", "LEGACY", "--image-prefix", "three.io"], "three.io/x\n"),
     ] {
         let swap = workspace.imageswap(&[&["swap", "x"], flags].concat());
-        swap.variable("IMAGESWAP_MAPS_FILE", "one").run().succeeds(expected);
+        swap.variable("IMAGESWAP_MAPS_FILE", "one").run().assert_success(expected);
     }
     let swap = workspace.imageswap(&["swap", "--mode", "maps", "--maps", "one", "x"]);
-    swap.variable("IMAGESWAP_MODE", "LEGACY").run().succeeds("one.io/x\n");
+    swap.variable("IMAGESWAP_MODE", "LEGACY").run().assert_success("one.io/x\n");
 }
 
 #[test]
-fn a_mode_that_is_none_is_told_with_variable_and_flag() {
+fn an_unknown_mode_is_reported_with_variable_and_flag() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let expected = "error: IMAGESWAP_MODE (--mode): `FANCY` is not valid; it is MAPS or LEGACY\n";
     for command in ["swap", "explain"] {
         let flag = workspace.imageswap(&[command, "--maps", "rules", "--mode", "FANCY", "x"]);
-        flag.run().ends(2, "", expected);
+        flag.run().assert_exit(2, "", expected);
         let variable = workspace.imageswap(&[command, "--maps", "rules", "x"]);
-        variable.variable("IMAGESWAP_MODE", "FANCY").run().ends(2, "", expected);
+        variable.variable("IMAGESWAP_MODE", "FANCY").run().assert_exit(2, "", expected);
     }
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_told_by_its_number() {
+fn an_unreadable_line_is_reported_with_its_number() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let too_long = [b"nginx\n\n".as_slice(), &vec![b'a'; 1024 * 1024 + 1], b"\n"].concat();
     for (input, before, error) in [
@@ -233,6 +233,6 @@ fn a_line_that_cannot_be_read_is_told_by_its_number() {
         (&too_long, "d.io/nginx\n\n", "error: standard input, line 3: longer than 1048576 bytes\n"),
     ] {
         let swap = workspace.imageswap(&["swap", "--maps", "rules"]);
-        swap.input(input).run().ends(2, before, error);
+        swap.input(input).run().assert_exit(2, before, error);
     }
 }

@@ -18,7 +18,7 @@ const FAILED: &str =
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("without a certificate no pod is created, and probes are answered", unknown),
     ("with a certificate pods are swapped", known),
-    ("keys are in no text log either", text_log),
+    ("no key is in a text log", text_log),
 ];
 
 fn unknown(cluster: &Cluster) {

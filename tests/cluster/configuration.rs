@@ -35,7 +35,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
-    ("a configuration that has calls go elsewhere is taken over", elsewhere),
+    ("a configuration that points elsewhere is taken over", elsewhere),
     ("a controller that leaves marked configurations alone is not fought", enforcer),
 ];
 

@@ -14,7 +14,7 @@ use crate::{
 const POLICY: &str = "deploy/enforce.yaml";
 
 pub(crate) const STEPS: &[Step<Swapping>] =
-    &[("a policy refuses what the label lets by", what_the_label_lets_by)];
+    &[("a policy refuses images that the label lets pass", what_the_label_lets_by)];
 
 fn what_the_label_lets_by(swapping: &Swapping) {
     let control_plane = &swapping.cluster.control_plane;

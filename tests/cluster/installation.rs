@@ -20,7 +20,7 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("each overlay is applied without a warning", overlays),
     ("no creation fails while this takes over from the original", upgrade),
-    ("nothing is left that stops pods after the manifests are deleted", uninstallation),
+    ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 
 fn overlays(cluster: &Cluster) {

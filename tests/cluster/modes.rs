@@ -33,7 +33,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate of the webhook's own authority", own_authority),
     ("a certificate of a signer of the cluster", signer),
     ("a signer of the cluster that is late", late_signer),
-    ("a certificate that was brought", brought),
+    ("a user-provided certificate", brought),
     ("a certificate in files, made by init", files),
 ];
 
@@ -224,7 +224,7 @@ fn switching(cluster: &Cluster) {
     // A replica that starts now finds the root trusted, but not by API servers that are behind.
     let brought = Certificate::first(&brought_root);
     eventually("trust in the root", || expect(cluster.state().bundle().contains(&brought), &true));
-    change("a certificate that was brought", &own, &|| brought_root.clone());
+    change("a user-provided certificate", &own, &|| brought_root.clone());
     let init = cluster.connected("init", &files).with_path("IMAGESWAP_TLS_DIR", files.path(""));
     assert_eq!(init.spawn().await_end().code(), Some(0));
     change("a certificate in files", &from_files(&files), &|| brought_root.clone());

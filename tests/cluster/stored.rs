@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate is renewed when half of its life is over", renewal),
     ("a certificate that is broken is replaced", broken),
-    ("an authority is dropped when its last certificate has ended", over),
+    ("an authority is dropped when its last certificate has expired", over),
 ];
 
 fn renewal(cluster: &Cluster) {

@@ -27,8 +27,8 @@ const CONTEST: Duration = Duration::from_secs(65);
 const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("a root that is taken out again and again is not used", contested),
-    ("a certificate that was brought waits for a root that is taken out again and again", brought),
+    ("a root that others keep removing is not used", contested),
+    ("a user-provided certificate waits for a root that others keep removing", brought),
 ];
 
 /// The line by which the log says so.

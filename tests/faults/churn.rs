@@ -34,7 +34,7 @@ const AT_ONCE: usize = 32;
 const GROWTH: u64 = 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_and_files_of_closed_connections_come_back() {
+async fn closed_connections_release_memory_and_files() {
     let _alone = alone().await;
     let total = scaled(5_000, 100_000);
     let program = Program::start(&["--dev"]);
@@ -51,7 +51,7 @@ async fn memory_and_files_of_closed_connections_come_back() {
     assert!(last.open_files <= first.open_files, "{first}, then {last}");
     last.assert_peak_below(256);
     report(
-        "memory_and_files_of_closed_connections_come_back",
+        "closed_connections_release_memory_and_files",
         format!(
             "{total} connections in {took:.0?}: {first} after a tenth of them, {last} after all; \
              beside them {seen}"

@@ -11,7 +11,7 @@ use support::{
     client::{Client, admin_get, first_image},
     program::{self, ANY_PORT, Program},
     reviews::fixture,
-    server::{metric, ready},
+    server::{await_ready, metric},
     tls::PROTOCOLS,
     volume::Volume,
     wait::eventually,
@@ -49,7 +49,7 @@ async fn today(program: &Program) -> Date {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
+async fn clock_jumps_do_not_affect_requests_and_reloads() {
     let _alone = alone().await;
     let rounds = scaled(1, 5);
     let directory = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
     };
     write(&mut volume, 0);
     let program = serving(&clock, &volume.directory().join("maps.conf"));
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::start(program.address, "good.io/library/busybox:1.36");
     let mut idle = Vec::new();
     for protocol in PROTOCOLS {
@@ -82,7 +82,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
             (today == expected || Some(today) == expected.next_day()).then_some(())
         })
         .await;
-        traffic.goes_on(100).await;
+        traffic.await_answers(100).await;
         // Connections that were open before are not taken to be idle for days.
         for client in &mut idle {
             let answer = client.post(fixture("00-create-pod")).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
     let seen = traffic.finish().await;
     seen.assert_complete();
     report(
-        "a_clock_that_jumps_changes_nothing_for_requests_and_reloads",
+        "clock_jumps_do_not_affect_requests_and_reloads",
         format!("{} jumps: {seen}; {}", JUMPS.len() * rounds, Usage::of(&program)),
     );
 }

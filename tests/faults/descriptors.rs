@@ -32,7 +32,7 @@ fn limited(options: &str) -> Program {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
+async fn without_free_file_descriptors_probes_are_answered_and_clients_wait() {
     let _alone = alone().await;
     let program = limited("-n");
     assert!(program.logged("the limit of open files leaves room for fewer connections"));
@@ -79,7 +79,7 @@ async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
     .await;
     after.assert_peak_below(128);
     report(
-        "without_free_descriptors_probes_are_answered_and_clients_wait",
+        "without_free_file_descriptors_probes_are_answered_and_clients_wait",
         format!(
             "ulimit -n {LIMIT}, {HOARDERS} clients stay: {places} connections served, 30 of 30 \
              probes answered, {} open files, {} when they had left",
@@ -89,7 +89,7 @@ async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_admin_port_cannot_take_the_descriptors_of_the_webhook() {
+async fn the_admin_port_cannot_take_the_file_descriptors_of_the_webhook() {
     let _alone = alone().await;
     let program = limited("-n");
     let hoarders = hoard(program.admin_address).await;
@@ -105,7 +105,7 @@ async fn the_admin_port_cannot_take_the_descriptors_of_the_webhook() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_soft_limit_of_descriptors_is_raised() {
+async fn the_soft_limit_of_file_descriptors_is_raised() {
     let _alone = alone().await;
     let program = limited("-Sn");
     let mut hoarders = hoard(program.address).await;

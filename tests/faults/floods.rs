@@ -154,21 +154,21 @@ const FLOODS: [Flood; 11] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn floods_of_frames_end_their_connection_or_nothing() {
+async fn a_flood_of_frames_ends_no_other_connection() {
     let _alone = alone().await;
     let frames = u32::try_from(scaled(5_000, 200_000)).unwrap();
     let bytes = scaled(30 << 20, 1 << 30);
     for flood in FLOODS {
         let program = Program::start(&["--dev"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-        traffic.goes_on(50).await;
+        traffic.await_answers(50).await;
         let (ending, sent) = run(&flood, program.address, frames, bytes).await;
-        traffic.goes_on(50).await;
+        traffic.await_answers(50).await;
         let seen = traffic.finish().await;
         let usage = Usage::of(&program);
         let name = flood.name;
         report(
-            "floods_of_frames_end_their_connection_or_nothing",
+            "a_flood_of_frames_ends_no_other_connection",
             format!("{name}: {ending:?} after {sent} times; {seen}; {usage}"),
         );
         seen.assert_complete();

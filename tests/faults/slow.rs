@@ -83,17 +83,17 @@ async fn a_thousand_slow_peers_do_not_slow_the_others() {
     let requests = scaled(1000, 5000);
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-    traffic.goes_on(100).await;
+    traffic.await_answers(100).await;
     traffic.take().assert_complete();
-    traffic.goes_on(requests).await;
+    traffic.await_answers(requests).await;
     let before = traffic.take();
     let opened = Instant::now();
     let held = slow_peers(program.address, PEERS).await;
     let opened = opened.elapsed();
     let connections = metric(program.admin_address, "imageswap_connections").await.unwrap();
-    traffic.goes_on(1).await;
+    traffic.await_answers(1).await;
     let opening = traffic.take();
-    traffic.goes_on(requests).await;
+    traffic.await_answers(requests).await;
     let during = traffic.take();
     let usage = Usage::of(&program);
     for seen in [&before, &opening, &during] {
@@ -143,7 +143,7 @@ async fn slow_peers_are_cut_off_by_the_timeouts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_trickles_is_cut_off_too() {
+async fn a_peer_that_sends_single_bytes_is_cut_off() {
     const SHORT: Duration = Duration::from_millis(500);
     let _alone = alone().await;
     let app =

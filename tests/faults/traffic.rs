@@ -87,7 +87,7 @@ impl Traffic {
     }
 
     /// Waits until so many more requests were answered.
-    pub(crate) async fn goes_on(&self, requests: usize) {
+    pub(crate) async fn await_answers(&self, requests: usize) {
         let wanted = self.tally.answered.load(Ordering::Relaxed) + requests;
         eventually("answers", async || {
             (self.tally.answered.load(Ordering::Relaxed) >= wanted).then_some(())

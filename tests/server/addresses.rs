@@ -14,7 +14,7 @@ use support::{
     client::{Client, first_image},
     program::{self, Program},
     reviews::fixture,
-    server::ready,
+    server::await_ready,
     tls::Protocol,
     volume::Volume,
 };
@@ -56,9 +56,9 @@ async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
     }
     let on_loopback =
         |address: SocketAddr| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
-    ready(on_loopback(program.admin_address)).await;
+    await_ready(on_loopback(program.admin_address)).await;
     let mut client = Client::connect(on_loopback(program.address), Protocol::Http1).await.unwrap();
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "d.io/library/busybox:1.36");
-    program.logs("IPv6 is not available, listening on IPv4").await;
+    program.await_log("IPv6 is not available, listening on IPv4").await;
 }

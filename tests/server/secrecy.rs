@@ -17,7 +17,7 @@ use support::{
     client::{Client, admin_get},
     reviews::fixture,
     secrets::Secrets,
-    server::{metric, ready},
+    server::{await_ready, metric},
     tls::{ALL_VERSIONS, Protocol, config},
     volume::Volume,
     wait::eventually,
@@ -98,7 +98,7 @@ async fn run(format: &str, level: &str, broken: Break) -> (String, Secrets) {
         .unwrap()
     };
     tls.write(&pair.files());
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     said.push_str(&talk(program.address, &authority).await);
     let before = failures("tls").await;
     tls.write(&broken);
@@ -202,7 +202,7 @@ impl Drop for Run {
 }
 
 #[test]
-fn types_with_keys_do_not_print_them() {
+fn debug_output_has_no_keys() {
     let now = OffsetDateTime::now_utc();
     let authority = certs::Authority::generate(now).unwrap();
     let issued = authority.issue(&["localhost".to_owned()], now).unwrap();

@@ -14,7 +14,7 @@ use support::{
     client::{Client, NoAnswer, admin_get},
     program::Program,
     reviews::fixture,
-    server::ready,
+    server::await_ready,
     tls::{PROTOCOLS, Protocol},
     wait::{DEADLINE, eventually},
 };
@@ -57,7 +57,7 @@ async fn a_signal_under_load_loses_no_request() {
     }
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
-    program.logs("imageswap ended").await;
+    program.await_log("imageswap ended").await;
 }
 
 /// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
@@ -94,18 +94,18 @@ async fn ask_until_gone(
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_ends_the_process_at_once() {
     let mut program = Program::start(&["--dev", "--shutdown-delay", "60m"]);
     program.terminate();
-    program.logs("shutting down").await;
+    program.await_log("shutting down").await;
     program.terminate();
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
-    program.logs("imageswap ends").await;
+    program.await_log("imageswap ends").await;
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_it_too() {
+async fn sigint_ends_the_process() {
     let mut program = Program::start(&["--dev"]);
     let id = program.child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
@@ -113,11 +113,11 @@ async fn an_interrupt_ends_it_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_in_the_listen_queue_are_served_before_the_end() {
+async fn connections_in_the_listen_queue_are_served_before_exit() {
     // More than the 128 that Tokio would accept in one go.
     const QUEUED: usize = 140;
     let mut program = Program::start(&["--dev"]);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let signal = |name: &str| {
         let id = program.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
@@ -145,7 +145,7 @@ async fn connections_in_the_listen_queue_are_served_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_to_its_end_does_not_keep_it_from_ending() {
+async fn a_reload_that_hangs_does_not_block_shutdown() {
     struct Hanging(std::path::PathBuf, std::sync::mpsc::Receiver<()>);
 
     impl Source for Hanging {

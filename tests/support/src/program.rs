@@ -76,7 +76,7 @@ impl Program {
     }
 
     /// Waits until there is a line in the log whose message contains `text`.
-    pub async fn logs(&self, text: &str) {
+    pub async fn await_log(&self, text: &str) {
         eventually(text, async || self.logged(text).then_some(())).await;
     }
 

@@ -42,7 +42,7 @@ pub async fn started(limits: Limits) -> App {
 }
 
 /// Waits until the server is ready.
-pub async fn ready(admin: SocketAddr) {
+pub async fn await_ready(admin: SocketAddr) {
     eventually("ready", async || (admin_get(admin, "/readyz").await.status == 200).then_some(()))
         .await;
 }
