@@ -1,5 +1,6 @@
-//! Reviews captured from a real API server, and variations of them: which images change, and what
-//! the object is once an independent library has applied the patch.
+//! Reviews captured from a real API server, and variations of them.
+//!
+//! The tests check which images change, and apply the patch to the object with an independent library.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Bodies that are no review: each is refused with what is wrong and where, and none panics.
+//! Invalid reviews: each is refused with the error and its position, and none panics.
 
 use imageswap::admission::{Review, ReviewError};
 

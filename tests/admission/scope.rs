@@ -1,4 +1,5 @@
-//! Images and objects that are left alone whatever the map says, because of what stands around the image.
+//! Images and objects that are left alone whatever the map says: controlled objects, and images that are
+//! never pulled.
 
 use imageswap::{
     admission::{Review, Scope, World, plan},

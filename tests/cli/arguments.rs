@@ -1,4 +1,4 @@
-//! Help, version, and arguments that are none.
+//! Help, version, and invalid arguments.
 
 use crate::Workspace;
 

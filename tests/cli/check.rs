@@ -161,9 +161,7 @@ maps.yaml: 0 rules, 1 error, 0 warnings
     workspace.imageswap(&["check", "maps.yaml"]).run().assert_exit(1, expected, "");
 }
 
-#[test]
-fn text_output_looks_like_compiler_errors() {
-    let map = "\
+const MAP_WITH_MISTAKES: &str = "\
 default::d.io
 a.io::b.io/x   # moved
 b.io::c.io
@@ -171,7 +169,9 @@ b.io::c.io
 é.io::d.io
 no separator
 ";
-    let expected = "\
+
+/// Text about the mistakes of [`MAP_WITH_MISTAKES`].
+const MISTAKES_AS_TEXT: &str = "\
 warning[chain]: images that this rule makes are sent on to `c.io` by line 3
  --> map.conf:2:7
   |
@@ -224,8 +224,12 @@ error[invalid-rule]: there is no `::` between key and target
 
 map.conf: 4 rules, 1 error, 4 warnings
 ";
-    let workspace = Workspace::new(&[("map.conf", map)]);
-    workspace.imageswap(&["check", "map.conf"]).run().assert_exit(1, expected, "");
+
+#[test]
+fn text_output_looks_like_compiler_errors() {
+    let workspace = Workspace::new(&[("map.conf", MAP_WITH_MISTAKES)]);
+    let run = workspace.imageswap(&["check", "map.conf"]).run();
+    run.assert_exit(1, MISTAKES_AS_TEXT, "");
 }
 
 #[test]

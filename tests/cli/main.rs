@@ -1,7 +1,7 @@
-//! The program as its users run it: what each command prints, and with which code it exits.
+//! The program on the command line: output and exit code of each command.
 //!
-//! The tests start the real binary with a clean environment, in a directory of their own. What
-//! `serve` does once it is running is tested elsewhere; here it never gets so far.
+//! The tests start the program with a clean environment, each in a directory of its own. A running `serve` is
+//! tested in `tests/server`; here it always fails to start.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Map files that cannot be used, by every command that reads one.
+//! Unusable map files, in each command that reads one.
 
 use std::fs::{self, File};
 

@@ -1,4 +1,4 @@
-//! A standard output that does not take what is printed.
+//! Standard output and standard error that cannot be written to.
 
 use std::io::{BufRead, BufReader, Read, Seek};
 

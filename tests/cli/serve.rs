@@ -1,4 +1,4 @@
-//! `imageswap serve`, as far as it comes when it cannot start.
+//! `imageswap serve` when it cannot start.
 
 use std::net::{SocketAddr, TcpListener};
 

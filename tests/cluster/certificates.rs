@@ -1,4 +1,4 @@
-//! Keys and certificates of the cluster and of the webhook. The search for secrets learns each key.
+//! Keys and certificates of the cluster and of the webhook. Each key is added to the search for secrets.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use support::certificates::{Authority, Pair};

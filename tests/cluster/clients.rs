@@ -1,4 +1,4 @@
-//! The API server shows who it is, by a client certificate.
+//! Client authentication: the API server has a client certificate, and the webhook checks it.
 
 use support::certificates::Authority;
 

@@ -1,4 +1,4 @@
-//! The webhook configuration: made, repaired, left alone.
+//! The webhook configuration: when the webhook creates it, repairs it, and leaves it alone.
 
 use std::{
     sync::{

@@ -1,8 +1,7 @@
-//! A Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager, and kubectl
-//! to talk to it.
+//! A Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager and kubectl.
 //!
-//! There is deliberately no scheduler and no kubelet: objects are stored, admitted and reconciled as
-//! in any cluster, but pods never run.
+//! There is deliberately no scheduler and no kubelet. Objects are stored, admitted and reconciled as in any
+//! cluster, but pods never run.
 
 use std::{
     fs::{self, OpenOptions},

@@ -1,5 +1,5 @@
-//! Connections to the webhook that do not come from the API server: what it serves, and whom it
-//! would convince.
+//! TLS connections to the webhook that do not come from the API server: the certificate it serves, and the
+//! roots that verify it.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

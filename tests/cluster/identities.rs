@@ -1,4 +1,4 @@
-//! Who may talk to the control plane, and how: keys, certificates, tokens and kubeconfigs.
+//! Credentials of the control plane and its clients: keys, certificates, tokens and kubeconfigs.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Manifests: applied, upgraded to, and deleted.
+//! The manifests: installation, upgrade and uninstallation.
 
 use serde_json::{Value, json};
 

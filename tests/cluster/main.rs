@@ -1,8 +1,8 @@
-//! The webhook in a cluster: a real control plane on loopback calls the real program, and what is
-//! asserted on are the objects as they are stored.
+//! The webhook in a cluster: a real control plane on loopback calls the real program, and the tests check the
+//! stored objects.
 //!
-//! `.ci/cluster` gets the control plane and runs this. Each test has a control plane of its own,
-//! which its steps share. The webhook runs outside of the cluster, as the account that is installed.
+//! `.ci/cluster` provides the control plane and runs the tests. Each test has a control plane of its own,
+//! which its steps share. The webhook runs outside of the cluster, as the installed service account.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "tells the steps and why a test failed")]

@@ -1,4 +1,4 @@
-//! Where the certificate comes from: each of the ways, and from one to the next.
+//! The certificate modes, and changes from one mode to another.
 
 use std::{
     net::SocketAddr,

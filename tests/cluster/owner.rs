@@ -1,5 +1,5 @@
-//! The owner of the webhook configuration, which is wanted and not needed. The API server lets only those
-//! who may delete an object change its owner.
+//! The owner of the webhook configuration. It is optional: the API server lets only those change the owner
+//! who may also delete the object.
 
 use std::{
     path::PathBuf,

@@ -1,4 +1,4 @@
-//! Several processes at once, some of which are killed.
+//! Several replicas at once, some of which are killed.
 
 use std::{collections::BTreeSet, thread, time::Instant};
 

@@ -1,4 +1,4 @@
-//! A new certificate and a new authority while pods are created: nothing fails.
+//! Rotation of certificate and authority while pods are created: no creation fails.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What a webhook finds in its Secrets when it starts: what is old, broken, or over.
+//! Secrets that a webhook finds when it starts: old, broken or expired.
 
 use serde_json::json;
 use support::certificates::Authority;

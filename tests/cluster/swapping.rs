@@ -1,4 +1,4 @@
-//! What a cluster's users do, and what has to be stored then.
+//! Pods and workloads that users create and change, and the images that are stored.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},

@@ -1,4 +1,4 @@
-//! The template of the webhook configuration: followed, copied from the live object, refused.
+//! The template of the webhook configuration: followed, copied from the live object, or refused.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! A new root that another writer of the webhook configuration takes out again.
+//! A new root that another writer of the webhook configuration keeps removing.
 
 use std::{
     sync::mpsc::{RecvTimeoutError, channel},

@@ -1,4 +1,4 @@
-//! Bodies of every size and shape: an answer with the right status, and a process that lives on.
+//! Bodies of every size and shape: each gets the right status, and the process survives.
 
 use hyper::Method;
 use support::{

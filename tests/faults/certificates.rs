@@ -1,4 +1,4 @@
-//! Certificates and keys that do not belong together, are over, or are none, under traffic.
+//! Invalid, expired and missing certificates and keys, under traffic.
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use support::{

@@ -1,4 +1,4 @@
-//! Connections without end, opened and closed in every way: nothing of them stays.
+//! Many connections, opened and closed in every way: the process releases all of them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},

@@ -1,8 +1,8 @@
-//! The system's clock jumps, back and forth, under traffic.
+//! A system clock that jumps, under traffic.
 //!
-//! Shown with `libfaketime`, which stands between the program and the clock. The time since the start
-//! of the system, by which timeouts are measured, does not jump with the clock, on a real system
-//! neither. Compiled with the feature `faketime` only, because the library has to be installed.
+//! The tests use `libfaketime`, which replaces the clock of the program. The monotonic clock, by which
+//! timeouts are measured, does not jump, as on a real system. They need the feature `faketime`, because the
+//! library must be installed.
 
 use std::{fs, path::Path, process::Command};
 

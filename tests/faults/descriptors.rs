@@ -1,4 +1,4 @@
-//! No more files can be opened, because of a limit and too many clients.
+//! A process without free file descriptors, because of a limit and too many clients.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 

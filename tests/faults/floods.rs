@@ -1,4 +1,4 @@
-//! Floods of HTTP/2 frames, as known from attacks: the connection ends, or is held within bounds.
+//! Floods of HTTP/2 frames, as in known attacks: the server ends the connection, or bounds what it costs.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame (RFC 9113), for what no client library would send.
+//! HTTP/2 frame by frame (RFC 9113), for requests that no client library would send.
 
 use std::{io, net::SocketAddr};
 

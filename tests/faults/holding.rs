@@ -1,4 +1,4 @@
-//! Peers that hold what they have got: places, streams, answers that they do not read.
+//! Peers that hold on to what they have: connections, streams, and answers that they do not read.
 
 use std::time::Duration;
 

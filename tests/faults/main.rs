@@ -1,8 +1,8 @@
-//! Faults: the real program while things go wrong around it, and what its clients see of that.
+//! Faults: the real program under adverse conditions, and the effect on its clients.
 //!
-//! Each test makes one fault, mostly under ordinary traffic, and says what becomes of requests,
-//! memory and open files; `docs/reliability.md` has the table. The tests run one after the other,
-//! because they measure. With `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
+//! Each test causes one fault, mostly under ordinary traffic, and reports requests, memory and open files;
+//! `docs/reliability.md` has the table. The tests run one after the other, because they measure. With
+//! `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The map's volume in every bad state, under traffic.
+//! Every bad state of the volume with the map, under traffic.
 
 use std::{
     fs::{self, File},

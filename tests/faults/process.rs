@@ -1,4 +1,4 @@
-//! What a process uses, as the kernel counts it.
+//! Memory and open files of a process, from `/proc`.
 
 use std::{fmt, fs};
 

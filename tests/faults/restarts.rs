@@ -1,4 +1,4 @@
-//! The process is killed, or told to end, under load.
+//! SIGKILL and SIGTERM under load.
 
 use std::{
     process::Command,

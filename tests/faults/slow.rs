@@ -1,4 +1,4 @@
-//! Peers that are slow on purpose: in the handshake, in the headers, in the body.
+//! Peers that are slow on purpose: in the handshake, in the headers, and in the body.
 
 use std::{
     net::SocketAddr,

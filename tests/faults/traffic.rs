@@ -1,4 +1,4 @@
-//! Ordinary traffic while a fault happens: every request is accounted for.
+//! Ordinary traffic during a fault: every request is accounted for.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},

@@ -1,5 +1,4 @@
-//! The swap rules: one table of cases and random maps, against the compiled rule set and a naive
-//! oracle.
+//! The swap rules: a table of cases, checked with the compiled rule set and with a naive oracle.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod properties;

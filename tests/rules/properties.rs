@@ -1,6 +1,6 @@
-//! Laws that hold for every map and every image, shown on random ones.
+//! The laws of the swap rules, checked on random maps and images.
 //!
-//! Maps and images are built from few small pieces, so that they meet often.
+//! Maps and images are built from few small pieces, so that they often match.
 
 use imageswap::rules::lint;
 use proptest::{prelude::*, test_runner::RngSeed};

@@ -1,4 +1,4 @@
-//! Who may ask for reviews, when a file says whose clients are known.
+//! Client authentication: only clients of the configured authorities get reviews.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The addresses that the program listens on where the system has no IPv6.
+//! The addresses that the program listens on when the system has no IPv6.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},

@@ -1,5 +1,4 @@
-//! The first message of a TLS client, byte by byte, so that a server can be asked for what no client
-//! of today can do.
+//! The first message of a TLS client, byte by byte, to offer what no current client library can.
 
 use std::{net::SocketAddr, ops::RangeInclusive};
 

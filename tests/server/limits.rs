@@ -1,4 +1,4 @@
-//! What a peer may not do: send too much, or take too long.
+//! Limits of size and time for what a peer sends.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a peer can put into the log: how much, which characters, and how often.
+//! Influence of a peer on the log: amount, characters and frequency.
 
 use hyper::Method;
 use serde_json::{Value, json};

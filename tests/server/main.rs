@@ -1,4 +1,4 @@
-//! The server over real TLS on loopback: every answer, every limit, reloads under load, and the end.
+//! The server over real TLS on loopback: answers, limits, reloads under load, and shutdown.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

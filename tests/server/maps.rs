@@ -1,4 +1,4 @@
-//! Which maps apply: what the next review, `/readyz`, `/metrics` and the log say of maps that must not.
+//! Refused maps: the next review, `/readyz`, `/metrics` and the log.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What TLS the server speaks, found out as a scanner does: by asking for everything.
+//! The TLS policy of the server, found as a scanner would: by offering everything.
 
 use std::{
     io::{Read, Write},

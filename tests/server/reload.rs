@@ -1,4 +1,4 @@
-//! Maps and certificates that change while the server serves.
+//! Reloads of maps and certificates in a running server.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,4 @@
-//! The end: SIGTERM under load loses no request.
+//! Shutdown: SIGTERM under load loses no request.
 
 use std::{
     net::SocketAddr,

@@ -89,3 +89,49 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
         joined(",", u8::to_string),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::certificates::Pair;
+
+    const TOKEN: &str =
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
+
+    #[test]
+    fn secrets_are_found_in_every_printed_form() {
+        let (pair, other) = (Pair::make(), Pair::make());
+        let mut secrets = Secrets::new();
+        secrets.add_key("key", &pair.key);
+        secrets.add_token("token", TOKEN);
+        let der = pem::parse(&pair.key).unwrap().into_contents();
+        let half = &der[36..52];
+        let hex = format!("{:032x}", u128::from_be_bytes(half.try_into().unwrap()));
+        for printed in [
+            format!("{der:?}"),
+            format!("{half:?}"),
+            format!("{:?}", bytes::Bytes::copy_from_slice(&der)),
+            serde_json::to_string(&der).unwrap(),
+            hex.to_uppercase(),
+            hex,
+            STANDARD.encode(&der),
+            STANDARD.encode(&der[1..]),
+            STANDARD.encode(&der[2..]),
+            format!("{:?}", pair.key.replace('\n', " ").as_bytes()),
+            pair.key.lines().nth(2).unwrap().to_owned(),
+        ] {
+            let line = format!("WARN something file=\"key.pem\" error={printed}: and so on");
+            assert_eq!(secrets.found_in(line.as_bytes()), ["key"].into(), "{line}");
+        }
+        let raw = [b"\0", &*der, b"\0"].concat();
+        assert_eq!(secrets.found_in(&raw), ["key"].into());
+        let header = format!("authorization: Bearer {TOKEN}");
+        assert_eq!(secrets.found_in(header.as_bytes()), ["a header with a token", "token"].into());
+        assert_eq!(secrets.found_in(other.key.as_bytes()), ["a key in PEM"].into());
+        let harmless =
+            [STANDARD.encode(&pair.der), pair.certificate, format!("{:?}", pair.der)].concat();
+        assert!(secrets.found_in(harmless.as_bytes()).is_empty());
+    }
+}
