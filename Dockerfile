@@ -18,11 +18,12 @@ RUN apt-get update \
     && rustup target add "$(uname -m)-unknown-linux-musl"
 
 # The dependencies, in a layer that stays until they change. Cargo wants the files that Cargo.toml
-# names, benchmarks too, so that empty ones stand in for the sources.
+# names, benchmarks and test support too, so that empty ones stand in for the sources.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src benches load-tests \
+COPY tests/support/Cargo.toml tests/support/
+RUN mkdir src benches load-tests tests/support/src \
     && echo 'fn main() {}' >src/main.rs \
-    && touch src/lib.rs load-tests/floor.rs \
+    && touch src/lib.rs load-tests/floor.rs tests/support/src/lib.rs \
     && sed -n '/^\[\[bench\]\]/,/^$/s|^name = "\(.*\)"|benches/\1.rs|p' Cargo.toml | xargs touch \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap
 

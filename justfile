@@ -11,13 +11,13 @@ fmt:
 
 # Find mistakes in the code, and dependencies that are not allowed
 lint:
-    cargo clippy --all-targets --all-features --locked -- -D warnings
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
     cargo deny --locked check -D warnings licenses sources
     cargo deny --locked --exclude-dev check -D warnings bans
 
 # Run the tests
 test:
-    cargo test --locked
+    cargo test --workspace --locked
 
 # Run the release build as a cluster would
 smoke:

@@ -4,8 +4,9 @@
 //! and against itself: its parts make up the whole.
 
 use imageswap::image::{DOCKER_HUB, ImageReference, MAX_IMAGE_BYTES, is_valid_reference};
+use support::{cases::CASES, grammar, oracle};
 
-use crate::{cases::CASES, grammar, inputs, oracle};
+use crate::inputs;
 
 /// What images are made of.
 pub const PIECES: &[&str] = &[

@@ -8,22 +8,12 @@
 
 pub mod driver;
 pub mod glob;
-#[path = "../../tests/common/grammar.rs"]
-mod grammar;
 pub mod image;
 mod inputs;
 pub mod map;
 mod mutation;
 pub mod review;
 pub mod settings;
-
-#[path = "../../tests/rules/cases.rs"]
-#[expect(dead_code, reason = "maps and images are taken, what becomes of them is not")]
-mod cases;
-#[path = "../../tests/rules/laws.rs"]
-mod laws;
-#[path = "../../tests/rules/oracle.rs"]
-mod oracle;
 
 /// One parser under test.
 #[derive(Clone, Copy)]

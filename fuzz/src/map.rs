@@ -7,12 +7,9 @@ use imageswap::{
     image::MAX_IMAGE_BYTES,
     rules::{Key, LegacyPrefix, LoadedMap, Rule},
 };
+use support::{cases::CASES, laws::Map};
 
-use crate::{
-    cases::CASES,
-    inputs::{self, sample},
-    laws::Map,
-};
+use crate::inputs::{self, sample};
 
 /// What maps and images are made of.
 pub const PIECES: &[&str] = &[
@@ -86,7 +83,7 @@ pub fn run(data: &[u8]) {
     let mut texts = inputs::texts(data, PIECES, MAX_BYTES).into_iter();
     let text = texts.next().unwrap_or_default();
     let map = Map::read(&text);
-    map.is_the_same_when_printed_and_read_again();
+    map.assert_prints_and_reads_back();
     assert_diagnostics(&text);
     let mut images: Vec<_> = texts.take(MAX_IMAGES).collect();
     if let [prefix, images @ ..] = &*images {
@@ -97,9 +94,9 @@ pub fn run(data: &[u8]) {
     let rules = map.rules().rules().iter().take(MAX_RULES_WITH_IMAGES);
     images.extend(rules.flat_map(images_of));
     for image in &images {
-        map.decides_as_the_oracle(image);
-        map.explains_what_it_decides(image);
-        map.is_idempotent_or_has_a_chain(image);
+        map.assert_decides_like_oracle(image);
+        map.assert_explains_its_decision(image);
+        map.assert_idempotent_or_chained(image);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The answers to captured reviews, byte for byte.
+//! Answers to captured reviews, compared byte for byte with recorded ones.
 //!
-//! API servers read the answers as JSON, so that another order of fields would do no harm; but a change that is not
-//! meant shows here. To accept one that is, run the test with `IMAGESWAP_WRITE_GOLDEN` set, and look at the difference.
+//! The order of JSON fields does not matter to an API server, but an unintended change shows here. To record
+//! intended changes, run the test with `IMAGESWAP_WRITE_GOLDEN` set, and review the difference.
 
 use std::{env, fs, path::PathBuf};
 
@@ -38,7 +38,7 @@ fn policies() -> [(&'static str, Policy); 4] {
 }
 
 #[test]
-fn answers_are_the_same_byte_for_byte() {
+fn answers_match_the_recorded_ones_byte_for_byte() {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers"));
     for (map, policy) in policies() {
         let world = World::new(policy, Scope::default());

@@ -1,5 +1,6 @@
-//! Reviews captured from a real API server, and variations of them: which images change, and what
-//! the object is once an independent library has applied the patch.
+//! Reviews captured from a real API server, and variations of them.
+//!
+//! The tests check which images change, and apply the patch to the object with an independent library.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -37,8 +38,7 @@ fn world(map: &str) -> World {
 }
 
 fn fixture(name: &str) -> Value {
-    let path = format!("{}/tests/fixtures/reviews/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&support::reviews::fixture(name)).unwrap()
 }
 
 /// Answers a review, and checks the answer in every way that does not depend on the case: kube's
@@ -131,7 +131,7 @@ fn edited(name: &str, edits: &[(&str, Value)]) -> Value {
 }
 
 #[test]
-fn captured_reviews_change_as_they_should() {
+fn captured_reviews_get_the_expected_changes() {
     let cases: &[(&str, &str, Changes)] = &[
         (
             "00-create-pod",
@@ -209,7 +209,7 @@ fn a_swapped_pod_is_left_alone_when_it_comes_again() {
 }
 
 #[test]
-fn an_old_version_is_answered_in_kind() {
+fn a_v1beta1_review_gets_a_v1beta1_answer() {
     let review = edited("05-create-cronjob", &[("/apiVersion", json!("admission.k8s.io/v1beta1"))]);
     assert_answer("v1beta1", &review, "default::", "unchanged", &[]);
 }

@@ -1,9 +1,9 @@
-//! Bodies that are no review: each is refused with what is wrong and where, and none panics.
+//! Invalid reviews: each is refused with the error and its position, and none panics.
 
 use imageswap::admission::{Review, ReviewError};
 
 #[test]
-fn a_body_that_is_no_review_is_refused_with_the_place() {
+fn an_invalid_review_is_refused_with_the_position() {
     let truncated = &crate::fixture("00-create-pod").to_string()[..200];
     for (body, place, message) in [
         ("", "line 1 column 0", "unexpected end"),
@@ -33,7 +33,7 @@ fn a_body_that_is_no_review_is_refused_with_the_place() {
 }
 
 #[test]
-fn bytes_that_are_no_utf_8_are_refused() {
+fn invalid_utf_8_is_refused() {
     let body = b"{\"request\":{\"uid\":\"\xff\"}}";
     assert!(matches!(Review::from_slice(body), Err(ReviewError::Json(_))));
 }
@@ -48,7 +48,7 @@ fn deep_nesting_is_skipped_without_recursion() {
 
 /// A list takes far more memory than the text of it.
 #[test]
-fn more_containers_than_any_pod_has_are_refused() {
+fn too_many_containers_are_refused() {
     let review = |containers: usize, old_volumes: usize| {
         let list = |length: usize| vec!["{}"; length].join(",");
         format!(
@@ -68,7 +68,7 @@ fn more_containers_than_any_pod_has_are_refused() {
 }
 
 #[test]
-fn of_a_field_that_comes_twice_the_last_counts() {
+fn the_last_of_duplicate_fields_counts() {
     let review = Review::from_slice(b"{\"request\":{\"uid\":\"a\",\"uid\":\"b\"}}").unwrap();
     assert_eq!(review.request().uid(), "b");
 }

@@ -1,4 +1,5 @@
-//! Images and objects that are left alone whatever the map says, because of what stands around the image.
+//! Images and objects that are left alone whatever the map says: controlled objects, and images that are
+//! never pulled.
 
 use imageswap::{
     admission::{Review, Scope, World, plan},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 #[test]
-fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
+fn controlled_objects_are_left_alone_unless_they_are_pods() {
     let owner = |controller: Value| {
         json!([
             { "kind": "Namespace", "name": "other", "uid": "1" },
@@ -69,7 +70,7 @@ fn what_another_object_controls_is_left_alone_unless_it_is_a_pod() {
 }
 
 #[test]
-fn images_that_are_never_pulled_are_left_alone_unless_it_is_set() {
+fn never_pulled_images_are_left_alone_by_default() {
     let never = edited(
         POD,
         &[

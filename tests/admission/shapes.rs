@@ -1,5 +1,4 @@
-//! Variations of captured reviews: labels, mirror pods, updates, other kinds, escapes, and JSON of
-//! a shape that no pod has.
+//! Variations of captured reviews: labels, mirror pods, updates, other kinds, escapes, and malformed pods.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, world};
 pub(crate) const POD: &str = "00-create-pod";
 const UPDATE: &str = "02-update-pod";
 pub(crate) const DEPLOYMENT: &str = "04-create-deployment";
+const CRON_JOB: &str = "05-create-cronjob";
 
 /// Expected changes of the deployment when nothing prevents a swap.
 pub(crate) const DEPLOYMENT_CHANGES: Changes = &[
@@ -37,65 +37,30 @@ pub(crate) fn assert_cases(cases: impl IntoIterator<Item = Case>) {
 #[test]
 fn the_disable_label_leaves_the_object_alone() {
     let disabled = json!({ LABEL: "disabled", "app": "x" });
-    assert_cases([
-        Case {
-            name: "label on the pod",
-            review: edited(POD, &[("/request/object/metadata/labels", disabled.clone())]),
-            outcome: "disabled",
-            changes: &[],
-        },
-        Case {
-            name: "label on the deployment",
-            review: edited(DEPLOYMENT, &[("/request/object/metadata/labels", disabled.clone())]),
-            outcome: "disabled",
-            changes: &[],
-        },
-        Case {
-            name: "label on the pod template",
-            review: edited(
-                DEPLOYMENT,
-                &[("/request/object/spec/template/metadata/labels", disabled.clone())],
-            ),
-            outcome: "disabled",
-            changes: &[],
-        },
-        Case {
-            name: "label on the pod template of a cron job",
-            review: edited(
-                "05-create-cronjob",
-                &[(
-                    "/request/object/spec/jobTemplate/spec/template/metadata/labels",
-                    disabled.clone(),
-                )],
-            ),
-            outcome: "disabled",
-            changes: &[],
-        },
-        Case {
-            name: "label on the job template of a cron job",
-            review: edited(
-                "05-create-cronjob",
-                &[(
-                    "/request/object/spec/jobTemplate/metadata",
-                    json!({ "labels": disabled.clone() }),
-                )],
-            ),
-            outcome: "disabled",
-            changes: &[],
-        },
-        Case {
-            name: "label where only a cron job has a job template",
-            review: edited(
-                DEPLOYMENT,
-                &[(
-                    "/request/object/spec/jobTemplate",
-                    json!({ "metadata": { "labels": disabled.clone() } }),
-                )],
-            ),
-            outcome: "swapped",
-            changes: DEPLOYMENT_CHANGES,
-        },
-    ]);
+    for (name, review, pointer) in [
+        ("label on the pod", POD, "/metadata/labels"),
+        ("label on the deployment", DEPLOYMENT, "/metadata/labels"),
+        ("label on the pod template", DEPLOYMENT, "/spec/template/metadata/labels"),
+        (
+            "label on the pod template of a cron job",
+            CRON_JOB,
+            "/spec/jobTemplate/spec/template/metadata/labels",
+        ),
+    ] {
+        let pointer = format!("/request/object{pointer}");
+        let review = edited(review, &[(&pointer, disabled.clone())]);
+        assert_answer(name, &review, MAP, "disabled", &[]);
+    }
+    let labelled = json!({ "labels": disabled });
+    let edits = [("/request/object/spec/jobTemplate/metadata", labelled.clone())];
+    let review = edited(CRON_JOB, &edits);
+    assert_answer("label on the job template of a cron job", &review, MAP, "disabled", &[]);
+
+    // Only a cron job has a job template.
+    let edits = [("/request/object/spec/jobTemplate", json!({ "metadata": labelled }))];
+    let review = edited(DEPLOYMENT, &edits);
+    assert_answer("job template of a deployment", &review, MAP, "swapped", DEPLOYMENT_CHANGES);
+
     let enabled = edited(POD, &[("/request/object/metadata/labels", json!({ LABEL: "enabled" }))]);
     let other = edited(POD, &[("/request/object/metadata/labels", json!({ "x": "disabled" }))]);
     for review in [enabled, other] {
@@ -105,7 +70,7 @@ fn the_disable_label_leaves_the_object_alone() {
 
 /// Nobody has validated the labels when the webhook is asked.
 #[test]
-fn any_number_of_labels_is_read_in_time() {
+fn many_labels_are_read_in_time() {
     // To compare each with each would take minutes; a busy machine takes a second or two.
     const LONGEST: Duration = Duration::from_secs(30);
     let labels: Map<_, _> =
@@ -130,8 +95,7 @@ fn a_mirror_pod_is_left_alone() {
 }
 
 #[test]
-fn an_update_touches_only_what_it_introduces() {
-    const EXPORTER: &str = "/request/object/spec/containers/1";
+fn an_update_leaves_images_that_only_move() {
     let old_pod = || fixture(UPDATE)["request"]["oldObject"].clone();
     assert_cases([
         Case {
@@ -157,6 +121,12 @@ fn an_update_touches_only_what_it_introduces() {
             outcome: "unchanged",
             changes: &[],
         },
+    ]);
+}
+
+#[test]
+fn an_update_changes_only_new_images() {
+    assert_cases([
         Case {
             name: "another container takes over an image",
             review: edited(
@@ -212,25 +182,30 @@ fn an_update_touches_only_what_it_introduces() {
                 "hub.corp/mirror-docker.io/busybox:1.36",
             )],
         },
-        Case {
-            name: "no old object",
-            review: edited(
-                UPDATE,
-                &[
-                    ("/request/oldObject", Value::Null),
-                    ("/request/object/spec/volumes", Value::Null),
-                    ("/request/object/spec/initContainers", json!([])),
-                    (EXPORTER, json!({ "name": "exporter" })),
-                ],
-            ),
-            outcome: "swapped",
-            changes: &[("/spec/containers/0/image", "hub.corp/mirror-docker.io/nginx:1.28")],
-        },
     ]);
 }
 
 #[test]
-fn every_kind_has_its_pod_somewhere() {
+fn an_update_without_an_old_object_changes_all_images() {
+    const EXPORTER: &str = "/request/object/spec/containers/1";
+    assert_cases([Case {
+        name: "no old object",
+        review: edited(
+            UPDATE,
+            &[
+                ("/request/oldObject", Value::Null),
+                ("/request/object/spec/volumes", Value::Null),
+                ("/request/object/spec/initContainers", json!([])),
+                (EXPORTER, json!({ "name": "exporter" })),
+            ],
+        ),
+        outcome: "swapped",
+        changes: &[("/spec/containers/0/image", "hub.corp/mirror-docker.io/nginx:1.28")],
+    }]);
+}
+
+#[test]
+fn the_pod_of_every_kind_is_found() {
     let pod_spec = json!({ "containers": [{ "name": "a", "image": "quay.io/a/b" }] });
     let template = json!({ "spec": pod_spec });
     let kinds =
@@ -280,7 +255,7 @@ fn kinds_and_operations_without_images_are_allowed_untouched() {
 }
 
 #[test]
-fn what_is_not_shaped_like_a_pod_is_skipped_and_the_rest_is_swapped() {
+fn malformed_parts_of_a_pod_are_skipped_and_the_rest_is_swapped() {
     let containers = json!([
         null,
         "text",

@@ -1,4 +1,4 @@
-//! Help, version, and arguments that are none.
+//! Help, version, and invalid arguments.
 
 use crate::Workspace;
 
@@ -75,16 +75,16 @@ fn the_version_is_that_of_the_crate() {
     let workspace = Workspace::new::<&str>(&[]);
     let version = env!("CARGO_PKG_VERSION");
     for flag in ["--version", "-V"] {
-        workspace.imageswap(&[flag]).run().succeeds(&format!("imageswap {version}\n"));
+        workspace.imageswap(&[flag]).run().assert_success(&format!("imageswap {version}\n"));
         for command in ["serve", "init", "swap", "explain", "check"] {
             let run = workspace.imageswap(&[command, flag]).run();
-            run.succeeds(&format!("imageswap-{command} {version}\n"));
+            run.assert_success(&format!("imageswap-{command} {version}\n"));
         }
     }
 }
 
 #[test]
-fn arguments_that_are_none_exit_with_2() {
+fn invalid_arguments_exit_with_2() {
     let workspace = Workspace::new(&[("map", "default::d.io\n")]);
     // arguments, what the error says
     for (arguments, error) in [
@@ -102,7 +102,7 @@ fn arguments_that_are_none_exit_with_2() {
         (&["--maps", "map"], "unexpected argument '--maps'"),
     ] {
         let run = workspace.imageswap(arguments).run();
-        run.is_unusable(&[error]);
+        run.assert_usage_error(&[error]);
         assert_eq!(run.stdout, "", "{}", run.description);
     }
     // Without any argument the help takes the place of the error.

@@ -48,7 +48,7 @@ fn assert_found(seen: &[(u64, String, u64)], expected: &[Finding], name: &str) {
 }
 
 #[test]
-fn one_file_with_every_kind_of_mistake() {
+fn check_finds_every_kind_of_mistake() {
     let map = "\
 # Nothing is wrong with a comment.
 [EXACT]a.io/x:1::b.io/y:1
@@ -91,7 +91,7 @@ team::d.io/team
 }
 
 #[test]
-fn mistakes_that_only_several_rules_make() {
+fn check_finds_mistakes_between_rules() {
     let cases: [(&str, &str, &[Finding]); 18] = [
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
@@ -144,7 +144,7 @@ fn mistakes_that_only_several_rules_make() {
 }
 
 #[test]
-fn a_manifest_in_place_of_a_map_is_one_mistake() {
+fn a_manifest_in_place_of_a_map_is_one_error() {
     let manifest = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";
     let expected = "\
 error[not-a-map]: this is a manifest in YAML or JSON, not a map
@@ -158,12 +158,10 @@ error[not-a-map]: this is a manifest in YAML or JSON, not a map
 maps.yaml: 0 rules, 1 error, 0 warnings
 ";
     let workspace = Workspace::new(&[("maps.yaml", manifest)]);
-    workspace.imageswap(&["check", "maps.yaml"]).run().ends(1, expected, "");
+    workspace.imageswap(&["check", "maps.yaml"]).run().assert_exit(1, expected, "");
 }
 
-#[test]
-fn text_shows_the_lines_as_a_compiler_does() {
-    let map = "\
+const MAP_WITH_MISTAKES: &str = "\
 default::d.io
 a.io::b.io/x   # moved
 b.io::c.io
@@ -171,7 +169,9 @@ b.io::c.io
 é.io::d.io
 no separator
 ";
-    let expected = "\
+
+/// Text about the mistakes of [`MAP_WITH_MISTAKES`].
+const MISTAKES_AS_TEXT: &str = "\
 warning[chain]: images that this rule makes are sent on to `c.io` by line 3
  --> map.conf:2:7
   |
@@ -224,8 +224,12 @@ error[invalid-rule]: there is no `::` between key and target
 
 map.conf: 4 rules, 1 error, 4 warnings
 ";
-    let workspace = Workspace::new(&[("map.conf", map)]);
-    workspace.imageswap(&["check", "map.conf"]).run().ends(1, expected, "");
+
+#[test]
+fn text_output_looks_like_compiler_errors() {
+    let workspace = Workspace::new(&[("map.conf", MAP_WITH_MISTAKES)]);
+    let run = workspace.imageswap(&["check", "map.conf"]).run();
+    run.assert_exit(1, MISTAKES_AS_TEXT, "");
 }
 
 #[test]
@@ -261,13 +265,13 @@ fn the_exit_code_tells_errors_from_warnings() {
 }
 
 #[test]
-fn a_missing_file_does_not_keep_the_others_from_being_checked() {
+fn check_goes_on_after_a_missing_file() {
     let workspace = Workspace::new(&[("errors", ERRORS), ("clean", CLEAN)]);
     let run = workspace.imageswap(&["check", "errors", "missing", "clean"]).run();
     let summaries: Vec<_> = run.stdout.lines().filter(|line| line.contains(" rule, ")).collect();
     let expected = ["errors: 1 rule, 1 error, 0 warnings", "clean: 1 rule, 0 errors, 0 warnings"];
     assert_eq!(summaries, expected);
-    run.is_unusable(&["missing: "]);
+    run.assert_usage_error(&["missing: "]);
 }
 
 #[test]
@@ -275,7 +279,7 @@ fn the_sample_map_is_clean() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/imageswap-maps.conf");
     let workspace = Workspace::new::<&str>(&[]);
     let run = workspace.imageswap(&["check", "--deny-warnings", sample]).run();
-    run.succeeds(&format!("{sample}: 10 rules, 0 errors, 0 warnings\n"));
+    run.assert_success(&format!("{sample}: 10 rules, 0 errors, 0 warnings\n"));
 }
 
 #[test]
@@ -295,7 +299,7 @@ fn diagnostics_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn a_line_longer_than_what_is_shown_is_cut() {
+fn a_long_line_is_cut() {
     // What is shown ends behind 400 characters; the rule may end, and the target begin, anywhere.
     for length in 390..410 {
         let key = "x".repeat(length);

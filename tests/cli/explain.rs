@@ -160,7 +160,7 @@ again     d.io/b:1 is left alone (already-swapped)
 ];
 
 #[test]
-fn each_step_is_told() {
+fn explain_prints_each_step() {
     let workspace = Workspace::new(&[
         ("rules", RULES),
         ("chain", "default::d.io\na.io::b.io\nb.io::c.io\n"),
@@ -175,10 +175,10 @@ fn each_step_is_told() {
 }
 
 #[test]
-fn the_environment_names_the_rules() {
+fn the_environment_chooses_the_rules() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let by_flag = workspace.imageswap(&["explain", "--maps-file", "rules", "nginx"]).run();
     let by_variable = workspace.imageswap(&["explain", "nginx"]);
-    by_variable.variable("IMAGESWAP_MAPS_FILE", "rules").run().succeeds(&by_flag.stdout);
+    by_variable.variable("IMAGESWAP_MAPS_FILE", "rules").run().assert_success(&by_flag.stdout);
     assert!(by_flag.stdout.contains("result    d.io/nginx (default, line 1)\n"));
 }

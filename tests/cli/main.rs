@@ -1,7 +1,7 @@
-//! The program as its users run it: what each command prints, and with which code it exits.
+//! The program on the command line: output and exit code of each command.
 //!
-//! The tests start the real binary with a clean environment, in a directory of their own. What
-//! `serve` does once it is running is tested elsewhere; here it never gets so far.
+//! The tests start the program with a clean environment, each in a directory of its own. A running `serve` is
+//! tested in `tests/server`; here it always fails to start.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,8 +10,6 @@ mod check;
 mod explain;
 mod maps;
 mod pipes;
-#[path = "../common/secrets.rs"]
-mod secrets;
 mod serve;
 mod swap;
 
@@ -26,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use secrets::Secrets;
+use support::secrets::Secrets;
 use tempfile::TempDir;
 
 /// A map with a rule of every kind, one on each line.
@@ -136,13 +134,13 @@ struct Finished {
 impl Finished {
     /// Checks that all went well and nothing but `stdout` was printed.
     #[track_caller]
-    fn succeeds(&self, stdout: &str) {
-        self.ends(0, stdout, "");
+    fn assert_success(&self, stdout: &str) {
+        self.assert_exit(0, stdout, "");
     }
 
     /// Checks exit code and output.
     #[track_caller]
-    fn ends(&self, code: i32, stdout: &str, stderr: &str) {
+    fn assert_exit(&self, code: i32, stdout: &str, stderr: &str) {
         assert_eq!(self.stdout, stdout, "standard output of {}", self.description);
         assert_eq!(self.stderr, stderr, "standard error of {}", self.description);
         assert_eq!(self.code, Some(code), "exit code of {}", self.description);
@@ -150,7 +148,7 @@ impl Finished {
 
     /// Checks for exit code 2 and an error that contains `parts`.
     #[track_caller]
-    fn is_unusable(&self, parts: &[&str]) {
+    fn assert_usage_error(&self, parts: &[&str]) {
         assert_eq!(self.code, Some(2), "{}: {}", self.description, self.stderr);
         for part in parts.iter().chain(&["error: "]) {
             assert!(self.stderr.contains(part), "{part} in {}: {}", self.description, self.stderr);

@@ -1,4 +1,4 @@
-//! Map files that cannot be used, by every command that reads one.
+//! Unusable map files, in each command that reads one.
 
 use std::fs::{self, File};
 
@@ -25,19 +25,19 @@ fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
 }
 
 #[test]
-fn swap_names_the_map_that_it_cannot_use() {
+fn swap_names_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         let error = format!("error: {CONTEXT}{error}\n");
         let swap = workspace.imageswap(&["swap", "--maps", file, "nginx"]);
-        swap.run().ends(2, "", &error);
+        swap.run().assert_exit(2, "", &error);
         let swap = workspace.imageswap(&["swap"]).variable("IMAGESWAP_MAPS_FILE", file);
-        swap.input("nginx\n").run().ends(2, "", &error);
+        swap.input("nginx\n").run().assert_exit(2, "", &error);
     }
 }
 
 #[test]
-fn a_map_that_is_never_applied_gives_no_answer() {
+fn a_map_that_serve_would_refuse_gives_no_answer() {
     let workspace = Workspace::new(&[
         ("empty", "# nothing\n"),
         ("broken", "broken\n"),
@@ -50,7 +50,7 @@ fn a_map_that_is_never_applied_gives_no_answer() {
     ] {
         for command in ["swap", "explain"] {
             let run = workspace.imageswap(&[command, "--maps", file, "nginx"]).run();
-            run.is_unusable(&[&format!("error: {CONTEXT}{file}: {reason}\n")]);
+            run.assert_usage_error(&[&format!("error: {CONTEXT}{file}: {reason}\n")]);
             assert!(!run.stdout.contains("result"), "{}", run.stdout);
             assert!(command == "explain" || run.stdout.is_empty(), "{}", run.stdout);
         }
@@ -61,7 +61,7 @@ fn a_map_that_is_never_applied_gives_no_answer() {
 }
 
 #[test]
-fn init_logs_what_is_wrong_with_the_map_of_serve() {
+fn init_logs_errors_of_the_map() {
     let workspace = Workspace::new(&[
         ("broken", "default::d.io\nbroken\n"),
         ("empty", "# nothing\n"),
@@ -90,7 +90,7 @@ fn init_logs_what_is_wrong_with_the_map_of_serve() {
 }
 
 #[test]
-fn explain_names_the_map_that_it_cannot_use() {
+fn explain_names_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         let run = workspace.imageswap(&["explain", "--maps", file, "nginx"]).run();
@@ -101,12 +101,12 @@ fn explain_names_the_map_that_it_cannot_use() {
 }
 
 #[test]
-fn check_names_the_map_that_it_cannot_use() {
+fn check_names_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         for output in ["text", "json"] {
             let check = workspace.imageswap(&["check", "--output", output, file]);
-            check.run().ends(2, "", &format!("error: {error}\n"));
+            check.run().assert_exit(2, "", &format!("error: {error}\n"));
         }
     }
 }
@@ -116,6 +116,9 @@ fn a_map_of_the_largest_size_is_read() {
     let mut map = b"default::d.io\n#".to_vec();
     map.resize(MAX_MAP_BYTES, b'x');
     let workspace = Workspace::new(&[("map", map)]);
-    workspace.imageswap(&["swap", "--maps", "map", "nginx"]).run().succeeds("d.io/nginx\n");
-    workspace.imageswap(&["check", "map"]).run().succeeds("map: 1 rule, 0 errors, 0 warnings\n");
+    workspace.imageswap(&["swap", "--maps", "map", "nginx"]).run().assert_success("d.io/nginx\n");
+    workspace
+        .imageswap(&["check", "map"])
+        .run()
+        .assert_success("map: 1 rule, 0 errors, 0 warnings\n");
 }

@@ -1,11 +1,11 @@
-//! A standard output that does not take what is printed.
+//! Standard output and standard error that cannot be written to.
 
 use std::io::{BufRead, BufReader, Read, Seek};
 
 use crate::{RULES, Workspace};
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_standard_output_is_no_error() {
     let broken = format!("{}\n", "b".repeat(200)).repeat(900);
     let deprecated = (0..1000).map(|n| format!("{n}.{}.io:d.io", "b".repeat(60)));
     let deprecated = format!("default::d.io\n{}", deprecated.collect::<Vec<_>>().join("\n"));
@@ -56,7 +56,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_is_still_one() {
+fn a_closed_standard_error_keeps_the_exit_code() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     for arguments in [&["swap", "--maps", "missing", "x"][..], &["check", "missing", "rules"]] {
         let (reader, writer) = std::io::pipe().unwrap();

@@ -1,11 +1,13 @@
-//! `imageswap serve`, as far as it comes when it cannot start.
+//! `imageswap serve` when it cannot start.
 
 use std::net::{SocketAddr, TcpListener};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{Finished, Invocation, Workspace, secrets::Secrets};
+use support::secrets::Secrets;
+
+use crate::{Finished, Invocation, Workspace};
 
 /// Variable, flag, values that are not valid, and what is accepted.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
@@ -104,23 +106,23 @@ fn serve(workspace: &Workspace, taken: SocketAddr, arguments: &[&str]) -> Invoca
 }
 
 #[test]
-fn a_setting_that_is_not_valid_ends_serve_before_it_binds() {
+fn an_invalid_setting_ends_serve_before_it_binds() {
     let workspace = Workspace::new::<&str>(&[]);
     let (_listener, taken) = taken_port();
     for (variable, flag, values, accepts) in SETTINGS {
         for value in values {
             let error = format!("error: {variable} ({flag}): `{value}` is not valid; {accepts}\n");
-            serve(&workspace, taken, &[flag, value]).run().ends(2, "", &error);
+            serve(&workspace, taken, &[flag, value]).run().assert_exit(2, "", &error);
             let by_variable = serve(&workspace, taken, &[]).variable(variable, value);
-            by_variable.run().ends(2, "", &error);
+            by_variable.run().assert_exit(2, "", &error);
             let dev = serve(&workspace, taken, &["--dev"]).variable(variable, value);
-            dev.run().ends(2, "", &error);
+            dev.run().assert_exit(2, "", &error);
         }
     }
 }
 
 #[test]
-fn a_file_of_client_authorities_that_cannot_be_used_ends_serve_before_it_binds() {
+fn an_unusable_client_ca_file_ends_serve_before_it_binds() {
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let one_line = key.replace('\n', " ");
     let workspace = Workspace::new(&[
@@ -148,7 +150,7 @@ fn a_file_of_client_authorities_that_cannot_be_used_ends_serve_before_it_binds()
             serve(&workspace, taken, &[flag, file]).run(),
             serve(&workspace, taken, &["--dev"]).variable(variable, file).run(),
         ] {
-            run.is_unusable(&[&begin, end]);
+            run.assert_usage_error(&[&begin, end]);
             assert_eq!(run.stdout, "");
             assert!(run.stderr.len() < 400, "a part of the file is in it: {}", run.stderr);
         }
@@ -156,7 +158,7 @@ fn a_file_of_client_authorities_that_cannot_be_used_ends_serve_before_it_binds()
 }
 
 #[test]
-fn a_valid_flag_wins_over_a_variable_that_is_not_valid() {
+fn a_valid_flag_wins_over_an_invalid_variable() {
     let workspace = Workspace::new::<&str>(&[]);
     let (_listener, taken) = taken_port();
     for (variable, flag, valid) in [
@@ -170,7 +172,7 @@ fn a_valid_flag_wins_over_a_variable_that_is_not_valid() {
 }
 
 #[test]
-fn an_address_in_use_is_told_with_its_setting() {
+fn an_address_in_use_is_reported_with_its_setting() {
     let workspace = Workspace::new::<&str>(&[]);
     let (_listener, taken) = taken_port();
     let taken_text = taken.to_string();
@@ -188,7 +190,7 @@ fn an_address_in_use_is_told_with_its_setting() {
 }
 
 #[test]
-fn an_unknown_variable_is_told_with_the_nearest_setting() {
+fn an_unknown_variable_is_reported_with_the_nearest_setting() {
     let workspace = Workspace::new::<&str>(&[]);
     let (_listener, taken) = taken_port();
     let run = serve(&workspace, taken, &[])
@@ -228,7 +230,7 @@ fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
 }
 
 #[test]
-fn without_a_cluster_the_modes_that_need_none_are_told() {
+fn without_a_cluster_the_error_names_the_modes_that_need_none() {
     let workspace = Workspace::new::<&str>(&[]);
     for arguments in [
         &["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"][..],
@@ -248,7 +250,7 @@ fn without_a_cluster_the_modes_that_need_none_are_told() {
 }
 
 #[test]
-fn a_kubeconfig_that_cannot_be_used_is_not_quoted() {
+fn an_unusable_kubeconfig_is_not_quoted() {
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let mut secrets = Secrets::new();

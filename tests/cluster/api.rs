@@ -1,4 +1,4 @@
-//! The API of Kubernetes itself, for what is asked too often, or too exactly, for kubectl.
+//! A client of the Kubernetes API, for requests that are too frequent or too exact for kubectl.
 
 use std::path::Path;
 

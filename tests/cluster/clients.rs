@@ -1,9 +1,9 @@
-//! The API server shows who it is, by a client certificate.
+//! Client authentication: the API server has a client certificate, and the webhook checks it.
+
+use support::certificates::Authority;
 
 use crate::{
-    Cluster, MAP, PODS, Step,
-    certificates::Authority,
-    eventually, expect,
+    Cluster, MAP, PODS, Step, eventually, expect,
     handshake::page,
     install::{AUTHORITY, CERTIFICATE},
     objects::{images, pod_of},
@@ -18,12 +18,12 @@ const FAILED: &str =
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("without a certificate no pod is created, and probes are answered", unknown),
     ("with a certificate pods are swapped", known),
-    ("keys are in no text log either", text_log),
+    ("no key is in a text log", text_log),
 ];
 
 fn unknown(cluster: &Cluster) {
     let files = Files::new(MAP);
-    files.write("clients.pem", &Authority::new("clients").certificate());
+    files.write("clients.pem", &Authority::new("clients").pem());
     let webhook = cluster.start_for_clients(&files);
     let refusal = "imageswap answers known clients only, and this client has shown no certificate";
     cluster.await_failure(&[FAILED, refusal, "IMAGESWAP_CLIENT_CA_FILE"]);
@@ -42,7 +42,7 @@ fn known(cluster: &Cluster) {
     let port = cluster.control_plane.kill_api_server();
     cluster.control_plane.restart_api_server(port);
     let files = Files::new(MAP);
-    files.write("clients.pem", &authority.certificate());
+    files.write("clients.pem", &authority.pem());
     let webhook = cluster.start_for_clients(&files);
     cluster.await_probe("app=one.example.com/probe:1");
     let created = cluster.create(&pod_of("known", &["nginx:1.27"]));
@@ -50,7 +50,7 @@ fn known(cluster: &Cluster) {
     assert_probed(cluster, &webhook);
 
     // Over the connection that is there, then over a new one.
-    files.write("clients.pem", &other.certificate());
+    files.write("clients.pem", &other.pem());
     let gone = "its authority is no longer one of those in IMAGESWAP_CLIENT_CA_FILE";
     cluster.await_failure(&[FAILED, gone]);
     cluster.service.cut();
@@ -62,7 +62,7 @@ fn known(cluster: &Cluster) {
     files.write("clients.pem", "none");
     webhook.await_log("client CA reload failed, keeping the last good client CA");
     cluster.await_failure(&[FAILED, "tls: unknown certificate authority"]);
-    files.write("clients.pem", &[other.certificate(), authority.certificate()].concat());
+    files.write("clients.pem", &[other.pem(), authority.pem()].concat());
     cluster.await_probe("app=one.example.com/probe:1");
     let reloads = |result| {
         webhook.metric(&format!("imageswap_client_ca_reloads_total{{result=\"{result}\"}}"))

@@ -1,4 +1,4 @@
-//! The webhook configuration: made, repaired, left alone.
+//! The webhook configuration: when the webhook creates it, repairs it, and leaves it alone.
 
 use std::{
     sync::{
@@ -11,11 +11,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use support::certificates::Authority;
 
 use crate::{
-    Cluster, MAP, Step,
-    certificates::Authority,
-    eventually, expect,
+    Cluster, MAP, Step, eventually, expect,
     install::{AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, ROTATE, data},
     installation::configuration_of_the_original,
     stream::bundle,
@@ -36,7 +35,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
     ("a configuration that is somebody else's is left alone", foreign),
-    ("a configuration that has calls go elsewhere is taken over", elsewhere),
+    ("a configuration that points elsewhere is taken over", elsewhere),
     ("a controller that leaves marked configurations alone is not fought", enforcer),
 ];
 
@@ -199,7 +198,7 @@ impl Cluster {
         let webhook = launch.start_ready();
         let right = self.await_configuration();
         let roots = bundle(&right);
-        let foreign = STANDARD.encode(Authority::new("foreign").certificate());
+        let foreign = STANDARD.encode(Authority::new("foreign").pem());
         let broken = "-----BEGIN CERTIFICATE-----\nb*d\n-----END CERTIFICATE-----\n";
         let broken = STANDARD.encode([broken.as_bytes(), &roots].concat());
         let client = |field: &str, value: Value| {

@@ -1,8 +1,7 @@
-//! A Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager, and kubectl
-//! to talk to it.
+//! A Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager and kubectl.
 //!
-//! There is deliberately no scheduler and no kubelet: objects are stored, admitted and reconciled as
-//! in any cluster, but pods never run.
+//! There is deliberately no scheduler and no kubelet. Objects are stored, admitted and reconciled as in any
+//! cluster, but pods never run.
 
 use std::{
     fs::{self, OpenOptions},
@@ -19,13 +18,11 @@ use std::{
 };
 
 use serde_json::Value;
+use support::certificates::Authority;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use crate::{
-    certificates::Authority,
-    identities::{ADMISSION_CONFIGURATION, Identities},
-};
+use crate::identities::{ADMISSION_CONFIGURATION, Identities};
 
 /// How long the API server may take to be ready; it takes about ten seconds on two busy cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);

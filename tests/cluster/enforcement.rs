@@ -1,25 +1,29 @@
-//! What the webhook lets by on purpose is refused by the policy of the manifests, when it is applied.
+//! The optional policy of the manifests refuses images that the disable label lets pass.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
 use crate::{
-    SWAPPED, Step, eventually,
+    SWAPPED, Step,
+    control_plane::ControlPlane,
+    eventually,
     objects::{LABEL, images, pod_of},
     swapping::Swapping,
 };
 
-/// The policy, with the host of a user's mirrors in it.
+/// The policy, with a placeholder for the registry.
 const POLICY: &str = "deploy/enforce.yaml";
 
 pub(crate) const STEPS: &[Step<Swapping>] =
-    &[("a policy refuses what the label lets by", what_the_label_lets_by)];
+    &[("a policy refuses images that the label lets pass", disabled_images)];
 
-fn what_the_label_lets_by(swapping: &Swapping) {
+/// Creates the pod on the standard input, without storing it.
+const DRY_RUN: [&str; 3] = ["create", "--dry-run=server", "-f=-"];
+
+fn disabled_images(swapping: &Swapping) {
     let control_plane = &swapping.cluster.control_plane;
-    let running = disabled("running", "nginx:1.27");
-    control_plane.create(&running);
+    control_plane.create(&disabled("running", "nginx:1.27"));
     let text = fs::read_to_string(POLICY).unwrap();
     let text = text.replace("registry.example.com/", "one.example.com/");
     let directory = tempfile::tempdir().unwrap();
@@ -27,16 +31,21 @@ fn what_the_label_lets_by(swapping: &Swapping) {
     fs::write(&file, text).unwrap();
     let file = format!("-f={}", file.display());
     control_plane.apply(&[&file]);
-    let dry_run = ["create", "--dry-run=server", "-f=-"];
     let stranger = disabled("stranger", "nginx:1.27");
     let refusal =
-        eventually("a refusal", || match control_plane.try_kubectl(&dry_run, Some(&stranger)) {
+        eventually("a refusal", || match control_plane.try_kubectl(&DRY_RUN, Some(&stranger)) {
             Ok(answer) => Err(answer),
             Err(refusal) => Ok(refusal),
         });
     assert!(refusal.contains("not at a mirror: nginx:1.27"), "{refusal}");
+    assert_creations_checked(control_plane);
+    assert_updates_checked(control_plane);
+    control_plane.kubectl(&["delete", &file]);
+    eventually("no refusal", || control_plane.try_kubectl(&DRY_RUN, Some(&stranger)));
+}
 
-    // It is asked after the swap.
+/// Checks that the policy sees images after the swap, and in every place.
+fn assert_creations_checked(control_plane: &ControlPlane) {
     let mut pod = pod_of("enforced", &["nginx:1.27"]);
     pod["spec"]["initContainers"] = json!([{ "name": "init", "image": "busybox" }]);
     pod["spec"]["volumes"] = json!([
@@ -51,7 +60,7 @@ fn what_the_label_lets_by(swapping: &Swapping) {
             "model=one.example.com/acme/model:v3",
         ]
     );
-    // Every place of an image counts, and a host that only begins like the mirror is another.
+    // A host that only begins like the mirror is another one.
     for (list, entry, image) in [
         ("initContainers", json!({ "name": "init", "image": "busybox" }), "busybox"),
         (
@@ -62,10 +71,13 @@ fn what_the_label_lets_by(swapping: &Swapping) {
     ] {
         let mut pod = disabled("stranger", "one.example.com/nginx:1.27");
         pod["spec"][list] = json!([entry]);
-        let refusal = control_plane.try_kubectl(&dry_run, Some(&pod)).unwrap_err();
+        let refusal = control_plane.try_kubectl(&DRY_RUN, Some(&pod)).unwrap_err();
         assert!(refusal.contains(&format!("not at a mirror: {image}")), "{refusal}");
     }
-    // A pod from before can be changed, but gets no other foreign image.
+}
+
+/// Checks that a pod from before the policy can be changed, but gets no other foreign image.
+fn assert_updates_checked(control_plane: &ControlPlane) {
     control_plane.kubectl(&["label", "pod", "running", "-n", SWAPPED, "stage=test"]);
     let set = ["set", "image", "pod/running", "app=nginx:1.28", "-n", SWAPPED];
     let refusal = control_plane.try_kubectl(&set, None).unwrap_err();
@@ -74,12 +86,9 @@ fn what_the_label_lets_by(swapping: &Swapping) {
         ["debug", "running", "--container=late", "--image=quay.io/tools/debug:1", "-n", SWAPPED];
     let refusal = control_plane.try_kubectl(&debug, None).unwrap_err();
     assert!(refusal.contains("not at a mirror: quay.io/tools/debug:1"), "{refusal}");
-
-    control_plane.kubectl(&["delete", &file]);
-    eventually("no refusal", || control_plane.try_kubectl(&dry_run, Some(&stranger)));
 }
 
-/// A pod that the webhook leaves alone, because its author says so.
+/// Makes a pod with the disable label.
 fn disabled(name: &str, image: &str) -> Value {
     let mut pod = pod_of(name, &[image]);
     pod["metadata"]["labels"] = json!({ LABEL: "disabled" });

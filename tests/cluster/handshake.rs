@@ -1,8 +1,9 @@
-//! Connections to the webhook that do not come from the API server: what it serves, and whom it
-//! would convince.
+//! TLS connections to the webhook that do not come from the API server: the certificate it serves, and the
+//! roots that verify it.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use support::tls::Trusting;
 use time::format_description::well_known::Rfc3339;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,8 +21,6 @@ use tokio_rustls::{
     },
 };
 use x509_parser::certificate::X509Certificate;
-
-use crate::trusting::Trusting;
 
 /// The longest that one connection may take.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Who may talk to the control plane, and how: keys, certificates, tokens and kubeconfigs.
+//! Credentials of the control plane and its clients: keys, certificates, tokens and kubeconfigs.
 
 use std::{
     fs,
@@ -7,8 +7,12 @@ use std::{
 
 use rcgen::KeyPair;
 use serde_json::{Value, json};
+use support::certificates::Authority;
 
-use crate::{certificates::Authority, secrecy::keep_token};
+use crate::{
+    certificates::{client_pair, server_pair},
+    secrecy::keep_token,
+};
 
 /// The token of the administrator, for clients that take no certificate.
 const ADMIN_TOKEN: &str = "cluster-test-administrator";
@@ -29,15 +33,16 @@ pub(crate) struct Identities<'a> {
 impl Identities<'_> {
     /// Writes what the control plane starts with.
     pub(crate) fn write(&self) {
-        self.write_file("ca.crt", &self.authority.certificate());
+        self.write_file("ca.crt", &self.authority.pem());
         self.write_file("ca.key", &self.authority.key());
         let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"];
-        self.write_pair("api-server", self.authority.server_pair(&names));
+        self.write_pair("api-server", server_pair(self.authority, &names));
         for (name, user, group) in [
             ("admin", "admin", Some("system:masters")),
             ("controller-manager", "system:kube-controller-manager", None),
         ] {
-            let (certificate, key) = self.write_pair(name, self.authority.client_pair(user, group));
+            let (certificate, key) =
+                self.write_pair(name, client_pair(self.authority, user, group));
             let user = json!({ "client-certificate": certificate, "client-key": key });
             self.write_kubeconfig(name, &user);
         }
@@ -64,7 +69,7 @@ impl Identities<'_> {
     /// Writes how the API server shows a webhook who it is: the webhook by `host:port`, and the
     /// authority that signs for the API server.
     pub(crate) fn write_webhook_client(&self, host: &str, authority: &Authority) {
-        let pair = authority.client_pair("kube-apiserver", None);
+        let pair = client_pair(authority, "kube-apiserver", None);
         let (certificate, key) = self.write_pair("webhook-client", pair);
         let user = json!({ "client-certificate": certificate, "client-key": key });
         let kubeconfig = json!({

@@ -1,4 +1,4 @@
-//! The webhook as it is installed: manifests, objects, and the account it runs as.
+//! The installed webhook: its manifests, its objects and its service account.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,11 @@
-//! Manifests: applied, upgraded to, and deleted.
+//! The manifests: installation, upgrade and uninstallation.
 
 use serde_json::{Value, json};
 
 use crate::{
-    Cluster, MAP, Step, eventually, expect,
+    Cluster, MAP, Step,
+    certificates::server_pair,
+    eventually, expect,
     handshake::Certificate,
     install::{
         AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, data, repository, secret,
@@ -18,7 +20,7 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("each overlay is applied without a warning", overlays),
     ("no creation fails while this takes over from the original", upgrade),
-    ("nothing is left that stops pods after the manifests are deleted", uninstallation),
+    ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 
 fn overlays(cluster: &Cluster) {
@@ -38,7 +40,7 @@ fn upgrade(cluster: &Cluster) {
     cluster.forget();
     // What the original has stored: a certificate that the cluster has signed.
     let authority = cluster.control_plane.authority();
-    let (certificate, key) = authority.server_pair(&["127.0.0.1"]);
+    let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
     let files = Files::new(MAP);
     files.write("cert.pem", &certificate);
     files.write("key.pem", &key);
@@ -49,7 +51,7 @@ fn upgrade(cluster: &Cluster) {
     let mut old = from_files(&files).start_ready();
     cluster.service.set_endpoints(&[&old]);
     cluster.await_probe("app=one.example.com/probe:1");
-    let before = cluster.handshake(old.address(), authority.certificate().as_bytes()).unwrap();
+    let before = cluster.handshake(old.address(), authority.pem().as_bytes()).unwrap();
     let stream = Stream::start(cluster, "upgrade");
     stream.await_creates(20);
     let launch = cluster.managed(&files);
@@ -63,7 +65,7 @@ fn upgrade(cluster: &Cluster) {
     assert_eq!(old.await_end().code(), Some(0));
     let after = cluster.await_settled(&webhooks);
     assert_ne!(after.served(), before);
-    let cluster_root = Certificate::first(authority.certificate().as_bytes());
+    let cluster_root = Certificate::first(authority.pem().as_bytes());
     assert_eq!(after.bundle(), [after.root(), cluster_root].into());
     let authority = after.authority.as_ref().unwrap();
     let until = String::from_utf8(data(authority, "previous-until").unwrap()).unwrap();
@@ -81,7 +83,7 @@ fn upgrade(cluster: &Cluster) {
 
 /// The webhook configuration as the original writes it, with a block in caBundle that the API server skips.
 pub(crate) fn configuration_of_the_original(cluster: &Cluster) -> Value {
-    let root = cluster.control_plane.authority().certificate();
+    let root = cluster.control_plane.authority().pem();
     let root = format!("-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n{root}");
     let mut selector = json!({});
     selector["matchLabels"][LABEL] = json!("enabled");

@@ -1,4 +1,4 @@
-//! The control plane as its users see it: by kubectl, as the administrator.
+//! kubectl, run as the administrator.
 
 use std::{io::Write, process::Stdio};
 

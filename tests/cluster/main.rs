@@ -1,8 +1,8 @@
-//! The webhook in a cluster: a real control plane on loopback calls the real program, and what is
-//! asserted on are the objects as they are stored.
+//! The webhook in a cluster: a real control plane on loopback calls the real program, and the tests check the
+//! stored objects.
 //!
-//! `.ci/cluster` gets the control plane and runs this. Each test has a control plane of its own,
-//! which its steps share. The webhook runs outside of the cluster, as the account that is installed.
+//! `.ci/cluster` provides the control plane and runs the tests. Each test has a control plane of its own,
+//! which its steps share. The webhook runs outside of the cluster, as the installed service account.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "tells the steps and why a test failed")]
@@ -28,16 +28,12 @@ mod refusals;
 mod replicas;
 mod rotation;
 mod secrecy;
-#[path = "../common/secrets.rs"]
-mod secrets;
 mod service;
 mod stored;
 mod stream;
 mod swapping;
 mod template;
 mod trust;
-#[path = "../common/trusting.rs"]
-mod trusting;
 mod webhook;
 mod workloads;
 
@@ -45,11 +41,11 @@ use std::{
     fmt::Debug,
     io::Write,
     path::{Path, PathBuf},
-    thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
+use support::wait::eventually_blocking;
 
 use api::Api;
 use control_plane::ControlPlane;
@@ -248,18 +244,9 @@ impl Cluster {
     }
 }
 
-/// Tries until `probe` succeeds; fails with its last failure when the deadline has passed.
-fn eventually<T, E: Debug>(what: &str, mut probe: impl FnMut() -> Result<T, E>) -> T {
-    let begun = Instant::now();
-    loop {
-        match probe() {
-            Ok(found) => return found,
-            Err(failure) if begun.elapsed() > DEADLINE => {
-                panic!("{what}: not within {DEADLINE:?}: {failure:?}");
-            }
-            Err(_) => thread::sleep(Duration::from_millis(20)),
-        }
-    }
+/// Probes until there is no error; fails with the last one when [`DEADLINE`] has passed.
+fn eventually<T, E: Debug>(what: &str, probe: impl FnMut() -> Result<T, E>) -> T {
+    eventually_blocking(what, DEADLINE, probe)
 }
 
 /// Whether these are the expected ones; else they are the failure.

@@ -1,4 +1,4 @@
-//! Where the certificate comes from: each of the ways, and from one to the next.
+//! The certificate modes, and changes from one mode to another.
 
 use std::{
     net::SocketAddr,
@@ -7,10 +7,11 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use support::certificates::Authority;
 
 use crate::{
     Cluster, MAP, Step,
-    certificates::Authority,
+    certificates::server_pair,
     eventually, expect,
     handshake::{Certificate, served},
     install::{
@@ -32,7 +33,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate of the webhook's own authority", own_authority),
     ("a certificate of a signer of the cluster", signer),
     ("a signer of the cluster that is late", late_signer),
-    ("a certificate that was brought", brought),
+    ("a user-provided certificate", brought),
     ("a certificate in files, made by init", files),
 ];
 
@@ -57,7 +58,7 @@ fn signer(cluster: &Cluster) {
     let webhooks = [launch.start_ready()];
     let state = cluster.await_settled(&webhooks);
     // The cluster vouches for it, and nobody here has the key of its authority.
-    let cluster_root = cluster.control_plane.authority().certificate();
+    let cluster_root = cluster.control_plane.authority().pem();
     assert_eq!(state.bundle(), [Certificate::first(cluster_root.as_bytes())].into());
     let certificate = state.certificate.as_ref().unwrap();
     assert_eq!(data(certificate, "pending-key.pem"), None);
@@ -118,7 +119,7 @@ fn brought(cluster: &Cluster) {
     let launch = cluster.managed(&files);
     let first_webhook = launch.start_ready();
     let configuration = cluster.await_configuration();
-    assert_eq!(bundle(&configuration), authority.certificate().into_bytes());
+    assert_eq!(bundle(&configuration), authority.pem().into_bytes());
     // The next one is soon ready too: nothing else is trusted, so that nothing has to be waited for.
     let begun = Instant::now();
     let webhooks = [first_webhook, launch.start_ready()];
@@ -192,7 +193,7 @@ fn switching(cluster: &Cluster) {
         });
     };
     let signer = own.clone().with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
-    let cluster_root = cluster.control_plane.authority().certificate().into_bytes();
+    let cluster_root = cluster.control_plane.authority().pem().into_bytes();
     // One that is older follows one that is newer, whatever its own settings are, and does not undo
     // what that has done.
     replace(cluster, &signer, &mut webhooks, 1);
@@ -219,11 +220,11 @@ fn switching(cluster: &Cluster) {
     let authority = Authority::new("brought");
     cluster.bring_pair(&authority);
     cluster.bring_root(&authority);
-    let brought_root = authority.certificate().into_bytes();
+    let brought_root = authority.pem().into_bytes();
     // A replica that starts now finds the root trusted, but not by API servers that are behind.
     let brought = Certificate::first(&brought_root);
     eventually("trust in the root", || expect(cluster.state().bundle().contains(&brought), &true));
-    change("a certificate that was brought", &own, &|| brought_root.clone());
+    change("a user-provided certificate", &own, &|| brought_root.clone());
     let init = cluster.connected("init", &files).with_path("IMAGESWAP_TLS_DIR", files.path(""));
     assert_eq!(init.spawn().await_end().code(), Some(0));
     change("a certificate in files", &from_files(&files), &|| brought_root.clone());
@@ -309,7 +310,7 @@ impl Cluster {
 
     /// Brings a certificate: stores a pair of an authority, marked as the operator's own.
     pub(crate) fn bring_pair(&self, authority: &Authority) -> Certificate {
-        let (certificate, key) = authority.server_pair(&["127.0.0.1"]);
+        let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
         let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
         let mark = json!({ "imageswap-byoc": "true" });
         self.store(CERTIFICATE, &secret("imageswap-tls", &mark, &content));
@@ -318,7 +319,7 @@ impl Cluster {
 
     /// Brings the root of a certificate.
     pub(crate) fn bring_root(&self, authority: &Authority) {
-        let content = [("rootca.pem", &*authority.certificate())];
+        let content = [("rootca.pem", &*authority.pem())];
         self.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
     }
 

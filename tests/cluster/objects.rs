@@ -1,4 +1,4 @@
-//! Objects as users write them, and the images of objects as they are stored.
+//! Objects to create, and the images of stored objects.
 
 use serde_json::{Value, json};
 

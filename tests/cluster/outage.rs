@@ -1,4 +1,4 @@
-//! The API server goes away and comes back.
+//! An outage of the API server.
 
 use std::{
     thread,

@@ -1,5 +1,5 @@
-//! The owner of the webhook configuration, which is wanted and not needed. The API server lets only those
-//! who may delete an object change its owner.
+//! The owner of the webhook configuration. It is optional: the API server lets only those change the owner
+//! who may also delete the object.
 
 use std::{
     path::PathBuf,
@@ -38,9 +38,9 @@ const SLOW_REPAIR: Duration = Duration::from_secs(8);
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration without an owner is taken over where its owner may not be set", take_over),
     ("the rights of the original suffice", rights_of_the_original),
-    ("an owner that is there stays while it cannot be looked up", carried_over),
-    ("a lookup that is not answered does not hold up a repair", slow_lookup),
-    ("an owner that is made anew is named by its new uid", made_anew),
+    ("an owner stays while it cannot be looked up", carried_over),
+    ("an unanswered lookup does not delay a repair", slow_lookup),
+    ("an owner that was recreated is named by its new uid", made_anew),
 ];
 
 fn take_over(cluster: &Cluster) {

@@ -1,4 +1,4 @@
-//! The rights of the webhook's account: each is needed, and no other is.
+//! The rights of the service account: each one is needed, and no other one is.
 
 use serde_json::{Value, json};
 

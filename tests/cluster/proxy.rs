@@ -1,5 +1,5 @@
-//! Stands between a webhook and the API server, and answers some requests itself: for what an API server
-//! does rarely, or when it is overloaded.
+//! A proxy between a webhook and the API server. It answers some requests itself, as an overloaded API server
+//! would, or as one rarely does.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! What whoever creates a pod is told when the webhook refuses to answer: its own words, which the API server hands on.
+//! Refused reviews: the API server passes the message of the webhook on to whoever creates the pod.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Several processes at once, some of which are killed.
+//! Several replicas at once, some of which are killed.
 
 use std::{collections::BTreeSet, thread, time::Instant};
 
@@ -13,10 +13,10 @@ use crate::{
 };
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("replicas that start at once make one of everything", start),
-    ("replicas that start at once have one certificate signed", start_with_signer),
-    ("a start is finished by another, wherever it was cut short", interrupted_start),
-    ("a rotation is finished by others, whoever is killed", interrupted_rotation),
+    ("replicas that start together create each object once", start),
+    ("replicas that start together request one certificate", start_with_signer),
+    ("an interrupted start is finished by another replica", interrupted_start),
+    ("an interrupted rotation is finished by another replica", interrupted_rotation),
 ];
 
 fn start(cluster: &Cluster) {

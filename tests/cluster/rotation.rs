@@ -1,4 +1,4 @@
-//! A new certificate and a new authority while pods are created: nothing fails.
+//! Rotation of certificate and authority while pods are created: no creation fails.
 
 use std::{
     collections::BTreeSet,
@@ -22,9 +22,9 @@ pub(crate) const SETTLING: Duration = Duration::from_secs(30);
 const SLACK: Duration = Duration::from_millis(500);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("no creation fails while the certificate is exchanged", certificate),
-    ("no creation fails while the authority is exchanged", authority),
-    ("two rotations at once are one after the other", both),
+    ("no creation fails while the certificate is rotated", certificate),
+    ("no creation fails while the authority is rotated", authority),
+    ("two requested rotations run one after the other", both),
     ("no creation fails while a Secret is deleted", deletion),
 ];
 

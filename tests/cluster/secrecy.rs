@@ -1,7 +1,7 @@
-//! No secret is in anything that a webhook says: not in its log, at the level DEBUG, nor on a page.
+//! Searches everything that a webhook prints for secrets: its log at the level DEBUG, and its pages.
 //!
-//! Each step is followed by a look. What is secret is gathered on the way: the keys and tokens that a
-//! test makes, and those that the webhooks have put into Secrets.
+//! The search runs after each step. It knows the keys and tokens that the test made, and the keys that the
+//! webhooks stored in Secrets.
 
 use std::{
     cell::RefCell,
@@ -11,8 +11,9 @@ use std::{
 };
 
 use serde_json::Value;
+use support::secrets::Secrets;
 
-use crate::{Cluster, api::number, install::SECRETS, install::data, secrets::Secrets};
+use crate::{Cluster, api::number, install::SECRETS, install::data};
 
 /// The keys of a Secret of the webhook that hold private keys.
 const PRIVATE_KEYS: [&str; 5] =

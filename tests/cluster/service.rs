@@ -1,4 +1,4 @@
-//! An address that stays while the processes behind it change, as a Service of Kubernetes is one.
+//! A stable address in front of changing processes, like a Kubernetes Service.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

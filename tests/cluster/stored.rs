@@ -1,10 +1,11 @@
-//! What a webhook finds in its Secrets when it starts: what is old, broken, or over.
+//! Secrets that a webhook finds when it starts: old, broken or expired.
 
 use serde_json::json;
+use support::certificates::Authority;
 
 use crate::{
     Cluster, MAP, Step,
-    certificates::{Authority, aged_pair},
+    certificates::{aged_pair, server_pair},
     eventually, expect,
     handshake::Certificate,
     install::{AUTHORITY, CERTIFICATE, State, data, secret},
@@ -14,7 +15,7 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate is renewed when half of its life is over", renewal),
     ("a certificate that is broken is replaced", broken),
-    ("an authority is dropped when its last certificate has ended", over),
+    ("an authority is dropped when its last certificate has expired", over),
 ];
 
 fn renewal(cluster: &Cluster) {
@@ -37,7 +38,7 @@ fn renewal(cluster: &Cluster) {
 }
 
 fn broken(cluster: &Cluster) {
-    let (_, other_key) = Authority::new("other").server_pair(&["127.0.0.1"]);
+    let (_, other_key) = server_pair(&Authority::new("other"), &["127.0.0.1"]);
     for (name, content) in
         [("cert.pem", "no certificate"), ("key.pem", "no key"), ("key.pem", &*other_key)]
     {
@@ -53,7 +54,7 @@ fn broken(cluster: &Cluster) {
 
 fn over(cluster: &Cluster) {
     let (files, before) = cluster.stored_state();
-    let previous = Authority::new("previous").certificate();
+    let previous = Authority::new("previous").pem();
     let content = [("previous-rootca.pem", &*previous), ("previous-until", "2020-02-02T02:02:02Z")];
     cluster.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
     let webhooks = [cluster.managed(&files).start_ready()];

@@ -1,4 +1,4 @@
-//! Pods that are created without a pause, while something changes.
+//! A continuous stream of new pods while something changes.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! What a cluster's users do, and what has to be stored then.
+//! Pods and workloads that users create and change, and the images that are stored.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,12 +23,12 @@ pub(crate) const STEPS: &[Step<Swapping>] = &[
     ("a namespace without the label is left alone", other_namespace),
     ("a pod with the disable label is left alone", disable_label),
     ("the pods of workloads are swapped, and their templates are not", workloads),
-    ("a new label leaves the images of a stored pod", label_of_a_stored_pod),
+    ("a new label does not change the images of a stored pod", label_of_a_stored_pod),
     ("a new image of one container is swapped alone", image_of_a_stored_pod),
     ("an ephemeral container is swapped alone", ephemeral_container),
     ("no creation fails while the map changes", creations_while_the_map_changes),
     ("no creation fails while one instance takes over from another", takeover),
-    ("the webhook complained of nothing", calm),
+    ("the webhook logged no warning", calm),
 ];
 
 /// A cluster with a webhook that runs, and what it reads.

@@ -1,4 +1,4 @@
-//! The template of the webhook configuration: followed, copied from the live object, refused.
+//! The template of the webhook configuration: followed, copied from the live object, or refused.
 
 use std::sync::{
     Arc,
@@ -21,9 +21,9 @@ const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration follows its template", followed),
     ("a template that is a copy of the live object is taken", copied),
-    ("a template with a path that is not answered is warned of", unanswered),
-    ("a conflict that is over with the next attempt is no failure", brief_conflict),
-    ("conflicts without an end do not keep the certificate from renewal", lasting_conflict),
+    ("a template with an unknown path gets a warning", unanswered),
+    ("a conflict that the next attempt resolves is no failure", brief_conflict),
+    ("lasting conflicts do not block the renewal of the certificate", lasting_conflict),
 ];
 
 fn followed(cluster: &Cluster) {

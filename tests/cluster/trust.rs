@@ -1,4 +1,4 @@
-//! A new root that another writer of the webhook configuration takes out again.
+//! A new root that another writer of the webhook configuration keeps removing.
 
 use std::{
     sync::mpsc::{RecvTimeoutError, channel},
@@ -7,11 +7,10 @@ use std::{
 };
 
 use serde_json::json;
+use support::certificates::Authority;
 
 use crate::{
-    Cluster, MAP, Step,
-    certificates::Authority,
-    eventually, expect,
+    Cluster, MAP, Step, eventually, expect,
     install::{AUTHORITY, CONFIGURATION, data},
     rotation::SETTLING,
     stream::Stream,
@@ -28,8 +27,8 @@ const CONTEST: Duration = Duration::from_secs(65);
 const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("a root that is taken out again and again is not used", contested),
-    ("a certificate that was brought waits for a root that is taken out again and again", brought),
+    ("a root that others keep removing is not used", contested),
+    ("a user-provided certificate waits for a root that others keep removing", brought),
 ];
 
 /// The line by which the log says so.
@@ -74,11 +73,11 @@ fn brought(cluster: &Cluster) {
         cluster.bring_root(&new);
     };
     cluster.contest(SETTLING + SETTLING / 2, &bring, &|| {
-        let served = cluster.handshake(webhook.address(), old.certificate().as_bytes());
+        let served = cluster.handshake(webhook.address(), old.pem().as_bytes());
         expect(served, &Ok(first.clone())).unwrap();
     });
     eventually("the certificate that was brought", || {
-        cluster.handshake(webhook.address(), new.certificate().as_bytes())
+        cluster.handshake(webhook.address(), new.pem().as_bytes())
     });
     stream.await_creates(20);
     stream.end();

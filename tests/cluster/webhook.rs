@@ -1,4 +1,4 @@
-//! The real program.
+//! The program as a process, connected to the cluster.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Workloads whose templates are swapped too, which takes more rules than the webhook comes with.
+//! Workloads whose templates are swapped too, which takes more rules than the default configuration has.
 
 use serde_json::{Value, json};
 

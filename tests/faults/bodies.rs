@@ -1,14 +1,18 @@
-//! Bodies of every size and shape: an answer with the right status, and a process that lives on.
+//! Bodies of every size and shape: each gets the right status, and the process survives.
 
 use hyper::Method;
+use support::{
+    body::Pieces,
+    client::{Client, NoAnswer, first_image},
+    program::Program,
+    reviews::fixture,
+    tls::{PROTOCOLS, Protocol},
+};
 
 use crate::{
     alone,
-    client::{Client, NoAnswer, PROTOCOLS, Pieces, Protocol},
     process::Usage,
-    program::Program,
     report,
-    support::{first_image, fixture},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
@@ -19,7 +23,7 @@ const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 const DEPTH: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_of_the_limit_is_answered_and_one_byte_more_is_413() {
+async fn a_body_at_the_limit_is_answered_and_one_byte_more_gets_413() {
     let _alone = alone().await;
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
@@ -57,7 +61,7 @@ async fn a_body_of_the_limit_is_answered_and_one_byte_more_is_413() {
     let usage = Usage::of(&program);
     usage.assert_peak_below(128);
     report(
-        "a_body_of_the_limit_is_answered_and_one_byte_more_is_413",
+        "a_body_at_the_limit_is_answered_and_one_byte_more_gets_413",
         format!(
             "{answered} answered, {refused} refused with 413, {cut_off} saw the connection end; \
              beside them {seen}; {usage}"

@@ -1,16 +1,21 @@
-//! Certificates and keys that do not belong together, are over, or are none, under traffic.
+//! Invalid, expired and missing certificates and keys, under traffic.
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use support::{
+    certificates::Pair,
+    client::{Client, admin_get},
+    program::Program,
+    server::{await_ready, metric},
+    tls::Protocol,
+    volume::Volume,
+    wait::eventually,
+};
 
 use crate::{
     alone,
-    client::{Client, Protocol, admin_get},
     process::Usage,
-    program::Program,
     report,
-    support::{eventually, metric, ready},
     traffic::{SAMPLE_IMAGE, Traffic},
-    volume::{Pair, Volume},
 };
 
 /// Certificate and key of a bad pair, made of the pair in use and of the next one.
@@ -32,7 +37,7 @@ fn serving(volume: &Volume) -> Program {
 }
 
 /// Waits until so many pairs had a result.
-async fn reloaded(program: &Program, result: &str, count: u8) {
+async fn await_reloads(program: &Program, result: &str, count: u8) {
     let name = format!("imageswap_tls_reloads_total{{result=\"{result}\"}}");
     eventually(&name, async || {
         (metric(program.admin_address, &name).await == Some(f64::from(count))).then_some(())
@@ -46,24 +51,24 @@ async fn shown(program: &Program) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pair_that_is_none_leaves_the_last_one_in_use() {
+async fn an_invalid_pair_leaves_the_last_one_in_use() {
     let _alone = alone().await;
     let mut good = Pair::make();
     let mut volume = Volume::new();
     volume.write(&good.files());
     let program = serving(&volume);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     for (count, fault) in (1_u8..).zip(FAULTS) {
         let next = Pair::make();
         let (certificate, key) = fault(&good, &next);
         volume.write(&[("cert.pem", certificate), ("key.pem", key)]);
-        reloaded(&program, "failed", count).await;
+        await_reloads(&program, "failed", count).await;
         assert_eq!(shown(&program).await, good.der);
         assert_eq!(admin_get(program.admin_address, "/readyz").await.status, 200);
-        traffic.goes_on(50).await;
+        traffic.await_answers(50).await;
         volume.write(&next.files());
-        reloaded(&program, "applied", count + 1).await;
+        await_reloads(&program, "applied", count + 1).await;
         assert_eq!(shown(&program).await, next.der);
         good = next;
     }
@@ -72,13 +77,13 @@ async fn a_pair_that_is_none_leaves_the_last_one_in_use() {
     let usage = Usage::of(&program);
     usage.assert_peak_below(128);
     report(
-        "a_pair_that_is_none_leaves_the_last_one_in_use",
+        "an_invalid_pair_leaves_the_last_one_in_use",
         format!("{} faults: {seen}; {usage}", FAULTS.len()),
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_that_is_over_is_served_with_a_warning() {
+async fn an_expired_certificate_is_served_with_a_warning() {
     let _alone = alone().await;
     let good = Pair::make();
     let key = KeyPair::generate().unwrap();
@@ -89,26 +94,26 @@ async fn a_certificate_that_is_over_is_served_with_a_warning() {
     let mut volume = Volume::new();
     volume.write(&good.files());
     let program = serving(&volume);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     let (certificate, key) = (over.pem(), key.serialize_pem());
     volume.write(&[("cert.pem", certificate.as_bytes()), ("key.pem", key.as_bytes())]);
-    reloaded(&program, "applied", 2).await;
+    await_reloads(&program, "applied", 2).await;
     assert_eq!(shown(&program).await, over.der().to_vec());
-    program.logs("certificate has expired; the API server refuses it").await;
+    program.await_log("certificate has expired; the API server refuses it").await;
     let ends = metric(program.admin_address, "imageswap_tls_not_after_timestamp_seconds").await;
     assert_eq!(ends, Some(1_009_843_200.0));
     // Clients that do not look at the dates are served as before.
-    traffic.goes_on(50).await;
+    traffic.await_answers(50).await;
     volume.write(&good.files());
-    reloaded(&program, "applied", 3).await;
+    await_reloads(&program, "applied", 3).await;
     let seen = traffic.finish().await;
     seen.assert_complete();
-    report("a_certificate_that_is_over_is_served_with_a_warning", &seen);
+    report("an_expired_certificate_is_served_with_a_warning", &seen);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_pair_the_process_lives_and_is_not_ready() {
+async fn without_a_pair_the_process_is_alive_but_not_ready() {
     let _alone = alone().await;
     let mut volume = Volume::new();
     volume.write(&[("cert.pem", b"garbage"), ("key.pem", b"garbage")]);
@@ -128,8 +133,8 @@ async fn without_a_pair_the_process_lives_and_is_not_ready() {
     eventually("20 failures", async || (metric(admin, failures).await == Some(20.0)).then_some(()))
         .await;
     volume.write(&Pair::make().files());
-    ready(admin).await;
+    await_ready(admin).await;
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-    traffic.goes_on(100).await;
+    traffic.await_answers(100).await;
     traffic.finish().await.assert_complete();
 }

@@ -1,4 +1,4 @@
-//! Connections without end, opened and closed in every way: nothing of them stays.
+//! Many connections, opened and closed in every way: the process releases all of them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -6,6 +6,10 @@ use std::{
 };
 
 use hyper::Method;
+use support::{
+    body::Pieces, client::Client, program::Program, reviews::fixture, server::metric,
+    tls::PROTOCOLS, wait::eventually,
+};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
@@ -14,11 +18,8 @@ use tokio::{
 
 use crate::{
     alone,
-    client::{Client, PROTOCOLS, Pieces},
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, fixture, metric},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
@@ -33,7 +34,7 @@ const AT_ONCE: usize = 32;
 const GROWTH: u64 = 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_and_files_of_closed_connections_come_back() {
+async fn closed_connections_release_memory_and_files() {
     let _alone = alone().await;
     let total = scaled(5_000, 100_000);
     let program = Program::start(&["--dev"]);
@@ -50,7 +51,7 @@ async fn memory_and_files_of_closed_connections_come_back() {
     assert!(last.open_files <= first.open_files, "{first}, then {last}");
     last.assert_peak_below(256);
     report(
-        "memory_and_files_of_closed_connections_come_back",
+        "closed_connections_release_memory_and_files",
         format!(
             "{total} connections in {took:.0?}: {first} after a tenth of them, {last} after all; \
              beside them {seen}"

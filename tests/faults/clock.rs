@@ -1,24 +1,24 @@
-//! The system's clock jumps, back and forth, under traffic.
+//! A system clock that jumps, under traffic.
 //!
-//! Shown with `libfaketime`, which stands between the program and the clock. The time since the start
-//! of the system, by which timeouts are measured, does not jump with the clock, on a real system
-//! neither. Compiled with the feature `faketime` only, because the library has to be installed.
+//! The tests use `libfaketime`, which replaces the clock of the program. The monotonic clock, by which
+//! timeouts are measured, does not jump, as on a real system. They need the feature `faketime`, because the
+//! library must be installed.
 
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
+use support::{
+    client::{Client, admin_get, first_image},
+    program::{self, ANY_PORT, Program},
+    reviews::fixture,
+    server::{await_ready, metric},
+    tls::PROTOCOLS,
+    volume::Volume,
+    wait::eventually,
+};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{
-    alone,
-    client::{Client, PROTOCOLS, admin_get},
-    process::Usage,
-    program::{ANY_PORT, PROGRAM, Program},
-    report, scaled,
-    support::{eventually, first_image, fixture, ready},
-    traffic::Traffic,
-    volume::Volume,
-};
+use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
 /// The library, where `IMAGESWAP_FAKETIME` does not name another.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
@@ -35,7 +35,8 @@ fn serving(clock: &Path, map: &Path) -> Program {
     launcher
         .arg(format!("LD_PRELOAD={library}"))
         .arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()))
-        .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", PROGRAM]);
+        .args(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+        .arg(program::path());
     let map = map.to_str().unwrap();
     Program::launch(launcher, [ANY_PORT; 2], &["--maps", map, "--tls-mode", "self-signed"])
 }
@@ -48,7 +49,7 @@ async fn today(program: &Program) -> Date {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
+async fn clock_jumps_do_not_affect_requests_and_reloads() {
     let _alone = alone().await;
     let rounds = scaled(1, 5);
     let directory = tempfile::tempdir().unwrap();
@@ -66,7 +67,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
     };
     write(&mut volume, 0);
     let program = serving(&clock, &volume.directory().join("maps.conf"));
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::start(program.address, "good.io/library/busybox:1.36");
     let mut idle = Vec::new();
     for protocol in PROTOCOLS {
@@ -81,7 +82,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
             (today == expected || Some(today) == expected.next_day()).then_some(())
         })
         .await;
-        traffic.goes_on(100).await;
+        traffic.await_answers(100).await;
         // Connections that were open before are not taken to be idle for days.
         for client in &mut idle {
             let answer = client.post(fixture("00-create-pod")).await.unwrap();
@@ -90,7 +91,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
         write(&mut volume, version);
         eventually("the reload", async || {
             let applied = "imageswap_map_reloads_total{result=\"applied\"}";
-            let applied = crate::support::metric(program.admin_address, applied).await.unwrap();
+            let applied = metric(program.admin_address, applied).await.unwrap();
             #[expect(clippy::cast_precision_loss, reason = "a count of a test")]
             (applied > version as f64).then_some(())
         })
@@ -99,7 +100,7 @@ async fn a_clock_that_jumps_changes_nothing_for_requests_and_reloads() {
     let seen = traffic.finish().await;
     seen.assert_complete();
     report(
-        "a_clock_that_jumps_changes_nothing_for_requests_and_reloads",
+        "clock_jumps_do_not_affect_requests_and_reloads",
         format!("{} jumps: {seen}; {}", JUMPS.len() * rounds, Usage::of(&program)),
     );
 }

@@ -1,18 +1,18 @@
-//! No more files can be opened, because of a limit and too many clients.
+//! A process without free file descriptors, because of a limit and too many clients.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
+use support::{
+    client::{Client, admin_get, first_image},
+    program::{self, ANY_PORT, Program},
+    reviews::fixture,
+    server::metric,
+    tls::{PROTOCOLS, Protocol},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{
-    alone,
-    client::{Client, DEADLINE, PROTOCOLS, Protocol, admin_get},
-    process::Usage,
-    program::{ANY_PORT, PROGRAM, Program},
-    report,
-    support::{eventually, first_image, fixture, metric},
-    traffic::SAMPLE_IMAGE,
-};
+use crate::{alone, process::Usage, report, traffic::SAMPLE_IMAGE};
 
 /// The open files that the process may have.
 const LIMIT: usize = 64;
@@ -27,12 +27,12 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// The program with a limit, set by the shell's `ulimit` with these options.
 fn limited(options: &str) -> Program {
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit {options} {LIMIT}; exec \"$0\" \"$@\""), PROGRAM]);
+    shell.args(["-c", &format!("ulimit {options} {LIMIT}; exec \"$0\" \"$@\""), &program::path()]);
     Program::launch(shell, [ANY_PORT; 2], &["--dev"])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
+async fn without_free_file_descriptors_probes_are_answered_and_clients_wait() {
     let _alone = alone().await;
     let program = limited("-n");
     assert!(program.logged("the limit of open files leaves room for fewer connections"));
@@ -79,7 +79,7 @@ async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
     .await;
     after.assert_peak_below(128);
     report(
-        "without_free_descriptors_probes_are_answered_and_clients_wait",
+        "without_free_file_descriptors_probes_are_answered_and_clients_wait",
         format!(
             "ulimit -n {LIMIT}, {HOARDERS} clients stay: {places} connections served, 30 of 30 \
              probes answered, {} open files, {} when they had left",
@@ -89,7 +89,7 @@ async fn without_free_descriptors_probes_are_answered_and_clients_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_admin_port_cannot_take_the_descriptors_of_the_webhook() {
+async fn the_admin_port_cannot_take_the_file_descriptors_of_the_webhook() {
     let _alone = alone().await;
     let program = limited("-n");
     let hoarders = hoard(program.admin_address).await;
@@ -105,7 +105,7 @@ async fn the_admin_port_cannot_take_the_descriptors_of_the_webhook() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_soft_limit_of_descriptors_is_raised() {
+async fn the_soft_limit_of_file_descriptors_is_raised() {
     let _alone = alone().await;
     let program = limited("-Sn");
     let mut hoarders = hoard(program.address).await;

@@ -1,6 +1,8 @@
-//! Floods of HTTP/2 frames, as known from attacks: the connection ends, or is held within bounds.
+//! Floods of HTTP/2 frames, as in known attacks: the server ends the connection, or bounds what it costs.
 
 use std::net::SocketAddr;
+
+use support::program::Program;
 
 use crate::{
     alone,
@@ -9,7 +11,6 @@ use crate::{
         RST_STREAM, SETTINGS, WINDOW_UPDATE, append, append_text, header_block,
     },
     process::Usage,
-    program::Program,
     report, scaled,
     traffic::{SAMPLE_IMAGE, Traffic},
 };
@@ -153,21 +154,21 @@ const FLOODS: [Flood; 11] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn floods_of_frames_end_their_connection_or_nothing() {
+async fn a_flood_of_frames_ends_no_other_connection() {
     let _alone = alone().await;
     let frames = u32::try_from(scaled(5_000, 200_000)).unwrap();
     let bytes = scaled(30 << 20, 1 << 30);
     for flood in FLOODS {
         let program = Program::start(&["--dev"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-        traffic.goes_on(50).await;
+        traffic.await_answers(50).await;
         let (ending, sent) = run(&flood, program.address, frames, bytes).await;
-        traffic.goes_on(50).await;
+        traffic.await_answers(50).await;
         let seen = traffic.finish().await;
         let usage = Usage::of(&program);
         let name = flood.name;
         report(
-            "floods_of_frames_end_their_connection_or_nothing",
+            "a_flood_of_frames_ends_no_other_connection",
             format!("{name}: {ending:?} after {sent} times; {seen}; {usage}"),
         );
         seen.assert_complete();

@@ -1,15 +1,17 @@
-//! HTTP/2 frame by frame (RFC 9113), for what no client library would send.
+//! HTTP/2 frame by frame (RFC 9113), for requests that no client library would send.
 
 use std::{io, net::SocketAddr};
 
+use support::{
+    tls::{Protocol, tls},
+    wait::DEADLINE,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
-
-use crate::client::{DEADLINE, Protocol, tls};
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;

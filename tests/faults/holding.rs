@@ -1,19 +1,24 @@
-//! Peers that hold what they have got: places, streams, answers that they do not read.
+//! Peers that hold on to what they have: connections, streams, and answers that they do not read.
 
 use std::time::Duration;
 
+use support::{
+    client::{Client, first_image},
+    program::Program,
+    reviews::fixture,
+    server::metric,
+    tls::Protocol,
+    wait::{DEADLINE, eventually},
+};
 use tokio::time::timeout;
 
 use crate::{
     alone,
-    client::{Client, DEADLINE, Protocol},
     frames::{
         DATA, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, append, header_block,
     },
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, first_image, fixture, metric},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
@@ -21,7 +26,7 @@ use crate::{
 const STREAMS: u32 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_beyond_the_limit_wait_until_a_place_is_free() {
+async fn connections_beyond_the_limit_wait_until_another_closes() {
     const PLACES: usize = 4;
     const WAITING: usize = 12;
     let _alone = alone().await;
@@ -57,13 +62,13 @@ async fn connections_beyond_the_limit_wait_until_a_place_is_free() {
         timeout(DEADLINE, client).await.unwrap().unwrap();
     }
     report(
-        "connections_beyond_the_limit_wait_until_a_place_is_free",
+        "connections_beyond_the_limit_wait_until_another_closes",
         format!("{PLACES} places, {WAITING} more clients wait, {WAITING} served later"),
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_nobody_reads_are_bounded_in_memory() {
+async fn unread_answers_are_bounded_in_memory() {
     let _alone = alone().await;
     let review = fixture("00-create-pod").into_bytes();
     let pages = ("pages of metrics", "GET", "/metrics", &[][..], scaled(12, 400));
@@ -71,7 +76,7 @@ async fn answers_that_nobody_reads_are_bounded_in_memory() {
     for (name, method, path, body, peers) in [pages, reviews] {
         let program = Program::start(&["--dev"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-        traffic.goes_on(100).await;
+        traffic.await_answers(100).await;
         let before = Usage::of(&program);
         let mut held = Vec::new();
         for _ in 0..peers {
@@ -87,12 +92,12 @@ async fn answers_that_nobody_reads_are_bounded_in_memory() {
             peer.round_trip().await.unwrap();
             held.push(peer);
         }
-        traffic.goes_on(200).await;
+        traffic.await_answers(200).await;
         let seen = traffic.finish().await;
         let usage = Usage::of(&program);
         let each = usage.peak.saturating_sub(before.peak) / u64::try_from(peers).unwrap();
         report(
-            "answers_that_nobody_reads_are_bounded_in_memory",
+            "unread_answers_are_bounded_in_memory",
             format!("{peers} peers with {STREAMS} {name} each: {seen}; {usage}, {each} KiB a peer"),
         );
         seen.assert_complete();
@@ -101,7 +106,7 @@ async fn answers_that_nobody_reads_are_bounded_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_without_an_end_are_bounded_in_memory_and_time() {
+async fn endless_streams_are_bounded_in_memory_and_time() {
     let _alone = alone().await;
     let peers = scaled(50, 250);
     let program = Program::start(&["--dev"]);
@@ -132,7 +137,7 @@ async fn streams_without_an_end_are_bounded_in_memory_and_time() {
     let seen = traffic.finish().await;
     let usage = Usage::of(&program);
     report(
-        "streams_without_an_end_are_bounded_in_memory_and_time",
+        "endless_streams_are_bounded_in_memory_and_time",
         format!(
             "{peers} peers with {STREAMS} streams each: {timed_out} answered with 408, {refused} \
              with 503: {seen}; {usage}"

@@ -1,8 +1,8 @@
-//! Faults: the real program while things go wrong around it, and what its clients see of that.
+//! Faults: the real program under adverse conditions, and the effect on its clients.
 //!
-//! Each test makes one fault, mostly under ordinary traffic, and says what becomes of requests,
-//! memory and open files; `docs/reliability.md` has the table. The tests run one after the other,
-//! because they measure. With `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
+//! Each test causes one fault, mostly under ordinary traffic, and reports requests, memory and open files;
+//! `docs/reliability.md` has the table. The tests run one after the other, because they measure. With
+//! `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,21 +20,6 @@ mod process;
 mod restarts;
 mod slow;
 mod traffic;
-
-#[path = "../server/client.rs"]
-#[expect(dead_code, reason = "not all of it is used here")]
-mod client;
-#[path = "../server/program.rs"]
-mod program;
-#[path = "../common/secrets.rs"]
-#[expect(dead_code, reason = "not all of it is used here")]
-mod secrets;
-#[path = "../server/support.rs"]
-mod support;
-#[path = "../common/trusting.rs"]
-mod trusting;
-#[path = "../server/volume.rs"]
-mod volume;
 
 use std::{
     fmt::Display,

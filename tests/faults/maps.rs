@@ -1,4 +1,4 @@
-//! The map's volume in every bad state, under traffic.
+//! Every bad state of the volume with the map, under traffic.
 
 use std::{
     fs::{self, File},
@@ -8,16 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    alone,
-    client::{Client, Protocol},
-    process::Usage,
+use support::{
+    client::{Client, first_image},
     program::Program,
-    report, scaled,
-    support::{eventually, first_image, fixture, metric, ready},
-    traffic::Traffic,
+    reviews::fixture,
+    server::{await_ready, metric},
+    tls::Protocol,
     volume::Volume,
+    wait::eventually,
 };
+
+use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
 const FILE: &str = "maps.conf";
 
@@ -38,7 +39,7 @@ fn serving(volume: &Volume) -> Program {
 }
 
 /// Waits until so many loads had this result.
-async fn reloaded(program: &Program, result: &str, count: usize, what: &str) {
+async fn await_reloads(program: &Program, result: &str, count: usize, what: &str) {
     eventually(what, async || (reloads(program, result).await >= count).then_some(())).await;
 }
 
@@ -51,12 +52,12 @@ async fn reloads(program: &Program, result: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_map_that_is_gone_or_unreadable_leaves_the_last_one_in_use() {
+async fn a_missing_or_unreadable_map_leaves_the_last_one_in_use() {
     let _alone = alone().await;
     let mut volume = Volume::new();
     volume.write(&[(FILE, GOOD)]);
     let program = serving(&volume);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::start(program.address, GOOD_IMAGE);
     let file = volume.directory().join(FILE);
     let faults: [Fault; 6] = [
@@ -84,27 +85,27 @@ async fn a_map_that_is_gone_or_unreadable_leaves_the_last_one_in_use() {
         let (good, bad) = (reloads(&program, "applied").await, reloads(&program, "failed").await);
         remove(&file);
         make(&file);
-        reloaded(&program, "failed", bad + 1, name).await;
-        traffic.goes_on(50).await;
+        await_reloads(&program, "failed", bad + 1, name).await;
+        traffic.await_answers(50).await;
         remove(&file);
         // Another content with the same rule, so that it is seen to be read.
         volume.write(&[(FILE, format!("default::good.io # after {name}").as_bytes())]);
-        reloaded(&program, "applied", good + 1, name).await;
-        traffic.goes_on(50).await;
+        await_reloads(&program, "applied", good + 1, name).await;
+        traffic.await_answers(50).await;
     }
     let (good, bad) = (reloads(&program, "applied").await, reloads(&program, "failed").await);
     volume.replace();
-    reloaded(&program, "failed", bad + 1, "without the volume").await;
-    traffic.goes_on(50).await;
+    await_reloads(&program, "failed", bad + 1, "without the volume").await;
+    traffic.await_answers(50).await;
     volume.write(&[(FILE, b"default::good.io # once more")]);
-    reloaded(&program, "applied", good + 1, "the volume is back").await;
-    traffic.goes_on(50).await;
+    await_reloads(&program, "applied", good + 1, "the volume is back").await;
+    traffic.await_answers(50).await;
     let seen = traffic.finish().await;
     seen.assert_complete();
     let usage = Usage::of(&program);
     usage.assert_peak_below(128);
     report(
-        "a_map_that_is_gone_or_unreadable_leaves_the_last_one_in_use",
+        "a_missing_or_unreadable_map_leaves_the_last_one_in_use",
         format!("{} faults: {seen}; {usage}", faults.len() + 1),
     );
 }
@@ -118,12 +119,12 @@ fn remove(file: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_map_of_sixteen_mebibytes_applies_and_a_byte_more_does_not() {
+async fn a_map_at_the_limit_applies_and_one_byte_more_is_refused() {
     let _alone = alone().await;
     let mut volume = Volume::new();
     volume.write(&[(FILE, GOOD)]);
     let program = serving(&volume);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::checked(program.address, |image| {
         [GOOD_IMAGE, "full.io/library/busybox:1.36"].contains(&image)
     });
@@ -133,24 +134,24 @@ async fn a_map_of_sixteen_mebibytes_applies_and_a_byte_more_does_not() {
     let mut full = full_map(rules);
     let before = Instant::now();
     volume.write(&[(FILE, &full)]);
-    reloaded(&program, "applied", 2, "the full map").await;
+    await_reloads(&program, "applied", 2, "the full map").await;
     let loaded = before.elapsed();
-    traffic.goes_on(100).await;
+    traffic.await_answers(100).await;
     full.push(b'\n');
     volume.write(&[(FILE, &full)]);
-    reloaded(&program, "failed", 1, "the byte too many").await;
-    program.logs("keeping the last good map").await;
-    traffic.goes_on(100).await;
+    await_reloads(&program, "failed", 1, "the byte too many").await;
+    program.await_log("keeping the last good map").await;
+    traffic.await_answers(100).await;
     volume.write(&[(FILE, GOOD)]);
-    reloaded(&program, "applied", 3, "the small map").await;
-    traffic.goes_on(100).await;
+    await_reloads(&program, "applied", 3, "the small map").await;
+    traffic.await_answers(100).await;
     let rules = memchr::memchr_iter(b'\n', &full).count() - 1;
     let seen = traffic.finish().await;
     seen.assert_complete();
     let usage = Usage::of(&program);
     usage.assert_peak_below(1024);
     report(
-        "a_map_of_sixteen_mebibytes_applies_and_a_byte_more_does_not",
+        "a_map_at_the_limit_applies_and_one_byte_more_is_refused",
         format!("{rules} rules in use after {loaded:.1?}: {seen}; {usage}"),
     );
 }
@@ -170,7 +171,7 @@ fn full_map(most: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_map_that_is_exchanged_again_and_again_fails_no_request() {
+async fn a_map_that_changes_constantly_fails_no_request() {
     let _alone = alone().await;
     let swaps = scaled(100, 1000);
     let duration = Duration::from_secs(scaled(5, 60) as u64);
@@ -180,7 +181,7 @@ async fn a_map_that_is_exchanged_again_and_again_fails_no_request() {
     };
     write(&mut volume, 0);
     let program = serving(&volume);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let traffic = Traffic::checked(program.address, |image| {
         let version = image.strip_prefix('v').and_then(|rest| rest.split_once('.'));
         version.is_some_and(|(version, rest)| {
@@ -209,7 +210,7 @@ async fn a_map_that_is_exchanged_again_and_again_fails_no_request() {
     let loads = reloads(&program, "applied").await;
     let failed = reloads(&program, "failed").await;
     report(
-        "a_map_that_is_exchanged_again_and_again_fails_no_request",
+        "a_map_that_changes_constantly_fails_no_request",
         format!(
             "{swaps} swaps in {duration:?}, {loads} loads, {failed} failed, the last in use after \
              {applied:.1?}: {seen}; {usage}"

@@ -1,8 +1,8 @@
-//! What a process uses, as the kernel counts it.
+//! Memory and open files of a process, from `/proc`.
 
 use std::{fmt, fs};
 
-use crate::program::Program;
+use support::program::Program;
 
 /// The memory and the open files of a process.
 #[derive(Clone, Copy, Debug)]

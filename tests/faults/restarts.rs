@@ -1,19 +1,22 @@
-//! The process is killed, or told to end, under load.
+//! SIGKILL and SIGTERM under load.
 
 use std::{
     process::Command,
     time::{Duration, Instant},
 };
 
+use support::{
+    program::{self, Program},
+    reviews::fixture,
+    tls::{Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     alone,
-    client::{DEADLINE, Protocol, tls},
     frames::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2, header_block},
-    program::{PROGRAM, Program},
     report, scaled,
-    support::{eventually, fixture},
     traffic::{CLIENTS, SAMPLE_IMAGE, Traffic},
 };
 
@@ -21,7 +24,7 @@ use crate::{
 const ANSWERS_BETWEEN: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_process_loses_what_was_in_flight_and_the_next_one_goes_on() {
+async fn a_killed_process_loses_only_requests_in_flight() {
     let _alone = alone().await;
     let rounds = scaled(3, 30);
     let mut program = Program::start(&["--dev"]);
@@ -29,32 +32,32 @@ async fn a_killed_process_loses_what_was_in_flight_and_the_next_one_goes_on() {
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
     let mut longest = Duration::ZERO;
     for _ in 0..rounds {
-        traffic.goes_on(ANSWERS_BETWEEN).await;
+        traffic.await_answers(ANSWERS_BETWEEN).await;
         program.child.kill().unwrap();
         program.child.wait().unwrap();
         let killed = Instant::now();
-        program = Program::launch(Command::new(PROGRAM), addresses, &["--dev"]);
-        traffic.goes_on(1).await;
+        program = Program::launch(Command::new(program::path()), addresses, &["--dev"]);
+        traffic.await_answers(1).await;
         longest = longest.max(killed.elapsed());
     }
-    traffic.goes_on(ANSWERS_BETWEEN).await;
+    traffic.await_answers(ANSWERS_BETWEEN).await;
     let seen = traffic.finish().await;
     assert!(seen.lost.len() <= rounds * CLIENTS, "{:?}", seen.lost);
     report(
-        "a_killed_process_loses_what_was_in_flight_and_the_next_one_goes_on",
+        "a_killed_process_loses_only_requests_in_flight",
         format!("{rounds} times killed: {seen}; first answer after at most {longest:.0?}"),
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_is_told_to_end_loses_no_request() {
+async fn sigterm_loses_no_request() {
     let _alone = alone().await;
     let rounds = scaled(3, 30);
     let (mut answered, mut lost) = (0, 0);
     for _ in 0..rounds {
         let mut program = Program::start(&["--dev", "--shutdown-delay", "100ms"]);
         let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-        traffic.goes_on(ANSWERS_BETWEEN).await;
+        traffic.await_answers(ANSWERS_BETWEEN).await;
         program.terminate();
         assert_eq!(exit_code(&mut program).await, Some(0));
         let seen = traffic.finish().await;
@@ -62,7 +65,7 @@ async fn a_process_that_is_told_to_end_loses_no_request() {
         (answered, lost) = (answered + seen.answered(), lost + seen.lost.len());
     }
     report(
-        "a_process_that_is_told_to_end_loses_no_request",
+        "sigterm_loses_no_request",
         format!("{rounds} times told to end: {answered} requests answered, {lost} lost"),
     );
 }
@@ -111,7 +114,7 @@ async fn requests_in_flight_are_answered_after_goaway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_in_flight_over_http_1_is_answered_before_the_end() {
+async fn a_request_in_flight_over_http_1_is_answered_before_exit() {
     let _alone = alone().await;
     let mut program = Program::start(&["--dev"]);
     let review = fixture("00-create-pod").into_bytes();
@@ -126,7 +129,7 @@ async fn a_request_in_flight_over_http_1_is_answered_before_the_end() {
     peer.write_all(first).await.unwrap();
     // What a client sends before the signal may also be read after it; both are promised.
     program.terminate();
-    program.logs("shutting down").await;
+    program.await_log("shutting down").await;
     peer.write_all(rest).await.unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(DEADLINE, peer.read_to_end(&mut answer)).await.unwrap();
@@ -137,7 +140,7 @@ async fn a_request_in_flight_over_http_1_is_answered_before_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
+async fn an_endless_request_does_not_block_shutdown() {
     let _alone = alone().await;
     let mut program = Program::start(&["--dev", "--shutdown-timeout", "500ms"]);
     let mut peer = Http2::open(program.address).await;
@@ -145,7 +148,7 @@ async fn a_client_that_never_ends_its_request_does_not_hold_up_the_end() {
     peer.round_trip().await.unwrap();
     program.terminate();
     assert_eq!(exit_code(&mut program).await, Some(0));
-    program.logs("requests were still in flight").await;
+    program.await_log("requests were still in flight").await;
 }
 
 /// Waits for the end of a program.

@@ -1,4 +1,4 @@
-//! Peers that are slow on purpose: in the handshake, in the headers, in the body.
+//! Peers that are slow on purpose: in the handshake, in the headers, and in the body.
 
 use std::{
     net::SocketAddr,
@@ -6,6 +6,12 @@ use std::{
 };
 
 use imageswap::server::Limits;
+use support::{
+    program::Program,
+    server::{metric, started},
+    tls::{Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,12 +21,9 @@ use tokio::{
 
 use crate::{
     alone,
-    client::{DEADLINE, Protocol, tls},
     frames::{DATA, END_HEADERS, HEADERS, Http2, header_block},
     process::Usage,
-    program::Program,
     report, scaled,
-    support::{eventually, metric, started},
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
@@ -80,17 +83,17 @@ async fn a_thousand_slow_peers_do_not_slow_the_others() {
     let requests = scaled(1000, 5000);
     let program = Program::start(&["--dev"]);
     let traffic = Traffic::start(program.address, SAMPLE_IMAGE);
-    traffic.goes_on(100).await;
+    traffic.await_answers(100).await;
     traffic.take().assert_complete();
-    traffic.goes_on(requests).await;
+    traffic.await_answers(requests).await;
     let before = traffic.take();
     let opened = Instant::now();
     let held = slow_peers(program.address, PEERS).await;
     let opened = opened.elapsed();
     let connections = metric(program.admin_address, "imageswap_connections").await.unwrap();
-    traffic.goes_on(1).await;
+    traffic.await_answers(1).await;
     let opening = traffic.take();
-    traffic.goes_on(requests).await;
+    traffic.await_answers(requests).await;
     let during = traffic.take();
     let usage = Usage::of(&program);
     for seen in [&before, &opening, &during] {
@@ -140,7 +143,7 @@ async fn slow_peers_are_cut_off_by_the_timeouts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_trickles_is_cut_off_too() {
+async fn a_peer_that_sends_single_bytes_is_cut_off() {
     const SHORT: Duration = Duration::from_millis(500);
     let _alone = alone().await;
     let app =

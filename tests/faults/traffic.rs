@@ -1,4 +1,4 @@
-//! Ordinary traffic while a fault happens: every request is accounted for.
+//! Ordinary traffic during a fault: every request is accounted for.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpSocket, task::JoinHandle};
-
-use crate::{
-    client::{Client, NoAnswer, PROTOCOLS, Protocol},
-    support::{eventually, first_image, fixture},
+use support::{
+    client::{Client, NoAnswer, first_image},
+    reviews::fixture,
+    tls::{PROTOCOLS, Protocol},
+    wait::eventually,
 };
+use tokio::{net::TcpSocket, task::JoinHandle};
 
 /// The clients of each protocol.
 const CLIENTS_OF_A_PROTOCOL: usize = 3;
@@ -86,7 +87,7 @@ impl Traffic {
     }
 
     /// Waits until so many more requests were answered.
-    pub(crate) async fn goes_on(&self, requests: usize) {
+    pub(crate) async fn await_answers(&self, requests: usize) {
         let wanted = self.tally.answered.load(Ordering::Relaxed) + requests;
         eventually("answers", async || {
             (self.tally.answered.load(Ordering::Relaxed) >= wanted).then_some(())

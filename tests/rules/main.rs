@@ -1,17 +1,13 @@
-//! The swap rules: one table of cases and random maps, against the compiled rule set and a naive
-//! oracle.
+//! The swap rules: a table of cases, checked with the compiled rule set and with a naive oracle.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod cases;
-#[path = "../common/grammar.rs"]
-mod grammar;
-mod laws;
-mod oracle;
 mod properties;
 
-use cases::CASES;
 use imageswap::rules::{MapFile, RuleSet};
-use oracle::{Oracle, Verdict};
+use support::{
+    cases::CASES,
+    oracle::{Oracle, Verdict},
+};
 
 fn compile(map: &str) -> RuleSet {
     RuleSet::compile(MapFile::parse(map).0).unwrap()

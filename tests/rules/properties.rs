@@ -1,11 +1,10 @@
-//! Laws that hold for every map and every image, shown on random ones.
+//! The laws of the swap rules, checked on random maps and images.
 //!
-//! Maps and images are built from few small pieces, so that they meet often.
+//! Maps and images are built from few small pieces, so that they often match.
 
 use imageswap::rules::lint;
 use proptest::{prelude::*, test_runner::RngSeed};
-
-use crate::laws::{self, Map};
+use support::laws::{self, Map};
 
 fn host() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
@@ -110,10 +109,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_rule_set_decides_as_the_oracle_does(map in map(), images in images()) {
+    fn the_rule_set_and_the_oracle_decide_alike(map in map(), images in images()) {
         let map = Map::read(&map);
         for image in &images {
-            map.decides_as_the_oracle(image);
+            map.assert_decides_like_oracle(image);
         }
     }
 
@@ -121,31 +120,31 @@ proptest! {
     fn a_second_pass_changes_nothing_in_a_map_without_a_chain(map in map(), images in images()) {
         let map = Map::read(&map);
         for image in &images {
-            map.is_idempotent_or_has_a_chain(image);
+            map.assert_idempotent_or_chained(image);
         }
     }
 
     #[test]
     fn a_map_printed_and_parsed_again_is_the_same(map in map()) {
-        Map::read(&map).is_the_same_when_printed_and_read_again();
+        Map::read(&map).assert_prints_and_reads_back();
     }
 
     #[test]
     fn nothing_panics_on_any_text(map in "\\PC{0,80}", image in "\\PC{0,40}") {
         let read = Map::read(&map);
-        read.explains_what_it_decides(&image);
+        read.assert_explains_its_decision(&image);
         let _ = lint::lint(read.rules(), &map);
     }
 
     #[test]
-    fn a_glob_matches_as_the_oracle_does(glob in glob(), texts in images()) {
+    fn the_glob_and_the_oracle_match_alike(glob in glob(), texts in images()) {
         for text in &texts {
-            laws::matches_as_the_oracle(&glob, text);
+            laws::assert_matches_like_oracle(&glob, text);
         }
     }
 
     #[test]
-    fn what_globs_say_of_each_other_is_true(one in glob(), other in glob(), texts in images()) {
-        laws::tell_the_truth_of_each_other(&one, &other, &texts);
+    fn glob_relations_hold_for_every_text(one in glob(), other in glob(), texts in images()) {
+        laws::assert_glob_relations_hold(&one, &other, &texts);
     }
 }

@@ -1,4 +1,4 @@
-//! Who may ask for reviews, when a file says whose clients are known.
+//! Client authentication: only clients of the configured authorities get reviews.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -8,18 +8,18 @@ use imageswap::{
     settings::{RuleSource, ServeSettings},
 };
 use serde_json::Value;
-use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
-
-use crate::{
-    authority::Authority,
-    client::{
-        ALL_VERSIONS, Answer, Client, Identity, NoAnswer, PROTOCOLS, Pieces, Protocol, admin_get,
-        config,
-    },
+use support::{
+    body::Pieces,
+    certificates::Authority,
+    client::{Answer, Client, NoAnswer, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, settings},
+    reviews::fixture,
+    server::{metric, settings},
+    tls::{ALL_VERSIONS, Identity, PROTOCOLS, Protocol, config},
     volume::Volume,
+    wait::eventually,
 };
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
 
 const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 
@@ -59,7 +59,7 @@ fn assert_refused(answer: &Answer, reason: &str) {
 }
 
 #[tokio::test]
-async fn only_known_clients_get_reviews_and_everybody_gets_pages() {
+async fn only_known_clients_get_reviews_and_all_clients_get_pages() {
     let mut volume = Volume::new();
     let (authority, other) = (Authority::new("clients"), Authority::new("other clients"));
     volume.write(&[("ca.pem", [authority.pem(), other.pem()].concat().as_bytes())]);
@@ -105,7 +105,7 @@ async fn only_known_clients_get_reviews_and_everybody_gets_pages() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_good_fails_the_handshake() {
+async fn an_invalid_client_certificate_fails_the_handshake() {
     let mut volume = Volume::new();
     let authority = Authority::new("clients");
     volume.write(&[("ca.pem", authority.pem().as_bytes())]);
@@ -139,7 +139,7 @@ async fn a_certificate_that_is_not_good_fails_the_handshake() {
 }
 
 #[tokio::test]
-async fn other_authorities_apply_at_once_and_what_is_none_does_not() {
+async fn new_client_authorities_apply_at_once_and_invalid_ones_are_refused() {
     let mut volume = Volume::new();
     let (first, second) = (Authority::new("first"), Authority::new("second"));
     volume.write(&[("ca.pem", first.pem().as_bytes())]);
@@ -197,7 +197,7 @@ async fn other_authorities_apply_at_once_and_what_is_none_does_not() {
 }
 
 #[tokio::test]
-async fn no_session_of_a_client_is_resumed() {
+async fn sessions_are_not_resumed_with_client_authentication() {
     let mut volume = Volume::new();
     let authority = Authority::new("clients");
     volume.write(&[("ca.pem", authority.pem().as_bytes())]);

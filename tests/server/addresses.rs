@@ -1,4 +1,4 @@
-//! The addresses that the program listens on where the system has no IPv6.
+//! The addresses that the program listens on when the system has no IPv6.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -10,11 +10,12 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
 };
-
-use crate::{
-    client::{Client, Protocol},
-    program::{PROGRAM, Program},
-    support::{first_image, fixture, ready},
+use support::{
+    client::{Client, first_image},
+    program::{self, Program},
+    reviews::fixture,
+    server::await_ready,
+    tls::Protocol,
     volume::Volume,
 };
 
@@ -47,7 +48,7 @@ async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
         seccompiler::apply_filter(&filter).unwrap();
         let any_port = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let arguments = ["--maps", &map, "--tls-mode", "self-signed"];
-        Program::launch(Command::new(PROGRAM), [any_port; 2], &arguments)
+        Program::launch(Command::new(program::path()), [any_port; 2], &arguments)
     };
     let program = thread::spawn(start).join().unwrap();
     for address in [program.address, program.admin_address] {
@@ -55,9 +56,9 @@ async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
     }
     let on_loopback =
         |address: SocketAddr| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
-    ready(on_loopback(program.admin_address)).await;
+    await_ready(on_loopback(program.admin_address)).await;
     let mut client = Client::connect(on_loopback(program.address), Protocol::Http1).await.unwrap();
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "d.io/library/busybox:1.36");
-    program.logs("IPv6 is not available, listening on IPv4").await;
+    program.await_log("IPv6 is not available, listening on IPv4").await;
 }

@@ -3,10 +3,13 @@
 use hyper::Method;
 use imageswap::{app::App, server::Limits, settings::RuleSource};
 use serde_json::Value;
-
-use crate::{
-    client::{Client, PROTOCOLS, Pieces, Protocol, admin_get, admin_post},
-    support::{eventually, first_image, fixture, metric, ready, settings, started},
+use support::{
+    body::Pieces,
+    client::{Client, admin_get, admin_post, first_image},
+    reviews::fixture,
+    server::{await_ready, metric, settings, started},
+    tls::{PROTOCOLS, Protocol},
+    wait::eventually,
 };
 
 #[tokio::test]
@@ -124,7 +127,7 @@ async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(answer.status, 503, "{answer:?}");
     std::fs::write(&file, "default::late.io").unwrap();
-    ready(admin).await;
+    await_ready(admin).await;
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "late.io/library/busybox:1.36");
 }

@@ -1,15 +1,13 @@
-//! The first message of a TLS client, byte by byte, so that a server can be asked for what no client
-//! of today can do.
+//! The first message of a TLS client, byte by byte, to offer what no current client library can.
 
 use std::{net::SocketAddr, ops::RangeInclusive};
 
+use support::wait::DEADLINE;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-
-use crate::client::DEADLINE;
 
 pub(crate) const TLS_1_0: u16 = 0x0301;
 pub(crate) const TLS_1_1: u16 = 0x0302;

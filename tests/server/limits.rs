@@ -1,27 +1,27 @@
-//! What a peer may not do: send too much, or take too long.
+//! Limits of size and time for what a peer sends.
 
 use std::time::Duration;
 
 use imageswap::server::Limits;
+use support::{
+    body::Pieces,
+    client::{Client, NoAnswer, first_image, stalled_requests, unread_answer, unread_pages},
+    reviews::fixture,
+    server::{metric, started},
+    tls::{PROTOCOLS, Protocol, tls},
+    wait::{DEADLINE, eventually},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
-use crate::{
-    client::{
-        Client, DEADLINE, NoAnswer, PROTOCOLS, Pieces, Protocol, stalled_requests, tls,
-        unread_answer, unread_pages,
-    },
-    support::{eventually, first_image, fixture, metric, started},
-};
-
 /// Long enough to do something, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
-async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
+async fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
     let limits = Limits { max_body_bytes: 50_000, ..Limits::default() };
     let app = started(limits).await;
     for protocol in PROTOCOLS {
@@ -49,7 +49,7 @@ async fn a_body_of_the_limit_is_read_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn large_bodies_beyond_the_memory_are_refused_and_others_still_answered() {
+async fn large_bodies_beyond_the_buffer_limit_are_refused_and_small_ones_answered() {
     let limits = Limits { max_buffered_bytes: 100_000, ..Limits::default() };
     let app = started(limits).await;
     let mut hog = Client::connect(app.address(), Protocol::Http2).await.unwrap();
@@ -66,7 +66,7 @@ async fn large_bodies_beyond_the_memory_are_refused_and_others_still_answered() 
 }
 
 #[tokio::test]
-async fn what_is_declared_and_never_sent_takes_no_memory() {
+async fn a_declared_length_alone_takes_no_memory() {
     let limits = Limits { max_buffered_bytes: 200_000, ..Limits::default() };
     let app = started(limits).await;
     let mut hogs = Vec::new();
@@ -85,7 +85,7 @@ async fn what_is_declared_and_never_sent_takes_no_memory() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_read_are_counted_until_they_are() {
+async fn unread_answers_count_towards_the_buffer_limit() {
     let limits = Limits { max_buffered_bytes: 3_000_000, ..Limits::default() };
     let app = started(limits).await;
     let containers = "{\"image\":\"a\"},".repeat(20_000);
@@ -111,7 +111,7 @@ async fn answers_that_are_not_read_are_counted_until_they_are() {
 }
 
 #[tokio::test]
-async fn requests_beyond_those_that_may_wait_for_their_bodies_are_refused() {
+async fn requests_beyond_the_limit_for_waiting_requests_are_refused() {
     let app = started(Limits { max_waiting: 2, ..Limits::default() }).await;
     let refused = "imageswap_http_request_total{method=\"POST\",status=\"503\"}";
     for first in ["", "{\"request\":"] {
@@ -141,7 +141,7 @@ async fn requests_beyond_those_that_may_wait_for_their_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn pages_of_metrics_that_are_not_read_take_nothing_from_reviews() {
+async fn unread_metrics_pages_take_no_memory_from_reviews() {
     let app = started(Limits { max_buffered_bytes: 100_000, ..Limits::default() }).await;
     let mut unread = Vec::new();
     let refused = "imageswap_http_request_total{method=\"GET\",status=\"503\"}";
@@ -194,7 +194,7 @@ async fn stalled_headers_are_dropped() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_ends_in_order() {
+async fn an_idle_connection_is_closed_gracefully() {
     let app = started(Limits { idle_timeout: SHORT, ..Limits::default() }).await;
     for protocol in PROTOCOLS {
         let mut client = Client::connect(app.address(), protocol).await.unwrap();
@@ -211,7 +211,7 @@ async fn an_idle_connection_ends_in_order() {
 /// The API server keeps connections for 90 s, and does not repeat a review that crosses with the end of
 /// one.
 #[tokio::test]
-async fn a_connection_that_has_asked_outlives_the_time_for_first_headers() {
+async fn the_header_timeout_spares_a_connection_that_has_sent_a_request() {
     let app = started(Limits { header_timeout: SHORT, ..Limits::default() }).await;
     for protocol in PROTOCOLS {
         let mut client = Client::connect(app.address(), protocol).await.unwrap();
@@ -237,7 +237,7 @@ async fn headers_beyond_the_limit_are_refused() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait_until_another_closes() {
     let app = started(Limits { max_connections: 2, ..Limits::default() }).await;
     let address = app.address();
     let mut clients = Vec::new();

@@ -1,17 +1,20 @@
-//! What a peer can put into the log: how much, which characters, and how often.
+//! Influence of a peer on the log: amount, characters and frequency.
 
 use hyper::Method;
 use serde_json::{Value, json};
+use support::{
+    body::Pieces,
+    client::Client,
+    program::Program,
+    reviews::fixture,
+    server::await_ready,
+    tls::{Protocol, tls},
+    volume::Volume,
+    wait::eventually,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-};
-
-use crate::{
-    client::{Client, Pieces, Protocol, tls},
-    program::Program,
-    support::{eventually, fixture, ready},
-    volume::Volume,
 };
 
 /// Maximum length of a line, in bytes.
@@ -20,7 +23,7 @@ const MAX_LINE_BYTES: usize = 1024;
 const REFUSED: &str = "review refused";
 
 /// Waits until the program has logged this message with this value of a field.
-pub(crate) async fn logs_with(
+pub(crate) async fn await_log_with(
     program: &Program,
     message: &str,
     field: &str,
@@ -40,7 +43,7 @@ async fn serve(level: &str) -> (Program, Volume) {
     let file = volume.directory().join("maps.conf");
     let maps = ["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"];
     let program = Program::start(&[&maps[..], &["--log-level", level]].concat());
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     (program, volume)
 }
 
@@ -67,34 +70,34 @@ fn assert_bounded(program: &Program) {
 }
 
 #[tokio::test]
-async fn a_line_about_a_refused_review_is_short() {
+async fn the_log_line_about_a_refused_review_is_short() {
     for filler in ["x", "\"", "\\", "é", "\u{300}", "\u{9b}", "\u{1b}[2J", "\n"] {
         let (program, _volume) = serve("INFO").await;
         let version = filler.repeat(200_000 / filler.len());
         assert_eq!(post(&program, "application/json", review_of_version(&version)).await, 400);
-        logs_with(&program, REFUSED, "status", json!(400)).await;
+        await_log_with(&program, REFUSED, "status", json!(400)).await;
         // A header holds no C0 characters.
         let media_type = format!("x{filler}").replace(|c: char| c < ' ', "");
         let media_type = media_type.repeat(8000 / media_type.len());
         assert_eq!(post(&program, &media_type, "{}").await, 415);
-        logs_with(&program, REFUSED, "status", json!(415)).await;
+        await_log_with(&program, REFUSED, "status", json!(415)).await;
         assert_bounded(&program);
     }
 }
 
 #[tokio::test]
-async fn what_a_terminal_obeys_is_escaped() {
+async fn terminal_control_sequences_are_escaped() {
     let (program, _volume) = serve("INFO").await;
     assert_eq!(post(&program, "\u{9b}31mRED", "{}").await, 415);
     assert_eq!(post(&program, "application/json", review_of_version("v\u{202e}1\r\n")).await, 400);
-    logs_with(&program, REFUSED, "error", json!("Content-Type is \\u{9b}31mRED")).await;
+    await_log_with(&program, REFUSED, "error", json!("Content-Type is \\u{9b}31mRED")).await;
     let error = "apiVersion `v\\u{202e}1\\u{d}\\u{a}` is not supported";
-    logs_with(&program, REFUSED, "error", json!(error)).await;
+    await_log_with(&program, REFUSED, "error", json!(error)).await;
     assert_bounded(&program);
 }
 
 #[tokio::test]
-async fn a_frequent_complaint_hides_no_other() {
+async fn a_frequent_message_hides_no_other() {
     let (program, _volume) = serve("INFO").await;
     for _ in 0..20 {
         assert_eq!(post(&program, "text/plain", "{}").await, 415);
@@ -102,12 +105,12 @@ async fn a_frequent_complaint_hides_no_other() {
     assert_eq!(post(&program, "application/json", "{").await, 400);
     let mut stranger = TcpStream::connect(program.address).await.unwrap();
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    logs_with(&program, REFUSED, "status", json!(400)).await;
-    program.logs("TLS handshake failed").await;
+    await_log_with(&program, REFUSED, "status", json!(400)).await;
+    program.await_log("TLS handshake failed").await;
 }
 
 #[tokio::test]
-async fn the_lines_about_a_review_are_short() {
+async fn log_lines_about_a_review_are_short() {
     let (program, _volume) = serve("DEBUG").await;
     let mut review: Value = serde_json::from_str(&fixture("00-create-pod")).unwrap();
     let request = review["request"].as_object_mut().unwrap();
@@ -118,19 +121,19 @@ async fn the_lines_about_a_review_are_short() {
     let containers = (0..200).map(|n| json!({ "name": n.to_string(), "image": "a/".repeat(2000) }));
     review["request"]["object"]["spec"]["containers"] = containers.collect();
     assert_eq!(post(&program, "application/json", review.to_string()).await, 200);
-    program.logs("reviewed").await;
-    program.logs("image swapped").await;
+    program.await_log("reviewed").await;
+    program.await_log("image swapped").await;
     assert_eq!(post(&program, "application/json", "{").await, 400);
-    program.logs(REFUSED).await;
+    program.await_log(REFUSED).await;
     assert_bounded(&program);
     let lines = program.lines();
     assert_eq!(lines.iter().filter(|line| line["message"] == "image swapped").count(), 64);
-    logs_with(&program, "more images swapped", "more", 200 + 2 - 64).await;
+    await_log_with(&program, "more images swapped", "more", 200 + 2 - 64).await;
 }
 
 /// Each of these frames was a line of the HTTP/2 library.
 #[tokio::test]
-async fn frames_that_no_client_sends_are_no_lines() {
+async fn frames_of_an_attacker_are_not_logged() {
     let (program, _volume) = serve("INFO").await;
     let mut stream = tls(program.address, Protocol::Http2).await.unwrap();
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -147,6 +150,6 @@ async fn frames_that_no_client_sends_are_no_lines() {
     }
     // A complaint of this program comes after all that those frames may have said.
     assert_eq!(post(&program, "text/plain", "{}").await, 415);
-    logs_with(&program, REFUSED, "status", 415).await;
+    await_log_with(&program, REFUSED, "status", 415).await;
     assert!(program.lines().iter().all(|line| line["target"] != "h2::proto::ping_pong"));
 }

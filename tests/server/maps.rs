@@ -1,14 +1,18 @@
-//! Which maps apply: what the next review, `/readyz`, `/metrics` and the log say of maps that must not.
+//! Refused maps: the next review, `/readyz`, `/metrics` and the log.
 
 use std::net::SocketAddr;
 
-use crate::{
-    client::{Client, Protocol, admin_get},
-    logs::logs_with,
+use support::{
+    client::{Client, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, ready},
+    reviews::fixture,
+    server::{await_ready, metric},
+    tls::Protocol,
     volume::Volume,
+    wait::eventually,
 };
+
+use crate::logs::await_log_with;
 
 const GOOD: &str = "default::good.io";
 const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";
@@ -46,13 +50,13 @@ async fn image(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn a_reload_never_ends_the_swapping() {
+async fn a_refused_map_leaves_the_last_good_one_in_use() {
     for is_strict in [false, true] {
         let mut volume = Volume::new();
         volume.write(&[("maps.conf", GOOD.as_bytes())]);
         let program = serve(&volume, if is_strict { &["--strict-maps"] } else { &[] });
         let admin = program.admin_address;
-        ready(admin).await;
+        await_ready(admin).await;
         for (count, (map, lenient, strict)) in (1_u8..).zip(REFUSED) {
             volume.write(&[("maps.conf", map.as_bytes())]);
             eventually(map, async || {
@@ -60,8 +64,13 @@ async fn a_reload_never_ends_the_swapping() {
             })
             .await;
             let reason = if is_strict { strict } else { lenient };
-            logs_with(&program, "map reload refused, keeping the last good map", "reason", reason)
-                .await;
+            await_log_with(
+                &program,
+                "map reload refused, keeping the last good map",
+                "reason",
+                reason,
+            )
+            .await;
             assert_eq!(image(program.address).await, "good.io/library/busybox:1.36", "{map}");
             assert_eq!(admin_get(admin, "/readyz").await.status, 200, "{map}");
             let rules = "imageswap_map_rules{kind=\"default\"}";
@@ -78,13 +87,13 @@ async fn a_reload_never_ends_the_swapping() {
 }
 
 #[tokio::test]
-async fn a_strict_start_waits_for_a_map_that_applies() {
+async fn a_strict_start_waits_for_a_map_without_errors() {
     for (map, _, reason) in REFUSED {
         let mut volume = Volume::new();
         volume.write(&[("maps.conf", map.as_bytes())]);
         let program = serve(&volume, &["--strict-maps"]);
         let admin = program.admin_address;
-        logs_with(&program, "map refused, no map in use", "reason", reason).await;
+        await_log_with(&program, "map refused, no map in use", "reason", reason).await;
         let readiness = admin_get(admin, "/readyz").await;
         assert_eq!(readiness.status, 503, "{map}");
         assert!(
@@ -96,13 +105,13 @@ async fn a_strict_start_waits_for_a_map_that_applies() {
         let answer = client.post(fixture("00-create-pod")).await.unwrap();
         assert_eq!(answer.status, 503, "{map}");
         volume.write(&[("maps.conf", GOOD.as_bytes())]);
-        ready(admin).await;
+        await_ready(admin).await;
         assert_eq!(image(program.address).await, "good.io/library/busybox:1.36");
     }
 }
 
 #[tokio::test]
-async fn a_map_without_default_applies_at_a_start_and_says_so() {
+async fn a_map_without_default_applies_at_start_with_a_warning() {
     for (map, message) in [
         ("[EXACT]docker.io/library/busybox:1.36::x.io/box", "the map has no `default`"),
         (
@@ -113,8 +122,8 @@ async fn a_map_without_default_applies_at_a_start_and_says_so() {
         let mut volume = Volume::new();
         volume.write(&[("maps.conf", map.as_bytes())]);
         let program = serve(&volume, &[]);
-        ready(program.admin_address).await;
-        program.logs(message).await;
+        await_ready(program.admin_address).await;
+        program.await_log(message).await;
         assert!(image(program.address).await.starts_with("x.io/box"), "{map}");
         let errors = "imageswap_map_diagnostics{severity=\"error\"}";
         assert_eq!(metric(program.admin_address, errors).await, Some(1.0));
@@ -129,12 +138,12 @@ async fn a_map_without_default_applies_at_a_start_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_optional_map_is_built_in_until_there_is_a_file() {
+async fn the_built_in_map_is_used_until_there_is_a_file() {
     let mut volume = Volume::new();
     let program = serve(&volume, &["--maps-optional"]);
     let admin = program.admin_address;
-    ready(admin).await;
-    program.logs("no map file, using the built-in map").await;
+    await_ready(admin).await;
+    program.await_log("no map file, using the built-in map").await;
     let mut client = Client::connect(program.address, Protocol::Http1).await.unwrap();
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert!(answer.status == 200 && !answer.body.contains("patch"), "{answer:?}");
@@ -144,7 +153,7 @@ async fn an_optional_map_is_built_in_until_there_is_a_file() {
 
     // A file that must not apply leaves it in use.
     volume.write(&[("maps.conf", MANIFEST.as_bytes())]);
-    logs_with(&program, "map refused, keeping the built-in map", "reason", NOT_A_MAP).await;
+    await_log_with(&program, "map refused, keeping the built-in map", "reason", NOT_A_MAP).await;
     assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     assert_eq!(built_in().await, Some(1.0));
 
@@ -162,11 +171,11 @@ async fn an_optional_map_is_built_in_until_there_is_a_file() {
 }
 
 #[tokio::test]
-async fn without_the_setting_a_missing_file_is_not_ready() {
+async fn a_missing_map_that_is_not_optional_is_not_ready() {
     let volume = Volume::new();
     let program = serve(&volume, &[]);
     let admin = program.admin_address;
-    program.logs("map load failed, no map in use").await;
+    program.await_log("map load failed, no map in use").await;
     let readiness = admin_get(admin, "/readyz").await;
     assert_eq!(readiness.status, 503);
     assert!(readiness.body.contains("No such file or directory"), "{readiness:?}");
@@ -174,7 +183,7 @@ async fn without_the_setting_a_missing_file_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_map_that_comes_back_is_looked_at_again() {
+async fn a_map_that_comes_back_is_loaded_again() {
     const NO_TEXT: &[u8] = b"default::d.io\n\xff";
     for (flags, content, result, reason) in [
         (&[][..], MANIFEST.as_bytes(), "refused", NOT_A_MAP),
@@ -198,7 +207,7 @@ async fn a_map_that_comes_back_is_looked_at_again() {
         if flags.is_empty() {
             says("No such file or directory").await;
         } else {
-            ready(admin).await;
+            await_ready(admin).await;
         }
         volume.write(&[("maps.conf", content)]);
         eventually("another look", async || {

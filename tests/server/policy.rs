@@ -1,4 +1,4 @@
-//! What TLS the server speaks, found out as a scanner does: by asking for everything.
+//! The TLS policy of the server, found as a scanner would: by offering everything.
 
 use std::{
     io::{Read, Write},
@@ -10,6 +10,13 @@ use std::{
 use imageswap::{
     app::App,
     settings::{CertificateOrigin, RuleSource, ServeSettings},
+};
+use support::{
+    client::{Client, first_image},
+    reviews::fixture,
+    server::{await_ready, settings},
+    tls::{ALL_VERSIONS, Protocol, config, config_with},
+    wait::DEADLINE,
 };
 use tokio_rustls::rustls::{
     ClientConnection, ConnectionTrafficSecrets, ContentType, ExtractedSecrets, HandshakeKind,
@@ -32,13 +39,9 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::{
-    client::{ALL_VERSIONS, Client, DEADLINE, Protocol, config, config_with},
-    hello::{
-        DOWNGRADE, HANDSHAKE_FAILURE, Hello, ILLEGAL_PARAMETER, NO_APPLICATION_PROTOCOL,
-        PROTOCOL_VERSION, Reply, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, chosen_of, send,
-    },
-    support::{first_image, fixture, ready, settings},
+use crate::hello::{
+    DOWNGRADE, HANDSHAKE_FAILURE, Hello, ILLEGAL_PARAMETER, NO_APPLICATION_PROTOCOL,
+    PROTOCOL_VERSION, Reply, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, chosen_of, send,
 };
 
 const SSL_3: u16 = 0x0300;
@@ -72,12 +75,12 @@ async fn rsa() -> App {
     let certificate = CertificateOrigin::Files(directory);
     let settings = settings(RuleSource::BuiltIn("default::d.io"));
     let app = App::start(ServeSettings { certificate, ..settings }).await.unwrap();
-    ready(app.admin_address()).await;
+    await_ready(app.admin_address()).await;
     app
 }
 
 #[tokio::test]
-async fn tls_1_2_and_1_3_are_spoken_and_nothing_older() {
+async fn only_tls_1_2_and_1_3_are_negotiated() {
     let app = ecdsa().await;
     let address = app.address();
     let suites = [numbers(&ECDSA_SUITES), numbers(&TLS13_SUITES), vec![0x002f, 0xc013]].concat();
@@ -141,7 +144,7 @@ async fn only_suites_with_forward_secrecy_and_authenticated_encryption_are_chose
 }
 
 #[tokio::test]
-async fn each_suite_carries_a_review() {
+async fn a_review_is_answered_over_each_cipher_suite() {
     let (ecdsa, rsa) = (ecdsa().await, rsa().await);
     let groups = [(&ecdsa, ECDSA_SUITES), (&rsa, RSA_SUITES), (&ecdsa, TLS13_SUITES)];
     let mut all = ring::default_provider().cipher_suites;
@@ -157,7 +160,7 @@ async fn each_suite_carries_a_review() {
 }
 
 #[tokio::test]
-async fn keys_are_exchanged_over_three_curves_and_nothing_else() {
+async fn keys_are_exchanged_over_three_curves_only() {
     let app = ecdsa().await;
     let address = app.address();
     for group in (0..=600).chain(0x6399..=0x639a).chain([4587, 4588, 4589]) {
@@ -173,7 +176,7 @@ async fn keys_are_exchanged_over_three_curves_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn nothing_is_compressed() {
+async fn tls_compression_is_off() {
     let app = ecdsa().await;
     let address = app.address();
     for (suites, version) in [(ECDSA_SUITES, TLS_1_2), (TLS13_SUITES, TLS_1_3)] {
@@ -199,7 +202,7 @@ async fn nothing_is_compressed() {
 }
 
 #[tokio::test]
-async fn http_1_1_and_2_are_agreed_on_and_nothing_else() {
+async fn only_http_1_1_and_2_are_negotiated() {
     let app = ecdsa().await;
     let address = app.address();
     for (protocols, expected) in [
@@ -232,7 +235,7 @@ async fn http_1_1_and_2_are_agreed_on_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn no_session_begins_with_data() {
+async fn early_data_is_off() {
     let app = ecdsa().await;
     let mut config = config(Protocol::Http1, None, &[&TLS13]);
     config.enable_early_data = true;
@@ -250,7 +253,7 @@ async fn no_session_begins_with_data() {
 }
 
 #[tokio::test]
-async fn nothing_is_negotiated_again() {
+async fn renegotiation_is_refused() {
     let app = ecdsa().await;
     let hello = Hello::tls12(&numbers(&ECDSA_SUITES));
     let Reply::Agreed(agreed) = hello.send(app.address()).await else { panic!("no agreement") };

@@ -1,4 +1,4 @@
-//! Maps and certificates that change while the server serves.
+//! Reloads of maps and certificates in a running server.
 
 use std::{
     net::SocketAddr,
@@ -12,12 +12,15 @@ use imageswap::{
     app::App,
     settings::{CertificateOrigin, RuleSource, ServeSettings},
 };
-
-use crate::{
-    client::{Client, PROTOCOLS, Protocol, admin_get},
+use support::{
+    certificates::Pair,
+    client::{Client, admin_get, first_image},
     program::Program,
-    support::{eventually, first_image, fixture, metric, ready, settings},
-    volume::{Pair, Volume},
+    reviews::fixture,
+    server::{await_ready, metric, settings},
+    tls::{PROTOCOLS, Protocol},
+    volume::Volume,
+    wait::eventually,
 };
 
 const REQUESTS: usize = 10_000;
@@ -36,7 +39,7 @@ struct Versions {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_follow_twenty_maps_and_three_certificates_without_a_failure() {
+async fn no_request_fails_while_maps_and_certificates_change() {
     let (mut maps, mut certificates) = (Volume::new(), Volume::new());
     maps.write(&[("maps.conf", b"default::v0.example.com")]);
     certificates.write(&Pair::make().files());
@@ -47,7 +50,7 @@ async fn requests_follow_twenty_maps_and_three_certificates_without_a_failure() 
     .await
     .unwrap();
     let admin = app.admin_address();
-    ready(admin).await;
+    await_ready(admin).await;
 
     let versions = Arc::new(Versions::default());
     let clients: Vec<_> = PROTOCOLS
@@ -108,13 +111,13 @@ async fn ask(address: SocketAddr, protocol: Protocol, versions: Arc<Versions>) {
 }
 
 #[tokio::test]
-async fn what_is_no_map_leaves_the_old_one_in_use() {
+async fn an_invalid_map_leaves_the_last_one_in_use() {
     let mut volume = Volume::new();
     volume.write(&[("maps.conf", b"default::good.io")]);
     let file = volume.directory().join("maps.conf");
     let program = Program::start(&["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"]);
     let (address, admin) = (program.address, program.admin_address);
-    ready(admin).await;
+    await_ready(admin).await;
     assert_image_becomes(address, "good.io/library/busybox:1.36").await;
 
     let too_large = vec![b'#'; 16 * 1024 * 1024 + 1];
@@ -131,7 +134,7 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
         eventually(message, async || (metric(admin, &name).await == Some(expected)).then_some(()))
             .await;
         failures += if result == "failed" { 1.0 } else { 0.0 };
-        program.logs(message).await;
+        program.await_log(message).await;
         assert_image_becomes(address, "good.io/library/busybox:1.36").await;
         assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     }
@@ -164,7 +167,7 @@ async fn what_is_no_map_leaves_the_old_one_in_use() {
     assert_image_becomes(address, "back.io/library/busybox:1.36").await;
     let errors = "imageswap_map_diagnostics{severity=\"error\"}";
     assert_eq!(metric(admin, errors).await, Some(1.0));
-    program.logs("there is no `::` between key and target").await;
+    program.await_log("there is no `::` between key and target").await;
 }
 
 #[tokio::test]
@@ -192,7 +195,7 @@ async fn with_strict_maps_any_error_refuses_the_map() {
 }
 
 #[tokio::test]
-async fn a_bad_pair_leaves_the_old_certificate_in_use() {
+async fn an_invalid_pair_leaves_the_last_one_in_use() {
     let mut volume = Volume::new();
     let (good, other) = (Pair::make(), Pair::make());
     let settings = ServeSettings {

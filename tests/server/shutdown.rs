@@ -1,4 +1,4 @@
-//! The end: SIGTERM under load loses no request.
+//! Shutdown: SIGTERM under load loses no request.
 
 use std::{
     net::SocketAddr,
@@ -13,14 +13,16 @@ use imageswap::{
     sources::{Loaded, Source, Timing, keep_fresh},
     state::{Live, LoadError, Subject},
 };
+use support::{
+    client::{Client, NoAnswer, admin_get},
+    program::Program,
+    reviews::fixture,
+    server::await_ready,
+    tls::{PROTOCOLS, Protocol},
+    wait::{DEADLINE, eventually},
+};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    client::{Client, DEADLINE, NoAnswer, PROTOCOLS, Protocol, admin_get},
-    program::Program,
-    support::{eventually, fixture, ready},
-};
 
 /// The clients of each protocol that ask without pause.
 const CLIENTS: usize = 4;
@@ -58,7 +60,7 @@ async fn a_signal_under_load_loses_no_request() {
     }
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
-    program.logs("imageswap stopped").await;
+    program.await_log("imageswap stopped").await;
 }
 
 /// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
@@ -95,18 +97,18 @@ async fn ask_until_gone(
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_ends_the_process_at_once() {
     let mut program = Program::start(&["--dev", "--shutdown-delay", "60m"]);
     program.terminate();
-    program.logs("shutting down").await;
+    program.await_log("shutting down").await;
     program.terminate();
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
-    program.logs("imageswap stopped by an error").await;
+    program.await_log("imageswap stopped by an error").await;
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_it_too() {
+async fn sigint_ends_the_process() {
     let mut program = Program::start(&["--dev"]);
     let id = program.child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
@@ -114,11 +116,11 @@ async fn an_interrupt_ends_it_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_in_the_listen_queue_are_served_before_the_end() {
+async fn connections_in_the_listen_queue_are_served_before_exit() {
     // More than the 128 that Tokio would accept in one go.
     const QUEUED: usize = 140;
     let mut program = Program::start(&["--dev"]);
-    ready(program.admin_address).await;
+    await_ready(program.admin_address).await;
     let signal = |name: &str| {
         let id = program.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
@@ -146,7 +148,7 @@ async fn connections_in_the_listen_queue_are_served_before_the_end() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_to_its_end_does_not_keep_it_from_ending() {
+async fn a_reload_that_hangs_does_not_block_shutdown() {
     struct Hanging(std::path::PathBuf, std::sync::mpsc::Receiver<()>);
 
     impl Source for Hanging {

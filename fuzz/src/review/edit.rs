@@ -4,8 +4,9 @@ use std::{fmt::Write, sync::LazyLock};
 
 use arbitrary::{Result, Unstructured};
 use serde_json::{Map, Value, json};
+use support::reviews::CAPTURED;
 
-use super::{CAPTURED, PIECES};
+use super::PIECES;
 
 /// More edits would leave little of a review.
 const MAX_EDITS: usize = 12;

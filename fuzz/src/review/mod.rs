@@ -18,6 +18,7 @@ use imageswap::{
     rules::{MapFile, Policy, RuleSet},
 };
 use serde_json::{Value, json};
+use support::reviews::CAPTURED;
 
 use self::naive::Refusal;
 
@@ -85,18 +86,6 @@ pub(crate) const OF_EDITS: u8 = 3;
 
 /// The label that turns swapping off.
 pub(crate) const DISABLE_LABEL: &str = "k8s.twr.io/imageswap";
-
-/// The reviews that the tests know, captured from an API server.
-pub(crate) const CAPTURED: [&str; 8] = [
-    include_str!("../../../tests/fixtures/reviews/00-create-pod.json"),
-    include_str!("../../../tests/fixtures/reviews/01-update-pod.json"),
-    include_str!("../../../tests/fixtures/reviews/02-update-pod.json"),
-    include_str!("../../../tests/fixtures/reviews/03-update-pod-ephemeralcontainers.json"),
-    include_str!("../../../tests/fixtures/reviews/04-create-deployment.json"),
-    include_str!("../../../tests/fixtures/reviews/05-create-cronjob.json"),
-    include_str!("../../../tests/fixtures/reviews/06-create-pod.json"),
-    include_str!("../../../tests/fixtures/reviews/07-delete-pod.json"),
-];
 
 /// A map without a chain, so that a second review of a swapped object changes nothing.
 static WORLD: LazyLock<World> = LazyLock::new(|| {

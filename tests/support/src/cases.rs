@@ -1,12 +1,16 @@
-//! Maps with images and what becomes of them: every example of the swap rules, and what the Python
-//! original does with its own test maps.
+//! Cases of the swap rules: a map, an image, and the decision. They cover every example in the
+//! specification and the test maps of the Python original.
 
-/// A map, an image, its result (none: left alone), and the reason.
-pub(crate) struct Case {
-    pub(crate) map: &'static str,
-    pub(crate) image: &'static str,
-    pub(crate) result: Option<&'static str>,
-    pub(crate) reason: &'static str,
+/// A decision about one image.
+pub struct Case {
+    /// Text of the map.
+    pub map: &'static str,
+    /// The image.
+    pub image: &'static str,
+    /// The new image; `None` if the image is left alone.
+    pub result: Option<&'static str>,
+    /// Name of the reason.
+    pub reason: &'static str,
 }
 
 const fn case(
@@ -68,8 +72,9 @@ default:default.example.com
 docker.io:harbor.example.com
 docker.io/library:harbor.example.com/library";
 
+/// All cases.
 #[rustfmt::skip]
-pub(crate) const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     // Section 4 of the swap rules.
     case("default::d.io", "nginx:1.27", Some("d.io/nginx:1.27"), "default"),
     case("default::d.io", "gcr.io:443/istio/istiod:1", Some("d.io/istio/istiod:1"), "default"),

@@ -1,11 +1,11 @@
-//! A naive reading of the reference grammar of the container distribution project: tries every way
-//! to take a text apart, and shares no code with the program, which has one pattern for it.
+//! A naive parser for the reference grammar of the container distribution project. It tries every way to
+//! split a text, and shares no code with the program.
 //!
 //! `[domain[:port]/]path[:tag][@digest]`
 //! (<https://github.com/distribution/reference/blob/main/reference.go>).
 
-/// Whether a registry would accept `text` as the name of an image.
-pub(crate) fn is_reference(text: &str) -> bool {
+/// Returns true if a registry would accept `text` as an image reference.
+pub fn is_reference(text: &str) -> bool {
     text.len() <= 4096
         && splits(text, '@').any(|(text, digest)| {
             digest.is_none_or(is_digest)

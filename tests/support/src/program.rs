@@ -1,6 +1,7 @@
-//! The real program, as a process.
+//! The program as a process.
 
 use std::{
+    env,
     io::{BufRead, BufReader},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     process::{Child, Command, Stdio},
@@ -9,31 +10,31 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{secrets::Secrets, support::eventually};
+use crate::{secrets::Secrets, wait::eventually};
 
-/// The path of the program.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_imageswap");
+/// The address of a listener that may choose its port.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Where a program listens that may choose its ports.
-pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// The real program, serving.
-pub(crate) struct Program {
-    pub(crate) child: Child,
-    pub(crate) address: SocketAddr,
-    pub(crate) admin_address: SocketAddr,
+/// A running `imageswap serve`. Dropping it kills the process, and checks that no secret was logged.
+pub struct Program {
+    /// The process.
+    pub child: Child,
+    /// Address of the webhook.
+    pub address: SocketAddr,
+    /// Address of the admin server.
+    pub admin_address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Program {
-    /// Starts `imageswap serve` with ports that the system chooses.
-    pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::launch(Command::new(PROGRAM), [ANY_PORT; 2], arguments)
+    /// Starts `imageswap serve` on free ports.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::launch(Command::new(path()), [ANY_PORT; 2], arguments)
     }
 
-    /// Starts `imageswap serve` at these addresses, for reviews and for probes. `launcher` is the
-    /// program, or a command that becomes it in the same process.
-    pub(crate) fn launch(
+    /// Starts `imageswap serve` at the addresses of webhook and admin server. `launcher` is the program,
+    /// or a command that replaces itself by the program.
+    pub fn launch(
         mut launcher: Command,
         [address, admin_address]: [SocketAddr; 2],
         arguments: &[&str],
@@ -68,27 +69,33 @@ impl Program {
         Self { child, address: address("listen"), admin_address: address("admin_listen"), log }
     }
 
-    /// Sends the signal to end.
-    pub(crate) fn terminate(&self) {
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Waits until a line was logged whose message contains `text`.
-    pub(crate) async fn logs(&self, text: &str) {
+    /// Waits until there is a line in the log whose message contains `text`.
+    pub async fn await_log(&self, text: &str) {
         eventually(text, async || self.logged(text).then_some(())).await;
     }
 
-    /// The lines that were read from the log.
-    pub(crate) fn lines(&self) -> Vec<Value> {
+    /// Returns the log up to now: JSON, or a string for a line that is none.
+    pub fn lines(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }
 
-    /// Whether a line was read from the log whose message contains `text`.
-    pub(crate) fn logged(&self, text: &str) -> bool {
+    /// Returns true if there is a line in the log whose message contains `text`.
+    pub fn logged(&self, text: &str) -> bool {
         let has_text = |line: &Value| line["message"].as_str().is_some_and(|m| m.contains(text));
         self.lines().iter().any(has_text)
     }
+}
+
+/// Path of the program that Cargo has built for the tests.
+pub fn path() -> String {
+    env::var("CARGO_BIN_EXE_imageswap")
+        .unwrap_or_else(|_| panic!("CARGO_BIN_EXE_imageswap is not set; run the tests with Cargo"))
 }
 
 impl Drop for Program {

@@ -4,10 +4,11 @@
 //! The value of a variable goes to its flag, because the environment of a process cannot be changed
 //! without `unsafe`; clap puts both in the same place. Which values are valid is read naively here.
 
+mod naive;
+
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    net::SocketAddr,
     os::unix::ffi::OsStrExt,
     sync::LazyLock,
     time::Duration,
@@ -19,10 +20,8 @@ use imageswap::settings::{
     unknown_variables,
 };
 
-use crate::{
-    grammar,
-    inputs::{self, OF_PIECES, OF_RUNS},
-};
+use self::naive::is_valid;
+use crate::inputs::{self, OF_PIECES, OF_RUNS};
 
 /// What variables and values are made of.
 pub const PIECES: &[&str] = &[
@@ -274,90 +273,6 @@ impl Given {
             }
         }
     }
-}
-
-/// Whether a value without white space around it is valid; none when it takes a parser to tell.
-fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<bool> {
-    let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(value));
-    let is_number = |low: u64, high: u64| {
-        let digits = value.strip_prefix('+').unwrap_or(value);
-        number(digits).is_some_and(|number| low <= number && number <= high)
-    };
-    if value.is_empty() {
-        return Some(true);
-    }
-    Some(match variable.strip_prefix("IMAGESWAP_").unwrap_or(variable) {
-        "ADMIN_LISTEN" | "LISTEN" => value.parse::<SocketAddr>().is_ok(),
-        "CSR_SIGNER_NAME" => match value.split('/').collect::<Vec<_>>()[..] {
-            [domain, name] => {
-                domain.contains('.') && is_made_of(domain, "-.") && is_made_of(name, "-.:_")
-            }
-            _ => false,
-        },
-        "DISABLE_AUTO_MWC" | "MAPS_OPTIONAL" | "STRICT_MAPS" | "SWAP_NEVER_PULLED" => {
-            is_one_of(&["true", "false", "1", "0", "yes", "no"])
-        }
-        "DISABLE_LABEL" => match value.split('/').collect::<Vec<_>>()[..] {
-            [name] => is_label_part(name, 63, "-_."),
-            [prefix, name] => is_label_part(prefix, 253, "-.") && is_label_part(name, 63, "-_."),
-            _ => false,
-        },
-        "IMAGE_PREFIX" => {
-            let joint = if value.ends_with(['-', '/']) { "" } else { "/" };
-            !is_legacy || grammar::is_reference(&format!("{value}{joint}image"))
-        }
-        "LOG_FORMAT" => is_one_of(&["auto", "json", "text"]),
-        "LOG_LEVEL" => {
-            is_one_of(&["critical", "debug", "error", "info", "off", "trace", "warn", "warning"])
-        }
-        "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
-        "MAX_BODY_BYTES" => is_number(4096, 64 << 20),
-        "MAX_CONNECTIONS" => is_number(1, 1_000_000),
-        "MODE" => is_one_of(&["maps", "legacy"]),
-        "NAMESPACE_NAME" => {
-            is_label_part(value, 63, "-") && !value.contains(|c: char| c.is_ascii_uppercase())
-        }
-        "SHUTDOWN_DELAY" | "SHUTDOWN_TIMEOUT" => {
-            // A number without a unit is one of seconds.
-            let units = [("", 3600), ("ms", 3_600_000), ("s", 3600), ("m", 60)];
-            units.iter().any(|(unit, most)| {
-                value.strip_suffix(unit).and_then(number).is_some_and(|number| number <= *most)
-            })
-        }
-        "TLS_MODE" => is_one_of(&["files", "managed", "self-signed"]),
-        "WEBHOOK_URL" => {
-            let is_https = value.get(..8).is_some_and(|s| s.eq_ignore_ascii_case("https://"));
-            let place = value.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-            let port = place.rsplit(']').next().and_then(|end| end.split_once(':'));
-            let is_port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok());
-            let has_host = !place.starts_with(':') && !place.starts_with("[]") && !place.is_empty();
-            let is_bare = !place.contains('@') && !value.contains(['?', '#']);
-            if is_https && is_port && has_host && is_bare {
-                return None;
-            }
-            false
-        }
-        other => panic!("{other} is a setting that this target does not know"),
-    })
-}
-
-/// The number that digits alone write; larger ones count as the largest.
-fn number(digits: &str) -> Option<u64> {
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
-}
-
-/// Whether `text` is letters, digits and `extra`.
-fn is_made_of(text: &str, extra: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
-}
-
-fn is_label_part(text: &str, limit: usize, extra: &str) -> bool {
-    let is_edge = |c: char| c.is_ascii_alphanumeric();
-    is_made_of(text, extra)
-        && text.len() <= limit
-        && text.starts_with(is_edge)
-        && text.ends_with(is_edge)
 }
 
 /// Checks what the rest of the program takes for granted.

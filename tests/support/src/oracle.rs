@@ -1,32 +1,41 @@
-//! A naive reading of the swap rules: no index, no automaton, one pass over all rules for every
-//! question. It is the yardstick for the compiled rule set and shares no code with it.
+//! A naive implementation of the swap rules: no index, no automaton, one pass over all rules for each
+//! question. Tests compare the compiled rule set with it; it shares no code with the program.
 
 use crate::grammar;
 
-/// What becomes of an image, and the reason's name.
+/// A decision about an image.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Verdict {
-    pub(crate) result: String,
-    pub(crate) reason: &'static str,
+pub struct Verdict {
+    /// The image after the decision.
+    pub result: String,
+    /// Name of the reason.
+    pub reason: &'static str,
 }
 
 /// The rules of a map as pairs of key and target, in file order.
-pub(crate) struct Oracle {
+pub struct Oracle {
     rules: Vec<(String, String)>,
 }
 
 /// An image split at its registry.
-pub(crate) struct Image {
-    pub(crate) text: String,
-    pub(crate) registry: String,
-    pub(crate) host: String,
-    pub(crate) port: Option<String>,
-    pub(crate) path: String,
-    pub(crate) shorthand: bool,
+pub struct Image {
+    /// The reference as it is written.
+    pub text: String,
+    /// The registry, `docker.io` by default.
+    pub registry: String,
+    /// The registry without its port.
+    pub host: String,
+    /// The port of the registry.
+    pub port: Option<String>,
+    /// All that follows the registry.
+    pub path: String,
+    /// True if the reference names no registry.
+    pub shorthand: bool,
 }
 
 impl Image {
-    pub(crate) fn parse(text: &str) -> Self {
+    /// Splits a reference.
+    pub fn parse(text: &str) -> Self {
         let mut registry = "docker.io".to_owned();
         let mut path = text.to_owned();
         let mut shorthand = true;
@@ -51,7 +60,8 @@ impl Image {
         Self { text: text.to_owned(), registry, host, port, path, shorthand }
     }
 
-    pub(crate) fn canonical_path(&self) -> String {
+    /// The path, with `library/` for an official image of Docker Hub.
+    pub fn canonical_path(&self) -> String {
         if self.registry == "docker.io" && !self.path.contains('/') {
             format!("library/{}", self.path)
         } else {
@@ -61,7 +71,8 @@ impl Image {
 }
 
 impl Oracle {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Reads a map.
+    pub fn new(text: &str) -> Self {
         let mut rules: Vec<(String, String)> = Vec::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if is_manifest(text) {
@@ -100,94 +111,106 @@ impl Oracle {
         self.rules.iter().find(|rule| rule.0 == key).map(|rule| rule.1.as_str())
     }
 
-    pub(crate) fn decide(&self, text: &str) -> Verdict {
-        let leave = |reason| Verdict { result: text.to_owned(), reason };
-        let swap = |result, reason| Verdict { result, reason };
-        if text.is_empty() {
-            return leave("empty");
+    /// Decides about an image.
+    pub fn decide(&self, text: &str) -> Verdict {
+        if let Some(reason) = unfit(text) {
+            return leave(text, reason);
         }
-        if !text.chars().all(|c| c.is_ascii_alphanumeric() || "._-:/@+[]".contains(c)) {
-            return leave("malformed");
-        }
-        if text.len() > 4096 {
-            return leave("too-long");
-        }
-        let exact = format!("[EXACT]{text}");
-        if let Some(target) = self.target(&exact) {
-            return match () {
-                () if target.is_empty() => leave("exact"),
-                () if !is_valid(&exact, target) => leave("invalid-target"),
-                () => swap(target.into(), "exact"),
-            };
+        if let Some(verdict) = self.exact(text) {
+            return verdict;
         }
         if text == "auto" {
-            return leave("placeholder");
+            return leave(text, "placeholder");
         }
         let image = Image::parse(text);
-        for (key, target) in &self.rules {
-            let Some(glob) = key.strip_prefix("[REPLACE]") else { continue };
-            if !fnmatch(glob, text) {
-                continue;
-            }
-            if target.is_empty() {
-                return leave("replace");
-            }
-            if !is_valid(key, target) {
-                return leave("invalid-target");
-            }
-            if under(&image, target) {
-                return leave("already-swapped");
-            }
-            let last = text.rsplit('/').next().unwrap();
-            let joint = if target.ends_with('-') { "" } else { "/" };
-            return swap(format!("{}{joint}{last}", target.trim_end_matches('/')), "replace");
+        if let Some(verdict) = self.replace(&image) {
+            return verdict;
         }
-        let Some(default) = self.target("default") else { return leave("no-default") };
-        if let Some((key, target, rest)) = self.registry_rule(&image) {
-            if target.is_empty() {
-                return leave("registry");
-            }
-            if !is_valid(key, target) {
-                return leave("invalid-target");
-            }
-            if under(&image, target) || (key.contains('/') && repository_of(&image, target)) {
-                return leave("already-swapped");
-            }
-            let base = target.trim_end_matches('/');
-            let result = if target.ends_with('-') {
-                format!("{target}{}/{}", image.host, image.path)
-            } else if key.contains('/') {
-                format!("{base}{rest}")
-            } else if image.shorthand {
-                format!("{base}/{}", image.path)
-            } else if image.port.is_some() && *key == image.host && bare_host(base) {
-                format!("{base}:{}/{}", image.port.unwrap(), image.path)
-            } else {
-                format!("{base}/{}", image.path)
-            };
-            return swap(result, "registry");
+        let Some(default) = self.target("default") else { return leave(text, "no-default") };
+        if let Some(verdict) = self.registry(&image) {
+            return verdict;
         }
         if let Some(substrings) = self.target("noswap_wildcards")
             && substrings.split(',').any(|part| !part.is_empty() && text.contains(part))
         {
-            return leave("noswap-wildcard");
+            return leave(text, "noswap-wildcard");
         }
-        if default.is_empty() {
-            return leave("default");
-        }
-        if !is_valid("default", default) {
-            return leave("invalid-target");
-        }
-        if self.under_any_target(&image) {
-            return leave("already-swapped");
-        }
-        if default.ends_with('-') {
-            return swap(format!("{default}{}/{}", image.host, image.path), "default");
-        }
-        swap(format!("{}/{}", default.trim_end_matches('/'), image.path), "default")
+        self.default(default, &image)
     }
 
-    /// The registry rule that applies, and the rest of the canonical path behind its key.
+    fn exact(&self, text: &str) -> Option<Verdict> {
+        let key = format!("[EXACT]{text}");
+        let target = self.target(&key)?;
+        Some(match () {
+            () if target.is_empty() => leave(text, "exact"),
+            () if !is_valid(&key, target) => leave(text, "invalid-target"),
+            () => swap(target.into(), "exact"),
+        })
+    }
+
+    fn replace(&self, image: &Image) -> Option<Verdict> {
+        let text = &image.text;
+        let (key, target) = self.rules.iter().find(|(key, _)| {
+            key.strip_prefix("[REPLACE]").is_some_and(|glob| fnmatch(glob, text))
+        })?;
+        if target.is_empty() {
+            return Some(leave(text, "replace"));
+        }
+        if !is_valid(key, target) {
+            return Some(leave(text, "invalid-target"));
+        }
+        if under(image, target) {
+            return Some(leave(text, "already-swapped"));
+        }
+        let last = text.rsplit('/').next().unwrap();
+        let joint = if target.ends_with('-') { "" } else { "/" };
+        Some(swap(format!("{}{joint}{last}", target.trim_end_matches('/')), "replace"))
+    }
+
+    fn registry(&self, image: &Image) -> Option<Verdict> {
+        let (key, target, rest) = self.registry_rule(image)?;
+        if target.is_empty() {
+            return Some(leave(&image.text, "registry"));
+        }
+        if !is_valid(key, target) {
+            return Some(leave(&image.text, "invalid-target"));
+        }
+        if under(image, target) || (key.contains('/') && repository_of(image, target)) {
+            return Some(leave(&image.text, "already-swapped"));
+        }
+        let base = target.trim_end_matches('/');
+        let result = if target.ends_with('-') {
+            format!("{target}{}/{}", image.host, image.path)
+        } else if key.contains('/') {
+            format!("{base}{rest}")
+        } else if let Some(port) = &image.port
+            && *key == image.host
+            && bare_host(base)
+        {
+            format!("{base}:{port}/{}", image.path)
+        } else {
+            format!("{base}/{}", image.path)
+        };
+        Some(swap(result, "registry"))
+    }
+
+    fn default(&self, target: &str, image: &Image) -> Verdict {
+        if target.is_empty() {
+            return leave(&image.text, "default");
+        }
+        if !is_valid("default", target) {
+            return leave(&image.text, "invalid-target");
+        }
+        if self.under_any_target(image) {
+            return leave(&image.text, "already-swapped");
+        }
+        if target.ends_with('-') {
+            return swap(format!("{target}{}/{}", image.host, image.path), "default");
+        }
+        swap(format!("{}/{}", target.trim_end_matches('/'), image.path), "default")
+    }
+
+    /// Key and target of the registry rule that applies, and the rest of the canonical path behind the key.
     fn registry_rule(&self, image: &Image) -> Option<(&str, &str, String)> {
         let mut names = vec![image.registry.clone()];
         if image.port.is_some() {
@@ -228,15 +251,34 @@ impl Oracle {
     }
 }
 
-/// The first line that is no comment begins YAML or JSON (section 1a).
-pub(crate) fn is_manifest(text: &str) -> bool {
+fn leave(image: &str, reason: &'static str) -> Verdict {
+    Verdict { result: image.to_owned(), reason }
+}
+
+fn swap(result: String, reason: &'static str) -> Verdict {
+    Verdict { result, reason }
+}
+
+/// Reason to leave an image alone whatever the rules are.
+fn unfit(text: &str) -> Option<&'static str> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-:/@+[]".contains(c);
+    match () {
+        () if text.is_empty() => Some("empty"),
+        () if !text.chars().all(is_allowed) => Some("malformed"),
+        () if text.len() > 4096 => Some("too-long"),
+        () => None,
+    }
+}
+
+/// Returns true if the first line that is no comment starts a YAML or JSON document (section 1a).
+pub fn is_manifest(text: &str) -> bool {
     let mut lines = text.split('\n').map(|line| line.split('#').next().unwrap().trim());
     let Some(first) = lines.find(|line| !line.is_empty()) else { return false };
     let is_field = first.starts_with("apiVersion:") || first.starts_with("kind:");
     first == "---" || first.starts_with('{') || (is_field && first.matches(':').count() == 1)
 }
 
-/// A target makes valid references if it makes one of the shortest image.
+/// Returns true if the target makes a valid reference of the shortest image.
 fn is_valid(key: &str, target: &str) -> bool {
     let base = target.trim_end_matches('/');
     grammar::is_reference(&if key.starts_with("[EXACT]") {
@@ -250,7 +292,7 @@ fn is_valid(key: &str, target: &str) -> bool {
     })
 }
 
-/// Section 5.
+/// Returns true if the image is already at the target (section 5).
 fn under(image: &Image, target: &str) -> bool {
     let base = target.trim_end_matches('/');
     (target.ends_with('-') && image.text.starts_with(target))
@@ -259,7 +301,7 @@ fn under(image: &Image, target: &str) -> bool {
         || (bare_host(base) && base == image.host)
 }
 
-/// The image is the target with a tag or digest.
+/// Returns true if the image is the target with a tag or digest.
 fn repository_of(image: &Image, target: &str) -> bool {
     let base = target.trim_end_matches('/');
     image.text.starts_with(&format!("{base}:")) || image.text.starts_with(&format!("{base}@"))
@@ -269,7 +311,8 @@ fn bare_host(base: &str) -> bool {
     !base.contains('/') && !base.contains(':')
 }
 
-pub(crate) fn without_tag_and_digest(name: &str) -> &str {
+/// Cuts tag and digest off.
+pub fn without_tag_and_digest(name: &str) -> &str {
     let slash = name.find('/').unwrap();
     let name = match name[slash..].find('@') {
         Some(at) => &name[..slash + at],
@@ -282,8 +325,8 @@ pub(crate) fn without_tag_and_digest(name: &str) -> &str {
     }
 }
 
-/// Shell glob over the whole text, by trying everything.
-pub(crate) fn fnmatch(glob: &str, text: &str) -> bool {
+/// Matches a shell glob with the whole text.
+pub fn fnmatch(glob: &str, text: &str) -> bool {
     let glob: Vec<char> = glob.chars().collect();
     let text: Vec<char> = text.chars().collect();
     // reachable[i]: the glob so far matches the first i characters.
@@ -319,7 +362,7 @@ pub(crate) fn fnmatch(glob: &str, text: &str) -> bool {
 
 type Class = Box<dyn Fn(char) -> bool>;
 
-/// The class that opens at `open`, and where the glob goes on.
+/// The character class that opens at `open`, if it is one, and the index behind it.
 fn class(glob: &[char], open: usize) -> (Option<Class>, usize) {
     let mut start = open + 1;
     let negated = glob.get(start) == Some(&'!');

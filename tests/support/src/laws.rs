@@ -1,37 +1,40 @@
-//! The laws of the swap rules, each for one map or glob; each panics when it does not hold.
+//! Laws of the swap rules: what must hold for every map, image and glob.
 //!
-//! The random tests here and the fuzz targets in `fuzz` try them on maps of their own.
+//! `tests/rules` checks them on random maps, and `fuzz` on maps of its own. Each panics if it does not
+//! hold.
 
 use imageswap::rules::{Code, Glob, MapFile, RuleSet, lint};
 
 use crate::oracle::{self, Oracle, Verdict};
 
-/// A map as the program reads it, and as the oracle does.
-pub(crate) struct Map<'t> {
+/// A map, as read by the program and by the oracle.
+pub struct Map<'t> {
     text: &'t str,
     rules: RuleSet,
     oracle: Oracle,
 }
 
 impl<'t> Map<'t> {
-    pub(crate) fn read(text: &'t str) -> Self {
+    /// Reads a map.
+    pub fn read(text: &'t str) -> Self {
         let rules = RuleSet::compile(MapFile::parse(text).0).unwrap();
         Self { text, rules, oracle: Oracle::new(text) }
     }
 
-    pub(crate) fn rules(&self) -> &RuleSet {
+    /// The map as the program compiles it.
+    pub fn rules(&self) -> &RuleSet {
         &self.rules
     }
 
-    /// The rule set decides as the oracle does.
-    pub(crate) fn decides_as_the_oracle(&self, image: &str) {
+    /// Checks that the program and the oracle make the same decision.
+    pub fn assert_decides_like_oracle(&self, image: &str) {
         let decision = self.rules.decide(image);
         let verdict = Verdict { result: decision.result(image), reason: decision.reason.as_str() };
         assert_eq!(verdict, self.oracle.decide(image), "{image}\n{}", self.text);
     }
 
-    /// `explain` decides as `decide` does, and a result is made of map and image alone.
-    pub(crate) fn explains_what_it_decides(&self, image: &str) {
+    /// Checks that `explain` and `decide` agree, and that the result is no longer than map and image.
+    pub fn assert_explains_its_decision(&self, image: &str) {
         let result = self.rules.decide(image).result(image);
         let longest = self.text.len() + "docker.io/".len() + image.len();
         assert!(result.len() <= longest, "{image}\n{}", self.text);
@@ -39,11 +42,11 @@ impl<'t> Map<'t> {
         assert_eq!(explained.result(image), result, "{image}\n{}", self.text);
     }
 
-    /// A second pass changes nothing, unless the lint finds a chain or could not look at all rules.
+    /// Checks that a second pass changes nothing, unless the lint finds a chain or was cut short.
     ///
-    /// An image that ends with `/` has no last segment, so that `[REPLACE]` makes a bare target of
-    /// it, which names nothing. `check` does not warn of what follows from that.
-    pub(crate) fn is_idempotent_or_has_a_chain(&self, image: &str) {
+    /// Images that end with `/` are exempt. They have no last segment, so `[REPLACE]` turns them into a
+    /// bare target. `check` does not warn of the consequences.
+    pub fn assert_idempotent_or_chained(&self, image: &str) {
         let once = self.rules.decide(image).result(image);
         let twice = self.rules.decide(&once).result(&once);
         if once == twice || image.ends_with('/') {
@@ -58,10 +61,10 @@ impl<'t> Map<'t> {
         );
     }
 
-    /// A map that is printed and read again is the same, and nothing is wrong with it.
-    pub(crate) fn is_the_same_when_printed_and_read_again(&self) {
+    /// Checks that a printed map reads back as the same map without diagnostics.
+    pub fn assert_prints_and_reads_back(&self) {
         let parsed = MapFile::parse(self.text).0;
-        // Without the broken lines above it, a rule may be the first line of the map, and a manifest begins so.
+        // Printing drops broken lines, so a rule that looks like a manifest may now be the first line.
         if oracle::is_manifest(&parsed.to_string()) {
             return;
         }
@@ -75,14 +78,14 @@ impl<'t> Map<'t> {
     }
 }
 
-/// A glob matches as the oracle says.
-pub(crate) fn matches_as_the_oracle(glob: &str, text: &str) {
+/// Checks that a glob matches a text if and only if the oracle says so.
+pub fn assert_matches_like_oracle(glob: &str, text: &str) {
     let matches = Glob::parse(glob).matches(text);
     assert_eq!(matches, oracle::fnmatch(glob, text), "{glob} on {text}");
 }
 
-/// What two globs say of each other is true of all texts.
-pub(crate) fn tell_the_truth_of_each_other(one: &str, other: &str, texts: &[String]) {
+/// Checks that no text contradicts what the lints conclude about two globs.
+pub fn assert_glob_relations_hold(one: &str, other: &str, texts: &[String]) {
     let (one_parsed, other_parsed) = (Glob::parse(one), Glob::parse(other));
     let intersects = one_parsed.intersects(&other_parsed);
     let subsumes = one_parsed.subsumes(&other_parsed);

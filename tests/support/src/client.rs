@@ -1,60 +1,41 @@
 //! A client over real TLS, for HTTP/1.1 and HTTP/2.
 
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
-    body::{Body, Frame, SizeHint},
     client::conn::{http1, http2},
     header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, task::JoinSet, time::timeout};
+use serde_json::Value;
+use tokio::{
+    net::TcpStream,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 use tokio_rustls::{
-    TlsConnector,
     client::TlsStream,
-    rustls::{
-        self, ClientConfig, HandshakeKind, SupportedProtocolVersion,
-        crypto::{CryptoProvider, ring},
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName},
-    },
+    rustls::{ClientConfig, HandshakeKind, pki_types::CertificateDer},
 };
 
-use crate::trusting::Trusting;
-
-/// The longest that any single step of a test may take.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The versions of TLS that a client can speak.
-pub(crate) use rustls::ALL_VERSIONS;
-
-/// The protocol of a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Protocol {
-    Http1,
-    Http2,
-}
-
-pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+use crate::{
+    body::Pieces,
+    tls::{ALL_VERSIONS, Protocol, config, tls, tls_over},
+    wait::DEADLINE,
+};
 
 /// One connection to the webhook.
-pub(crate) struct Client {
+pub struct Client {
     sender: Sender,
-    /// The certificate that the server showed.
-    pub(crate) certificate: CertificateDer<'static>,
-    /// Whether the handshake was a full one or went on with an old session.
-    pub(crate) handshake: HandshakeKind,
-    /// Ends when the connection has ended.
-    pub(crate) ended: tokio::task::JoinHandle<hyper::Result<()>>,
+    /// The certificate of the server.
+    pub certificate: CertificateDer<'static>,
+    /// The kind of handshake: full, or resumed from an earlier session.
+    pub handshake: HandshakeKind,
+    /// The task of the connection, which ends with it.
+    pub ended: JoinHandle<hyper::Result<()>>,
 }
 
 enum Sender {
@@ -62,50 +43,50 @@ enum Sender {
     Http2(http2::SendRequest<Pieces>),
 }
 
-/// What the server answered.
+/// A complete answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
+pub struct Answer {
+    /// Status code.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, which is UTF-8.
+    pub body: String,
 }
 
-/// Why there is no answer.
+/// Reason for a missing answer.
 #[derive(Debug)]
-pub(crate) enum NoAnswer {
-    /// The server went away in order, and says that it did not begin with the request: the client
-    /// is to send it again elsewhere (RFC 9113, section 6.8).
+pub enum NoAnswer {
+    /// The server closed the connection with GOAWAY before it began with the request. The client may
+    /// send it again elsewhere (RFC 9113, section 6.8).
     GivenUp,
-    /// The connection was not there, or ended before the request was sent.
+    /// There was no connection, or it ended before the request was sent.
     NotSent(String),
-    /// The request was sent and lost.
+    /// The request was sent, but not answered.
     Lost(String),
 }
 
 impl Client {
-    /// Connects, and speaks `protocol`.
-    pub(crate) async fn connect(address: SocketAddr, protocol: Protocol) -> Result<Self, NoAnswer> {
+    /// Connects with `protocol`.
+    pub async fn connect(address: SocketAddr, protocol: Protocol) -> Result<Self, NoAnswer> {
         match timeout(DEADLINE, TcpStream::connect(address)).await.unwrap() {
             Ok(stream) => Self::over(stream, protocol).await,
             Err(error) => Err(NoAnswer::NotSent(error.to_string())),
         }
     }
 
-    /// Connects with these settings, and speaks what was agreed on.
-    pub(crate) async fn with(
-        address: SocketAddr,
-        config: &Arc<ClientConfig>,
-    ) -> Result<Self, NoAnswer> {
+    /// Connects with a TLS configuration; ALPN chooses the protocol.
+    pub async fn with(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self, NoAnswer> {
         let stream = timeout(DEADLINE, TcpStream::connect(address)).await.unwrap().unwrap();
         Self::over_tls(tls_over(stream, config.clone()).await).await
     }
 
-    /// Speaks `protocol` over a connection that is there.
-    pub(crate) async fn over(stream: TcpStream, protocol: Protocol) -> Result<Self, NoAnswer> {
+    /// Uses an open TCP connection with `protocol`.
+    pub async fn over(stream: TcpStream, protocol: Protocol) -> Result<Self, NoAnswer> {
         Self::over_tls(tls_over(stream, config(protocol, None, ALL_VERSIONS).into()).await).await
     }
 
-    async fn over_tls(stream: std::io::Result<TlsStream<TcpStream>>) -> Result<Self, NoAnswer> {
+    async fn over_tls(stream: io::Result<TlsStream<TcpStream>>) -> Result<Self, NoAnswer> {
         let not_sent = |error: String| NoAnswer::NotSent(error);
         let stream = stream.map_err(|error| not_sent(error.to_string()))?;
         let tls = stream.get_ref().1;
@@ -132,8 +113,8 @@ impl Client {
         Ok(Self { sender, certificate, handshake, ended })
     }
 
-    /// Sends a request and reads the whole answer.
-    pub(crate) async fn send(
+    /// Sends a request, and reads the complete answer.
+    pub async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -142,7 +123,7 @@ impl Client {
     ) -> Result<Answer, NoAnswer> {
         let mut request = Request::builder().method(method);
         if let Some(content_type) = content_type {
-            // As bytes, which may be other than ASCII.
+            // As bytes, because some tests send other characters than ASCII.
             request = request.header(CONTENT_TYPE, content_type.as_bytes());
         }
         let answer = match &mut self.sender {
@@ -171,20 +152,20 @@ impl Client {
     }
 
     /// Posts a review.
-    pub(crate) async fn post(&mut self, body: impl Into<Pieces>) -> Result<Answer, NoAnswer> {
+    pub async fn post(&mut self, body: impl Into<Pieces>) -> Result<Answer, NoAnswer> {
         self.send(Method::POST, "/?timeout=10s", Some("application/json"), body.into()).await
     }
 
     /// Gets a page.
-    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, None, Pieces::default()).await.unwrap()
     }
 }
 
-/// What became of a request that was handed over and failed.
+/// Classifies the error of a request that was handed to the connection.
 fn no_answer(error: &hyper::Error) -> NoAnswer {
     let error = format!("{error:?}");
-    // Only the error of h2 tells the reason, and hyper shows it in no other way.
+    // The reason is in the error of h2, which hyper only shows by `Debug`.
     if error.contains("GoAway(b\"\", NO_ERROR, Remote)") {
         NoAnswer::GivenUp
     } else {
@@ -192,9 +173,9 @@ fn no_answer(error: &hyper::Error) -> NoAnswer {
     }
 }
 
-/// Posts a review over HTTP/2 and takes no more of the answer than the smallest window lets in; the
-/// rest stays with the server until the value is dropped.
-pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
+/// Posts a review over HTTP/2, and reads no more of the answer than the default window allows. The
+/// server keeps the rest until the value is dropped.
+pub async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
     const SMALLEST_WINDOW: u32 = 65_535;
     let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -210,9 +191,9 @@ pub(crate) async fn unread_answer(address: SocketAddr, review: String) -> impl S
     (sender, answer)
 }
 
-/// Posts so many reviews over one connection that never end after their first piece; dropping the value
-/// ends the connection.
-pub(crate) async fn stalled_requests(
+/// Posts `count` reviews over one connection, whose bodies never end after their first piece. Dropping
+/// the value closes the connection.
+pub async fn stalled_requests(
     address: SocketAddr,
     first: &'static str,
     count: usize,
@@ -229,9 +210,9 @@ pub(crate) async fn stalled_requests(
     tasks
 }
 
-/// Asks for many pages of metrics over one connection, and takes nothing of them until the value is
-/// dropped.
-pub(crate) async fn unread_pages(address: SocketAddr) -> impl Sized {
+/// Requests many pages of metrics over one connection, and reads none of them. The server keeps them
+/// until the value is dropped.
+pub async fn unread_pages(address: SocketAddr) -> impl Sized {
     const PAGES: usize = 100;
     let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -249,74 +230,24 @@ pub(crate) async fn unread_pages(address: SocketAddr) -> impl Sized {
     (sender, answers)
 }
 
-/// Opens a TLS connection, whatever certificate the server shows.
-pub(crate) async fn tls(
-    address: SocketAddr,
-    protocol: Protocol,
-) -> std::io::Result<TlsStream<TcpStream>> {
-    tls_over(TcpStream::connect(address).await?, config(protocol, None, ALL_VERSIONS).into()).await
-}
-
-/// Who a client says it is: its certificate, those that vouch for it, and its key.
-pub(crate) struct Identity {
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) key: PrivateKeyDer<'static>,
-}
-
-/// The settings of a client that takes whatever certificate the server shows.
-pub(crate) fn config(
-    protocol: Protocol,
-    identity: Option<&Identity>,
-    versions: &[&'static SupportedProtocolVersion],
-) -> ClientConfig {
-    config_with(ring::default_provider(), protocol, identity, versions)
-}
-
-/// The same, of a client that can only do what a provider can.
-pub(crate) fn config_with(
-    provider: CryptoProvider,
-    protocol: Protocol,
-    identity: Option<&Identity>,
-    versions: &[&'static SupportedProtocolVersion],
-) -> ClientConfig {
-    let config = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting::new(None)));
-    let mut config = match identity {
-        Some(Identity { chain, key }) => {
-            config.with_client_auth_cert(chain.clone(), key.clone_key()).unwrap()
-        }
-        None => config.with_no_client_auth(),
-    };
-    config.alpn_protocols = match protocol {
-        Protocol::Http1 => vec![b"http/1.1".to_vec()],
-        Protocol::Http2 => vec![b"h2".to_vec()],
-    };
-    config
-}
-
-async fn tls_over(
-    stream: TcpStream,
-    config: Arc<ClientConfig>,
-) -> std::io::Result<TlsStream<TcpStream>> {
-    // Or a request in two packets takes the 40 ms of a delayed acknowledgement.
-    stream.set_nodelay(true)?;
-    let name = ServerName::try_from("localhost").unwrap();
-    let handshake = TlsConnector::from(config).connect(name, stream);
-    timeout(DEADLINE, handshake).await.unwrap()
-}
-
 /// Gets a page of the admin server, over plain HTTP/1.1.
-pub(crate) async fn admin_get(address: SocketAddr, path: &str) -> Answer {
+pub async fn admin_get(address: SocketAddr, path: &str) -> Answer {
     admin(address, Request::get(path).body(Pieces::default()).unwrap()).await
 }
 
 /// Posts JSON to the admin server.
-pub(crate) async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer {
+pub async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer {
     let request = Request::post(path).header(CONTENT_TYPE, "application/json");
     admin(address, request.body(body.into()).unwrap()).await
+}
+
+/// Returns the image that the first operation of an answer's patch sets.
+pub fn first_image(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let patch = STANDARD.decode(body["response"]["patch"].as_str().unwrap()).unwrap();
+    let patch: Value = serde_json::from_slice(&patch).unwrap();
+    patch[0]["value"].as_str().unwrap().to_owned()
 }
 
 async fn admin(address: SocketAddr, mut request: Request<Pieces>) -> Answer {
@@ -329,59 +260,4 @@ async fn admin(address: SocketAddr, mut request: Request<Pieces>) -> Answer {
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     connection.abort();
     Answer { status: parts.status, headers: parts.headers, body }
-}
-
-/// A body in pieces, of declared length or not, that ends or stalls.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pieces {
-    left: VecDeque<Bytes>,
-    declares_length: bool,
-    stalls: bool,
-}
-
-impl Pieces {
-    /// A body whose length is not declared.
-    pub(crate) fn chunked(pieces: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
-        let pieces = pieces.into_iter().map(Into::into).collect();
-        Self { left: pieces, declares_length: false, stalls: false }
-    }
-
-    /// A body that never ends after its first piece.
-    pub(crate) fn stalled(first: impl Into<Bytes>) -> Self {
-        Self { left: [first.into()].into(), declares_length: false, stalls: true }
-    }
-}
-
-impl<T: Into<Bytes>> From<T> for Pieces {
-    fn from(body: T) -> Self {
-        Self { left: [body.into()].into(), declares_length: true, stalls: false }
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.left.pop_front() {
-            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None if self.stalls => Poll::Pending,
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && !self.stalls
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.declares_length {
-            SizeHint::with_exact(self.left.iter().map(|piece| piece.len() as u64).sum())
-        } else {
-            SizeHint::default()
-        }
-    }
 }

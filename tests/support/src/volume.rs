@@ -1,0 +1,60 @@
+//! A volume that changes as the kubelet changes those of ConfigMaps and Secrets.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// A mounted ConfigMap or Secret. Each file is a symbolic link through `..data`, which leads to the
+/// directory in use.
+pub struct Volume {
+    _parent: TempDir,
+    directory: PathBuf,
+    generation: usize,
+}
+
+impl Volume {
+    /// Makes an empty volume.
+    pub fn new() -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("volume");
+        fs::create_dir(&directory).unwrap();
+        Self { _parent: parent, directory, generation: 0 }
+    }
+
+    /// Path of the volume.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Replaces all files at once: writes a new directory, then renames a new `..data` over the old one.
+    pub fn write(&mut self, files: &[(&str, &[u8])]) {
+        let old = fs::read_link(self.directory.join("..data")).ok();
+        self.generation += 1;
+        let generation = format!("..generation_{}", self.generation);
+        fs::create_dir(self.directory.join(&generation)).unwrap();
+        for (name, content) in files {
+            fs::write(self.directory.join(&generation).join(name), content).unwrap();
+        }
+        symlink(&generation, self.directory.join("..data_tmp")).unwrap();
+        fs::rename(self.directory.join("..data_tmp"), self.directory.join("..data")).unwrap();
+        for (name, _) in files {
+            let file = self.directory.join(name);
+            if !file.is_symlink() {
+                symlink(Path::new("..data").join(name), file).unwrap();
+            }
+        }
+        if let Some(old) = old {
+            fs::remove_dir_all(self.directory.join(old)).unwrap();
+        }
+    }
+
+    /// Removes the volume, and makes an empty one in its place.
+    pub fn replace(&mut self) {
+        fs::remove_dir_all(&self.directory).unwrap();
+        fs::create_dir(&self.directory).unwrap();
+    }
+}
