@@ -15,6 +15,10 @@ lint:
     cargo deny --locked check -D warnings licenses sources
     cargo deny --locked --exclude-dev check -D warnings bans
 
+# Check the spelling; `just typos --write-changes` also corrects it
+typos *arguments:
+    .ci/typos {{ arguments }}
+
 # Run the tests
 test:
     cargo test --workspace --locked
