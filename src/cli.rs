@@ -13,6 +13,7 @@ use crate::{
     app,
     commands::{self, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
     settings::{InitArguments, LogFormat, LogSettings, ServeArguments, unknown_variables},
+    version::VERSION_AND_REVISION,
 };
 
 /// The exit code for arguments, settings and files that cannot be used.
@@ -20,7 +21,7 @@ const UNUSABLE: u8 = 2;
 
 /// Rewrites the images of Kubernetes pods to other registries, by a map file.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true)]
+#[command(version = VERSION_AND_REVISION, max_term_width = 100, propagate_version = true)]
 struct Program {
     #[command(subcommand)]
     command: Command,

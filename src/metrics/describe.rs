@@ -51,5 +51,5 @@ pub(super) fn all() {
         "Looks at the cluster that failed, by the API server or by what is there."
     );
     describe_gauge!("imageswap_connections", "Connections that are open now.");
-    describe_gauge!("imageswap_build_info", "The program's version, as a label.");
+    describe_gauge!("imageswap_build_info", "Version and git revision of the program, as labels.");
 }

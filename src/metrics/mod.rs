@@ -24,6 +24,7 @@ use self::table::Table;
 use crate::{
     admission::{Kind, Operation, Outcome, Plan},
     rules::{Key, LoadedMap, Reason, Severity},
+    version::{REVISION, VERSION},
 };
 
 /// The media type of [`Metrics::render`].
@@ -64,7 +65,8 @@ impl Default for Metrics {
                 describe::all();
                 process.describe();
                 gauge!("imageswap_map_builtin").set(0.0);
-                gauge!("imageswap_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+                gauge!("imageswap_build_info", "version" => VERSION, "revision" => REVISION)
+                    .set(1.0);
                 (
                     gauge!("imageswap_connections"),
                     counter!(
@@ -379,7 +381,7 @@ mod tests {
             "imageswap_images_total{reason=\"already-swapped\"} 300",
             "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 300",
             "imageswap_connections 0",
-            "imageswap_build_info",
+            &format!("imageswap_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
             "process_cpu_seconds_total",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -71,9 +71,9 @@ fn help_names_every_variable() {
 }
 
 #[test]
-fn the_version_is_that_of_the_crate() {
+fn the_version_names_the_crate_version_and_the_git_revision() {
     let workspace = Workspace::new::<&str>(&[]);
-    let version = env!("CARGO_PKG_VERSION");
+    let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("IMAGESWAP_REVISION"));
     for flag in ["--version", "-V"] {
         workspace.imageswap(&[flag]).run().succeeds(&format!("imageswap {version}\n"));
         for command in ["serve", "init", "swap", "explain", "check"] {
