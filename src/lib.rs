@@ -15,6 +15,7 @@ pub mod excerpt;
 pub mod file;
 pub mod health;
 pub mod image;
+pub mod log;
 pub mod metrics;
 pub mod reload;
 pub mod rules;

@@ -1,25 +1,25 @@
-//! The command line: what the program can be asked to do, and its exit codes.
+//! Command line: the commands, their help, and exit codes.
+
+mod help;
 
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
-use tracing::{Level, level_filters::LevelFilter, warn};
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::Level;
 
+pub use self::help::{CommandHelp, Example, HELP};
 use crate::{
     app,
-    commands::{self, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
-    settings::{InitArguments, LogFormat, LogSettings, ServeArguments, unknown_variables},
+    commands::{self, Exit, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
+    log,
+    settings::{InitArguments, LogSettings, ServeArguments},
     version::VERSION_AND_REVISION,
 };
 
-/// The exit code for arguments, settings and files that cannot be used.
-const UNUSABLE: u8 = 2;
-
-/// Rewrites the images of Kubernetes pods to other registries, by a map file.
+/// Rewrites container image references in Kubernetes pods, following a rules file (the map)
 #[derive(Debug, Parser)]
 #[command(version = VERSION_AND_REVISION, max_term_width = 100, propagate_version = true)]
 struct Program {
@@ -31,64 +31,87 @@ struct Program {
 enum Command {
     /// Run the admission webhook
     Serve(Box<ServeArguments>),
-    /// Write a certificate and the webhook configuration once, for `serve --tls-mode files`
+    /// Create the certificate and the webhook configuration once, for `serve --tls-mode files`
     Init(InitArguments),
-    /// Show what becomes of images
+    #[command(flatten)]
+    Printing(PrintingCommand),
+}
+
+/// Commands that print their result and need neither network nor cluster.
+#[derive(Debug, Subcommand)]
+enum PrintingCommand {
+    /// Show how images are rewritten
     Swap(SwapArguments),
-    /// Show why an image becomes what it becomes, step by step
+    /// Show step by step why an image is rewritten or left unchanged
     Explain(ExplainArguments),
-    /// Find the mistakes in map files
+    /// Find errors in map files
     Check(CheckArguments),
 }
 
+/// Returns the command line, with all of its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    help::complete(Program::command())
+}
+
 /// Runs the program on the arguments and environment of the process.
-///
-/// The exit code is 0 when all is well, 1 when `check` finds errors or `serve` fails while running,
-/// and 2 when arguments, settings or files cannot be used.
 #[must_use]
 pub fn run() -> ExitCode {
-    let program = Program::parse();
+    let mut command = command();
+    let program = match Program::from_arg_matches(&command.get_matches_mut()) {
+        Ok(program) => program,
+        Err(error) => error.format(&mut command).exit(),
+    };
+    let result = match program.command {
+        Command::Serve(arguments) => match arguments.parse() {
+            Ok(settings) => Ok(run_logged(settings.log, || app::serve(settings))),
+            Err(error) => Err(error.into()),
+        },
+        Command::Init(arguments) => match arguments.parse() {
+            Ok(settings) => Ok(run_logged(settings.log, || commands::init::run(settings))),
+            Err(error) => Err(error.into()),
+        },
+        Command::Printing(command) => print(&command),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        report(&error);
+        Exit::Unusable
+    });
+    exit.into()
+}
+
+/// Runs a command that prints its result.
+fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
     let is_terminal = io::stdout().is_terminal();
     let stdout = io::stdout().lock();
-    let output: Box<dyn Write> = match &program.command {
-        Command::Check(_) => Box::new(UntilClosed::Open(stdout)),
+    let output: Box<dyn Write> = match command {
+        PrintingCommand::Check(_) => Box::new(UntilClosed::Open(stdout)),
         _ => Box::new(stdout),
     };
-    // On a terminal each line is for a person who waits; elsewhere the lines may be millions.
+    // On a terminal a person waits for each line; elsewhere there may be millions of lines.
     let mut output = if is_terminal { output } else { Box::new(BufWriter::new(output)) };
-    let result = match &program.command {
-        Command::Serve(arguments) => {
-            return match arguments.parse() {
-                Ok(settings) => run_logged(settings.log, || app::serve(settings)),
-                Err(error) => unusable(&error.into()),
-            };
-        }
-        Command::Init(arguments) => {
-            return match arguments.parse() {
-                Ok(settings) => run_logged(settings.log, || commands::init::run(settings)),
-                Err(error) => unusable(&error.into()),
-            };
-        }
-        Command::Swap(arguments) => {
+    let result = match command {
+        PrintingCommand::Swap(arguments) => {
             commands::swap::run(arguments, &mut io::stdin().lock(), &mut output, &mut io::stderr())
         }
-        Command::Explain(arguments) => {
+        PrintingCommand::Explain(arguments) => {
             commands::explain::run(arguments, &mut output, &mut io::stderr())
         }
-        Command::Check(arguments) => commands::check::run(arguments, is_terminal, &mut output),
+        PrintingCommand::Check(arguments) => {
+            commands::check::run(arguments, is_terminal, &mut output)
+        }
     };
-    let result = result.and_then(|code| output.flush().map(|()| code).map_err(Into::into));
+    let result = result.and_then(|exit| output.flush().map(|()| exit).map_err(Into::into));
     match result {
-        Ok(code) => code,
-        // Whoever reads the output has seen enough of it.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => unusable(&error),
+        // The reader of the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),
+        result => result,
     }
 }
 
-/// Output that may lose its reader, as in `imageswap check ... | head`, and then goes nowhere.
+/// Output whose reader may go away, as in `imageswap check ... | head`; from then on it is discarded.
 ///
-/// The exit code of `check` is an answer of its own: a pipeline that shows the first lines must not pass because of it.
+/// The exit code of `check` must not depend on the reader: a pipeline that shows the first lines would pass.
 enum UntilClosed<W> {
     Open(W),
     Closed,
@@ -121,30 +144,29 @@ impl<W: Write> Write for UntilClosed<W> {
     }
 }
 
-/// Runs what logs what it does.
-fn run_logged(log: LogSettings, run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
-    init_log(log);
-    warn_of_unknown_variables();
+/// Runs a command that logs.
+fn run_logged(settings: LogSettings, run: impl FnOnce() -> anyhow::Result<()>) -> Exit {
+    log::init(settings);
+    let command = Program::command();
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
+    log::warn_of_unknown_variables(&known);
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Success,
         Err(error) => {
             if tracing::enabled!(Level::ERROR) {
                 tracing::error!(error = format!("{error:#}"), "imageswap ends");
             } else {
-                tell(&error);
+                report(&error);
             }
-            ExitCode::FAILURE
+            Exit::Failure
         }
     }
 }
 
-fn unusable(error: &anyhow::Error) -> ExitCode {
-    tell(error);
-    ExitCode::from(UNUSABLE)
-}
-
-fn tell(error: &anyhow::Error) {
-    // If the standard error is gone too, there is nobody left to tell.
+/// Writes an error to the standard error.
+fn report(error: &anyhow::Error) {
+    // If the standard error is closed too, there is nobody to report to.
     let _ = writeln!(io::stderr(), "error: {error:#}");
 }
 
@@ -152,64 +174,52 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Logs to the standard error, which leaves the standard output to the other commands.
-///
-/// Of the libraries only warnings are logged: their view of every frame would bury the reviews. The
-/// client of the API server logs each failed call, which is for `cluster` to do, once. What peers do wrong over
-/// HTTP/2 would be a line for each of their frames, without a limit.
-fn init_log(LogSettings { level, format }: LogSettings) {
-    let is_terminal = io::stderr().is_terminal();
-    let filter = Targets::new()
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target("h2", LevelFilter::OFF)
-        .with_target("kube_client", LevelFilter::OFF)
-        .with_default(level.min(LevelFilter::WARN));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let lines = if format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal) {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
-    } else {
-        lines.with_ansi(is_terminal).with_target(false).boxed()
-    };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-}
-
-fn warn_of_unknown_variables() {
-    let program = Program::command();
-    let arguments = program.get_subcommands().flat_map(clap::Command::get_arguments);
-    let known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
-    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for (variable, nearest) in unknown_variables(variables, &known) {
-        match nearest {
-            Some(nearest) => warn!(variable, "unknown setting; did you mean {nearest}?"),
-            None => warn!(variable, "unknown setting; `imageswap serve --help` lists them"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SETTINGS;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Program::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
-    fn every_flag_of_serve_is_named_after_its_variable() {
-        let program = Program::command();
+    fn every_setting_is_a_flag_of_serve_named_after_its_variable() {
+        let program = command();
         let serve = program.find_subcommand("serve").unwrap();
-        let mut seen = 0;
-        for argument in serve.get_arguments() {
-            assert!(argument.get_help().is_some(), "{argument} has no help");
-            let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) else {
-                continue;
+        for setting in SETTINGS {
+            let is_its_flag = |argument: &&clap::Arg| {
+                argument.get_env().is_some_and(|variable| variable == setting.variable())
             };
-            let name = variable.strip_prefix("IMAGESWAP_").unwrap_or(variable);
-            let name = name.to_ascii_lowercase().replace('_', "-");
-            assert_eq!(argument.get_long(), Some(name.as_str()));
-            seen += 1;
+            let argument = serve.get_arguments().find(is_its_flag).unwrap();
+            assert_eq!(argument.get_long(), Some(&*setting.flag()));
         }
-        assert!(seen >= 16, "{seen} flags");
+    }
+
+    #[test]
+    fn every_argument_has_help_and_every_variable_a_default() {
+        for subcommand in command().get_subcommands() {
+            for argument in subcommand.get_arguments() {
+                let help = argument.get_help().unwrap().to_string();
+                assert!(!help.is_empty(), "{argument} has no help");
+                assert_eq!(help.contains("[default: "), argument.get_env().is_some(), "{help}");
+                let long = argument.get_long_help().map(ToString::to_string);
+                assert!(long.is_none_or(|long| long.starts_with(&help)), "{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_and_exit_codes() {
+        let program = command();
+        let names = program.get_subcommands().map(|subcommand| Some(subcommand.get_name()));
+        let names: Vec<_> = std::iter::once(None).chain(names).collect();
+        assert_eq!(HELP.map(|help| help.command).to_vec(), names);
+        for help in HELP {
+            for example in help.examples {
+                assert!(example.line.len() <= 76, "{}", example.line);
+            }
+        }
     }
 }

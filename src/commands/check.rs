@@ -1,12 +1,16 @@
-//! `imageswap check`: the mistakes in map files, shown as a compiler shows them.
+//! `imageswap check`: errors and warnings in map files, in the form of a compiler's diagnostics.
 
-use std::{borrow::Cow, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use clap::Args;
 use serde::Serialize;
 
-use super::{counted, swap::Output};
+use super::{Exit, counted, swap::Output};
 use crate::{
     reload::{MapError, read_map},
     rules::{
@@ -15,42 +19,42 @@ use crate::{
     },
 };
 
-/// The arguments of `check`.
+/// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArguments {
-    /// How to print: for people, or a JSON object a line
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Exit with 1 for warnings too
+    /// Exit with code 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
 
-    /// The map files
+    /// Map files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
 
-/// A line of `check --output json`.
+/// Line of `check --output json`.
 #[derive(Serialize)]
 struct Record<'a> {
     file: String,
-    /// None when the diagnostic is about the whole file.
+    /// `None` if the diagnostic is about the whole file.
     line: Option<u32>,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     column: Option<usize>,
     severity: Severity,
     code: Code,
     message: &'a str,
     hint: &'a str,
-    /// The text of the line.
+    /// Text of the line.
     text: Option<String>,
-    /// Another line that takes part.
+    /// Other line that the diagnostic refers to.
     related_line: Option<u32>,
 }
 
-/// Checks the files. The exit code is 0 when there are no errors (and, with `--deny-warnings`, no
-/// warnings), else 1; 2 when a file cannot be read, after all others are checked.
+/// Checks the files and prints what is wrong with them. A file that cannot be read does not keep the others from being
+/// checked.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -58,66 +62,87 @@ pub fn run(
     arguments: &CheckArguments,
     is_terminal: bool,
     output: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let renderer = if is_terminal { Renderer::styled() } else { Renderer::plain() };
-    let mut code = 0;
+    let mut exit = Exit::Success;
     for file in &arguments.files {
-        let map = read_map(file).and_then(|text| match LoadedMap::from_text(&text) {
-            Ok(map) => Ok((text, map)),
-            Err(reason) => Err(MapError::Compile { file: file.clone(), reason }),
-        });
-        let (text, map) = match map {
-            Ok(map) => map,
+        let checked = match load(file) {
+            Ok((text, map)) => {
+                let lines = without_mark(&text).lines().collect();
+                let file = File { name: file.display().to_string(), lines };
+                print(arguments, &file, &map, &renderer, output)?;
+                verdict(arguments, &map)
+            }
             Err(error) => {
-                // The exit code tells of it too, if nobody reads this.
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-                code = 2;
-                continue;
+                // The exit code reports the failure too, if nobody reads this.
+                let _ = writeln!(io::stderr(), "error: {error}");
+                Exit::Unusable
             }
         };
-        let checked =
-            File { name: file.display().to_string(), lines: without_mark(&text).lines().collect() };
-        for diagnostic in map.diagnostics.kept() {
-            match arguments.output {
-                Output::Text => writeln!(output, "{}\n", checked.render(diagnostic, &renderer))?,
-                Output::Json => {
-                    serde_json::to_writer(&mut *output, &checked.record(diagnostic))
-                        .map_err(std::io::Error::from)?;
-                    writeln!(output)?;
-                }
-            }
-        }
-        let errors = map.diagnostics.count(Severity::Error);
-        let warnings = map.diagnostics.count(Severity::Warning);
-        let mut remarks = match map.diagnostics.dropped() {
-            0 => String::new(),
-            dropped => format!(" ({dropped} more not shown)"),
-        };
-        if map.diagnostics.is_partial() {
-            remarks.push_str(" (too many globs to compare all of them)");
-        }
-        if arguments.output == Output::Json && !remarks.is_empty() {
-            let _ = writeln!(std::io::stderr(), "warning: {}:{remarks}", checked.name);
-        }
-        if arguments.output == Output::Text {
-            writeln!(
-                output,
-                "{}: {}, {}, {}{remarks}",
-                checked.name,
-                counted(map.rules.rules().len(), "rule"),
-                counted(errors, "error"),
-                counted(warnings, "warning"),
-            )?;
-        }
-        if errors > 0 || (arguments.deny_warnings && warnings > 0) {
-            code = code.max(1);
-        }
+        exit = exit.max(checked);
     }
-    Ok(ExitCode::from(code))
+    Ok(exit)
 }
 
-/// Cuts a line of a map to what is shown of it. What a terminal obeys is shown as symbols where it is printed, so that
-/// places in the line stay as they are.
+/// Reads and compiles a map.
+fn load(file: &Path) -> Result<(String, LoadedMap), MapError> {
+    let text = read_map(file)?;
+    match LoadedMap::from_text(&text) {
+        Ok(map) => Ok((text, map)),
+        Err(reason) => Err(MapError::Compile { file: file.to_owned(), reason }),
+    }
+}
+
+/// Returns the exit code for a map that could be read.
+fn verdict(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
+    let fails = |severity| map.diagnostics.count(severity) > 0;
+    if fails(Severity::Error) || (arguments.deny_warnings && fails(Severity::Warning)) {
+        Exit::Failure
+    } else {
+        Exit::Success
+    }
+}
+
+/// Prints the diagnostics of a map, and in text their number.
+fn print(
+    arguments: &CheckArguments,
+    file: &File<'_>,
+    map: &LoadedMap,
+    renderer: &Renderer,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let mut remarks = match map.diagnostics.dropped() {
+        0 => String::new(),
+        dropped => format!(" ({dropped} more not shown)"),
+    };
+    if map.diagnostics.is_partial() {
+        remarks.push_str(" (too many globs to compare all of them)");
+    }
+    if arguments.output == Output::Json {
+        for diagnostic in map.diagnostics.kept() {
+            serde_json::to_writer(&mut *output, &file.record(diagnostic))?;
+            writeln!(output)?;
+        }
+        if !remarks.is_empty() {
+            let _ = writeln!(io::stderr(), "warning: {}:{remarks}", file.name);
+        }
+        return Ok(());
+    }
+    for diagnostic in map.diagnostics.kept() {
+        writeln!(output, "{}\n", file.render(diagnostic, renderer))?;
+    }
+    writeln!(
+        output,
+        "{}: {}, {}, {}{remarks}",
+        file.name,
+        counted(map.rules.rules().len(), "rule"),
+        counted(map.diagnostics.count(Severity::Error), "error"),
+        counted(map.diagnostics.count(Severity::Warning), "warning"),
+    )
+}
+
+/// Cuts a line of a map to the length that is shown. Control characters are replaced when the line is printed, so that
+/// columns stay the same.
 fn cut(line: &str) -> Cow<'_, str> {
     /// Longer than any valid image with a digest, short enough for a terminal.
     const MAX_SHOWN_CHARACTERS: usize = 400;
@@ -182,10 +207,10 @@ impl<'a> File<'a> {
             .fold(false)
     }
 
-    /// A range of a line, within what is shown of it.
+    /// Limits a range to the part of the line that is shown.
     fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let shown = cut(self.text(line));
-        // What lies behind the cut, or within the sign that marks it, moves to the end.
+        // A place after the cut, or within the ellipsis, moves to the end.
         let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };
         clip(span.start)..clip(span.end)
     }

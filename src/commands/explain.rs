@@ -1,28 +1,28 @@
-//! `imageswap explain`: why an image becomes what it becomes.
+//! `imageswap explain`: why an image is rewritten or left unchanged.
 
-use std::{io::Write, process::ExitCode};
+use std::io::Write;
 
 use clap::Args;
 
-use super::load_policy;
+use super::{Exit, load_policy};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, RuleSet, Step, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
-/// The arguments of `explain`.
+/// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArguments {
     #[command(flatten)]
     rules: RuleArguments,
 
-    /// The image, as the pod would name it
+    /// Image, as in the pod
     #[arg(value_name = "IMAGE")]
     image: String,
 }
 
-/// Explains what becomes of the image, and what a second pass would do. What is wrong with the map goes to `errors`.
+/// Explains how the image is rewritten, and the effect of a second pass. Errors of the map go to `errors`.
 ///
 /// # Errors
 /// When the map cannot be read, or the output not written.
@@ -30,7 +30,7 @@ pub fn run(
     arguments: &ExplainArguments,
     output: &mut impl Write,
     errors: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let source = arguments.rules.parse()?;
     let image = &*arguments.image;
     writeln!(output, "image     {image}")?;
@@ -61,7 +61,7 @@ pub fn run(
             )?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 fn describe(image: &str, output: &mut impl Write) -> std::io::Result<()> {

@@ -1,7 +1,7 @@
-//! The commands besides `serve`. Those that answer on the terminal read files, and touch neither
-//! network nor cluster; `init` prepares a cluster.
+//! Commands other than `serve`. `init` prepares a cluster; the others read files and print, without network or cluster.
 
 pub mod check;
+mod exit;
 pub mod explain;
 pub mod init;
 pub mod swap;
@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::Context;
 
+pub use self::exit::Exit;
 use crate::{
     reload::{MapError, load_map},
     rules::{Diagnostics, LoadedMap, Policy, Severity},
@@ -22,8 +23,8 @@ use crate::{
 /// Maximum number of errors of a map that are shown by a command other than `check`.
 const MAX_SHOWN_ERRORS: usize = 5;
 
-/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may be the reason for a
-/// result that nobody expects.
+/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may explain an unexpected
+/// result.
 ///
 /// # Errors
 /// When the map file cannot be read or compiled, or is one that the webhook never applies.
@@ -56,7 +57,7 @@ fn show_errors(file: &Path, diagnostics: &Diagnostics, output: &mut impl Write) 
     let mut shown = 0;
     for error in errors.take(MAX_SHOWN_ERRORS) {
         let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
-        // The answers on the standard output count, even if nobody can be told of the errors.
+        // The results on the standard output are valid even if the errors cannot be written.
         let _ = writeln!(output, "warning: {file}{place}: {}; {}", error.message, error.hint);
         shown += 1;
     }

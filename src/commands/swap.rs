@@ -1,49 +1,45 @@
-//! `imageswap swap`: what becomes of images.
+//! `imageswap swap`: how images are rewritten.
 
-use std::{
-    io::{BufRead, Read, Write},
-    process::ExitCode,
-};
+use std::io::{BufRead, Read, Write};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::load_policy;
+use super::{Exit, load_policy};
 use crate::{
     rules::{Policy, Reason},
     settings::RuleArguments,
 };
 
-/// The longest line of the standard input, in bytes; an image is shorter by far.
+/// Maximum length of a line of the standard input, in bytes; an image is far shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
 
-/// The arguments of `swap`.
+/// Arguments of `swap`.
 #[derive(Args, Debug)]
 pub struct SwapArguments {
     #[command(flatten)]
     rules: RuleArguments,
 
-    /// How to print: the new image a line, or a JSON object a line with the reason
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Images to swap; if none are given, they are read from standard input, one per line, and
-    /// surrounding white space is ignored
+    /// Images to rewrite; if there are none, standard input is read, one image per line
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 }
 
-/// How results are printed.
+/// Output format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Output {
-    /// For people and pipes.
+    /// Text for people
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// A line of `swap --output json`.
+/// Line of `swap --output json`.
 #[derive(Serialize)]
 struct Record<'a> {
     image: &'a str,
@@ -54,7 +50,7 @@ struct Record<'a> {
     line: Option<u32>,
 }
 
-/// Swaps the images of the arguments, or of the lines of `input`. What is wrong with the map goes to `errors`.
+/// Prints how the images of the arguments, or of the lines of `input`, are rewritten. Errors of the map go to `errors`.
 ///
 /// # Errors
 /// When the map or the input cannot be read, or the output not written.
@@ -63,13 +59,13 @@ pub fn run(
     input: &mut impl BufRead,
     output: &mut impl Write,
     errors: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let policy = load_policy(arguments.rules.parse()?, errors)?;
     for image in &arguments.images {
         print(&policy, image, arguments.output, output)?;
     }
     if !arguments.images.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Success);
     }
     let mut line = String::new();
     for number in 1.. {
@@ -87,7 +83,7 @@ pub fn run(
         }
         print(&policy, line.trim(), arguments.output, output)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 fn print(

@@ -1,4 +1,4 @@
-//! Help, version, and arguments that are none.
+//! Help, version and invalid arguments.
 
 use crate::Workspace;
 
@@ -67,6 +67,30 @@ fn help_names_every_variable() {
             named.sort_unstable();
             assert_eq!(named, variables, "{}", run.description);
         }
+    }
+}
+
+#[test]
+fn the_long_help_has_two_examples_and_the_exit_codes() {
+    let workspace = Workspace::new::<&str>(&[]);
+    for (command, codes) in [
+        (&[][..], &["0", "1", "2"][..]),
+        (&["serve"], &["0", "1", "2"]),
+        (&["init"], &["0", "1", "2"]),
+        (&["swap"], &["0", "2"]),
+        (&["explain"], &["0", "2"]),
+        (&["check"], &["0", "1", "2"]),
+    ] {
+        let run = workspace.imageswap(&[command, &["--help"]].concat()).run();
+        let (_, end) = run.stdout.split_once("\nExamples:\n").unwrap();
+        let (examples, exit_codes) = end.split_once("\nExit codes:\n").unwrap();
+        let call = format!("\n    {}", [&["imageswap"], command].concat().join(" "));
+        assert_eq!(examples.matches(&call).count(), 2, "{}", run.description);
+        let numbers = exit_codes.lines().filter_map(|line| line.strip_prefix("  ")?.get(..1));
+        let numbers: Vec<_> = numbers.filter(|number| *number != " ").collect();
+        assert_eq!(numbers, codes, "{}", run.description);
+        let short = workspace.imageswap(&[command, &["-h"]].concat()).run();
+        assert!(!short.stdout.contains("Examples:"), "{}", short.description);
     }
 }
 
