@@ -80,6 +80,10 @@ sbom *targets:
 soak *arguments:
     load-tests/soak.sh {{ arguments }}
 
+# Write the manual pages to target/man
+man:
+    cargo run --locked --example man -- target/man
+
 # Serve on loopback with a sample map and a self-signed certificate
 dev:
     cargo run --locked -- serve --dev

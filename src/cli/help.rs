@@ -35,7 +35,7 @@ pub struct Example {
 /// Help of the program and of each subcommand, in the order in which they are listed.
 ///
 /// The lines fit into 80 columns with their indentation, because clap would break longer ones anywhere.
-pub const HELP: [CommandHelp; 6] = [
+pub const HELP: [CommandHelp; 7] = [
     CommandHelp {
         command: None,
         examples: [
@@ -143,6 +143,23 @@ pub const HELP: [CommandHelp; 6] = [
             (Exit::Success, "No errors; with --deny-warnings, no warnings either"),
             (Exit::Failure, "At least one error; with --deny-warnings, also for a warning"),
             (Exit::Unusable, "An argument is invalid, or a file cannot be read"),
+        ],
+    },
+    CommandHelp {
+        command: Some("completions"),
+        examples: [
+            Example {
+                purpose: "Install completions for bash",
+                line: "imageswap completions bash >/etc/bash_completion.d/imageswap",
+            },
+            Example {
+                purpose: "Install completions for fish",
+                line: "imageswap completions fish >~/.config/fish/completions/imageswap.fish",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "The script is printed"),
+            (Exit::Unusable, "An argument is invalid"),
         ],
     },
 ];

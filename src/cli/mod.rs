@@ -13,7 +13,10 @@ use tracing::Level;
 pub use self::help::{CommandHelp, Example, HELP};
 use crate::{
     app,
-    commands::{self, Exit, check::CheckArguments, explain::ExplainArguments, swap::SwapArguments},
+    commands::{
+        self, Exit, check::CheckArguments, completions::CompletionsArguments,
+        explain::ExplainArguments, swap::SwapArguments,
+    },
     log,
     settings::{InitArguments, LogSettings, ServeArguments},
     version::VERSION_AND_REVISION,
@@ -46,6 +49,8 @@ enum PrintingCommand {
     Explain(ExplainArguments),
     /// Find errors in map files
     Check(CheckArguments),
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
 }
 
 /// Returns the command line, with all of its help.
@@ -99,6 +104,9 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
         }
         PrintingCommand::Check(arguments) => {
             commands::check::run(arguments, is_terminal, &mut output)
+        }
+        PrintingCommand::Completions(arguments) => {
+            commands::completions::run(arguments, self::command(), &mut output)
         }
     };
     let result = result.and_then(|exit| output.flush().map(|()| exit).map_err(Into::into));

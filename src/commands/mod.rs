@@ -1,6 +1,7 @@
 //! Commands other than `serve`. `init` prepares a cluster; the others read files and print, without network or cluster.
 
 pub mod check;
+pub mod completions;
 mod exit;
 pub mod explain;
 pub mod init;

@@ -56,6 +56,7 @@ fn help_names_every_variable() {
         (&["swap"], &RULE_VARIABLES),
         (&["explain"], &RULE_VARIABLES),
         (&["check"], &[]),
+        (&["completions"], &[]),
     ] {
         for flag in ["--help", "-h"] {
             let run = workspace.imageswap(&[command, &[flag]].concat()).run();
@@ -80,6 +81,7 @@ fn the_long_help_has_two_examples_and_the_exit_codes() {
         (&["swap"], &["0", "2"]),
         (&["explain"], &["0", "2"]),
         (&["check"], &["0", "1", "2"]),
+        (&["completions"], &["0", "2"]),
     ] {
         let run = workspace.imageswap(&[command, &["--help"]].concat()).run();
         let (_, end) = run.stdout.split_once("\nExamples:\n").unwrap();
@@ -100,7 +102,7 @@ fn the_version_names_the_crate_version_and_the_git_revision() {
     let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("IMAGESWAP_REVISION"));
     for flag in ["--version", "-V"] {
         workspace.imageswap(&[flag]).run().succeeds(&format!("imageswap {version}\n"));
-        for command in ["serve", "init", "swap", "explain", "check"] {
+        for command in ["serve", "init", "swap", "explain", "check", "completions"] {
             let run = workspace.imageswap(&[command, flag]).run();
             run.succeeds(&format!("imageswap-{command} {version}\n"));
         }
