@@ -9,6 +9,7 @@ pub mod app;
 pub mod certs;
 pub mod cli;
 pub mod cluster;
+pub mod color;
 pub mod commands;
 pub mod descriptors;
 pub mod excerpt;

@@ -5,7 +5,10 @@ use std::io::{self, IsTerminal};
 use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::settings::{LogFormat, LogSettings, unknown_variables};
+use crate::{
+    color::is_colored,
+    settings::{LogFormat, LogSettings, unknown_variables},
+};
 
 /// Starts to log, once in a process.
 ///
@@ -13,17 +16,21 @@ use crate::settings::{LogFormat, LogSettings, unknown_variables};
 /// API server is off because `cluster` logs a failed call once. HTTP/2 is off because a client could cause a line with
 /// every frame, without a limit.
 pub fn init(LogSettings { level, format }: LogSettings) {
-    let is_terminal = io::stderr().is_terminal();
+    let is_text = match format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Text => true,
+    };
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target("h2", LevelFilter::OFF)
         .with_target("kube_client", LevelFilter::OFF)
         .with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let lines = if format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal) {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    let lines = if is_text {
+        lines.with_ansi(is_colored(&io::stderr())).with_target(false).boxed()
     } else {
-        lines.with_ansi(is_terminal).with_target(false).boxed()
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

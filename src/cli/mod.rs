@@ -13,6 +13,7 @@ use tracing::Level;
 pub use self::help::{CommandHelp, Example, HELP};
 use crate::{
     app,
+    color::is_colored,
     commands::{
         self, Exit, check::CheckArguments, completions::CompletionsArguments,
         explain::ExplainArguments, swap::SwapArguments,
@@ -103,7 +104,7 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
             commands::explain::run(arguments, &mut output, &mut io::stderr())
         }
         PrintingCommand::Check(arguments) => {
-            commands::check::run(arguments, is_terminal, &mut output)
+            commands::check::run(arguments, is_colored(&io::stdout()), &mut output)
         }
         PrintingCommand::Completions(arguments) => {
             commands::completions::run(arguments, self::command(), &mut output)

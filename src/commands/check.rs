@@ -60,10 +60,10 @@ struct Record<'a> {
 /// When the output cannot be written.
 pub fn run(
     arguments: &CheckArguments,
-    is_terminal: bool,
+    is_colored: bool,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let renderer = if is_terminal { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if is_colored { Renderer::styled() } else { Renderer::plain() };
     let mut exit = Exit::Success;
     for file in &arguments.files {
         let checked = match load(file) {
