@@ -118,8 +118,8 @@ pub const HELP: [CommandHelp; 7] = [
                 line: "imageswap explain --maps maps.conf nginx:1.27",
             },
             Example {
-                purpose: "Show it for LEGACY mode",
-                line: "imageswap explain --mode LEGACY --image-prefix registry.example.com nginx",
+                purpose: "Print the steps for two images as JSON",
+                line: "imageswap explain --maps maps.conf --output json nginx redis | jq .steps",
             },
         ],
         exit_codes: &[
@@ -135,8 +135,8 @@ pub const HELP: [CommandHelp; 7] = [
                 line: "imageswap check --deny-warnings imageswap-maps.conf",
             },
             Example {
-                purpose: "List the codes of all errors and warnings in several maps",
-                line: "imageswap check --output json maps/*.conf | jq --raw-output .code",
+                purpose: "Check a map in standard input, and print the codes of its mistakes",
+                line: "imageswap check --output json - <maps.conf | jq --raw-output .code",
             },
         ],
         exit_codes: &[

@@ -103,9 +103,12 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
         PrintingCommand::Explain(arguments) => {
             commands::explain::run(arguments, &mut output, &mut io::stderr())
         }
-        PrintingCommand::Check(arguments) => {
-            commands::check::run(arguments, is_colored(&io::stdout()), &mut output)
-        }
+        PrintingCommand::Check(arguments) => commands::check::run(
+            arguments,
+            is_colored(&io::stdout()),
+            &mut io::stdin().lock(),
+            &mut output,
+        ),
         PrintingCommand::Completions(arguments) => {
             commands::completions::run(arguments, self::command(), &mut output)
         }

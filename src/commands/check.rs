@@ -2,22 +2,45 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, counted, swap::Output};
+use super::{Exit, Field, counted, swap::Output};
 use crate::{
-    reload::{MapError, read_map},
+    reload::{MapError, decode_map, read_map},
     rules::{
-        Code, Diagnostic, LoadedMap, Severity,
+        Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
         map::{rule_span, without_mark},
     },
 };
+
+/// Argument that stands for the standard input.
+const STDIN: &str = "-";
+
+/// Name of the standard input in diagnostics.
+const STDIN_NAME: &str = "<stdin>";
+
+/// Fields of a line of `check --output json`.
+pub const FIELDS: [Field; 9] = [
+    Field { name: "file", meaning: "File as given; `<stdin>` for the standard input" },
+    Field {
+        name: "line",
+        meaning: "Line, from 1; `null` if the diagnostic is about the whole file",
+    },
+    Field { name: "column", meaning: "Column in characters, from 1, or `null`" },
+    Field { name: "severity", meaning: "`error` or `warning`" },
+    Field { name: "code", meaning: "Kind of mistake, such as `invalid-rule` or `never-matches`" },
+    Field { name: "message", meaning: "Sentence that says what is wrong" },
+    Field { name: "hint", meaning: "Sentence that says how to fix it" },
+    Field { name: "text", meaning: "Text of the line, cut after 400 characters, or `null`" },
+    Field { name: "related_line", meaning: "Other line that the diagnostic refers to, or `null`" },
+];
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -30,7 +53,7 @@ pub struct CheckArguments {
     #[arg(long)]
     deny_warnings: bool,
 
-    /// Map files
+    /// Map files; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -57,19 +80,24 @@ struct Record<'a> {
 /// checked.
 ///
 /// # Errors
-/// When the output cannot be written.
+/// When standard input is named twice, or the output cannot be written.
 pub fn run(
     arguments: &CheckArguments,
     is_colored: bool,
+    input: &mut impl Read,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
+    if arguments.files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        bail!("`{STDIN}` is given more than once; standard input can be read only once");
+    }
     let renderer = if is_colored { Renderer::styled() } else { Renderer::plain() };
     let mut exit = Exit::Success;
     for file in &arguments.files {
-        let checked = match load(file) {
+        let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
+        let checked = match load(file, name, input) {
             Ok((text, map)) => {
                 let lines = without_mark(&text).lines().collect();
-                let file = File { name: file.display().to_string(), lines };
+                let file = File { name: name.display().to_string(), lines };
                 print(arguments, &file, &map, &renderer, output)?;
                 verdict(arguments, &map)
             }
@@ -84,13 +112,28 @@ pub fn run(
     Ok(exit)
 }
 
-/// Reads and compiles a map.
-fn load(file: &Path) -> Result<(String, LoadedMap), MapError> {
-    let text = read_map(file)?;
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new(STDIN)
+}
+
+/// Reads and compiles the map of `file`, which has `name` in errors.
+fn load(file: &Path, name: &Path, input: &mut impl Read) -> Result<(String, LoadedMap), MapError> {
+    let text = if is_stdin(file) { read_input(name, input)? } else { read_map(file)? };
     match LoadedMap::from_text(&text) {
         Ok(map) => Ok((text, map)),
-        Err(reason) => Err(MapError::Compile { file: file.to_owned(), reason }),
+        Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }),
     }
+}
+
+/// Reads a map from the standard input, up to the same limit as a file.
+fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
+    let mut content = Vec::new();
+    let read = input.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut content);
+    read.map_err(|reason| MapError::Unreadable { file: name.to_owned(), reason })?;
+    if content.len() > MAX_MAP_BYTES {
+        return Err(MapError::TooLarge { file: name.to_owned() });
+    }
+    decode_map(name, content)
 }
 
 /// Returns the exit code for a map that could be read.

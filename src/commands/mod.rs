@@ -13,13 +13,60 @@ use std::{
 };
 
 use anyhow::Context;
+use serde::Serialize;
 
 pub use self::exit::Exit;
 use crate::{
     reload::{MapError, load_map},
-    rules::{Diagnostics, LoadedMap, Policy, Severity},
+    rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
     settings::RuleSource,
 };
+
+/// Fields that the lines of `swap` and `explain` with `--output json` have in common.
+pub const OUTCOME_FIELDS: [Field; 5] = [
+    Field { name: "result", meaning: "Image as it is after the decision" },
+    Field {
+        name: "swapped",
+        meaning: "`true` if the image is rewritten, `false` if it is unchanged",
+    },
+    Field {
+        name: "reason",
+        meaning: "Reason of the decision, such as `registry` or `already-swapped`",
+    },
+    Field { name: "rule", meaning: "Key of the rule that decided, or `null`" },
+    Field { name: "line", meaning: "Line of that rule in the map, or `null`" },
+];
+
+/// Field of a JSON output, for the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Name, with the names of the fields around it.
+    pub name: &'static str,
+    /// Meaning, as a clause without a full stop.
+    pub meaning: &'static str,
+}
+
+/// Decision for one image, as `swap` and `explain` print it.
+#[derive(Serialize)]
+struct Outcome {
+    result: String,
+    swapped: bool,
+    reason: Reason,
+    rule: Option<String>,
+    line: Option<u32>,
+}
+
+impl Outcome {
+    fn new(decision: &Decision<'_>, image: &str) -> Self {
+        Self {
+            result: decision.result(image),
+            swapped: decision.swapped.is_some(),
+            reason: decision.reason,
+            rule: decision.rule.map(|rule| rule.key.to_string()),
+            line: decision.rule.map(|rule| rule.line),
+        }
+    }
+}
 
 /// Maximum number of errors of a map that are shown by a command other than `check`.
 const MAX_SHOWN_ERRORS: usize = 5;

@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Exit, load_policy};
-use crate::{
-    rules::{Policy, Reason},
-    settings::RuleArguments,
-};
+use super::{Exit, Field, Outcome, load_policy};
+use crate::{rules::Policy, settings::RuleArguments};
 
 /// Maximum length of a line of the standard input, in bytes; an image is far shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
+
+/// Fields of a line of `swap --output json`, before [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
+pub const FIELDS: [Field; 1] = [Field { name: "image", meaning: "Image as given" }];
 
 /// Arguments of `swap`.
 #[derive(Args, Debug)]
@@ -43,11 +43,8 @@ pub enum Output {
 #[derive(Serialize)]
 struct Record<'a> {
     image: &'a str,
-    result: String,
-    swapped: bool,
-    reason: Reason,
-    rule: Option<String>,
-    line: Option<u32>,
+    #[serde(flatten)]
+    outcome: Outcome,
 }
 
 /// Prints how the images of the arguments, or of the lines of `input`, are rewritten. Errors of the map go to `errors`.
@@ -93,19 +90,11 @@ fn print(
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
     let decision = policy.decide(image);
-    let result = decision.result(image);
     if format == Output::Text {
-        writeln!(output, "{result}")?;
+        writeln!(output, "{}", decision.result(image))?;
         return Ok(());
     }
-    let record = Record {
-        image,
-        result,
-        swapped: decision.swapped.is_some(),
-        reason: decision.reason,
-        rule: decision.rule.map(|rule| rule.key.to_string()),
-        line: decision.rule.map(|rule| rule.line),
-    };
+    let record = Record { image, outcome: Outcome::new(&decision, image) };
     serde_json::to_writer(&mut *output, &record).map_err(std::io::Error::from)?;
     writeln!(output)?;
     Ok(())

@@ -143,7 +143,7 @@ fn within_limit(file: &Path, read: io::Result<Option<Vec<u8>>>) -> Result<Vec<u8
     }
 }
 
-fn to_text(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
+pub(crate) fn to_text(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
     String::from_utf8(content).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..offset]).count();

@@ -17,6 +17,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+pub(crate) use self::map::to_text as decode_map;
 use self::watch::DirectoryWatch;
 pub use self::{
     clients::ClientAuthoritySource,

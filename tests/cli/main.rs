@@ -16,6 +16,7 @@ mod pipes;
 #[path = "../common/secrets.rs"]
 mod secrets;
 mod serve;
+mod stdin;
 mod swap;
 
 use std::{
