@@ -140,8 +140,8 @@ pub const HELP: [CommandHelp; 7] = [
             },
         ],
         exit_codes: &[
-            (Exit::Success, "No errors; with --deny-warnings, no warnings either"),
-            (Exit::Failure, "At least one error; with --deny-warnings, also for a warning"),
+            (Exit::Success, "No errors; with `--deny-warnings`, no warnings either"),
+            (Exit::Failure, "At least one error; with `--deny-warnings`, also for a warning"),
             (Exit::Unusable, "An argument is invalid, or a file cannot be read"),
         ],
     },

@@ -14,7 +14,7 @@ use crate::{
     settings::{RuleArguments, RuleSource},
 };
 
-/// Fields of a line of `explain --output json`, before [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
+/// Fields of a line of `explain --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
 pub const FIELDS: [Field; 11] = [
     Field { name: "image", meaning: "Image as given" },
     Field { name: "registry", meaning: "Registry of the image; `docker.io` if the image has none" },

@@ -12,7 +12,7 @@ use crate::{rules::Policy, settings::RuleArguments};
 /// Maximum length of a line of the standard input, in bytes; an image is far shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
 
-/// Fields of a line of `swap --output json`, before [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
+/// Fields of a line of `swap --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
 pub const FIELDS: [Field; 1] = [Field { name: "image", meaning: "Image as given" }];
 
 /// Arguments of `swap`.

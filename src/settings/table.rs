@@ -141,3 +141,20 @@ pub const SETTINGS: [Setting; 24] = [
     WEBHOOK_URL,
     IMAGE_PREFIX,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        rules::MAX_MAP_BYTES,
+        settings::{MAX_BODY_BYTES as LARGEST_BODY, MIN_BODY_BYTES as SMALLEST_BODY},
+    };
+
+    #[test]
+    fn limits_are_those_of_the_code() {
+        let map = format!("at most {} MiB", MAX_MAP_BYTES / 1024 / 1024);
+        assert!(MAPS_FILE.accepts().contains(&map));
+        let bodies = format!("from {SMALLEST_BODY} to {LARGEST_BODY}");
+        assert!(MAX_BODY_BYTES.accepts().contains(&bodies));
+    }
+}
