@@ -1,6 +1,6 @@
 # The container image of ImageSwap: one static program, and nothing else.
 #
-#   docker build --tag registry.example.com/imageswap .
+#   docker build --build-arg "REVISION=$(git rev-parse HEAD)" --tag registry.example.com/imageswap .
 #
 # For several platforms each is built natively, which is slow where it has to be emulated:
 #
@@ -27,10 +27,14 @@ RUN mkdir src benches load-tests tests/support/src \
     && sed -n '/^\[\[bench\]\]/,/^$/s|^name = "\(.*\)"|benches/\1.rs|p' Cargo.toml | xargs touch \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap
 
+COPY build.rs ./
 COPY config config
 COPY src src
+# The git commit, for `--version` and the metric imageswap_build_info: there is no .git here.
+ARG REVISION=unknown
 # Cargo goes by times, and the sources may be older than what was built of the empty ones.
 RUN touch src/main.rs src/lib.rs \
+    && export IMAGESWAP_REVISION="$REVISION" \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap \
     && cp "target/$(uname -m)-unknown-linux-musl/release/imageswap" /imageswap
 

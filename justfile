@@ -84,6 +84,14 @@ sbom *targets:
 soak *arguments:
     load-tests/soak.sh {{ arguments }}
 
+# Write docs/reference anew from the code
+reference:
+    IMAGESWAP_WRITE_REFERENCE=1 cargo test --locked --test reference
+
+# Write the manual pages to target/man
+man:
+    cargo run --locked --example man -- target/man
+
 # Serve on loopback with a sample map and a self-signed certificate
 dev:
     cargo run --locked -- serve --dev

@@ -32,13 +32,14 @@ use crate::{
         CurrentWorld, HasStatus, Live, Load, LoadError, LoadObserver, Readiness, Subject, Summary,
     },
     tls::{CertificateResolver, ClientTrust, Roots, ServingCertificate, self_signed},
+    version::{REVISION, VERSION},
 };
 
 const BUILD_INFO: Metric = Metric {
     name: "imageswap_build_info",
     kind: MetricKind::Gauge,
-    help: "1, with the version of the program as a label.",
-    labels: &["version"],
+    help: "1, with version and git revision of the program as labels.",
+    labels: &["version", "revision"],
 };
 
 /// A file named by a setting that cannot be used: the program does not start.
@@ -110,7 +111,7 @@ impl App {
     pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let registry = Registry::default();
         registry.describe(&BUILD_INFO);
-        registry.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        registry.gauge(&BUILD_INFO, &[VERSION, REVISION]).set(1.0);
         let values = Values::new(settings.scope.clone(), &registry);
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
         let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;
@@ -155,7 +156,7 @@ impl App {
             admin_listener.serve(service, shutdown)
         });
         info!(
-            version = env!("CARGO_PKG_VERSION"),
+            version = VERSION, revision = REVISION,
             listen = %app.address, admin_listen = %app.admin_address, rules = %app.settings.rules,
             "imageswap started"
         );

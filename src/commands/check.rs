@@ -1,123 +1,191 @@
-//! `imageswap check`: the mistakes in map files, shown as a compiler shows them.
+//! `imageswap check`: errors and warnings in map files, in the form of a compiler's diagnostics.
 
-use std::{borrow::Cow, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    borrow::Cow,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::{counted, swap::Output};
+use super::{Exit, Field, counted, swap::Output};
 use crate::{
     rules::{
-        Code, Diagnostic, LoadedMap, Severity,
+        Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
         map::{rule_span, without_mark},
     },
-    sources::{MapError, read_map},
+    sources::{MapError, decode_map, read_map},
 };
 
-/// The arguments of `check`.
+/// Argument that stands for the standard input.
+const STDIN: &str = "-";
+
+/// Name of the standard input in diagnostics.
+const STDIN_NAME: &str = "<stdin>";
+
+/// Fields of a line of `check --output json`.
+pub const FIELDS: [Field; 9] = [
+    Field { name: "file", meaning: "File as given; `<stdin>` for the standard input" },
+    Field {
+        name: "line",
+        meaning: "Line, from 1; `null` if the diagnostic is about the whole file",
+    },
+    Field { name: "column", meaning: "Column in characters, from 1, or `null`" },
+    Field { name: "severity", meaning: "`error` or `warning`" },
+    Field { name: "code", meaning: "Kind of mistake, such as `invalid-rule` or `never-matches`" },
+    Field { name: "message", meaning: "Sentence that says what is wrong" },
+    Field { name: "hint", meaning: "Sentence that says how to fix it" },
+    Field { name: "text", meaning: "Text of the line, cut after 400 characters, or `null`" },
+    Field { name: "related_line", meaning: "Other line that the diagnostic refers to, or `null`" },
+];
+
+/// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArguments {
-    /// How to print: for people, or a JSON object a line
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Exit with 1 for warnings too
+    /// Exit with code 1 for warnings too
     #[arg(long)]
     deny_warnings: bool,
 
-    /// The map files
+    /// Map files; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
 
-/// A line of `check --output json`.
+/// Line of `check --output json`.
 #[derive(Serialize)]
 struct Record<'a> {
     file: String,
-    /// None when the diagnostic is about the whole file.
+    /// `None` if the diagnostic is about the whole file.
     line: Option<u32>,
-    /// In characters, from 1.
+    /// Column in characters, from 1.
     column: Option<usize>,
     severity: Severity,
     code: Code,
     message: &'a str,
     hint: &'a str,
-    /// The text of the line.
+    /// Text of the line.
     text: Option<String>,
-    /// Another line that takes part.
+    /// Other line that the diagnostic refers to.
     related_line: Option<u32>,
 }
 
-/// Checks the files. The exit code is 0 when there are no errors (and, with `--deny-warnings`, no
-/// warnings), else 1; 2 when a file cannot be read, after all others are checked.
+/// Checks the files and prints what is wrong with them. A file that cannot be read does not keep the others from being
+/// checked.
 ///
 /// # Errors
-/// When the output cannot be written.
+/// When standard input is named twice, or the output cannot be written.
 pub fn run(
     arguments: &CheckArguments,
-    is_terminal: bool,
+    is_colored: bool,
+    input: &mut impl Read,
     output: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
-    let renderer = if is_terminal { Renderer::styled() } else { Renderer::plain() };
-    let mut code = 0;
-    for file in &arguments.files {
-        let map = read_map(file).and_then(|text| match LoadedMap::from_text(&text) {
-            Ok(map) => Ok((text, map)),
-            Err(reason) => Err(MapError::Compile { file: file.clone(), reason }),
-        });
-        let (text, map) = match map {
-            Ok(map) => map,
-            Err(error) => {
-                // The exit code tells of it too, if nobody reads this.
-                let _ = writeln!(std::io::stderr(), "error: {error}");
-                code = 2;
-                continue;
-            }
-        };
-        let checked =
-            File { name: file.display().to_string(), lines: without_mark(&text).lines().collect() };
-        for diagnostic in map.diagnostics.kept() {
-            match arguments.output {
-                Output::Text => writeln!(output, "{}\n", checked.render(diagnostic, &renderer))?,
-                Output::Json => {
-                    serde_json::to_writer(&mut *output, &checked.record(diagnostic))
-                        .map_err(std::io::Error::from)?;
-                    writeln!(output)?;
-                }
-            }
-        }
-        let errors = map.diagnostics.count(Severity::Error);
-        let warnings = map.diagnostics.count(Severity::Warning);
-        let mut remarks = match map.diagnostics.dropped() {
-            0 => String::new(),
-            dropped => format!(" ({dropped} more not shown)"),
-        };
-        if map.diagnostics.is_partial() {
-            remarks.push_str(" (too many globs to compare all of them)");
-        }
-        if arguments.output == Output::Json && !remarks.is_empty() {
-            let _ = writeln!(std::io::stderr(), "warning: {}:{remarks}", checked.name);
-        }
-        if arguments.output == Output::Text {
-            writeln!(
-                output,
-                "{}: {}, {}, {}{remarks}",
-                checked.name,
-                counted(map.rules.rules().len(), "rule"),
-                counted(errors, "error"),
-                counted(warnings, "warning"),
-            )?;
-        }
-        if errors > 0 || (arguments.deny_warnings && warnings > 0) {
-            code = code.max(1);
-        }
+) -> anyhow::Result<Exit> {
+    if arguments.files.iter().filter(|file| is_stdin(file)).count() > 1 {
+        bail!("`{STDIN}` is given more than once; standard input can be read only once");
     }
-    Ok(ExitCode::from(code))
+    let renderer = if is_colored { Renderer::styled() } else { Renderer::plain() };
+    let mut exit = Exit::Success;
+    for file in &arguments.files {
+        let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
+        let checked = match load(file, name, input) {
+            Ok((text, map)) => {
+                let lines = without_mark(&text).lines().collect();
+                let file = File { name: name.display().to_string(), lines };
+                print(arguments, &file, &map, &renderer, output)?;
+                verdict(arguments, &map)
+            }
+            Err(error) => {
+                // The exit code reports the failure too, if nobody reads this.
+                let _ = writeln!(io::stderr(), "error: {error}");
+                Exit::Unusable
+            }
+        };
+        exit = exit.max(checked);
+    }
+    Ok(exit)
 }
 
-/// Cuts a line of a map to what is shown of it. What a terminal obeys is shown as symbols where it is printed, so that
-/// places in the line stay as they are.
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new(STDIN)
+}
+
+/// Reads and compiles the map of `file`, which has `name` in errors.
+fn load(file: &Path, name: &Path, input: &mut impl Read) -> Result<(String, LoadedMap), MapError> {
+    let text = if is_stdin(file) { read_input(name, input)? } else { read_map(file)? };
+    match LoadedMap::from_text(&text) {
+        Ok(map) => Ok((text, map)),
+        Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }),
+    }
+}
+
+/// Reads a map from the standard input, up to the same limit as a file.
+fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
+    let mut content = Vec::new();
+    let read = input.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut content);
+    read.map_err(|reason| MapError::Unreadable { file: name.to_owned(), reason })?;
+    if content.len() > MAX_MAP_BYTES {
+        return Err(MapError::TooLarge { file: name.to_owned() });
+    }
+    decode_map(name, content)
+}
+
+/// Returns the exit code for a map that could be read.
+fn verdict(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
+    let fails = |severity| map.diagnostics.count(severity) > 0;
+    if fails(Severity::Error) || (arguments.deny_warnings && fails(Severity::Warning)) {
+        Exit::Failure
+    } else {
+        Exit::Success
+    }
+}
+
+/// Prints the diagnostics of a map, and in text their number.
+fn print(
+    arguments: &CheckArguments,
+    file: &File<'_>,
+    map: &LoadedMap,
+    renderer: &Renderer,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let mut remarks = match map.diagnostics.dropped() {
+        0 => String::new(),
+        dropped => format!(" ({dropped} more not shown)"),
+    };
+    if map.diagnostics.is_partial() {
+        remarks.push_str(" (too many globs to compare all of them)");
+    }
+    if arguments.output == Output::Json {
+        for diagnostic in map.diagnostics.kept() {
+            serde_json::to_writer(&mut *output, &file.record(diagnostic))?;
+            writeln!(output)?;
+        }
+        if !remarks.is_empty() {
+            let _ = writeln!(io::stderr(), "warning: {}:{remarks}", file.name);
+        }
+        return Ok(());
+    }
+    for diagnostic in map.diagnostics.kept() {
+        writeln!(output, "{}\n", file.render(diagnostic, renderer))?;
+    }
+    writeln!(
+        output,
+        "{}: {}, {}, {}{remarks}",
+        file.name,
+        counted(map.rules.rules().len(), "rule"),
+        counted(map.diagnostics.count(Severity::Error), "error"),
+        counted(map.diagnostics.count(Severity::Warning), "warning"),
+    )
+}
+
+/// Cuts a line of a map to the length that is shown. Control characters are replaced when the line is printed, so that
+/// columns stay the same.
 fn cut(line: &str) -> Cow<'_, str> {
     /// Longer than any valid image with a digest, short enough for a terminal.
     const MAX_SHOWN_CHARACTERS: usize = 400;
@@ -182,10 +250,10 @@ impl<'a> File<'a> {
             .fold(false)
     }
 
-    /// A range of a line, within what is shown of it.
+    /// Limits a range to the part of the line that is shown.
     fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let shown = cut(self.text(line));
-        // What lies behind the cut, or within the sign that marks it, moves to the end.
+        // A place after the cut, or within the ellipsis, moves to the end.
         let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };
         clip(span.start)..clip(span.end)
     }

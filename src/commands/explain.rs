@@ -1,28 +1,95 @@
-//! `imageswap explain`: why an image becomes what it becomes.
+//! `imageswap explain`: why an image is rewritten or left unchanged.
+//!
+//! An explanation is made once as data; text and JSON are two forms of it.
 
-use std::{io::Write, process::ExitCode};
+use std::io::{self, Write};
 
 use clap::Args;
+use serde::Serialize;
 
-use super::load_policy;
+use super::{Exit, Field, Outcome, load_policy, swap::Output};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, RuleSet, Step, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
-/// The arguments of `explain`.
+/// Fields of a line of `explain --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
+pub const FIELDS: [Field; 11] = [
+    Field { name: "image", meaning: "Image as given" },
+    Field { name: "registry", meaning: "Registry of the image; `docker.io` if the image has none" },
+    Field { name: "path", meaning: "Image without its registry, with tag and digest" },
+    Field { name: "rules", meaning: "File of the map, or `LEGACY mode`" },
+    Field {
+        name: "steps",
+        meaning: "Steps of the decision, in order; it ends with the first that applies",
+    },
+    Field {
+        name: "steps[].step",
+        meaning: "`exact`, `replace`, `registry`, `noswap-wildcard` or `default`; `prefix` in LEGACY mode",
+    },
+    Field { name: "steps[].finding", meaning: "Sentence that says what the step found" },
+    Field { name: "steps[].rule", meaning: "Key of the rule that matched, or `null`" },
+    Field { name: "steps[].line", meaning: "Line of that rule, or `null`" },
+    Field { name: "remark", meaning: "Remark on a result that is easy to misread, or `null`" },
+    Field {
+        name: "second_pass",
+        meaning: "Result for the rewritten image, with the fields `result` to `line`; `null` if \
+                  the image is unchanged. If it is rewritten again, the map has a chain",
+    },
+];
+
+/// Arguments of `explain`.
 #[derive(Args, Debug)]
 pub struct ExplainArguments {
     #[command(flatten)]
     rules: RuleArguments,
 
-    /// The image, as the pod would name it
-    #[arg(value_name = "IMAGE")]
-    image: String,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
+    /// Images, as in the pods
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
 }
 
-/// Explains what becomes of the image, and what a second pass would do. What is wrong with the map goes to `errors`.
+/// Explanation of the decision for one image, and line of `explain --output json`.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    image: &'a str,
+    registry: &'a str,
+    path: &'a str,
+    rules: String,
+    steps: Vec<StepRecord>,
+    #[serde(flatten)]
+    outcome: Outcome,
+    remark: Option<&'static str>,
+    second_pass: Option<Outcome>,
+}
+
+/// Result of one step of the decision.
+#[derive(Serialize)]
+struct StepRecord {
+    step: StepName,
+    finding: String,
+    rule: Option<String>,
+    line: Option<u32>,
+}
+
+/// Name of a step.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StepName {
+    Default,
+    Exact,
+    NoswapWildcard,
+    Prefix,
+    Registry,
+    Replace,
+}
+
+/// Explains how images are rewritten, and the effect of a second pass. Errors of the map go to `errors`.
 ///
 /// # Errors
 /// When the map cannot be read, or the output not written.
@@ -30,103 +97,151 @@ pub fn run(
     arguments: &ExplainArguments,
     output: &mut impl Write,
     errors: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let source = arguments.rules.parse()?;
-    let image = &*arguments.image;
-    writeln!(output, "image     {image}")?;
-    describe(image, output)?;
-    writeln!(output, "rules     {source}")?;
     let policy = load_policy(source.clone(), errors)?;
-    match (&policy, &source) {
-        (Policy::Maps(rules), _) => steps(rules, image, output)?,
-        (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
-            writeln!(output, "  prefix           `{}`", prefix.text())?;
-        }
-        (Policy::Legacy(_), _) => {}
-    }
-    let decision = policy.decide(image);
-    let result = decision.result(image);
-    writeln!(output, "result    {}", outcome(&decision, image))?;
-    if let Some(remark) = remark(&decision, &result) {
-        writeln!(output, "          {remark}")?;
-    }
-    if decision.swapped.is_some() {
-        let again = policy.decide(&result);
-        writeln!(output, "again     {}", outcome(&again, &result))?;
-        if again.swapped.is_some() {
-            writeln!(
-                output,
-                "          A second pass changes the image again: a chain, which `imageswap check` \
-                 reports."
-            )?;
+    for (index, image) in arguments.images.iter().enumerate() {
+        let explanation = explain(&policy, &source, image);
+        if arguments.output == Output::Json {
+            serde_json::to_writer(&mut *output, &explanation).map_err(io::Error::from)?;
+            writeln!(output)?;
+        } else {
+            if index > 0 {
+                writeln!(output)?;
+            }
+            explanation.print(output)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
-fn describe(image: &str, output: &mut impl Write) -> std::io::Result<()> {
+fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanation<'a> {
     let reference = ImageReference::parse(image);
-    let origin = if reference.is_shorthand() { " (none is written, so Docker Hub)" } else { "" };
-    writeln!(output, "registry  {}{origin}", reference.registry())?;
-    let path = reference.path();
-    let canonical = if reference.is_library() {
-        format!(" (library/{path} to registry rules)")
-    } else {
-        String::new()
-    };
-    writeln!(output, "path      {path}{canonical}")
+    let decision = policy.decide(image);
+    let outcome = Outcome::new(&decision, image);
+    let second_pass = outcome.swapped.then(|| {
+        let result = &*outcome.result;
+        Outcome::new(&policy.decide(result), result)
+    });
+    Explanation {
+        image,
+        registry: reference.registry(),
+        path: reference.path(),
+        rules: source.to_string(),
+        steps: match (policy, source) {
+            (Policy::Maps(rules), _) => {
+                rules.explain(image).0.iter().map(|step| StepRecord::of(step, rules)).collect()
+            }
+            (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
+                let finding = format!("`{}`", prefix.text());
+                vec![StepRecord { step: StepName::Prefix, finding, rule: None, line: None }]
+            }
+            (Policy::Legacy(_), _) => Vec::new(),
+        },
+        remark: remark(&decision, &outcome.result),
+        outcome,
+        second_pass,
+    }
 }
 
-fn steps(rules: &RuleSet, image: &str, output: &mut impl Write) -> std::io::Result<()> {
-    let (steps, _) = rules.explain(image);
-    for step in steps {
-        let (name, finding) = match step {
-            Step::Exact { rules: 0, .. } => ("[EXACT]", "the map has none".to_owned()),
-            Step::Exact { rules, matched } => (
-                "[EXACT]",
-                match matched {
+impl StepRecord {
+    fn of(step: &Step<'_>, rules: &RuleSet) -> Self {
+        let (step, rule, finding) = match *step {
+            Step::Exact { rules: 0, .. } => (StepName::Exact, None, "the map has none".to_owned()),
+            Step::Exact { rules, matched } => {
+                let finding = match matched {
                     Some(rule) => format!("{} is this image", place(rule)),
                     None => format!("none of {rules} is this image"),
-                },
-            ),
-            Step::Globs { globs: 0, .. } => ("[REPLACE]", "the map has none".to_owned()),
-            Step::Globs { globs, matched } => (
-                "[REPLACE]",
-                match matched {
+                };
+                (StepName::Exact, matched, finding)
+            }
+            Step::Globs { globs: 0, .. } => {
+                (StepName::Replace, None, "the map has none".to_owned())
+            }
+            Step::Globs { globs, matched } => {
+                let finding = match matched {
                     Some(rule) => format!("{} is the first that matches", place(rule)),
                     None => format!("none of {globs} matches"),
-                },
-            ),
-            Step::NoDefault => {
-                ("default", "the map has none, so registry rules do not apply".to_owned())
+                };
+                (StepName::Replace, matched, finding)
             }
-            Step::Registry { image, matched } => (
-                "registry",
-                match matched {
+            Step::NoDefault => {
+                let finding = "the map has none, so registry rules do not apply".to_owned();
+                (StepName::Default, None, finding)
+            }
+            Step::Registry { image, matched } => {
+                let finding = match matched {
                     Some(rule) => format!("{} has the longest prefix", place(rule)),
                     None => format!("no rule for {} or a part of it", canonical(&image)),
-                },
-            ),
-            Step::Wildcards { matched } => (
-                "noswap_wildcards",
-                match matched {
-                    Some((_, substring)) => format!("the image contains `{substring}`"),
-                    None => "the image contains none".to_owned(),
-                },
-            ),
-            Step::Default { rule, covered_by } => (
-                "default",
-                match covered_by {
-                    Some(covering) => {
-                        format!("the image is already under the target of {}", place(covering))
-                    }
-                    None => format!("{} applies", place(rule)),
-                },
-            ),
+                };
+                (StepName::Registry, matched, finding)
+            }
+            Step::Wildcards { matched: Some((rule, substring)) } => {
+                let rule = rules.rules().get(rule as usize);
+                (StepName::NoswapWildcard, rule, format!("the image contains `{substring}`"))
+            }
+            Step::Wildcards { matched: None } => {
+                (StepName::NoswapWildcard, None, "the image contains none".to_owned())
+            }
+            Step::Default { covered_by: Some(covering), .. } => {
+                let place = place(covering);
+                let finding = format!("the image is already under the target of {place}");
+                (StepName::Default, Some(covering), finding)
+            }
+            Step::Default { rule, covered_by: None } => {
+                (StepName::Default, Some(rule), format!("{} applies", place(rule)))
+            }
         };
-        writeln!(output, "  {name:<16} {finding}")?;
+        let line = rule.map(|rule| rule.line);
+        Self { step, finding, rule: rule.map(|rule| rule.key.to_string()), line }
     }
-    Ok(())
+}
+
+impl StepName {
+    /// The name in text: the keys of the map, where a step stands for one.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Exact => "[EXACT]",
+            Self::NoswapWildcard => "noswap_wildcards",
+            Self::Prefix => "prefix",
+            Self::Registry => "registry",
+            Self::Replace => "[REPLACE]",
+        }
+    }
+}
+
+impl Explanation<'_> {
+    fn print(&self, output: &mut impl Write) -> io::Result<()> {
+        let reference = ImageReference::parse(self.image);
+        let origin =
+            if reference.is_shorthand() { " (none is written, so Docker Hub)" } else { "" };
+        writeln!(output, "image     {}", self.image)?;
+        writeln!(output, "registry  {}{origin}", self.registry)?;
+        write!(output, "path      {}", self.path)?;
+        if reference.is_library() {
+            write!(output, " (library/{} to registry rules)", self.path)?;
+        }
+        writeln!(output, "\nrules     {}", self.rules)?;
+        for StepRecord { step, finding, .. } in &self.steps {
+            writeln!(output, "  {:<16} {finding}", step.label())?;
+        }
+        writeln!(output, "result    {}", sentence(&self.outcome))?;
+        if let Some(remark) = self.remark {
+            writeln!(output, "          {remark}")?;
+        }
+        if let Some(again) = &self.second_pass {
+            writeln!(output, "again     {}", sentence(again))?;
+            if again.swapped {
+                writeln!(
+                    output,
+                    "          A second pass changes the image again: a chain, which `imageswap \
+                     check` reports."
+                )?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn canonical(image: &ImageReference<'_>) -> String {
@@ -157,11 +272,10 @@ fn remark(decision: &Decision<'_>, result: &str) -> Option<&'static str> {
     }
 }
 
-fn outcome(decision: &Decision<'_>, image: &str) -> String {
-    let reason = decision.reason.as_str();
-    let line = decision.rule.map(|rule| format!(", line {}", rule.line)).unwrap_or_default();
-    match decision.swapped {
-        Some(swapped) => format!("{swapped} ({reason}{line})"),
-        None => format!("{image} is left alone ({reason}{line})"),
-    }
+fn sentence(outcome: &Outcome) -> String {
+    let Outcome { result, swapped, reason, line, .. } = outcome;
+    let reason = reason.as_str();
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let verb = if *swapped { "" } else { " is left alone" };
+    format!("{result}{verb} ({reason}{line})")
 }

@@ -1,7 +1,8 @@
-//! The commands besides `serve`. Those that answer on the terminal read files, and touch neither
-//! network nor cluster; `init` prepares a cluster.
+//! Commands other than `serve`. `init` prepares a cluster; the others read files and print, without network or cluster.
 
 pub mod check;
+pub mod completions;
+mod exit;
 pub mod explain;
 pub mod init;
 pub mod swap;
@@ -12,18 +13,66 @@ use std::{
 };
 
 use anyhow::Context;
+use serde::Serialize;
 
+pub use self::exit::Exit;
 use crate::{
-    rules::{Diagnostics, LoadedMap, Policy, Severity},
+    rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
     settings::RuleSource,
     sources::{MapError, load_map},
 };
 
+/// Fields that the lines of `swap` and `explain` with `--output json` have in common.
+pub const OUTCOME_FIELDS: [Field; 5] = [
+    Field { name: "result", meaning: "Image as it is after the decision" },
+    Field {
+        name: "swapped",
+        meaning: "`true` if the image is rewritten, `false` if it is unchanged",
+    },
+    Field {
+        name: "reason",
+        meaning: "Reason of the decision, such as `registry` or `already-swapped`",
+    },
+    Field { name: "rule", meaning: "Key of the rule that decided, or `null`" },
+    Field { name: "line", meaning: "Line of that rule in the map, or `null`" },
+];
+
+/// Field of a JSON output, for the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Name, with the names of the fields around it.
+    pub name: &'static str,
+    /// Meaning, as a clause without a full stop.
+    pub meaning: &'static str,
+}
+
+/// Decision for one image, as `swap` and `explain` print it.
+#[derive(Serialize)]
+struct Outcome {
+    result: String,
+    swapped: bool,
+    reason: Reason,
+    rule: Option<String>,
+    line: Option<u32>,
+}
+
+impl Outcome {
+    fn new(decision: &Decision<'_>, image: &str) -> Self {
+        Self {
+            result: decision.result(image),
+            swapped: decision.swapped.is_some(),
+            reason: decision.reason,
+            rule: decision.rule.map(|rule| rule.key.to_string()),
+            line: decision.rule.map(|rule| rule.line),
+        }
+    }
+}
+
 /// Maximum number of errors of a map that are shown by a command other than `check`.
 const MAX_SHOWN_ERRORS: usize = 5;
 
-/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may be the reason for a
-/// result that nobody expects.
+/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may explain an unexpected
+/// result.
 ///
 /// # Errors
 /// When the map file cannot be read or compiled, or is one that the webhook never applies.
@@ -56,7 +105,7 @@ fn show_errors(file: &Path, diagnostics: &Diagnostics, output: &mut impl Write) 
     let mut shown = 0;
     for error in errors.take(MAX_SHOWN_ERRORS) {
         let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
-        // The answers on the standard output count, even if nobody can be told of the errors.
+        // The results on the standard output are valid even if the errors cannot be written.
         let _ = writeln!(output, "warning: {file}{place}: {}; {}", error.message, error.hint);
         shown += 1;
     }

@@ -1,60 +1,53 @@
-//! `imageswap swap`: what becomes of images.
+//! `imageswap swap`: how images are rewritten.
 
-use std::{
-    io::{BufRead, Read, Write},
-    process::ExitCode,
-};
+use std::io::{BufRead, Read, Write};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::load_policy;
-use crate::{
-    rules::{Policy, Reason},
-    settings::RuleArguments,
-};
+use super::{Exit, Field, Outcome, load_policy};
+use crate::{rules::Policy, settings::RuleArguments};
 
-/// The longest line of the standard input, in bytes; an image is shorter by far.
+/// Maximum length of a line of the standard input, in bytes; an image is far shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
 
-/// The arguments of `swap`.
+/// Fields of a line of `swap --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
+pub const FIELDS: [Field; 1] = [Field { name: "image", meaning: "Image as given" }];
+
+/// Arguments of `swap`.
 #[derive(Args, Debug)]
 pub struct SwapArguments {
     #[command(flatten)]
     rules: RuleArguments,
 
-    /// How to print: the new image a line, or a JSON object a line with the reason
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Images to swap; if none are given, they are read from standard input, one per line, and
-    /// surrounding white space is ignored
+    /// Images to rewrite; if there are none, standard input is read, one image per line
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
 }
 
-/// How results are printed.
+/// Output format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Output {
-    /// For people and pipes.
+    /// Text for people
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// A line of `swap --output json`.
+/// Line of `swap --output json`.
 #[derive(Serialize)]
 struct Record<'a> {
     image: &'a str,
-    result: String,
-    swapped: bool,
-    reason: Reason,
-    rule: Option<String>,
-    line: Option<u32>,
+    #[serde(flatten)]
+    outcome: Outcome,
 }
 
-/// Swaps the images of the arguments, or of the lines of `input`. What is wrong with the map goes to `errors`.
+/// Prints how the images of the arguments, or of the lines of `input`, are rewritten. Errors of the map go to `errors`.
 ///
 /// # Errors
 /// When the map or the input cannot be read, or the output not written.
@@ -63,13 +56,13 @@ pub fn run(
     input: &mut impl BufRead,
     output: &mut impl Write,
     errors: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let policy = load_policy(arguments.rules.parse()?, errors)?;
     for image in &arguments.images {
         print(&policy, image, arguments.output, output)?;
     }
     if !arguments.images.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Success);
     }
     let mut line = String::new();
     for number in 1.. {
@@ -87,7 +80,7 @@ pub fn run(
         }
         print(&policy, line.trim(), arguments.output, output)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 fn print(
@@ -97,19 +90,11 @@ fn print(
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
     let decision = policy.decide(image);
-    let result = decision.result(image);
     if format == Output::Text {
-        writeln!(output, "{result}")?;
+        writeln!(output, "{}", decision.result(image))?;
         return Ok(());
     }
-    let record = Record {
-        image,
-        result,
-        swapped: decision.swapped.is_some(),
-        reason: decision.reason,
-        rule: decision.rule.map(|rule| rule.key.to_string()),
-        line: decision.rule.map(|rule| rule.line),
-    };
+    let record = Record { image, outcome: Outcome::new(&decision, image) };
     serde_json::to_writer(&mut *output, &record).map_err(std::io::Error::from)?;
     writeln!(output)?;
     Ok(())

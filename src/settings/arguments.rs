@@ -1,42 +1,40 @@
-//! The flags and environment variables of the program, as text.
+//! Flags and environment variables of the program, as text.
 //!
-//! The doc comments here are the program's help.
+//! The doc comments of the fields are the help and the reference. The defaults are in `table.rs`; `cli` adds them to the
+//! help.
 
 use clap::Args;
 
-/// The raw text of the flags that say which rules apply.
+/// Raw text of the flags that select the rules.
 #[derive(Args, Clone, Debug)]
 pub struct RuleArguments {
-    /// The map file: which images go where [default: /app/maps/imageswap-maps.conf]
+    /// Rules file, called the map
     ///
-    /// A rule a line, such as `docker.io::registry.example.com`; see the README. `serve --dev` has a
-    /// sample built in.
+    /// It has one rule per line, for example `docker.io::registry.example.com`.
     #[arg(long, visible_alias = "maps", env = "IMAGESWAP_MAPS_FILE", value_name = "FILE")]
     pub(super) maps_file: Option<String>,
 
-    /// How images are swapped: `MAPS`, by the map file, or `LEGACY`, by one prefix (deprecated)
-    /// [default: MAPS]
+    /// Rewrite mode: `MAPS` follows the map, `LEGACY` puts one prefix before images (deprecated)
     #[arg(long, env = "IMAGESWAP_MODE", value_name = "MODE")]
     pub(super) mode: Option<String>,
 
-    /// The registry that LEGACY mode puts before images
+    /// Registry, with an optional path, that `LEGACY` mode puts before images
     #[arg(long, env = "IMAGE_PREFIX", value_name = "PREFIX")]
     pub(super) image_prefix: Option<String>,
 }
 
-/// The raw text of the flags that say where the cluster is, and what to do in it.
+/// Raw text of the flags that describe the cluster and the objects in it.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterArguments {
-    /// The namespace of the Service and of the Secrets [default: that of the pod]
+    /// Namespace of the Service and the Secrets
     #[arg(long, env = "IMAGESWAP_NAMESPACE_NAME", value_name = "NAMESPACE")]
     pub(super) namespace_name: Option<String>,
 
-    /// The signer that issues the certificate, such as `kubernetes.io/kubelet-serving`
-    /// [default: none; the webhook has an authority of its own]
+    /// Signer that issues the serving certificate, for example `kubernetes.io/kubelet-serving`
     #[arg(long, env = "IMAGESWAP_CSR_SIGNER_NAME", value_name = "SIGNER")]
     pub(super) csr_signer_name: Option<String>,
 
-    /// Leave the webhook configuration alone, because something else owns it [default: false]
+    /// Do not create or update the webhook configuration, because something else manages it
     #[arg(
         long,
         env = "IMAGESWAP_DISABLE_AUTO_MWC",
@@ -46,33 +44,36 @@ pub struct ClusterArguments {
     )]
     pub(super) disable_auto_mwc: Option<String>,
 
-    /// The template of the webhook configuration
-    /// [default: /mwc/imageswap-mwc.yaml where it is there, and else one that is built in]
+    /// Template of the webhook configuration
+    ///
+    /// If there is no file at the default path, the built-in template is used. If there is no file at a path that you
+    /// set, the webhook configuration stays as it is.
     #[arg(long, env = "IMAGESWAP_MWC_TEMPLATE_FILE", value_name = "FILE")]
     pub(super) mwc_template_file: Option<String>,
 
-    /// Where the API server calls a webhook outside the cluster, instead of at the Service
+    /// URL that the API server calls, for a webhook outside the cluster
     #[arg(long, env = "IMAGESWAP_WEBHOOK_URL", value_name = "URL")]
     pub(super) webhook_url: Option<String>,
 }
 
-/// The raw text of the flags of the log.
+/// Raw text of the flags of the log.
 #[derive(Args, Clone, Debug)]
 pub struct LogArguments {
-    /// What to log: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `OFF` [default: INFO]
+    /// Minimum severity of log messages: `DEBUG`, `INFO`, `WARNING`, `ERROR` or `OFF`
+    ///
+    /// `DEBUG` logs every review and up to 64 rewritten images of it. Libraries log only warnings and errors.
     #[arg(long, env = "IMAGESWAP_LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<String>,
 
-    /// How to log: `json`, `text`, or `auto`, which is text on a terminal and JSON elsewhere
-    /// [default: auto]
+    /// Log format: `json`, `text`, or `auto` for text on a terminal and JSON elsewhere
     #[arg(long, env = "IMAGESWAP_LOG_FORMAT", value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
 }
 
-/// The raw text of the flag that says which maps are refused.
+/// Raw text of the flag that decides which maps are rejected.
 #[derive(Args, Clone, Debug)]
 pub struct StrictnessArguments {
-    /// Refuse a map with any error as a whole, instead of skipping its broken lines [default: false]
+    /// Reject a map that has any error, instead of skipping the invalid lines
     #[arg(
         long,
         env = "IMAGESWAP_STRICT_MAPS",
@@ -83,7 +84,7 @@ pub struct StrictnessArguments {
     pub(super) strict_maps: Option<String>,
 }
 
-/// The raw text of the flags of `init`.
+/// Raw text of the flags of `init`.
 #[derive(Args, Clone, Debug)]
 pub struct InitArguments {
     #[command(flatten)]
@@ -92,7 +93,7 @@ pub struct InitArguments {
     #[command(flatten)]
     pub(super) strictness: StrictnessArguments,
 
-    /// Where `cert.pem` and `key.pem` are written [default: /tls]
+    /// Directory that `cert.pem` and `key.pem` are written to
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
     pub(super) tls_dir: Option<String>,
 
@@ -103,62 +104,62 @@ pub struct InitArguments {
     pub(super) log: LogArguments,
 }
 
-/// The raw text of the flags of `serve`.
+/// Raw text of the flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArguments {
     #[command(flatten)]
     pub(super) rules: RuleArguments,
 
-    /// Run for development: loopback, a self-signed certificate, the built-in sample map
+    /// Development mode: loopback addresses, a self-signed certificate and the built-in sample map
     ///
-    /// Changes the defaults of `--listen`, `--admin-listen`, `--tls-mode`, `--maps-file` and
-    /// `--shutdown-delay`; what is set explicitly stays as set. Needs no cluster.
+    /// It changes the defaults of `--listen`, `--admin-listen`, `--tls-mode`, `--maps-file` and `--shutdown-delay`, and
+    /// needs no cluster.
     #[arg(long)]
     pub(super) dev: bool,
 
-    /// The address of the webhook, over TLS [default: [::]:5000]
+    /// Address of the webhook (HTTPS)
+    ///
+    /// `[::]` accepts IPv4 as well, and stands for `0.0.0.0` on systems without IPv6.
     #[arg(long, env = "IMAGESWAP_LISTEN", value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
 
-    /// The address of probes and metrics, over plain HTTP [default: [::]:8080]
+    /// Address of the probes and metrics (plain HTTP)
     #[arg(long, env = "IMAGESWAP_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub(super) admin_listen: Option<String>,
 
-    /// Where the certificate comes from: `managed`, `files` or `self-signed` [default: managed]
+    /// Source of the serving certificate: `managed`, `files` or `self-signed`
     ///
-    /// `managed` keeps it in Secrets of the cluster, renews it, and keeps the webhook configuration;
-    /// `files` reads it from `--tls-dir`, follows changes, and needs no cluster; `self-signed` makes
-    /// one in memory, which is for development only.
+    /// `managed` stores the certificate in Secrets, renews it, and maintains the webhook configuration. `files` reads it
+    /// from `--tls-dir`, reloads it when it changes, and makes no call to the API server. `self-signed` creates one in
+    /// memory, for development only.
     #[arg(long, env = "IMAGESWAP_TLS_MODE", value_name = "MODE")]
     pub(super) tls_mode: Option<String>,
 
-    /// The directory with `cert.pem` and `key.pem`, or `tls.crt` and `tls.key` [default: /tls]
+    /// Directory of `cert.pem` and `key.pem`, or `tls.crt` and `tls.key`, for `--tls-mode files`
     #[arg(long, env = "IMAGESWAP_TLS_DIR", value_name = "DIRECTORY")]
     pub(super) tls_dir: Option<String>,
 
-    /// The authorities whose clients may ask for reviews, as a PEM file
-    /// [default: none; everybody may]
+    /// PEM file with the CAs whose clients may send reviews
     ///
-    /// With it, a review is only answered on a connection with a client certificate that one of them
-    /// has signed; probes and metrics need none. Changes of the file are followed.
+    /// If it is set, reviews are answered only on connections with a client certificate that one of these CAs signed.
+    /// Probes and metrics need no certificate. Changes to the file apply without a restart.
     #[arg(long, env = "IMAGESWAP_CLIENT_CA_FILE", value_name = "FILE")]
     pub(super) client_ca_file: Option<String>,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
-    /// The label that, with the value `disabled`, turns swapping off for a workload
-    /// [default: k8s.twr.io/imageswap]
+    /// Label that turns rewriting off for a workload if its value is `disabled`
     #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
     pub(super) disable_label: Option<String>,
 
     #[command(flatten)]
     pub(super) strictness: StrictnessArguments,
 
-    /// Start without a map file, and leave all images alone until there is one [default: false]
+    /// Start without a map, and leave all images unchanged until the file exists
     ///
-    /// Use it for a first installation, together with an optional volume for the map. A file that
-    /// disappears later leaves the last map in use, with or without this setting.
+    /// Use it for a first installation, together with an optional volume for the map. If the file disappears later, the
+    /// last map stays in use, with or without this setting.
     #[arg(
         long,
         env = "IMAGESWAP_MAPS_OPTIONAL",
@@ -168,10 +169,10 @@ pub struct ServeArguments {
     )]
     pub(super) maps_optional: Option<String>,
 
-    /// Also swap images with the pull policy `Never` [default: false]
+    /// Also rewrite images with the pull policy `Never`
     ///
-    /// The node never pulls these images; it uses what it has under the name as written. Set this if
-    /// your nodes hold them under the mirror's name.
+    /// A node does not pull these images; it uses the image that it has under the name in the pod. Set this if your nodes
+    /// have them under the rewritten name.
     #[arg(
         long,
         env = "IMAGESWAP_SWAP_NEVER_PULLED",
@@ -181,23 +182,23 @@ pub struct ServeArguments {
     )]
     pub(super) swap_never_pulled: Option<String>,
 
-    /// The largest body of a request, in bytes [default: 8388608]
+    /// Maximum size of a request body in bytes
     #[arg(long, env = "IMAGESWAP_MAX_BODY_BYTES", value_name = "BYTES")]
     pub(super) max_body_bytes: Option<String>,
 
-    /// The most connections at once; more wait until one ends [default: 1024]
+    /// Maximum number of connections of the webhook; further connections wait
     #[arg(long, env = "IMAGESWAP_MAX_CONNECTIONS", value_name = "COUNT")]
     pub(super) max_connections: Option<String>,
 
-    /// How long to go on accepting after SIGTERM, while the cluster learns of it [default: 3s]
+    /// Time after SIGTERM in which new connections are still accepted
     #[arg(long, env = "IMAGESWAP_SHUTDOWN_DELAY", value_name = "DURATION")]
     pub(super) shutdown_delay: Option<String>,
 
-    /// How long requests in flight may take to end after that [default: 20s]
+    /// Timeout for requests in flight after the shutdown delay
     #[arg(long, env = "IMAGESWAP_SHUTDOWN_TIMEOUT", value_name = "DURATION")]
     pub(super) shutdown_timeout: Option<String>,
 
-    /// The name of this pod, shown by /healthz [default: the host name]
+    /// Name of this pod, shown by `/healthz`
     #[arg(long, env = "IMAGESWAP_POD_NAME", value_name = "NAME")]
     pub(super) pod_name: Option<String>,
 

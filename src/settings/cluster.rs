@@ -2,7 +2,10 @@
 
 use hyper::Uri;
 
-use super::{BOOLEANS, ClusterArguments, SettingsError, given, or, value::Setting};
+use super::{
+    ClusterArguments, SettingsError, table,
+    value::{Setting, given},
+};
 use crate::{
     controller::{ControllerSettings, WebhookUrl},
     sources::TemplateFile,
@@ -17,23 +20,6 @@ pub struct ClusterSettings {
     pub template: TemplateFile,
 }
 
-/// Where the ConfigMap with the template is mounted, as in the original.
-const DEFAULT_TEMPLATE_FILE: &str = "/mwc/imageswap-mwc.yaml";
-
-const NAMESPACE: Setting = Setting::new(
-    "IMAGESWAP_NAMESPACE_NAME",
-    "it is the name of a namespace, such as imageswap-system",
-);
-const SIGNER: Setting = Setting::new(
-    "IMAGESWAP_CSR_SIGNER_NAME",
-    "it is a domain, a slash and a name, such as kubernetes.io/kubelet-serving",
-);
-const DISABLE_AUTO_MWC: Setting = Setting::new("IMAGESWAP_DISABLE_AUTO_MWC", "it is true or false");
-const WEBHOOK_URL: Setting = Setting::new(
-    "IMAGESWAP_WEBHOOK_URL",
-    "it is an https URL without user, query or fragment, such as https://10.0.0.5:5000/",
-);
-
 impl ClusterArguments {
     pub(super) fn parse(&self) -> Result<ClusterSettings, SettingsError> {
         let checked =
@@ -42,15 +28,17 @@ impl ClusterArguments {
                 value => Ok(value.map(str::to_owned)),
             };
         let controller = ControllerSettings {
-            namespace: checked(NAMESPACE, given(&self.namespace_name), is_namespace)?,
-            signer: checked(SIGNER, given(&self.csr_signer_name), is_signer)?,
-            is_configuration_foreign: DISABLE_AUTO_MWC
-                .choose(or(&self.disable_auto_mwc, "false"), &BOOLEANS)?,
+            namespace: checked(table::NAMESPACE_NAME, given(&self.namespace_name), is_namespace)?,
+            signer: checked(table::CSR_SIGNER_NAME, given(&self.csr_signer_name), is_signer)?,
+            is_configuration_foreign: table::DISABLE_AUTO_MWC.boolean(&self.disable_auto_mwc)?,
             url: given(&self.webhook_url).map(webhook_url).transpose()?,
         };
         let template = match given(&self.mwc_template_file) {
             Some(file) => TemplateFile::Named(file.into()),
-            None => TemplateFile::Default(DEFAULT_TEMPLATE_FILE.into()),
+            None => {
+                let file = table::MWC_TEMPLATE_FILE.or_default(&self.mwc_template_file);
+                TemplateFile::Default(file.into())
+            }
         };
         Ok(ClusterSettings { controller, template })
     }
@@ -81,7 +69,7 @@ fn is_signer(name: &str) -> bool {
 /// A URL as a webhook configuration may have it
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#url>).
 fn webhook_url(value: &str) -> Result<WebhookUrl, SettingsError> {
-    let invalid = || WEBHOOK_URL.error(value);
+    let invalid = || table::WEBHOOK_URL.error(value);
     let url: Uri = value.parse().map_err(|_| invalid())?;
     let authority = url.authority().ok_or_else(invalid)?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::{LogArguments, SettingsError, or, value::Setting};
+use super::{LogArguments, SettingsError, table};
 
 /// What is logged, and how.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,10 +24,6 @@ pub enum LogFormat {
     Text,
 }
 
-const LOG_LEVEL: Setting =
-    Setting::new("IMAGESWAP_LOG_LEVEL", "it is DEBUG, INFO, WARNING, ERROR or OFF");
-const LOG_FORMAT: Setting = Setting::new("IMAGESWAP_LOG_FORMAT", "it is auto, json or text");
-
 /// Python's names of the levels, which the original took, and Rust's.
 const LOG_LEVELS: [(&str, LevelFilter); 8] = [
     ("DEBUG", LevelFilter::DEBUG),
@@ -46,8 +42,10 @@ const LOG_FORMATS: [(&str, LogFormat); 3] =
 impl LogArguments {
     pub(super) fn parse(&self) -> Result<LogSettings, SettingsError> {
         Ok(LogSettings {
-            level: LOG_LEVEL.choose(or(&self.log_level, "INFO"), &LOG_LEVELS)?,
-            format: LOG_FORMAT.choose(or(&self.log_format, "auto"), &LOG_FORMATS)?,
+            level: table::LOG_LEVEL
+                .choose(table::LOG_LEVEL.or_default(&self.log_level), &LOG_LEVELS)?,
+            format: table::LOG_FORMAT
+                .choose(table::LOG_FORMAT.or_default(&self.log_format), &LOG_FORMATS)?,
         })
     }
 }

@@ -8,11 +8,12 @@ mod arguments;
 mod cluster;
 mod environment;
 mod log;
+mod table;
 mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use self::value::Setting;
+use self::value::given;
 pub use self::{
     arguments::{
         ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments,
@@ -21,15 +22,13 @@ pub use self::{
     cluster::ClusterSettings,
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
-    value::SettingsError,
+    table::SETTINGS,
+    value::{DefaultValue, Setting, SettingsError},
 };
 use crate::{admission::Scope, image::is_valid_reference, rules::LegacyPrefix, server::Limits};
 
 /// The map that `serve --dev` uses when none is named.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
-
-/// Where the map file is in the container image, as in the original.
-const DEFAULT_MAPS_FILE: &str = "/app/maps/imageswap-maps.conf";
 
 /// The smallest limit of a body that makes sense: a review of a pod with one container.
 const MIN_BODY_BYTES: usize = 4096;
@@ -105,86 +104,38 @@ pub struct InitSettings {
     pub log: LogSettings,
 }
 
-/// The defaults that differ between a cluster and development.
-struct Defaults {
-    listen: &'static str,
-    admin_listen: &'static str,
-    tls_mode: &'static str,
-    shutdown_delay: &'static str,
-    map: Option<&'static str>,
-}
-
-const CLUSTER_DEFAULTS: Defaults = Defaults {
-    listen: "[::]:5000",
-    admin_listen: "[::]:8080",
-    tls_mode: "managed",
-    shutdown_delay: "3s",
-    map: None,
-};
-
-const DEV_DEFAULTS: Defaults = Defaults {
-    listen: "127.0.0.1:5000",
-    admin_listen: "127.0.0.1:8080",
-    tls_mode: "self-signed",
-    shutdown_delay: "0s",
-    map: Some(SAMPLE_MAP),
-};
-
-const MODE: Setting = Setting::new("IMAGESWAP_MODE", "it is MAPS or LEGACY");
-const IMAGE_PREFIX: Setting =
-    Setting::new("IMAGE_PREFIX", "it is host[:port][/path], such as registry.example.com/mirror");
-const LISTEN: Setting =
-    Setting::new("IMAGESWAP_LISTEN", "it is an IP address and a port, such as [::]:5000");
-const ADMIN_LISTEN: Setting =
-    Setting::new("IMAGESWAP_ADMIN_LISTEN", "it is an IP address and a port, such as [::]:8080");
-const TLS_MODE: Setting = Setting::new("IMAGESWAP_TLS_MODE", "it is managed, files or self-signed");
-const DISABLE_LABEL: Setting = Setting::new(
-    "IMAGESWAP_DISABLE_LABEL",
-    "it is the name of a label, such as k8s.twr.io/imageswap",
-);
-const STRICT_MAPS: Setting = Setting::new("IMAGESWAP_STRICT_MAPS", "it is true or false");
-const MAPS_OPTIONAL: Setting = Setting::new("IMAGESWAP_MAPS_OPTIONAL", "it is true or false");
-const SWAP_NEVER_PULLED: Setting =
-    Setting::new("IMAGESWAP_SWAP_NEVER_PULLED", "it is true or false");
-const BODY_BYTES: Setting =
-    Setting::new("IMAGESWAP_MAX_BODY_BYTES", "it is a number of bytes from 4096 to 67108864");
-const CONNECTIONS: Setting =
-    Setting::new("IMAGESWAP_MAX_CONNECTIONS", "it is a number from 1 to 1000000");
-const SHUTDOWN_DELAY: Setting = Setting::new(
-    "IMAGESWAP_SHUTDOWN_DELAY",
-    "it is a whole number with the unit ms, s or m, such as 3s, of at most an hour",
-);
-const SHUTDOWN_TIMEOUT: Setting = Setting::new(
-    "IMAGESWAP_SHUTDOWN_TIMEOUT",
-    "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
-);
-
 impl RuleArguments {
     /// Which rules apply; the map file is not read yet.
     ///
     /// # Errors
     /// When the mode is none.
     pub fn parse(&self) -> Result<RuleSource, SettingsError> {
-        self.parse_or(RuleSource::MapFile(DEFAULT_MAPS_FILE.into()))
+        self.parse_or(None)
     }
 
-    fn parse_or(&self, default: RuleSource) -> Result<RuleSource, SettingsError> {
-        if MODE.choose(or(&self.mode, "MAPS"), &[("MAPS", false), ("LEGACY", true)])? {
-            let prefix = or(&self.image_prefix, "");
+    /// Parses as [`Self::parse`], with a built-in map in place of the default file.
+    fn parse_or(&self, built_in: Option<&'static str>) -> Result<RuleSource, SettingsError> {
+        if table::MODE
+            .choose(table::MODE.or_default(&self.mode), &[("MAPS", false), ("LEGACY", true)])?
+        {
+            let prefix = table::IMAGE_PREFIX.or_default(&self.image_prefix);
             let joint = if prefix.ends_with(['-', '/']) { "" } else { "/" };
             if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{joint}image")) {
-                return Err(IMAGE_PREFIX.error(prefix));
+                return Err(table::IMAGE_PREFIX.error(prefix));
             }
             return Ok(RuleSource::Legacy(LegacyPrefix::new(prefix)));
         }
-        Ok(given(&self.maps_file).map_or(default, |file| RuleSource::MapFile(file.into())))
+        Ok(match (given(&self.maps_file), built_in) {
+            (None, Some(map)) => RuleSource::BuiltIn(map),
+            _ => RuleSource::MapFile(table::MAPS_FILE.or_default(&self.maps_file).into()),
+        })
     }
 }
 
 impl StrictnessArguments {
     /// Returns true if a map with any error is refused.
     fn parse(&self) -> Result<bool, SettingsError> {
-        STRICT_MAPS.choose(or(&self.strict_maps, "false"), &BOOLEANS)
+        table::STRICT_MAPS.boolean(&self.strict_maps)
     }
 }
 
@@ -194,35 +145,36 @@ impl ServeArguments {
     /// # Errors
     /// If one is not valid: the first, in the order of the flags.
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
-        let defaults = if self.dev { &DEV_DEFAULTS } else { &CLUSTER_DEFAULTS };
-        let listen = LISTEN.parse(or(&self.listen, defaults.listen))?;
-        let tls_mode = TLS_MODE.choose(or(&self.tls_mode, defaults.tls_mode), &TLS_MODES)?;
+        let tls_mode = table::TLS_MODE.or_default_in(&self.tls_mode, self.dev);
+        let listen = table::LISTEN.or_default_in(&self.listen, self.dev);
+        let listen = table::LISTEN.parse(listen)?;
+        let tls_mode = table::TLS_MODE.choose(tls_mode, &TLS_MODES)?;
         let cluster = self.cluster.parse()?;
         Ok(ServeSettings {
-            rules: self.rules.parse_or(match defaults.map {
-                Some(map) => RuleSource::BuiltIn(map),
-                None => RuleSource::MapFile(DEFAULT_MAPS_FILE.into()),
-            })?,
+            rules: self.rules.parse_or(self.dev.then_some(SAMPLE_MAP))?,
             listen,
-            admin_listen: ADMIN_LISTEN.parse(or(&self.admin_listen, defaults.admin_listen))?,
+            admin_listen: table::ADMIN_LISTEN
+                .parse(table::ADMIN_LISTEN.or_default_in(&self.admin_listen, self.dev))?,
             certificate: match tls_mode {
-                TlsMode::Files => CertificateOrigin::Files(tls_directory(&self.tls_dir)),
+                TlsMode::Files => {
+                    CertificateOrigin::Files(table::TLS_DIR.or_default(&self.tls_dir).into())
+                }
                 TlsMode::Managed => CertificateOrigin::Managed(cluster),
                 TlsMode::SelfSigned => CertificateOrigin::SelfSigned(development_names(listen)),
             },
             scope: Scope {
-                disable_label: DISABLE_LABEL
-                    .label(or(&self.disable_label, Scope::DISABLE_LABEL))?
+                disable_label: table::DISABLE_LABEL
+                    .label(table::DISABLE_LABEL.or_default(&self.disable_label))?
                     .into(),
-                swaps_never_pulled: SWAP_NEVER_PULLED
-                    .choose(or(&self.swap_never_pulled, "false"), &BOOLEANS)?,
+                swaps_never_pulled: table::SWAP_NEVER_PULLED.boolean(&self.swap_never_pulled)?,
             },
             strict_maps: self.strictness.parse()?,
-            maps_optional: MAPS_OPTIONAL.choose(or(&self.maps_optional, "false"), &BOOLEANS)?,
+            maps_optional: table::MAPS_OPTIONAL.boolean(&self.maps_optional)?,
             limits: self.limits()?,
-            shutdown_delay: SHUTDOWN_DELAY
-                .duration(or(&self.shutdown_delay, defaults.shutdown_delay))?,
-            shutdown_timeout: SHUTDOWN_TIMEOUT.duration(or(&self.shutdown_timeout, "20s"))?,
+            shutdown_delay: table::SHUTDOWN_DELAY
+                .duration(table::SHUTDOWN_DELAY.or_default_in(&self.shutdown_delay, self.dev))?,
+            shutdown_timeout: table::SHUTDOWN_TIMEOUT
+                .duration(table::SHUTDOWN_TIMEOUT.or_default(&self.shutdown_timeout))?,
             pod_name: given(&self.pod_name).map(str::to_owned),
             log: self.log.parse()?,
             client_ca_file: given(&self.client_ca_file).map(PathBuf::from),
@@ -230,14 +182,13 @@ impl ServeArguments {
     }
 
     fn limits(&self) -> Result<Limits, SettingsError> {
+        let bytes = table::MAX_BODY_BYTES.or_default(&self.max_body_bytes);
+        let connections = table::MAX_CONNECTIONS.or_default(&self.max_connections);
         let mut limits = Limits::default();
-        if let Some(bytes) = given(&self.max_body_bytes) {
-            limits.max_body_bytes = BODY_BYTES.within(bytes, MIN_BODY_BYTES..=MAX_BODY_BYTES)?;
-            limits.max_buffered_bytes = limits.max_buffered_bytes.max(limits.max_body_bytes);
-        }
-        if let Some(count) = given(&self.max_connections) {
-            limits.max_connections = CONNECTIONS.within(count, 1..=1_000_000)?;
-        }
+        limits.max_body_bytes =
+            table::MAX_BODY_BYTES.within(bytes, MIN_BODY_BYTES..=MAX_BODY_BYTES)?;
+        limits.max_buffered_bytes = limits.max_buffered_bytes.max(limits.max_body_bytes);
+        limits.max_connections = table::MAX_CONNECTIONS.within(connections, 1..=1_000_000)?;
         Ok(limits)
     }
 }
@@ -251,7 +202,7 @@ impl InitArguments {
         Ok(InitSettings {
             rules: self.rules.parse()?,
             strict_maps: self.strictness.parse()?,
-            tls_directory: tls_directory(&self.tls_dir),
+            tls_directory: table::TLS_DIR.or_default(&self.tls_dir).into(),
             cluster: self.cluster.parse()?,
             log: self.log.parse()?,
         })
@@ -272,21 +223,6 @@ const TLS_MODES: [(&str, TlsMode); 3] = [
     ("self-signed", TlsMode::SelfSigned),
 ];
 
-const BOOLEANS: [(&str, bool); 6] =
-    [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
-
-/// The value, unless it is empty: a ConfigMap often holds empty values for what is not set.
-#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
-}
-
-/// The value, or the default when it is not given.
-#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
-fn or<'a>(value: &'a Option<String>, default: &'a str) -> &'a str {
-    given(value).unwrap_or(default)
-}
-
 /// Returns the names under which a server for development is reached.
 fn development_names(listen: SocketAddr) -> Vec<String> {
     let mut names: Vec<_> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
@@ -295,11 +231,6 @@ fn development_names(listen: SocketAddr) -> Vec<String> {
         names.push(own);
     }
     names
-}
-
-#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
-fn tls_directory(value: &Option<String>) -> PathBuf {
-    or(value, "/tls").into()
 }
 
 impl fmt::Display for RuleSource {
@@ -334,12 +265,15 @@ mod tests {
     fn the_defaults_are_for_a_cluster_and_dev_is_for_a_desk() {
         let cluster = parse(&[]).unwrap();
         assert_eq!(cluster.listen.to_string(), "[::]:5000");
-        assert_eq!(cluster.rules, RuleSource::MapFile(DEFAULT_MAPS_FILE.into()));
+        assert_eq!(cluster.rules, RuleSource::MapFile("/app/maps/imageswap-maps.conf".into()));
         assert!(matches!(cluster.certificate, CertificateOrigin::Managed(_)));
         assert_eq!(cluster.shutdown_delay, Duration::from_secs(3));
+        assert_eq!(cluster.limits.max_body_bytes, Limits::default().max_body_bytes);
+        assert_eq!(cluster.limits.max_connections, Limits::default().max_connections);
         let dev = parse(&["--dev"]).unwrap();
         assert_eq!(dev.listen.to_string(), "127.0.0.1:5000");
         assert_eq!(dev.rules, RuleSource::BuiltIn(SAMPLE_MAP));
+        assert_eq!(dev.shutdown_delay, Duration::ZERO);
         assert!(matches!(dev.certificate, CertificateOrigin::SelfSigned(_)));
         let mixed =
             parse(&["--dev", "--listen", "127.0.0.2:0", "--maps", "m", "--strict-maps"]).unwrap();

@@ -1,4 +1,4 @@
-//! From the text of one setting to its value, or to an error that says what would be right.
+//! Parses the text of one setting into its value, or into an error that names the accepted values.
 
 use std::{str::FromStr, time::Duration};
 
@@ -9,7 +9,7 @@ const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A value that is not valid.
-    #[error("{variable} (--{flag}): `{value}` is not valid; {accepts}")]
+    #[error("{variable} (--{flag}): `{value}` is not valid; it is {accepts}")]
     Invalid {
         /// The setting's environment variable.
         variable: &'static str,
@@ -22,26 +22,102 @@ pub enum SettingsError {
     },
 }
 
-/// The name of a setting's environment variable, and what it accepts.
-#[derive(Clone, Copy)]
-pub(super) struct Setting {
+/// A setting: its environment variable, its default and the values that it accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
     variable: &'static str,
+    default: DefaultValue,
+    development_default: Option<DefaultValue>,
     accepts: &'static str,
 }
 
+/// The value of a setting that is not given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DefaultValue {
+    /// A value that the program finds out, or the absence of one, in words.
+    Described(&'static str),
+    /// A text that is parsed as if it were given.
+    Text(&'static str),
+}
+
 impl Setting {
-    pub(super) const fn new(variable: &'static str, accepts: &'static str) -> Self {
-        Self { variable, accepts }
+    /// A setting whose default is parsed as if it were given.
+    pub(super) const fn new(
+        variable: &'static str,
+        default: &'static str,
+        accepts: &'static str,
+    ) -> Self {
+        let default = DefaultValue::Text(default);
+        Self { variable, default, development_default: None, accepts }
+    }
+
+    /// A setting whose default is no text.
+    pub(super) const fn described(
+        variable: &'static str,
+        default: &'static str,
+        accepts: &'static str,
+    ) -> Self {
+        let default = DefaultValue::Described(default);
+        Self { variable, default, development_default: None, accepts }
+    }
+
+    /// Sets the default with `serve --dev`.
+    pub(super) const fn in_development(self, default: &'static str) -> Self {
+        Self { development_default: Some(DefaultValue::Text(default)), ..self }
+    }
+
+    /// Sets the default with `serve --dev`, in words.
+    pub(super) const fn in_development_described(self, default: &'static str) -> Self {
+        Self { development_default: Some(DefaultValue::Described(default)), ..self }
+    }
+
+    /// The environment variable.
+    #[must_use]
+    pub fn variable(&self) -> &'static str {
+        self.variable
+    }
+
+    /// The default.
+    #[must_use]
+    pub fn default(&self) -> DefaultValue {
+        self.default
+    }
+
+    /// The default with `serve --dev`, if it differs.
+    #[must_use]
+    pub fn development_default(&self) -> Option<DefaultValue> {
+        self.development_default
+    }
+
+    /// The accepted values, in words that continue "it is".
+    #[must_use]
+    pub fn accepts(&self) -> &'static str {
+        self.accepts
+    }
+
+    /// The flag, without its dashes: the variable without its prefix, in kebab case.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        let flag = self.variable.strip_prefix("IMAGESWAP_").unwrap_or(self.variable);
+        flag.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// Returns the given value, or the text of the default.
+    #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+    pub(super) fn or_default<'a>(&self, value: &'a Option<String>) -> &'a str {
+        given(value).unwrap_or_else(|| self.default.text())
+    }
+
+    /// Returns the given value, or the text of the default of a cluster or of development.
+    #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+    pub(super) fn or_default_in<'a>(&self, value: &'a Option<String>, is_dev: bool) -> &'a str {
+        let development = self.development_default.filter(|_| is_dev);
+        given(value).unwrap_or_else(|| development.unwrap_or(self.default).text())
     }
 
     pub(super) fn error(self, value: &str) -> SettingsError {
-        let Self { variable, accepts } = self;
+        let Self { variable, accepts, .. } = self;
         SettingsError::Invalid { variable, flag: self.flag(), value: value.to_owned(), accepts }
-    }
-
-    fn flag(self) -> String {
-        let flag = self.variable.strip_prefix("IMAGESWAP_").unwrap_or(self.variable);
-        flag.to_ascii_lowercase().replace('_', "-")
     }
 
     pub(super) fn parse<T: FromStr>(self, value: &str) -> Result<T, SettingsError> {
@@ -59,6 +135,20 @@ impl Setting {
             .find(|(name, _)| name.eq_ignore_ascii_case(value.trim()))
             .map(|(_, choice)| *choice)
             .ok_or_else(|| self.error(value))
+    }
+
+    /// Parses the given value, or the default, as true or false.
+    #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+    pub(super) fn boolean(self, value: &Option<String>) -> Result<bool, SettingsError> {
+        const NAMES: [(&str, bool); 6] = [
+            ("true", true),
+            ("false", false),
+            ("1", true),
+            ("0", false),
+            ("yes", true),
+            ("no", false),
+        ];
+        self.choose(self.or_default(value), &NAMES)
     }
 
     pub(super) fn within<T: FromStr + PartialOrd>(
@@ -104,4 +194,20 @@ impl Setting {
             Err(self.error(value))
         }
     }
+}
+
+impl DefaultValue {
+    /// The text that is parsed; empty if there is none.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Described(_) => "",
+            Self::Text(text) => text,
+        }
+    }
+}
+
+/// Returns the value unless it is empty: a ConfigMap often holds empty values for settings that are not set.
+#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+pub(super) fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{
     Loaded, Source, directory_of,
-    map_file::{MapError, to_map, to_text, within_limit},
+    map_file::{MapError, decode_map, to_map, within_limit},
 };
 use crate::{
     bounded_read::read_regular_up_to,
@@ -145,7 +145,7 @@ impl Source for MapSource {
             return Ok(Loaded::Unchanged);
         }
         self.last_content = Some(fingerprint);
-        let map = to_text(file, content).and_then(|text| to_map(file, &text));
+        let map = decode_map(file, content).and_then(|text| to_map(file, &text));
         // Only another content can be better.
         let map = map.map_err(|error| LoadError::Failed {
             message: error.to_string(),

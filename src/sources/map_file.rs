@@ -60,7 +60,7 @@ pub enum MapError {
 /// # Errors
 /// When the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is no UTF-8.
 pub fn read_map(file: &Path) -> Result<String, MapError> {
-    to_text(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
+    decode_map(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
 }
 
 /// Reads a map file, compiles it, and gathers what is wrong with it.
@@ -77,7 +77,7 @@ pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
 /// As [`load_map`], and when the file is not a regular one.
 pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
     let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
-    to_map(file, &to_text(file, within_limit(file, read)?)?)
+    to_map(file, &decode_map(file, within_limit(file, read)?)?)
 }
 
 pub(super) fn to_map(file: &Path, text: &str) -> Result<LoadedMap, MapError> {
@@ -96,7 +96,11 @@ pub(super) fn within_limit(
     }
 }
 
-pub(super) fn to_text(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
+/// Reads the content of a map file as text; `file` is for the error.
+///
+/// # Errors
+/// If the content is not valid UTF-8.
+pub fn decode_map(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
     String::from_utf8(content).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..offset]).count();

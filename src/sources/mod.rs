@@ -26,7 +26,7 @@ pub use self::{
     certificate_files::CertificateFiles,
     client_ca::ClientCaSource,
     map::{BUILT_IN_MAP, MapFileSettings, MapSource, log_diagnostics, map_load},
-    map_file::{MapError, load_map, load_regular_map, read_map},
+    map_file::{MapError, decode_map, load_map, load_regular_map, read_map},
     webhook_template::{TemplateFile, TemplateSource},
 };
 use crate::state::{Live, Load, LoadError, Retry};

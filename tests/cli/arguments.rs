@@ -56,6 +56,7 @@ fn help_names_every_variable() {
         (&["swap"], &RULE_VARIABLES),
         (&["explain"], &RULE_VARIABLES),
         (&["check"], &[]),
+        (&["completions"], &[]),
     ] {
         for flag in ["--help", "-h"] {
             let run = workspace.imageswap(&[command, &[flag]].concat()).run();
@@ -71,12 +72,37 @@ fn help_names_every_variable() {
 }
 
 #[test]
-fn the_version_is_that_of_the_crate() {
+fn the_long_help_has_two_examples_and_the_exit_codes() {
     let workspace = Workspace::new::<&str>(&[]);
-    let version = env!("CARGO_PKG_VERSION");
+    for (command, codes) in [
+        (&[][..], &["0", "1", "2"][..]),
+        (&["serve"], &["0", "1", "2"]),
+        (&["init"], &["0", "1", "2"]),
+        (&["swap"], &["0", "2"]),
+        (&["explain"], &["0", "2"]),
+        (&["check"], &["0", "1", "2"]),
+        (&["completions"], &["0", "2"]),
+    ] {
+        let run = workspace.imageswap(&[command, &["--help"]].concat()).run();
+        let (_, end) = run.stdout.split_once("\nExamples:\n").unwrap();
+        let (examples, exit_codes) = end.split_once("\nExit codes:\n").unwrap();
+        let call = format!("\n    {}", [&["imageswap"], command].concat().join(" "));
+        assert_eq!(examples.matches(&call).count(), 2, "{}", run.description);
+        let numbers = exit_codes.lines().filter_map(|line| line.strip_prefix("  ")?.get(..1));
+        let numbers: Vec<_> = numbers.filter(|number| *number != " ").collect();
+        assert_eq!(numbers, codes, "{}", run.description);
+        let short = workspace.imageswap(&[command, &["-h"]].concat()).run();
+        assert!(!short.stdout.contains("Examples:"), "{}", short.description);
+    }
+}
+
+#[test]
+fn the_version_names_the_crate_version_and_the_git_revision() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("IMAGESWAP_REVISION"));
     for flag in ["--version", "-V"] {
         workspace.imageswap(&[flag]).run().assert_success(&format!("imageswap {version}\n"));
-        for command in ["serve", "init", "swap", "explain", "check"] {
+        for command in ["serve", "init", "swap", "explain", "check", "completions"] {
             let run = workspace.imageswap(&[command, flag]).run();
             run.assert_success(&format!("imageswap-{command} {version}\n"));
         }
@@ -92,7 +118,8 @@ fn invalid_arguments_exit_with_2() {
         (&["check"], "<FILE>..."),
         (&["check", "--output", "xml", "map"], "[possible values: text, json]"),
         (&["explain"], "<IMAGE>"),
-        (&["explain", "--maps", "map", "a", "b"], "unexpected argument 'b'"),
+        (&["explain", "--output", "xml", "a"], "[possible values: text, json]"),
+        (&["check", "-", "map", "-"], "`-` is given more than once"),
         (&["swap", "--frobnicate"], "unexpected argument '--frobnicate'"),
         (&["swap", "--maps"], "a value is required for '--maps-file <FILE>'"),
         (&["swap", "--maps", "map", "--maps-file", "map"], "cannot be used multiple times"),

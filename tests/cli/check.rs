@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{Finished, Workspace};
 
-const FIELDS: [&str; 9] =
+pub(crate) const FIELDS: [&str; 9] =
     ["file", "line", "column", "severity", "code", "message", "hint", "text", "related_line"];
+
+#[test]
+fn the_fields_of_json_are_documented() {
+    assert_eq!(imageswap::commands::check::FIELDS.map(|field| field.name), FIELDS);
+}
 
 const CLEAN: &str = "default::d.io\n";
 const WARNINGS: &str = "default:d.io\n";

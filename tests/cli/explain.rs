@@ -1,5 +1,8 @@
 //! `imageswap explain`.
 
+use imageswap::commands::{OUTCOME_FIELDS, explain::FIELDS};
+use serde_json::json;
+
 use crate::{RULES, Workspace};
 
 /// A case: name, arguments, and all that is printed.
@@ -181,4 +184,73 @@ fn the_environment_chooses_the_rules() {
     let by_variable = workspace.imageswap(&["explain", "nginx"]);
     by_variable.variable("IMAGESWAP_MAPS_FILE", "rules").run().assert_success(&by_flag.stdout);
     assert!(by_flag.stdout.contains("result    d.io/nginx (default, line 1)\n"));
+}
+
+#[test]
+fn several_images_are_explained_in_their_order() {
+    let workspace = Workspace::new(&[("rules", RULES)]);
+    let explain = |images: &[&str]| {
+        let arguments = [&["explain", "--maps", "rules"], images].concat();
+        workspace.imageswap(&arguments).run()
+    };
+    let (first, second) = (explain(&["nginx"]).stdout, explain(&["d.io/q/x"]).stdout);
+    explain(&["nginx", "d.io/q/x"]).assert_success(&format!("{first}\n{second}"));
+}
+
+#[test]
+fn json_is_one_object_per_image_with_the_documented_fields() {
+    let workspace =
+        Workspace::new(&[("rules", RULES), ("chain", "default::d.io\na.io::b.io\nb.io::c.io\n")]);
+    let json = ["explain", "--output", "json", "--maps"];
+    let fields: Vec<_> = FIELDS.iter().chain(&OUTCOME_FIELDS).map(|field| field.name).collect();
+    let top: Vec<_> = fields.iter().copied().filter(|name| !name.contains('.')).collect();
+    let run = workspace.imageswap(&[&json[..], &["rules", "x/local:1", "auto"]].concat()).run();
+    let records = run.records(&top);
+    assert_eq!((run.code, records.len()), (Some(0), 2));
+    let found = |step: &str, finding: &str| json!({"step": step, "finding": finding, "rule": null, "line": null});
+    let expected = json!({
+        "image": "x/local:1",
+        "registry": "docker.io",
+        "path": "x/local:1",
+        "rules": "rules",
+        "steps": [
+            found("exact", "none of 1 is this image"),
+            found("replace", "none of 1 matches"),
+            found("registry", "no rule for docker.io/x/local or a part of it"),
+            {
+                "step": "noswap-wildcard",
+                "finding": "the image contains `local`",
+                "rule": "noswap_wildcards",
+                "line": 2,
+            },
+        ],
+        "result": "x/local:1",
+        "swapped": false,
+        "reason": "noswap-wildcard",
+        "rule": "noswap_wildcards",
+        "line": 2,
+        "remark": null,
+        "second_pass": null,
+    });
+    assert_eq!(records[0], expected);
+    assert_eq!(records[1]["reason"], "placeholder");
+    assert!(records[1]["remark"].as_str().unwrap().contains("Istio"), "{}", records[1]);
+    for name in fields.iter().filter_map(|name| name.strip_prefix("steps[].")) {
+        assert!(expected["steps"][0].get(name).is_some(), "{name}");
+    }
+
+    let run = workspace.imageswap(&[&json[..], &["chain", "a.io/x"]].concat()).run();
+    let again = &run.records(&top)[0]["second_pass"];
+    let expected = json!({"result": "c.io/x", "swapped": true, "reason": "registry", "rule": "b.io", "line": 3});
+    assert_eq!(*again, expected);
+}
+
+#[test]
+fn json_names_the_prefix_of_legacy_mode() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let legacy = ["explain", "--output=json", "--mode=LEGACY", "--image-prefix=d.io", "q.io/a"];
+    let run = workspace.imageswap(&legacy).run();
+    let record: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let step = json!({"step": "prefix", "finding": "`d.io`", "rule": null, "line": null});
+    assert_eq!((&record["rules"], &record["steps"]), (&json!("LEGACY mode"), &json!([step])));
 }

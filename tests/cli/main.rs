@@ -7,10 +7,14 @@
 
 mod arguments;
 mod check;
+#[cfg(target_os = "linux")]
+mod colors;
+mod completions;
 mod explain;
 mod maps;
 mod pipes;
 mod serve;
+mod stdin;
 mod swap;
 
 use std::{
@@ -60,10 +64,10 @@ impl Workspace {
         command.args(arguments).current_dir(&self.0);
         for (name, _) in env::vars_os() {
             let is_setting = name.as_encoded_bytes().starts_with(b"IMAGESWAP_");
-            // The last two change how clap prints.
-            if is_setting
-                || ["IMAGE_PREFIX", "CLICOLOR_FORCE", "COLUMNS"].map(OsStr::new).contains(&&*name)
-            {
+            // All but the first change how the program prints.
+            let others =
+                ["IMAGE_PREFIX", "CI", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "NO_COLOR", "TERM"];
+            if is_setting || others.map(OsStr::new).contains(&&*name) {
                 command.env_remove(name);
             }
         }

@@ -45,6 +45,7 @@ fn a_full_disk_is_an_error() {
         &["swap", "--maps", "rules", "--output", "json", "nginx"],
         &["explain", "--maps", "rules", "nginx"],
         &["check", "rules"],
+        &["completions", "bash"],
     ] {
         let mut invocation = workspace.imageswap(arguments);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

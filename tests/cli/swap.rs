@@ -1,6 +1,9 @@
 //! `imageswap swap`.
 
-use imageswap::rules::Reason;
+use imageswap::{
+    commands::{OUTCOME_FIELDS, swap::FIELDS as IMAGE},
+    rules::Reason,
+};
 use serde_json::json;
 
 use crate::{RULES, Workspace};
@@ -48,6 +51,8 @@ fn json_output_is_one_record_a_line() {
     let odd = "q.io/a\"\\\n\u{7}é";
     let run = workspace.imageswap(&[json.as_slice(), &[odd]].concat()).run();
     let records = run.records(&FIELDS);
+    let documented: Vec<_> = IMAGE.iter().chain(&OUTCOME_FIELDS).map(|field| field.name).collect();
+    assert_eq!(documented, FIELDS);
     assert_eq!(records.len(), 1);
     assert_eq!((&records[0]["image"], &records[0]["result"]), (&odd.into(), &odd.into()));
     assert_eq!(records[0]["reason"], "malformed");

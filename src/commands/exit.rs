@@ -1,0 +1,28 @@
+//! Exit codes of the program.
+
+use std::process::ExitCode;
+
+/// Exit code of the program; the highest wins where several apply.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Exit {
+    /// The command did what it was asked to do.
+    Success = 0,
+    /// `check` found errors, or `serve` or `init` failed while running.
+    Failure = 1,
+    /// Arguments, settings or files cannot be used. Clap exits with the same code.
+    Unusable = 2,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

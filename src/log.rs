@@ -1,0 +1,47 @@
+//! Log of `serve` and `init`, on the standard error.
+
+use std::io::{self, IsTerminal};
+
+use tracing::{level_filters::LevelFilter, warn};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    color::is_colored,
+    settings::{LogFormat, LogSettings, unknown_variables},
+};
+
+/// Starts to log, once in a process.
+///
+/// Libraries log warnings and errors only: their messages about every frame would hide the reviews. The client of the
+/// API server is off because `cluster` logs a failed call once. HTTP/2 is off because a client could cause a line with
+/// every frame, without a limit.
+pub fn init(LogSettings { level, format }: LogSettings) {
+    let is_text = match format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Text => true,
+    };
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("h2", LevelFilter::OFF)
+        .with_target("kube_client", LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = if is_text {
+        lines.with_ansi(is_colored(&io::stderr())).with_target(false).boxed()
+    } else {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+/// Logs a warning for each environment variable that looks like a setting but is not one of `known`.
+pub fn warn_of_unknown_variables(known: &[&str]) {
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for (variable, nearest) in unknown_variables(variables, known) {
+        match nearest {
+            Some(nearest) => warn!(variable, "unknown setting; did you mean {nearest}?"),
+            None => warn!(variable, "unknown setting; `imageswap serve --help` lists them"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Colors of the help, of `check` and of the log, which follow the same variables.
+
+use std::{fs::File, io::Read, os::fd::OwnedFd, sync::mpsc, thread};
+
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+
+use crate::{DEADLINE, Invocation, Workspace};
+
+const ESCAPE: char = '\u{1b}';
+
+/// Variables, and the presence of colors on a terminal and in a file.
+type Case = (&'static [(&'static str, &'static str)], bool, bool);
+
+const CASES: [Case; 10] = [
+    (&[("TERM", "xterm")], true, false),
+    (&[("TERM", "xterm"), ("NO_COLOR", "1")], false, false),
+    (&[("TERM", "xterm"), ("NO_COLOR", "")], true, false),
+    (&[("TERM", "dumb")], false, false),
+    (&[], false, false),
+    (&[("TERM", "xterm"), ("CLICOLOR", "0")], false, false),
+    (&[("TERM", "xterm"), ("CLICOLOR_FORCE", "1")], true, true),
+    (&[("TERM", "dumb"), ("CLICOLOR_FORCE", "1")], true, true),
+    (&[("TERM", "xterm"), ("CLICOLOR_FORCE", "")], true, false),
+    (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, false),
+];
+
+/// Runs the program with both outputs on a terminal, and returns what it writes.
+fn on_terminal(Invocation(mut command): Invocation) -> String {
+    let terminal: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    unlockpt(&terminal).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let program_side = ioctl_tiocgptpeer(&terminal, flags).unwrap();
+    command.stdout(program_side.try_clone().unwrap()).stderr(program_side);
+    let mut child = command.spawn().unwrap();
+    // Reading ends when nobody has the other side open any more.
+    drop(command);
+    let (sender, output) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut terminal, mut output) = (File::from(terminal), Vec::new());
+        // The end is an error (EIO); all that was written before it is in `output`.
+        let _ = terminal.read_to_end(&mut output);
+        sender.send(output)
+    });
+    let output = output.recv_timeout(DEADLINE);
+    if output.is_err() {
+        child.kill().unwrap();
+    }
+    child.wait().unwrap();
+    String::from_utf8(output.unwrap()).unwrap()
+}
+
+#[test]
+fn help_check_and_log_follow_the_same_variables() {
+    let workspace = Workspace::new(&[("map", "broken\n")]);
+    for (variables, is_colored, is_colored_in_file) in CASES {
+        for arguments in [
+            &["--help"][..],
+            &["check", "map"],
+            // Without a cluster it ends after a few lines.
+            &["init", "--log-format", "text", "--maps", "map"],
+        ] {
+            let invocation = || {
+                let mut invocation = workspace.imageswap(arguments).variable("KUBECONFIG", "none");
+                for (name, value) in variables {
+                    invocation = invocation.variable(name, value);
+                }
+                invocation
+            };
+            let output = on_terminal(invocation());
+            assert!(output.len() > 50, "{arguments:?}: {output}");
+            let found = output.contains(ESCAPE);
+            assert_eq!(found, is_colored, "{arguments:?} with {variables:?} on a terminal");
+            let run = invocation().run();
+            let found = [run.stdout, run.stderr].concat().contains(ESCAPE);
+            assert_eq!(found, is_colored_in_file, "{arguments:?} with {variables:?} in a file");
+        }
+    }
+}
+
+#[test]
+fn json_has_no_colors() {
+    let workspace = Workspace::new(&[("map", "default::d.io\nbroken\n")]);
+    for arguments in [
+        &["check", "--output", "json", "map"][..],
+        &["init", "--log-format", "json", "--maps", "map"],
+        &["swap", "--output", "json", "--maps", "map", "nginx"],
+    ] {
+        let invocation = workspace.imageswap(arguments).variable("KUBECONFIG", "none");
+        let output = on_terminal(invocation.variable("CLICOLOR_FORCE", "1"));
+        assert!(output.contains("{\""), "{output}");
+        assert!(!output.contains(ESCAPE), "{output}");
+    }
+}

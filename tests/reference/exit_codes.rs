@@ -1,0 +1,32 @@
+//! `exit-codes.md`: the exit codes of each command, from the table of the help.
+
+use imageswap::cli::{CommandHelp, HELP};
+
+use crate::markdown::{self, literal};
+
+const INTRODUCTION: &str = "\
+An error is written to standard error, in a line that begins with `error: `. While `serve` and `init` run, errors are
+in their log instead.
+
+";
+
+const REMARKS: &str = "
+If the reader of its output goes away, as in `imageswap swap ... | head`, a command ends with 0. `check` ends with the
+code for its files all the same, so that a pipeline does not hide errors. If `check` cannot read one of several files,
+it still checks the others, and ends with 2.
+";
+
+pub(crate) fn page() -> String {
+    let rows = HELP.iter().flat_map(|help| {
+        let name = help.command.map_or("imageswap".to_owned(), |name| format!("imageswap {name}"));
+        of(help).into_iter().map(move |[code, meaning]| [literal(&name), code, meaning])
+    });
+    let table = markdown::table(["command", "code", "meaning"], rows);
+    markdown::page("Exit codes") + INTRODUCTION + &table + REMARKS
+}
+
+/// Returns the codes of a command with their meanings.
+pub(crate) fn of(help: &CommandHelp) -> Vec<[String; 2]> {
+    let codes = help.exit_codes.iter();
+    codes.map(|(exit, meaning)| [exit.code().to_string(), (*meaning).to_owned()]).collect()
+}
