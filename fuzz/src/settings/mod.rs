@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    path::Path,
     sync::LazyLock,
     time::Duration,
 };
@@ -51,6 +52,7 @@ pub const PIECES: &[&str] = &[
     "IMAGESWAP_SHUTDOWN_DELAY=",
     "IMAGESWAP_SHUTDOWN_TIMEOUT=",
     "IMAGESWAP_POD_NAME=",
+    "IMAGESWAP_CLIENT_CA_FILE=",
     "IMAGESWAP_",
     "IMAGESWAP_PORT",
     "--dev",
@@ -168,6 +170,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "IMAGESWAP_MAX_BODY_BYTES=8388608\nIMAGESWAP_MAX_CONNECTIONS=1000000\nIMAGESWAP_LOG_FORMAT=json",
         "IMAGESWAP_SHUTDOWN_DELAY=3s\nIMAGESWAP_SHUTDOWN_TIMEOUT=3600000ms\nIMAGESWAP_POD_NAME=x",
         "IMAGESWAP_DISABLE_LABEL=k8s.twr.io/imageswap\nIMAGESWAP_MAP_FILE=a\nIMAGESWAP_PORT_443=1",
+        "IMAGESWAP_CLIENT_CA_FILE=/client-ca/missing.pem\nIMAGESWAP_TLS_MODE=self-signed",
         "--listen=5000\n--maps\nfile\n--strict-maps",
     ]
     .iter()
@@ -282,9 +285,11 @@ fn assert_bounds(settings: &ServeSettings) {
     assert!((4096..=64 << 20).contains(&settings.limits.max_body_bytes));
     assert!(settings.limits.max_buffered_bytes >= settings.limits.max_body_bytes);
     assert!((1..=1_000_000).contains(&settings.limits.max_connections));
-    assert!(!settings.pod_name.is_empty() && !settings.scope.disable_label.is_empty());
+    assert!(settings.pod_name.as_ref().is_none_or(|name| !name.is_empty()));
+    assert!(!settings.scope.disable_label.is_empty());
+    assert_ne!(settings.client_ca_file.as_deref(), Some(Path::new("")));
     if let CertificateOrigin::Managed(cluster) = &settings.certificate
-        && let Some(url) = &cluster.url
+        && let Some(url) = &cluster.controller.url
     {
         assert!(!url.host.is_empty(), "{}", url.url);
     }

@@ -29,7 +29,7 @@ pub(super) fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<b
         "LOG_LEVEL" => {
             is_one_of(&["critical", "debug", "error", "info", "off", "trace", "warn", "warning"])
         }
-        "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
+        "CLIENT_CA_FILE" | "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
         "MAX_BODY_BYTES" => is_number(4096, 64 << 20),
         "MAX_CONNECTIONS" => is_number(1, 1_000_000),
         "MODE" => is_one_of(&["maps", "legacy"]),
