@@ -1,8 +1,8 @@
-//! Flags and environment: text to settings.
+//! Flags and environment variables: from text to settings.
 //!
-//! An input is lines: a variable with its value, as in an environment, or an argument as it stands.
-//! The value of a variable goes to its flag, because the environment of a process cannot be changed
-//! without `unsafe`; clap puts both in the same place. Which values are valid is read naively here.
+//! An input consists of lines: a variable with its value, as in an environment, or an argument. The value of a variable
+//! is passed as its flag, because the environment of a process cannot be changed without `unsafe`; clap treats both
+//! alike. A naive reading here decides which values are valid.
 
 mod naive;
 
@@ -24,7 +24,7 @@ use imageswap::settings::{
 use self::naive::is_valid;
 use crate::inputs::{self, OF_PIECES, OF_RUNS};
 
-/// What variables and values are made of.
+/// The pieces of variables and values.
 pub const PIECES: &[&str] = &[
     "",
     "\n",
@@ -98,7 +98,7 @@ pub const PIECES: &[&str] = &[
     "]",
 ];
 
-/// Longer values are no better.
+/// Maximum size of an input in bytes. Longer values would not find more.
 const MAX_BYTES: usize = 4096;
 
 #[derive(Parser)]
@@ -119,7 +119,7 @@ struct Swap {
     arguments: RuleArguments,
 }
 
-/// What an input asks for.
+/// The settings of an input.
 #[derive(Default)]
 struct Given {
     /// The values of variables that are settings of `serve`, the last of each.
@@ -129,11 +129,10 @@ struct Given {
     arguments: Vec<OsString>,
 }
 
-/// Tries the flags and variables of an input.
+/// Runs the flags and variables of an input.
 ///
 /// # Panics
-/// When a value is taken that is not valid, or refused though it is, or when an error does not name
-/// the variable.
+/// If an invalid value is accepted, a valid value is refused, or an error does not name the variable.
 pub fn run(data: &[u8]) {
     let given = Given::of(data);
     assert_unknown(&given.unknown);
@@ -158,7 +157,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Each variable with values that are valid and such that are not.
+/// Returns the variables with valid and invalid values.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     [
@@ -178,7 +177,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// The variables of a part of the command line, with their flags.
+/// The variables of a command, with their flags.
 type Flags = LazyLock<BTreeMap<String, String>>;
 
 static SERVE: Flags = LazyLock::new(variables::<Serve>);
@@ -202,7 +201,7 @@ impl Given {
         };
         let text = of_pieces.as_ref().map_or(data, |text| text.as_bytes());
         let mut given = Self::default();
-        // No argument and no variable holds a NUL byte.
+        // An argument or a variable cannot contain a NUL byte.
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.contains(&0)) {
             let at = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
             let name = String::from_utf8_lossy(&line[..at]).into_owned();
@@ -218,8 +217,8 @@ impl Given {
         given
     }
 
-    /// The flags as clap reads them; none when it refuses them, which it does only for what is no
-    /// text and for arguments of the input's own.
+    /// Returns the flags as clap reads them; `None` if it refuses them, which it only does for invalid UTF-8 and for
+    /// arguments of the input itself.
     fn parsed<T: Parser>(
         &self,
         is_plain: bool,
@@ -243,7 +242,7 @@ impl Given {
         }
     }
 
-    /// Checks that the settings are refused for a variable that is not valid, or valid as a whole.
+    /// Checks that the settings are refused because of an invalid variable, or are all valid.
     fn assert_result(&self, is_plain: bool, flags: &Flags, error: Option<&SettingsError>) {
         let message = error.map(SettingsError::to_string);
         let value = |variable: &str| {
@@ -261,24 +260,24 @@ impl Given {
             return;
         }
         let is_legacy = value("IMAGESWAP_MODE").eq_ignore_ascii_case("legacy");
-        let verdict = |variable: &str| is_valid(variable, value(variable), is_legacy);
+        let validity = |variable: &str| is_valid(variable, value(variable), is_legacy);
         match named {
             Some(variable) => {
-                assert_ne!(verdict(variable), Some(true), "{message:?}");
+                assert_ne!(validity(variable), Some(true), "{message:?}");
                 let shown = format!("`{}`", value(variable));
                 assert!(message.is_some_and(|message| message.contains(&shown)), "{shown}");
             }
             None => {
                 for variable in flags.keys() {
                     let value = value(variable);
-                    assert_ne!(verdict(variable), Some(false), "{variable} is taken: {value}");
+                    assert_ne!(validity(variable), Some(false), "{variable} accepts {value}");
                 }
             }
         }
     }
 }
 
-/// Checks what the rest of the program takes for granted.
+/// Checks the bounds on which the rest of the program relies.
 fn assert_bounds(settings: &ServeSettings) {
     let hour = Duration::from_hours(1);
     assert!(settings.shutdown_delay <= hour && settings.shutdown_timeout <= hour);
@@ -295,7 +294,7 @@ fn assert_bounds(settings: &ServeSettings) {
     }
 }
 
-/// Checks which variables count as mistyped settings.
+/// Checks which variables are reported as mistyped settings.
 fn assert_unknown(names: &[String]) {
     const KNOWN: [&str; 2] = ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE"];
     let is_injected = |name: &str| {
@@ -312,7 +311,7 @@ fn assert_unknown(names: &[String]) {
     for (name, nearest) in &found {
         let distance = |known: &str| strsim::damerau_levenshtein(name, known);
         let least = KNOWN.iter().map(|known| distance(known)).min();
-        // An edit for three letters is a typing error; more are another word.
+        // One edit for three letters is a typing error; with more edits it is another word.
         let most = (name.len() - "IMAGESWAP_".len()) / 3;
         assert_eq!(nearest.map(distance), least.filter(|least| *least <= most), "{name}");
     }
