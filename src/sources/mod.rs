@@ -180,7 +180,7 @@ mod tests {
     async fn a_panic_of_a_loader_is_a_failed_load_and_the_next_one_succeeds() {
         let live = Arc::new(Live::new(Subject::WebhookTemplate, Arc::default()));
         let mut source = Panicking { loads: 0 };
-        assert_eq!(refresh(&mut source, &live), Retry::Soon);
+        assert_eq!(refresh(&mut source, &live), Retry::AfterDelay);
         let error = "the loader panicked: load 1 went wrong";
         assert_eq!(live.status().last_error.as_deref(), Some(error));
         let stop = CancellationToken::new();

@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(followed.refresh(), Retry::WhenChanged);
         assert_eq!(followed.timeout(), 9);
         fs::write(&file, "broken: [").unwrap();
-        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!(followed.refresh(), Retry::AfterDelay);
         assert_eq!(followed.timeout(), 9);
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let mut followed = start();
         assert!(!followed.is_built_in());
         fs::remove_file(&file).unwrap();
-        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!(followed.refresh(), Retry::AfterDelay);
         assert_eq!((followed.timeout(), followed.is_built_in()), (json!(9), false));
         let mut restarted = start();
         assert_eq!((restarted.timeout(), restarted.is_built_in()), (json!(5), true));
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(followed.refresh(), Retry::WhenChanged);
         assert_eq!(restarted.refresh(), Retry::WhenChanged);
         fs::remove_file(&file).unwrap();
-        assert_eq!(restarted.refresh(), Retry::Soon);
+        assert_eq!(restarted.refresh(), Retry::AfterDelay);
     }
 
     #[test]
