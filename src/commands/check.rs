@@ -15,7 +15,7 @@ use super::{Exit, Field, counted, swap::Output};
 use crate::{
     rules::{
         Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
-        map::{rule_span, without_mark},
+        map_file::{rule_span, without_mark},
     },
     sources::{MapError, decode_map, read_map},
 };

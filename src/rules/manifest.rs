@@ -3,7 +3,7 @@
 //! Each line of YAML with a single colon would pass for a rule with the deprecated separator. So the first line
 //! decides, before any line is read as a rule.
 
-use super::map::rule_span;
+use super::map_file::rule_span;
 
 /// Returns the number of the first line, from 1, and the line, if they begin a manifest in YAML or JSON.
 ///

@@ -23,17 +23,17 @@ mod decision;
 pub mod diagnostic;
 mod explain;
 mod glob;
-mod globs;
+mod glob_set;
 mod legacy;
 pub mod lint;
 mod manifest;
-pub mod map;
+pub mod map_file;
 mod refusal;
-mod registry;
+mod registry_trie;
 mod rule;
-mod set;
+mod rule_set;
 mod target;
-mod targets;
+mod target_index;
 
 pub use self::{
     changes::RuleChanges,
@@ -42,10 +42,10 @@ pub use self::{
     explain::Step,
     glob::Glob,
     legacy::LegacyPrefix,
-    map::{MAX_MAP_BYTES, MapFile},
+    map_file::{MAX_MAP_BYTES, MapFile},
     refusal::Refusal,
     rule::{Effect, Key, KeyKind, Rule},
-    set::{CompileError, RuleSet},
+    rule_set::{CompileError, RuleSet},
     target::Target,
 };
 

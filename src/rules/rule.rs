@@ -1,6 +1,6 @@
 //! One rule of a map: its key, its target, and its effect on the images that it claims.
 //!
-//! How a line becomes a rule is the business of [`map`](super::map).
+//! How a line becomes a rule is the business of [`map_file`](super::map_file).
 
 use std::{borrow::Cow, fmt, sync::Arc};
 

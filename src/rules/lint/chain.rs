@@ -15,7 +15,7 @@ use crate::{
         glob::Glob,
         rule::{Effect, Key, Rule},
         target::Target,
-        targets::TargetIndex,
+        target_index::TargetIndex,
     },
 };
 

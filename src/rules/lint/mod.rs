@@ -12,9 +12,9 @@ use std::ops::Range;
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
     manifest,
-    map::{rule_span, target_span, without_mark},
+    map_file::{rule_span, target_span, without_mark},
     rule::{Effect, Key, Rule},
-    set::RuleSet,
+    rule_set::RuleSet,
 };
 
 /// The most pairs of globs, or of glob and target, that are compared.

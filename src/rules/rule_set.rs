@@ -12,11 +12,11 @@ use super::{
     decision::{Decision, PLACEHOLDER, Reason, SwappedImage, untouchable},
     explain::{NoTrace, Step, Trace},
     glob::Glob,
-    globs::GlobSet,
-    map::MapFile,
-    registry::{Found, RegistryTrie},
+    glob_set::GlobSet,
+    map_file::MapFile,
+    registry_trie::{Found, RegistryTrie},
     rule::{Effect, Key, Rule},
-    targets::TargetIndex,
+    target_index::TargetIndex,
 };
 use crate::image::{ImageReference, MAX_IMAGE_BYTES};
 
@@ -64,7 +64,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// When the globs or wildcards exceed what one automaton can hold (2^31 states), which a map
-    /// within [`MAX_MAP_BYTES`](super::map::MAX_MAP_BYTES) does not.
+    /// within [`MAX_MAP_BYTES`](super::map_file::MAX_MAP_BYTES) does not.
     pub fn compile(map: MapFile) -> Result<Self, CompileError> {
         let rules = map.rules;
         let mut set = Self { targets: TargetIndex::build(&rules), ..Self::default() };

@@ -1,7 +1,7 @@
 //! The map file: text to rules, with a diagnostic for every line that is not one.
 //!
 //! Section 1 of the swap rules. This module says what each line means by itself; what the rules
-//! mean together is the business of [`lint`](super::lint) and `set`.
+//! mean together is the business of [`lint`](super::lint) and `rule_set`.
 
 use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range, sync::Arc};
 
