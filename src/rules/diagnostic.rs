@@ -104,6 +104,28 @@ pub struct Related {
 }
 
 impl Diagnostic {
+    /// Creates a diagnostic about the whole file.
+    pub(super) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+            line: None,
+            span: 0..0,
+            related: None,
+        }
+    }
+
+    /// Makes it a diagnostic about a part of a line, in bytes from the start of the line.
+    pub(super) fn at(self, line: u32, span: Range<usize>) -> Self {
+        Self { line: Some(line), span, ..self }
+    }
+
+    /// Adds another line that the mistake involves, with a label.
+    pub(super) fn related_to(self, line: u32, label: &str) -> Self {
+        Self { related: Some(Related { line, label: label.to_owned() }), ..self }
+    }
+
     /// How bad it is.
     #[must_use]
     pub fn severity(&self) -> Severity {

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
 use super::{
-    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    diagnostic::{Code, Diagnostic, Diagnostics, shorten},
     manifest,
     rule::{Key, Rule},
     target::Target,
@@ -92,15 +92,10 @@ pub fn target_span(line: &str) -> Range<usize> {
 }
 
 fn not_a_map(number: usize, line: &str) -> Diagnostic {
-    Diagnostic {
-        code: Code::NotAMap,
-        message: "this is a manifest in YAML or JSON, not a map".into(),
-        hint: "give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`"
-            .into(),
-        line: Some(u32::try_from(number).unwrap_or(u32::MAX)),
-        span: rule_span(line),
-        related: None,
-    }
+    let message = "this is a manifest in YAML or JSON, not a map";
+    let hint = "give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`";
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    Diagnostic::new(Code::NotAMap, message, hint).at(number, rule_span(line))
 }
 
 #[derive(Default)]
@@ -122,25 +117,18 @@ impl Parser {
         match split(&rule) {
             Ok((key, target, separator)) => {
                 if separator == Separator::Deprecated {
-                    self.diagnostics.push(Diagnostic {
-                        code: Code::DeprecatedSeparator,
-                        message: "a single `:` between key and target is deprecated".into(),
-                        hint: format!("write `{}`", shorten(&format!("{key}::{target}"))),
-                        line: Some(number),
-                        span,
-                        related: None,
-                    });
+                    let message = "a single `:` between key and target is deprecated";
+                    let hint = format!("write `{}`", shorten(&format!("{key}::{target}")));
+                    let diagnostic = Diagnostic::new(Code::DeprecatedSeparator, message, hint);
+                    self.diagnostics.push(diagnostic.at(number, span));
                 }
                 self.insert(Rule::new(key, Target::new(target), &self.file, number), line);
             }
-            Err(error) => self.diagnostics.push(Diagnostic {
-                code: Code::InvalidRule,
-                message: error.to_string(),
-                hint: error.hint(&rule),
-                line: Some(number),
-                span,
-                related: None,
-            }),
+            Err(error) => {
+                let hint = error.hint(&rule);
+                let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
+                self.diagnostics.push(diagnostic.at(number, span));
+            }
         }
     }
 
@@ -159,20 +147,13 @@ impl Parser {
             }
             Entry::Occupied(entry) => {
                 let first = &mut rules[*entry.get() as usize];
-                self.diagnostics.push(Diagnostic {
-                    code: Code::DuplicateKey,
-                    message: format!(
-                        "the key `{}` is already in the map",
-                        shorten(&rule.key.to_string())
-                    ),
-                    hint: "the last target wins; remove one of the two lines".into(),
-                    line: Some(rule.line),
-                    span: rule_span(line),
-                    related: Some(Related {
-                        line: first.line,
-                        label: "this target is overridden".into(),
-                    }),
-                });
+                let key = rule.key.to_string();
+                let message = format!("the key `{}` is already in the map", shorten(&key));
+                let hint = "the last target wins; remove one of the two lines";
+                let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint)
+                    .at(rule.line, rule_span(line))
+                    .related_to(first.line, "this target is overridden");
+                self.diagnostics.push(diagnostic);
                 *first = rule;
             }
         }

@@ -11,7 +11,7 @@ use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, ImageReference, LIBRARY, is_registry},
     rules::{
-        diagnostic::{Code, Related, shorten},
+        diagnostic::{Code, Diagnostic, shorten},
         glob::Glob,
         rule::{Effect, Key, Rule},
         target::Target,
@@ -50,9 +50,9 @@ impl<'a> Linter<'a> {
                 Key::Exact(_) => "give the rule its final target".to_owned(),
                 _ => format!("give the rule its final target, or narrow line {}", to.line),
             };
-            let label = "this rule claims them on a second pass".to_owned();
-            let related = Related { line: to.line, label };
-            self.report(Code::Chain, from, Part::Target, message, hint, Some(related));
+            let diagnostic = Diagnostic::new(Code::Chain, message, hint)
+                .related_to(to.line, "this rule claims them on a second pass");
+            self.report(from, Part::Target, diagnostic);
         }
     }
 

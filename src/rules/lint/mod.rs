@@ -10,7 +10,7 @@ mod reach;
 use std::ops::Range;
 
 use super::{
-    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    diagnostic::{Code, Diagnostic, Diagnostics, shorten},
     manifest,
     map_file::{rule_span, target_span, without_mark},
     rule::{Effect, Key, Rule},
@@ -96,14 +96,8 @@ impl Linter<'_> {
         } else {
             return;
         };
-        self.found.push(Diagnostic {
-            code,
-            message: message.into(),
-            hint: format!("add `default::registry.example.com`, or `default::` to leave {which}"),
-            line: None,
-            span: 0..0,
-            related: None,
-        });
+        let hint = format!("add `default::registry.example.com`, or `default::` to leave {which}");
+        self.found.push(Diagnostic::new(code, message, hint));
     }
 
     fn invalid_targets(&mut self) {
@@ -121,21 +115,15 @@ impl Linter<'_> {
                 "`{}` makes no valid image reference, so the images of this rule are left alone",
                 shorten(rule.target.text())
             );
-            self.report(Code::InvalidTarget, rule, Part::Target, message, hint.into(), None);
+            let diagnostic = Diagnostic::new(Code::InvalidTarget, message, hint);
+            self.report(rule, Part::Target, diagnostic);
         }
     }
 
-    fn report(
-        &mut self,
-        code: Code,
-        rule: &Rule,
-        part: Part,
-        message: String,
-        hint: String,
-        related: Option<Related>,
-    ) {
+    /// Records a diagnostic about a part of the line of `rule`.
+    fn report(&mut self, rule: &Rule, part: Part, diagnostic: Diagnostic) {
         let span = self.span(rule.line, part);
-        self.found.push(Diagnostic { code, message, hint, line: Some(rule.line), span, related });
+        self.found.push(diagnostic.at(rule.line, span));
     }
 
     fn span(&self, line: u32, part: Part) -> Range<usize> {

@@ -4,8 +4,8 @@ use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, is_registry, is_valid_reference},
     rules::{
-        diagnostic::{Code, Related, shorten},
-        rule::{Key, Rule},
+        diagnostic::{Code, Diagnostic, shorten},
+        rule::Key,
     },
 };
 
@@ -33,7 +33,8 @@ impl Linter<'_> {
                 _ => None,
             };
             if let Some((message, hint)) = found {
-                self.never_matches(rule, message, hint, None);
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint);
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
     }
@@ -42,9 +43,10 @@ impl Linter<'_> {
     fn empty_globs(&mut self) {
         for (number, _) in self.rules.globs.iter().filter(|(_, glob)| glob.is_empty()) {
             let rule = self.rules.rule(number);
-            let message = "a range of this glob goes from high to low".to_owned();
-            let hint = "write the lower character first, as in `[a-z]`".to_owned();
-            self.never_matches(rule, message, hint, None);
+            let message = "a range of this glob goes from high to low";
+            let hint = "write the lower character first, as in `[a-z]`";
+            let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint);
+            self.report(rule, Part::Rule, diagnostic);
         }
     }
 
@@ -73,10 +75,10 @@ impl Linter<'_> {
             });
             if let Some(shadow) = shadow {
                 let message = format!("every image of `{}` goes to an earlier rule", shorten(text));
-                let label = "this rule takes them".to_owned();
-                let related = Related { line: shadow.line, label };
-                let hint = "put the more specific rule first, or remove this one".to_owned();
-                self.never_matches(rule, message, hint, Some(related));
+                let hint = "put the more specific rule first, or remove this one";
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint)
+                    .related_to(shadow.line, "this rule takes them");
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
         if is_partial {
@@ -92,21 +94,12 @@ impl Linter<'_> {
         for rule in self.rules.rules() {
             if matches!(rule.key, Key::Default | Key::NoswapWildcards | Key::Registry(_)) {
                 let message = format!("`{}` is never reached", shorten(&rule.key.to_string()));
-                let label = "this glob takes every image".to_owned();
-                let hint = "use `default` instead of a glob that matches everything".to_owned();
-                self.never_matches(rule, message, hint, Some(Related { line, label }));
+                let hint = "use `default` instead of a glob that matches everything";
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint)
+                    .related_to(line, "this glob takes every image");
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
-    }
-
-    fn never_matches(
-        &mut self,
-        rule: &Rule,
-        message: String,
-        hint: String,
-        related: Option<Related>,
-    ) {
-        self.report(Code::NeverMatches, rule, Part::Rule, message, hint, related);
     }
 }
 
