@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Exit, Field, Outcome, load_policy, swap::Output};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Policy, Reason, Rule, RuleSet, Step, diagnostic::shorten},
+    rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
@@ -130,7 +130,7 @@ fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanat
         rules: source.to_string(),
         steps: match (policy, source) {
             (Policy::Maps(rules), _) => {
-                rules.explain(image).0.iter().map(|step| StepRecord::of(step, rules)).collect()
+                rules.explain(image).0.iter().map(StepRecord::new).collect()
             }
             (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
                 let finding = format!("`{}`", prefix.text());
@@ -145,7 +145,7 @@ fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanat
 }
 
 impl StepRecord {
-    fn of(step: &Step<'_>, rules: &RuleSet) -> Self {
+    fn new(step: &Step<'_>) -> Self {
         let (step, rule, finding) = match *step {
             Step::Exact { rules: 0, .. } => (StepName::Exact, None, "the map has none".to_owned()),
             Step::Exact { rules, matched } => {
@@ -177,8 +177,8 @@ impl StepRecord {
                 (StepName::Registry, matched, finding)
             }
             Step::Wildcards { matched: Some((rule, substring)) } => {
-                let rule = rules.rules().get(rule as usize);
-                (StepName::NoswapWildcard, rule, format!("the image contains `{substring}`"))
+                let finding = format!("the image contains `{substring}`");
+                (StepName::NoswapWildcard, Some(rule), finding)
             }
             Step::Wildcards { matched: None } => {
                 (StepName::NoswapWildcard, None, "the image contains none".to_owned())

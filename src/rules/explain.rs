@@ -34,8 +34,8 @@ pub enum Step<'a> {
     },
     /// The `noswap_wildcards` were searched.
     Wildcards {
-        /// The rule, by its number, and the substring that the image contains.
-        matched: Option<(u32, &'a str)>,
+        /// The rule, and its substring that the image contains.
+        matched: Option<(&'a Rule, &'a str)>,
     },
     /// The `default` rule was reached.
     Default {

@@ -162,10 +162,10 @@ impl RuleSet {
         if let Some(found) = registry {
             return self.by_registry(found, &image);
         }
-        let wildcard = self.wildcards.as_ref().and_then(|wildcards| wildcards.find(text));
+        let wildcard = self.wildcard(text);
         trace.step(|| Step::Wildcards { matched: wildcard });
         if let Some((rule, _)) = wildcard {
-            return Decision::leave(Reason::NoswapWildcard, Some(self.rule(rule)));
+            return Decision::leave(Reason::NoswapWildcard, Some(rule));
         }
         let left = left_alone(default, Reason::Default);
         let covering = match left {
@@ -180,6 +180,13 @@ impl RuleSet {
         } else {
             Decision::swap(Reason::Default, default, text, relocated(default, &image))
         }
+    }
+
+    /// Returns the `noswap_wildcards` rule and its first substring that `image` contains.
+    fn wildcard<'a>(&'a self, image: &'a str) -> Option<(&'a Rule, &'a str)> {
+        let wildcards = self.wildcards.as_ref()?;
+        let found = wildcards.substrings.find(image)?;
+        Some((self.rule(wildcards.rule), &image[found.range()]))
     }
 
     fn by_registry<'a>(&'a self, found: Found, image: &ImageReference<'a>) -> Decision<'a> {
@@ -243,11 +250,6 @@ impl Wildcards {
             .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
-    }
-
-    /// The rule and the first substring that the image contains.
-    fn find<'a>(&self, image: &'a str) -> Option<(u32, &'a str)> {
-        self.substrings.find(image).map(|found| (self.rule, &image[found.range()]))
     }
 }
 
