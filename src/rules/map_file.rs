@@ -3,10 +3,10 @@
 //! Section 1 of the swap rules. This module says what each line means by itself; what the rules
 //! mean together is the business of [`lint`](super::lint) and `rule_set`.
 
-use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashTable, hash_table::Entry};
+use indexmap::{IndexMap, map::Entry};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
@@ -46,12 +46,12 @@ impl MapFile {
         let text = without_mark(text);
         if let Some((number, line)) = manifest::first_line(text) {
             parser.diagnostics.push(not_a_map(number, line));
-            return (parser.map, parser.diagnostics);
+            return (Self::default(), parser.diagnostics);
         }
         for (index, line) in text.split('\n').enumerate() {
             parser.line(u32::try_from(index + 1).unwrap_or(u32::MAX), line);
         }
-        (parser.map, parser.diagnostics)
+        parser.finish()
     }
 }
 
@@ -101,10 +101,14 @@ fn not_a_map(number: usize, line: &str) -> Diagnostic {
 #[derive(Default)]
 struct Parser {
     file: Arc<str>,
-    map: MapFile,
-    by_key: HashTable<u32>,
-    hasher: RandomState,
+    targets: IndexMap<Key, LastTarget, RandomState>,
     diagnostics: Diagnostics,
+}
+
+/// The target of a key, and the line that it comes from.
+struct LastTarget {
+    target: Target,
+    line: u32,
 }
 
 impl Parser {
@@ -120,9 +124,9 @@ impl Parser {
                     let message = "a single `:` between key and target is deprecated";
                     let hint = format!("write `{}`", shorten(&format!("{key}::{target}")));
                     let diagnostic = Diagnostic::new(Code::DeprecatedSeparator, message, hint);
-                    self.diagnostics.push(diagnostic.at(number, span));
+                    self.diagnostics.push(diagnostic.at(number, span.clone()));
                 }
-                self.insert(Rule::new(key, Target::new(target), &self.file, number), line);
+                self.insert(key, LastTarget { target: Target::new(target), line: number }, span);
             }
             Err(error) => {
                 let hint = error.hint(&rule);
@@ -132,31 +136,29 @@ impl Parser {
         }
     }
 
-    fn insert(&mut self, rule: Rule, line: &str) {
-        let rules = &mut self.map.rules;
-        let entry = self.by_key.entry(
-            self.hasher.hash_one(&rule.key),
-            |&index| rules[index as usize].key == rule.key,
-            |&index| self.hasher.hash_one(&rules[index as usize].key),
-        );
-        match entry {
+    /// Sets the target of a key. A key that is there already keeps its place.
+    fn insert(&mut self, key: Key, last: LastTarget, span: Range<usize>) {
+        match self.targets.entry(key) {
             Entry::Vacant(entry) => {
-                // A map of 16 MiB holds fewer than 2^32 rules.
-                entry.insert(u32::try_from(rules.len()).unwrap_or(u32::MAX));
-                rules.push(rule);
+                entry.insert(last);
             }
-            Entry::Occupied(entry) => {
-                let first = &mut rules[*entry.get() as usize];
-                let key = rule.key.to_string();
+            Entry::Occupied(mut entry) => {
+                let key = entry.key().to_string();
                 let message = format!("the key `{}` is already in the map", shorten(&key));
                 let hint = "the last target wins; remove one of the two lines";
                 let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint)
-                    .at(rule.line, rule_span(line))
-                    .related_to(first.line, "this target is overridden");
+                    .at(last.line, span)
+                    .related_to(entry.get().line, "this target is overridden");
                 self.diagnostics.push(diagnostic);
-                *first = rule;
+                entry.insert(last);
             }
         }
+    }
+
+    fn finish(self) -> (MapFile, Diagnostics) {
+        let Self { file, targets, diagnostics } = self;
+        let rule = |(key, LastTarget { target, line })| Rule::new(key, target, &file, line);
+        (MapFile { rules: targets.into_iter().map(rule).collect() }, diagnostics)
     }
 }
 
