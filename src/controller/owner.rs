@@ -18,7 +18,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::configuration;
+use super::template::CONFIGURATION_NAME;
 use crate::{
     kubernetes::{ClusterError, call_within},
     log_once::LogOnce,
@@ -115,7 +115,7 @@ impl Owner {
             "after an uninstallation it has to be deleted by hand"
         };
         warn!(
-            name = configuration::NAME,
+            name = CONFIGURATION_NAME,
             owner = NAME,
             error = reason,
             consequence,
