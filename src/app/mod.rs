@@ -44,8 +44,8 @@ const BUILD_INFO: Metric = Metric::gauge(
 /// A file named by a setting that cannot be used: the program does not start.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "IMAGESWAP_CLIENT_CA_FILE (--client-ca-file): {0}; it is a PEM file with the certificates of the \
-     authorities whose clients may ask for reviews"
+    "IMAGESWAP_CLIENT_CA_FILE (--client-ca-file): {0}; expected a PEM file with the certificates of the \
+     CAs whose clients may send reviews"
 )]
 pub struct UnusableClientCa(LoadError);
 

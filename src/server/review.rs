@@ -121,7 +121,7 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
             %at,
             from = &*excerpt(from, MAX_VALUE_BYTES),
             to = &*excerpt(&swapped, MAX_VALUE_BYTES),
-            rule = rule.map(|rule| field::display(rule.place())),
+            rule = rule.map(|rule| field::display(rule.location())),
             "image swapped"
         );
     }

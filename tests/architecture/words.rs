@@ -5,7 +5,8 @@
 use std::{fs, path::Path};
 
 /// Words with which a doc comment does not begin: it says what the item does or holds.
-const RIDDLES: &[&str] = &["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"];
+const RIDDLES: &[&str] =
+    &["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"];
 
 /// Terms that are not used, each with the one that is.
 const TERMS: &[(&str, &str)] = &[
@@ -27,8 +28,18 @@ const TERMS: &[(&str, &str)] = &[
 
 /// Files and folders whose prose is checked.
 const PROSE: &[&str] = &[
-    "ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "benches", "build.rs", "config", "deploy", "docs",
-    "examples", "src", "tests/support/src",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "benches",
+    "build.rs",
+    "config",
+    "deploy",
+    "docs",
+    "examples",
+    "src",
+    "tests/support/src",
 ];
 
 #[test]

@@ -253,7 +253,7 @@ impl Given {
                 .iter()
                 .find(|(variable, flag)| message.starts_with(&format!("{variable} (--{flag}): `")));
             let Some((variable, _)) = named else { panic!("{message} names no variable") };
-            assert!(message.contains("` is not valid; it is "), "{message}");
+            assert!(message.contains("` is not valid; expected "), "{message}");
             variable
         });
         if !is_plain {
