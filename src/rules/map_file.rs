@@ -10,6 +10,7 @@ use indexmap::{IndexMap, map::Entry};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
+    line::{rule_span, without_byte_order_mark},
     manifest,
     rule::{Key, Rule},
     target::Target,
@@ -58,37 +59,6 @@ impl MapFile {
 impl fmt::Display for MapFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
-    }
-}
-
-/// Returns the text without its byte-order mark, if it has one.
-#[must_use]
-pub fn without_byte_order_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-/// Returns the byte range of the rule in a line of a map: the line without comment and surrounding white space.
-#[must_use]
-pub fn rule_span(line: &str) -> Range<usize> {
-    let rule = line.split_once('#').map_or(line, |(rule, _)| rule);
-    let start = rule.len() - rule.trim_start().len();
-    start..start + rule.trim().len()
-}
-
-/// Returns the byte range of the target in a line of a map.
-///
-/// If the target is empty, it is the range of the whole rule.
-#[must_use]
-pub fn target_span(line: &str) -> Range<usize> {
-    let span = rule_span(line);
-    let rule = &line[span.clone()];
-    let target = rule.find("::").map(|at| at + 2).or_else(|| rule.find(':').map(|at| at + 1));
-    match target.map(|at| span.start + at) {
-        Some(start) if start < span.end => {
-            let padding = line[start..span.end].len() - line[start..span.end].trim_start().len();
-            start + padding..span.end
-        }
-        _ => span,
     }
 }
 
@@ -238,7 +208,7 @@ fn without_white_space(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::line::target_span, *};
 
     fn keys_and_targets(text: &str) -> Vec<String> {
         MapFile::parse(text).0.rules.iter().map(ToString::to_string).collect()
