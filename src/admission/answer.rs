@@ -6,8 +6,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use super::{Location, plan::INLINE_EDITS, review::Review};
+use super::{Location, review::Review};
 use crate::{image::has_reference_characters_only, rules::SwappedImage};
+
+/// Number of edits and patch operations for which nothing is allocated. Most pods have fewer images.
+pub(super) const INLINE_EDITS: usize = 4;
 
 /// The content of an answer. Every object is allowed.
 #[derive(Debug, Default)]

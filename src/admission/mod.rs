@@ -20,10 +20,10 @@ pub use self::{
     answer::{Answer, PatchOperation},
     json::JsonError,
     path::ReviewPath,
-    plan::{Edit, Facts, Mode, Plan, plan},
+    plan::{Edit, Facts, Plan, plan},
     pod::{Kind, Location},
     review::{Review, ReviewError},
-    world::{Scope, World},
+    world::{Mode, Scope, World},
 };
 
 use crate::closed_enum::closed_enum;

@@ -7,24 +7,12 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::{
-    Answer, Kind, Location, Operation, Outcome, PatchOperation, Review, World,
+    Answer, Kind, Location, Mode, Operation, Outcome, PatchOperation, Review, World,
+    answer::INLINE_EDITS,
     pod::Pod,
     review::{Metadata, Request},
 };
 use crate::rules::{Reason, Rule, SwappedImage};
-
-/// The number of edits and patch operations for which nothing is allocated. Most pods have fewer images.
-pub(super) const INLINE_EDITS: usize = 4;
-
-/// The consequences of what is decided.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Mode {
-    /// The object is changed.
-    #[default]
-    Enforce,
-    /// Everything is decided and counted, and nothing is changed.
-    Shadow,
-}
 
 /// A change that is planned.
 #[derive(Clone, Copy, Debug)]

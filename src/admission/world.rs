@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Mode;
 use crate::rules::Policy;
 
 /// Everything that decides about a review, compiled.
@@ -25,6 +24,16 @@ impl World {
     pub fn new(policy: impl Into<Arc<Policy>>, scope: Scope) -> Self {
         Self { policy: policy.into(), scope, mode: Mode::Enforce }
     }
+}
+
+/// The consequences of what is decided.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// The object is changed.
+    #[default]
+    Enforce,
+    /// Everything is decided and counted, and nothing is changed.
+    Shadow,
 }
 
 /// The settings that decide which images of an object are swapped, besides the map.

@@ -16,7 +16,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::configuration;
+use super::template::CONFIGURATION_NAME;
 use crate::{
     kubernetes::{ClusterError, call_within},
     log_once::LogOnce,
@@ -113,7 +113,7 @@ impl Owner {
             "delete it by hand after an uninstallation"
         };
         warn!(
-            name = configuration::NAME,
+            name = CONFIGURATION_NAME,
             owner = NAME,
             error = reason,
             consequence,

@@ -14,19 +14,15 @@ use tokio::{
     task::unconstrained,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tracing::{Level, debug, enabled, info, warn};
 
 use super::{
-    Service, Shutdown,
+    Port, Service, Shutdown,
     connection::{self, ConnectionError},
     log_limit::LogRateLimiter,
 };
-use crate::{
-    excerpt::{MAX_VALUE_BYTES, excerpt},
-    tls::ClientTrust,
-};
+use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
 /// Maximum number of connections that the system accepts ahead of the program.
 ///
@@ -46,30 +42,6 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     port: Port,
-}
-
-/// What a port is for.
-#[derive(Clone)]
-pub enum Port {
-    /// Probes and metrics, over plain HTTP.
-    Admin,
-    /// Everything, over TLS.
-    Webhook {
-        /// The acceptor of TLS connections.
-        tls: TlsAcceptor,
-        /// The clients that may ask for reviews; `None` if client authentication is off.
-        clients: Option<Arc<ClientTrust>>,
-    },
-}
-
-impl std::fmt::Debug for Port {
-    /// Shows the name alone: the acceptor holds keys.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Admin => "Admin",
-            Self::Webhook { .. } => "Webhook",
-        })
-    }
 }
 
 impl Listener {

@@ -29,7 +29,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, routes};
+use super::{
+    Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, port::Purpose, routes,
+};
 
 /// Maximum number of open streams of one HTTP/2 connection.
 ///
@@ -52,15 +54,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for the first request of a new connection after the drain has begun.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(3);
-
-/// What a connection is for, by the port that it came to.
-#[derive(Debug)]
-pub(super) enum Purpose {
-    /// Probes and metrics.
-    Admin,
-    /// Everything; reviews only for clients that may ask for them.
-    Webhook(Access),
-}
 
 /// Why a connection ended other than by an orderly close.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ mod limits;
 mod log_limit;
 mod metrics;
 pub mod open_files;
+mod port;
 mod review;
 mod routes;
 mod vocabulary;
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    accept::{Listener, Port},
+    accept::Listener,
     acceptor::acceptor,
     limits::Limits,
     metrics::ServerMetrics,
+    port::Port,
     vocabulary::{Method, Path, Status},
 };
 use self::{body::BodyBudget, log_limit::LogLimits};

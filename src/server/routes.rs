@@ -13,8 +13,7 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    Method, Path, Service, Status, answer::Answer, body::BodyBudget, connection::Purpose,
-    review::mutate,
+    Method, Path, Service, Status, answer::Answer, body::BodyBudget, port::Purpose, review::mutate,
 };
 use crate::{
     excerpt::{MAX_VALUE_BYTES, excerpt},

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Loaded, Source, directory_of};
 use crate::{
@@ -101,7 +101,7 @@ impl TemplateSource {
             warn!(
                 file = %self.file().display(), found = other_files.join(", "),
                 hint = "the key of the ConfigMap has to be imageswap-mwc",
-                "webhook template file not found, using the built-in template"
+                "other files found in place of the webhook template"
             );
         }
         self.other_files = other_files;
@@ -136,6 +136,10 @@ impl Source for TemplateSource {
         self.warn_of_other_files(&origin);
         if status.origin() == Some(&origin) && live.load().as_deref() == Some(&template) {
             return Ok(Loaded::InUse);
+        }
+        if origin == Origin::BuiltIn {
+            let file = self.file().display();
+            info!(%file, "no webhook template file, using the built-in template");
         }
         self.warn_of_findings(&template);
         Ok(Loaded::New(template, Load::new(origin, Summary::WebhookTemplate)))

@@ -71,7 +71,7 @@ fn known(cluster: &Cluster) {
     webhook.assert_calm_but_for(&[
         "review refused",
         "TLS handshake failed",
-        "the client authorities could not be loaded",
+        "client CA reload failed",
     ]);
     // An API server refuses everybody until it has read the roles.
     cluster.control_plane.clear_audit();

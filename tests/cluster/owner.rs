@@ -138,7 +138,7 @@ fn made_anew(cluster: &Cluster) {
     cluster
         .control_plane
         .apply(&["--filename", repository("deploy/install.yaml").to_str().unwrap()]);
-    webhook.await_log("was deleted");
+    webhook.await_log("webhook configuration deleted");
     let created = {
         let _other = launch.start_ready();
         cluster.await_configuration()

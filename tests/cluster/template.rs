@@ -53,7 +53,7 @@ fn followed(cluster: &Cluster) {
     }
     // One that disappears stays in use.
     std::fs::remove_file(files.path("mwc.yaml")).unwrap();
-    let vanished = "the last good one stays in use";
+    let vanished = "keeping the last good template";
     webhook.await_log(vanished);
     cluster.assert_repaired("Ignore");
     assert_eq!(webhook.log_with(vanished).len(), 1);
