@@ -1,7 +1,7 @@
 //! The running webhook: starts its tasks, supervises them, and shuts them down.
 //!
-//! Every task has an owner here that waits for it. A task that stops unexpectedly ends the process, because a webhook that
-//! no longer follows its map or certificate is worse than one that is restarted.
+//! Every task has an owner here that waits for it. A task that stops unexpectedly ends the process, because a webhook
+//! that no longer follows its map or certificate is worse than one that is restarted.
 
 mod signals;
 mod tasks;
@@ -176,8 +176,8 @@ impl App {
     }
 
     /// Runs until a signal comes, then shuts down in order. First the webhook reports that it is not ready, but still
-    /// accepts connections. Then it accepts no new connections, and closes open ones after their requests. Then everything
-    /// stops.
+    /// accepts connections. Then it accepts no new connections, and closes open ones after their requests. Then
+    /// everything stops.
     ///
     /// # Errors
     /// If a task stops unexpectedly, or a second signal aborts the shutdown.

@@ -1,7 +1,7 @@
 //! The webhook configuration, which makes the API server call the webhook.
 //!
-//! It is written by server-side apply. The API server compares it with the template, and fields outside the template keep
-//! their current owner: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
+//! It is written by server-side apply. The API server compares it with the template, and fields outside the template
+//! keep their current owner: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
 use std::sync::Arc;
 
@@ -72,7 +72,8 @@ enum Presence {
 }
 
 impl Configuration {
-    /// Creates the handle of the configuration in `client`'s cluster. With `is_foreign` it only reads the configuration.
+    /// Creates the handle of the configuration in `client`'s cluster. With `is_foreign` it only reads the
+    /// configuration.
     #[must_use]
     pub(super) fn new(
         client: &Client,
@@ -146,8 +147,8 @@ impl Configuration {
         Ok(LiveConfiguration(live))
     }
 
-    /// Updates the configuration to the template and `bundle`, and returns the roots that the API server trusts afterwards.
-    /// The argument is the version that was read.
+    /// Updates the configuration to the template and `bundle`, and returns the roots that the API server trusts
+    /// afterwards. The argument is the version that was read.
     ///
     /// # Errors
     /// If the API server refuses the update or cannot be reached.

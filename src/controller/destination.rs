@@ -110,8 +110,8 @@ pub(super) fn unanswered_paths(template: &MutatingWebhookConfiguration) -> Vec<U
     unanswered
 }
 
-/// Returns the path of a URL if no reviews are answered there. An invalid URL is ignored, because the API server refuses
-/// it.
+/// Returns the path of a URL if no reviews are answered there. An invalid URL is ignored, because the API server
+/// refuses it.
 fn unanswered_url(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     ReviewPath::parse(url.path()).is_none().then(|| url.path().to_owned())

@@ -179,8 +179,8 @@ impl Controller {
         pair.ok_or_else(|| ClusterError::content(CERTIFICATE, "there is no certificate"))
     }
 
-    /// Observes the cluster and takes actions until none is left. With `may_switch` the state follows the settings of this
-    /// process; see [`Observed::may_switch`].
+    /// Observes the cluster and takes actions until none is left. With `may_switch` the state follows the settings of
+    /// this process; see [`Observed::may_switch`].
     ///
     /// # Errors
     /// If a call fails, or the state of the cluster is invalid. A later reconcile may succeed.

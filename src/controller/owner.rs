@@ -4,8 +4,8 @@
 //! that would block pods: <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents>.
 //! This is a convenience: a problem with the owner causes a warning, and the configuration is written without it.
 //!
-//! The garbage collector would also delete a configuration whose owner does not exist. So a reference is written only if
-//! its uid was just read, or if the configuration already has it.
+//! The garbage collector would also delete a configuration whose owner does not exist. So a reference is written only
+//! if its uid was just read, or if the configuration already has it.
 
 use std::time::Duration;
 

@@ -72,8 +72,8 @@ impl Controller {
         if may_create { Permission::Create } else { Permission::NotYet }
     }
 
-    /// Returns how long the configuration has held the roots that will sign certificates. `before` is the state that was
-    /// read, `after` the state after the update.
+    /// Returns how long the configuration has held the roots that will sign certificates. `before` is the state that
+    /// was read, `after` the state after the update.
     pub(super) fn next_trusted_for(
         &mut self,
         next: Option<&Roots>,
@@ -106,8 +106,8 @@ impl Controller {
 
     /// Returns the remaining CA propagation delay of roots that have been trusted for `trusted_for`.
     ///
-    /// A root that was just written is read again after [`RETRY_DELAY`], because `init`, or a replica without the permission
-    /// to watch, does not see the event of its own write.
+    /// A root that was just written is read again after [`RETRY_DELAY`], because `init`, or a replica without the
+    /// permission to watch, does not see the event of its own write.
     pub(super) fn propagation_left(&self, trusted_for: Duration) -> Duration {
         if self.propagation_clock.is_unconfirmed() {
             return RETRY_DELAY;

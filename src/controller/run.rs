@@ -77,8 +77,8 @@ impl Controller {
                     backoff.delay_after(&failure)
                 }
             };
-            // One change causes several events, and more changes may follow. A client that keeps reverting the configuration
-            // must not cause a hot loop.
+            // One change causes several events, and more changes may follow. A client that keeps reverting the
+            // configuration must not cause a hot loop.
             let debounce = debounce.after(self.configuration.take_repaired());
             let hold_off = debounce.max(hold_off(&result, delay));
             let woken = async {

@@ -1,7 +1,7 @@
 //! The two Secrets that store the certificate and the certificate authority.
 //!
-//! A write succeeds only if the Secret has not changed since it was read: it has the same resource version, or still does
-//! not exist. So one of several replicas wins, and the others read again:
+//! A write succeeds only if the Secret has not changed since it was read: it has the same resource version, or still
+//! does not exist. So one of several replicas wins, and the others read again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
 use std::{collections::BTreeMap, fmt};
@@ -89,8 +89,8 @@ impl Secrets {
     /// Writes a Secret.
     ///
     /// # Errors
-    /// [`ClusterError::Conflict`] if the Secret was changed since it was read; others if the API server refuses the write
-    /// or cannot be reached.
+    /// [`ClusterError::Conflict`] if the Secret was changed since it was read; others if the API server refuses the
+    /// write or cannot be reached.
     pub(super) async fn write(&self, stored: &StoredSecret) -> Result<(), ClusterError> {
         let StoredSecret { secret, origin } = stored;
         let by = post_parameters();

@@ -73,8 +73,8 @@ impl Template {
     /// Parses a template in YAML or JSON.
     ///
     /// # Errors
-    /// If it is not a `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the name that the webhook
-    /// may write.
+    /// If it is not a `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the name that the
+    /// webhook may write.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
         let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;

@@ -95,7 +95,8 @@ impl Controller {
         })
     }
 
-    /// Keeps the serving certificate and the trusted roots, and reports once that the user-provided certificate is refused.
+    /// Keeps the serving certificate and the trusted roots, and reports once that the user-provided certificate is
+    /// refused.
     async fn refuse_user_provided(
         &mut self,
         stored: &StoredSecret,

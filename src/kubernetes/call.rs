@@ -8,8 +8,8 @@ use crate::{excerpt::excerpt, tls::CertificateError};
 /// because it is repeated anyway.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum length of a message of the API server, in bytes. The message about a refused template lists every wrong field;
-/// the first few are enough to start with.
+/// Maximum length of a message of the API server, in bytes. The message about a refused template lists every wrong
+/// field; the first few are enough to start with.
 const MAX_REASON_BYTES: usize = 768;
 
 /// An error in the work with the cluster.

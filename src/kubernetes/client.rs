@@ -25,8 +25,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster from the kubeconfig that `KUBECONFIG` names, from that of the user, or from the service account
-    /// of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
+    /// Finds the cluster from the kubeconfig that `KUBECONFIG` names, from that of the user, or from the service
+    /// account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If neither a kubeconfig nor a service account is usable.

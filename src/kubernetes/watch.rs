@@ -1,7 +1,7 @@
 //! Watches on objects of the cluster, whose events wake up the controller.
 //!
-//! The content of an event does not matter, because a reconcile reads everything. So a watch needs no state. A reconcile
-//! after its restart also catches the changes that it has missed.
+//! The content of an event does not matter, because a reconcile reads everything. So a watch needs no state. A
+//! reconcile after its restart also catches the changes that it has missed.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ use tracing::warn;
 use super::call::reason;
 use crate::log_once::LogOnce;
 
-/// Time after which a watch is started again, in seconds. It is just under five minutes, after which clients and proxies
-/// often close idle connections.
+/// Time after which a watch is started again, in seconds. It is just under five minutes, after which clients and
+/// proxies often close idle connections.
 const WATCH_SECONDS: u32 = 290;
 
 /// Timeout for an event, after which the connection counts as dead.

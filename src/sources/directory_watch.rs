@@ -1,8 +1,8 @@
 //! A watch on a directory that may be removed and created again.
 //!
-//! The kubelet changes a volume by replacing the symbolic link `..data` in it. A watch on a file behind the link does not
-//! see this, so the directory is watched, not the file. If the directory itself is removed and created again, so is the
-//! watch.
+//! The kubelet changes a volume by replacing the symbolic link `..data` in it. A watch on a file behind the link does
+//! not see this, so the directory is watched, not the file. If the directory itself is removed and created again, so is
+//! the watch.
 
 use std::{
     fs,

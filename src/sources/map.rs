@@ -45,9 +45,9 @@ pub struct MapSource {
     settings: MapFileSettings,
     directory: PathBuf,
     hasher: RandomState,
-    /// Length and hash of the content that was read last, applied or refused. The content itself would keep the text of a
-    /// large map in memory. Another content of the same length has the same hash with a probability of 2^-64, because the
-    /// key of the hash is random.
+    /// Length and hash of the content that was read last, applied or refused. The content itself would keep the text of
+    /// a large map in memory. Another content of the same length has the same hash with a probability of 2^-64, because
+    /// the key of the hash is random.
     last_content: Option<(usize, u64)>,
 }
 

@@ -1,8 +1,8 @@
 //! Files that the process follows at run time.
 //!
-//! A [`Source`] loads one value. [`keep_fresh`] decides when to load, and publishes the result in a [`Live`] value. Events
-//! of the file system only trigger a load, which compares the content with the last one. After a bad change, the last good
-//! value stays in use.
+//! A [`Source`] loads one value. [`keep_fresh`] decides when to load, and publishes the result in a [`Live`] value.
+//! Events of the file system only trigger a load, which compares the content with the last one. After a bad change, the
+//! last good value stays in use.
 
 mod certificate_files;
 mod client_ca;

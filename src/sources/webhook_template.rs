@@ -15,8 +15,8 @@ use crate::{
     state::{HasStatus, Live, Load, LoadError, Summary},
 };
 
-/// Maximum number of entries of the directory that are read. A ConfigMap has a few, but a file that the settings name may
-/// be in any directory.
+/// Maximum number of entries of the directory that are read. A ConfigMap has a few, but a file that the settings name
+/// may be in any directory.
 const MAX_LISTED_FILES: usize = 1000;
 
 /// Maximum number of files that a log line names.
@@ -33,9 +33,9 @@ pub enum TemplateFile {
 
 /// Loads the template of the webhook configuration.
 ///
-/// The built-in template is used if the default file does not exist, but not if the file existed before. A removal of the
-/// file, for example of a pruned ConfigMap, is rarely meant to change which pods are swapped. It takes effect after a
-/// restart.
+/// The built-in template is used if the default file does not exist, but not if the file existed before. A removal of
+/// the file, for example of a pruned ConfigMap, is rarely meant to change which pods are swapped. It takes effect after
+/// a restart.
 #[derive(Debug)]
 pub struct TemplateSource {
     file: TemplateFile,
@@ -108,8 +108,8 @@ impl TemplateSource {
     }
 }
 
-/// Returns the names of some files in the directory of `file`, without hidden ones, such as the kubelet's own entries in
-/// a volume.
+/// Returns the names of some files in the directory of `file`, without hidden ones, such as the kubelet's own entries
+/// in a volume.
 fn other_files(file: &Path) -> Vec<String> {
     let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
     let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);

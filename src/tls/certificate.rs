@@ -23,8 +23,8 @@ use crate::{
     state::{Load, Summary},
 };
 
-/// Names of certificate and key, in files and in Secrets, in order of precedence: those of the original, then those of a
-/// `kubernetes.io/tls` Secret, as cert-manager writes it.
+/// Names of certificate and key, in files and in Secrets, in order of precedence: those of the original, then those of
+/// a `kubernetes.io/tls` Secret, as cert-manager writes it.
 pub const FILE_NAMES: [(&str, &str); 2] = [("cert.pem", "key.pem"), ("tls.crt", "tls.key")];
 
 /// A certificate that is ready to be served.
@@ -82,8 +82,8 @@ pub enum CertificateError {
 impl ServingCertificate {
     /// Reads the pair of files in `directory`.
     ///
-    /// The kubelet replaces all files of a volume at once, through the symbolic link `..data`. The link is resolved once, so
-    /// certificate and key are of the same generation.
+    /// The kubelet replaces all files of a volume at once, through the symbolic link `..data`. The link is resolved
+    /// once, so certificate and key are of the same generation.
     ///
     /// # Errors
     /// If the files do not exist, are not valid PEM, or do not belong together.

@@ -29,8 +29,8 @@ use crate::state::Live;
 
 /// Time for which the result of a check of a client stays valid, while the authorities stay the same.
 ///
-/// A certificate may expire while its connection is open, and a minute of that is harmless. A check of the signatures for
-/// each request would cost more than the request.
+/// A certificate may expire while its connection is open, and a minute of that is harmless. A check of the signatures
+/// for each request would cost more than the request.
 const CHECK_VALIDITY: time::Duration = time::Duration::MINUTE;
 
 /// An error in a client CA file.

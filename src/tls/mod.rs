@@ -26,8 +26,8 @@ pub use self::{
 };
 pub use tokio_rustls::rustls::pki_types::ServerName;
 
-/// Returns a name for a public key, a point on the curve P-256. It is the first 32 bits of the X coordinate, which are as
-/// good as random.
+/// Returns a name for a public key, a point on the curve P-256. It is the first 32 bits of the X coordinate, which are
+/// as good as random.
 fn key_id(public_key: &[u8]) -> String {
     // The first byte is the same for all keys. It marks the point as not compressed.
     match public_key {

@@ -126,8 +126,8 @@ impl Roots {
         Self(self.0.iter().filter(|root| !others.0.contains(root)).cloned().collect())
     }
 
-    /// Verifies a certificate like a client that trusts these roots: one of them signed the chain, the chain is valid at
-    /// `now`, and the certificate is for servers and for `name`.
+    /// Verifies a certificate like a client that trusts these roots: one of them signed the chain, the chain is valid
+    /// at `now`, and the certificate is for servers and for `name`.
     ///
     /// # Errors
     /// If a client would not accept the certificate.
@@ -154,8 +154,8 @@ impl Roots {
         result.map(drop).map_err(|error| refusal(&error, name))
     }
 
-    /// Returns the roots that are valid at `now`. Go, and so the API server, checks the validity of a root too; webpki does
-    /// not.
+    /// Returns the roots that are valid at `now`. Go, and so the API server, checks the validity of a root too; webpki
+    /// does not.
     pub(super) fn valid_at(
         &self,
         now: OffsetDateTime,
@@ -198,8 +198,8 @@ impl From<CertificateDer<'static>> for Roots {
 
 /// Verifies a certificate that is a root itself.
 ///
-/// The API server, like all Go programs, accepts it. rustls would not if the certificate may sign others, like those that
-/// `openssl req -x509` creates.
+/// The API server, like all Go programs, accepts it. rustls would not if the certificate may sign others, like those
+/// that `openssl req -x509` creates.
 fn verify_itself(
     certificate: &ServingCertificate,
     leaf: &CertificateDer<'_>,

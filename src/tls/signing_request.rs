@@ -17,7 +17,8 @@ impl PendingKey {
         Ok(Self(KeyPair::generate()?))
     }
 
-    /// Parses a key in PEM; `None` if there is no key of a known kind. The error is dropped because it may quote the key.
+    /// Parses a key in PEM; `None` if there is no key of a known kind. The error is dropped because it may quote the
+    /// key.
     #[must_use]
     pub fn from_pem(key: &str) -> Option<Self> {
         KeyPair::from_pem(key).ok().map(Self)

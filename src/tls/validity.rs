@@ -30,8 +30,8 @@ impl Validity {
         self.not_after <= now
     }
 
-    /// Returns true if half of the validity is over, at which the certificate is renewed. This is late enough to be rare,
-    /// and early enough to notice a failing renewal long before the expiry.
+    /// Returns true if half of the validity is over, at which the certificate is renewed. This is late enough to be
+    /// rare, and early enough to notice a failing renewal long before the expiry.
     #[must_use]
     pub fn is_half_expired(&self, now: OffsetDateTime) -> bool {
         self.not_before + (self.not_after - self.not_before) / 2 <= now

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use super::Configured;
 use crate::tls::Roots;
 
-/// Number of removals of roots from the configuration after which they are reported. A replica that is one action behind
-/// may remove them once.
+/// Number of removals of roots from the configuration after which they are reported. A replica that is one action
+/// behind may remove them once.
 const MAX_REMOVALS: u32 = 3;
 
 /// A clock that runs while each observation finds some roots in the configuration.
 ///
-/// Roots that this process has just written do not count until they are found there. Another writer may remove them each
-/// time, and then API servers trust the roots only for moments.
+/// Roots that this process has just written do not count until they are found there. Another writer may remove them
+/// each time, and then API servers trust the roots only for moments.
 #[derive(Debug, Default)]
 pub struct PropagationClock {
     observed: Option<Observation>,

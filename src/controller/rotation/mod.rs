@@ -18,8 +18,8 @@ use crate::{
 /// CA propagation delay: the time for which the webhook configuration has to trust a new root before a certificate
 /// under it is served.
 ///
-/// API servers learn of the configuration through a watch, most within a second. The rest of the half minute is for slow
-/// API servers and replicas of this webhook.
+/// API servers learn of the configuration through a watch, most within a second. The rest of the half minute is for
+/// slow API servers and replicas of this webhook.
 pub const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
 /// Maximum number of retiring roots, which are still trusted but sign no new certificates.
@@ -270,12 +270,12 @@ impl Configured {
         }
     }
 
-    /// Returns true if no API server uses an older state of the configuration. A slow API server has either this state, or
-    /// no configuration at all. One case is not detected: a configuration that was deleted and created again with other
-    /// roots within [`PROPAGATION_DELAY`].
+    /// Returns true if no API server uses an older state of the configuration. A slow API server has either this state,
+    /// or no configuration at all. One case is not detected: a configuration that was deleted and created again with
+    /// other roots within [`PROPAGATION_DELAY`].
     ///
-    /// The time of the change comes from the API server that wrote it, and `now` from this machine. If the clock of this
-    /// machine is ahead, a change seems older than it is.
+    /// The time of the change comes from the API server that wrote it, and `now` from this machine. If the clock of
+    /// this machine is ahead, a change seems older than it is.
     #[must_use]
     pub fn is_propagated(&self, now: OffsetDateTime) -> bool {
         match self {
