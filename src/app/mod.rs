@@ -19,7 +19,7 @@ use crate::{
     admission::Scope,
     controller::{Controller, ControllerMetrics, Creation, Shared},
     kubernetes::Wakeup,
-    metrics::{Metric, MetricKind, Registry},
+    metrics::{Metric, Registry},
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
     server::{Listener, Port, Service, Shutdown, acceptor, open_files},
@@ -35,12 +35,11 @@ use crate::{
     version::{REVISION, VERSION},
 };
 
-const BUILD_INFO: Metric = Metric {
-    name: "imageswap_build_info",
-    kind: MetricKind::Gauge,
-    help: "1, with version and git revision of the program as labels.",
-    labels: &["version", "revision"],
-};
+const BUILD_INFO: Metric = Metric::gauge(
+    "imageswap_build_info",
+    "1, with version and git revision of the program as labels.",
+    &["version", "revision"],
+);
 
 /// An unusable client CA file, with which the program does not start.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use metrics::Counter;
 
 use crate::{
     closed_enum::closed_enum,
-    metrics::{Family, Metric, MetricKind, Registry, single},
+    metrics::{Family, Metric, Registry, single},
 };
 
 closed_enum! {
@@ -29,24 +29,21 @@ closed_enum! {
     }
 }
 
-const ROTATIONS: Metric = Metric {
-    name: "imageswap_certificate_rotations_total",
-    kind: MetricKind::Counter,
-    help: "Certificates and certificate authorities created by this replica, by result.",
-    labels: &["result"],
-};
-const CONFIGURATION_WRITES: Metric = Metric {
-    name: "imageswap_webhook_configuration_writes_total",
-    kind: MetricKind::Counter,
-    help: "Writes of this replica to the webhook configuration, by result.",
-    labels: &["result"],
-};
-const CLUSTER_FAILURES: Metric = Metric {
-    name: "imageswap_cluster_failures_total",
-    kind: MetricKind::Counter,
-    help: "Failed reconciliations, by an error of the API server or an invalid state of the cluster.",
-    labels: &[],
-};
+const ROTATIONS: Metric = Metric::counter(
+    "imageswap_certificate_rotations_total",
+    "Certificates and certificate authorities created by this replica, by result.",
+    &["result"],
+);
+const CONFIGURATION_WRITES: Metric = Metric::counter(
+    "imageswap_webhook_configuration_writes_total",
+    "Writes of this replica to the webhook configuration, by result.",
+    &["result"],
+);
+const CLUSTER_FAILURES: Metric = Metric::counter(
+    "imageswap_cluster_failures_total",
+    "Failed reconciliations, by an error of the API server or an invalid state of the cluster.",
+    &[],
+);
 
 /// Handles of the metrics of the controller.
 #[derive(Debug)]

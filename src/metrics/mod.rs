@@ -31,6 +31,28 @@ pub struct Metric {
     pub labels: &'static [&'static str],
 }
 
+impl Metric {
+    /// Declares a counter.
+    #[must_use]
+    pub const fn counter(
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+    ) -> Self {
+        Self { name, kind: MetricKind::Counter, help, labels }
+    }
+
+    /// Declares a gauge.
+    #[must_use]
+    pub const fn gauge(
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+    ) -> Self {
+        Self { name, kind: MetricKind::Gauge, help, labels }
+    }
+}
+
 /// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
 pub enum MetricKind {

@@ -147,14 +147,8 @@ mod tests {
 
     #[test]
     fn a_page_holds_counters_gauges_and_histograms() {
-        const COUNTER: Metric = Metric {
-            name: "c_total",
-            kind: MetricKind::Counter,
-            help: "A counter.",
-            labels: &["l"],
-        };
-        const GAUGE: Metric =
-            Metric { name: "g", kind: MetricKind::Gauge, help: "A gauge.", labels: &[] };
+        const COUNTER: Metric = Metric::counter("c_total", "A counter.", &["l"]);
+        const GAUGE: Metric = Metric::gauge("g", "A gauge.", &[]);
         const HISTOGRAM: Metric = Metric {
             name: "h",
             kind: MetricKind::Histogram(&[1_000]),

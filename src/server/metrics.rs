@@ -48,54 +48,41 @@ const ADMISSION_BUCKETS: &[u64] = &[
     1_000_000_000,
 ];
 
-const HTTP_REQUESTS: Metric = Metric {
-    name: "imageswap_http_request_total",
-    kind: MetricKind::Counter,
-    help: "HTTP requests answered.",
-    labels: &["method", "status"],
-};
+const HTTP_REQUESTS: Metric = Metric::counter(
+    "imageswap_http_request_total",
+    "HTTP requests answered.",
+    &["method", "status"],
+);
 const HTTP_DURATION: Metric = Metric {
     name: "imageswap_http_request_duration_seconds",
     kind: MetricKind::Histogram(HTTP_BUCKETS),
     help: "Time from a request's headers to its answer, in seconds.",
     labels: &["method", "path", "status"],
 };
-const HTTP_EXCEPTIONS: Metric = Metric {
-    name: "imageswap_http_request_exceptions_total",
-    kind: MetricKind::Counter,
-    help: "HTTP requests that failed by a fault of this program.",
-    labels: &["method", "status"],
-};
-const REVIEWS: Metric = Metric {
-    name: "imageswap_admission_reviews_total",
-    kind: MetricKind::Counter,
-    help: "Admission reviews by outcome.",
-    labels: &["kind", "operation", "outcome"],
-};
-const IMAGES: Metric = Metric {
-    name: "imageswap_images_total",
-    kind: MetricKind::Counter,
-    help: "Images decided, by reason.",
-    labels: &["reason"],
-};
+const HTTP_EXCEPTIONS: Metric = Metric::counter(
+    "imageswap_http_request_exceptions_total",
+    "HTTP requests that failed by a fault of this program.",
+    &["method", "status"],
+);
+const REVIEWS: Metric = Metric::counter(
+    "imageswap_admission_reviews_total",
+    "Admission reviews by outcome.",
+    &["kind", "operation", "outcome"],
+);
+const IMAGES: Metric =
+    Metric::counter("imageswap_images_total", "Images decided, by reason.", &["reason"]);
 const REVIEW_DURATION: Metric = Metric {
     name: "imageswap_admission_duration_seconds",
     kind: MetricKind::Histogram(ADMISSION_BUCKETS),
     help: "Time to read, decide and answer a review, without the network, in seconds.",
     labels: &[],
 };
-const HANDSHAKE_FAILURES: Metric = Metric {
-    name: "imageswap_tls_handshake_failures_total",
-    kind: MetricKind::Counter,
-    help: "TLS handshakes that failed, as when the API server does not trust the certificate.",
-    labels: &[],
-};
-const CONNECTIONS: Metric = Metric {
-    name: "imageswap_connections",
-    kind: MetricKind::Gauge,
-    help: "Open connections.",
-    labels: &[],
-};
+const HANDSHAKE_FAILURES: Metric = Metric::counter(
+    "imageswap_tls_handshake_failures_total",
+    "TLS handshakes that failed, as when the API server does not trust the certificate.",
+    &[],
+);
+const CONNECTIONS: Metric = Metric::gauge("imageswap_connections", "Open connections.", &[]);
 
 /// Handles of the metrics of the server.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge};
 
 use crate::{
     closed_enum::closed_enum,
-    metrics::{Family, Metric, MetricKind, Registry, single},
+    metrics::{Family, Metric, Registry, single},
     rules::{KeyKind, Severity},
 };
 
@@ -20,54 +20,37 @@ closed_enum! {
     }
 }
 
-const MAP_RELOADS: Metric = Metric {
-    name: "imageswap_map_reloads_total",
-    kind: MetricKind::Counter,
-    help: "Map reloads by result.",
-    labels: &["result"],
-};
-const MAP_LAST_SUCCESS: Metric = Metric {
-    name: "imageswap_map_last_success_timestamp_seconds",
-    kind: MetricKind::Gauge,
-    help: "Time at which the map in use was loaded, in seconds since 1970.",
-    labels: &[],
-};
-const MAP_RULES: Metric = Metric {
-    name: "imageswap_map_rules",
-    kind: MetricKind::Gauge,
-    help: "Rules of the map in use, by kind.",
-    labels: &["kind"],
-};
-const MAP_BUILTIN: Metric = Metric {
-    name: "imageswap_map_builtin",
-    kind: MetricKind::Gauge,
-    help: "1 while the built-in map is in use instead of a map file, else 0.",
-    labels: &[],
-};
-const MAP_DIAGNOSTICS: Metric = Metric {
-    name: "imageswap_map_diagnostics",
-    kind: MetricKind::Gauge,
-    help: "Diagnostics of the map in use, by severity.",
-    labels: &["severity"],
-};
-const TLS_NOT_AFTER: Metric = Metric {
-    name: "imageswap_tls_not_after_timestamp_seconds",
-    kind: MetricKind::Gauge,
-    help: "Expiry time of the serving certificate, in seconds since 1970.",
-    labels: &[],
-};
-const TLS_RELOADS: Metric = Metric {
-    name: "imageswap_tls_reloads_total",
-    kind: MetricKind::Counter,
-    help: "Certificate reloads by result.",
-    labels: &["result"],
-};
-const CLIENT_CA_RELOADS: Metric = Metric {
-    name: "imageswap_client_ca_reloads_total",
-    kind: MetricKind::Counter,
-    help: "Reloads of the client CA file, by result.",
-    labels: &["result"],
-};
+const MAP_RELOADS: Metric =
+    Metric::counter("imageswap_map_reloads_total", "Map reloads by result.", &["result"]);
+const MAP_LAST_SUCCESS: Metric = Metric::gauge(
+    "imageswap_map_last_success_timestamp_seconds",
+    "Time at which the map in use was loaded, in seconds since 1970.",
+    &[],
+);
+const MAP_RULES: Metric =
+    Metric::gauge("imageswap_map_rules", "Rules of the map in use, by kind.", &["kind"]);
+const MAP_BUILTIN: Metric = Metric::gauge(
+    "imageswap_map_builtin",
+    "1 while the built-in map is in use instead of a map file, else 0.",
+    &[],
+);
+const MAP_DIAGNOSTICS: Metric = Metric::gauge(
+    "imageswap_map_diagnostics",
+    "Diagnostics of the map in use, by severity.",
+    &["severity"],
+);
+const TLS_NOT_AFTER: Metric = Metric::gauge(
+    "imageswap_tls_not_after_timestamp_seconds",
+    "Expiry time of the serving certificate, in seconds since 1970.",
+    &[],
+);
+const TLS_RELOADS: Metric =
+    Metric::counter("imageswap_tls_reloads_total", "Certificate reloads by result.", &["result"]);
+const CLIENT_CA_RELOADS: Metric = Metric::counter(
+    "imageswap_client_ca_reloads_total",
+    "Reloads of the client CA file, by result.",
+    &["result"],
+);
 
 /// Handles of the metrics of what is loaded.
 #[derive(Debug)]

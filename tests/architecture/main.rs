@@ -120,8 +120,8 @@ fn modules_of_a_room_have_no_cycles() {
         let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for file in &files {
             let Some(module) = file.module_in(directory) else { continue };
-            let used = file.siblings_used(directory, &exports);
-            uses.entry(module.to_owned()).or_default().extend(used);
+            let siblings = file.siblings_used(directory, &exports);
+            uses.entry(module.to_owned()).or_default().extend(siblings);
         }
         wrong.extend(cycles(&uses).into_iter().map(|cycle| format!("{directory}: {cycle}")));
     }

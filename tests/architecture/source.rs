@@ -31,7 +31,8 @@ fn read(root: &Path, directory: &Path, files: &mut Vec<File>) {
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
             read(root, &path, files);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs"
+        {
             let code = code_of(&fs::read_to_string(&path).unwrap());
             let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
             files.push(File { path, paths: paths(&code), code });
