@@ -186,9 +186,9 @@ impl App {
             ended = self.tasks.next() => bail!("{ended} stopped unexpectedly"),
         }
         tokio::select! {
-        result = self.shut_down() => result,
-                    signal = signals.next() => bail!("a second signal ({signal}) aborted the shutdown"),
-                }
+            result = self.shut_down() => result,
+            signal = signals.next() => bail!("a second signal ({signal}) aborted the shutdown"),
+        }
     }
 
     async fn shut_down(&mut self) -> anyhow::Result<()> {

@@ -64,9 +64,9 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The time at which the webhook configuration may be created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Creation {
-    /// As soon as there is a certificate: for `init`, which runs before the server.
+    /// The configuration may be created with the first certificate. This is for `init`, which runs before the server.
     AtOnce,
-    /// When this process is ready, so that it can answer calls.
+    /// The configuration may be created once this process is ready and can answer calls.
     WhenReady,
 }
 

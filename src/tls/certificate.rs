@@ -37,7 +37,7 @@ pub struct ServingCertificate {
 /// An error in a serving certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// None of the pairs of files exists.
+    /// No pair of files exists.
     #[error("{directory}: neither cert.pem and key.pem nor tls.crt and tls.key are there")]
     Missing {
         /// The directory of the files.

@@ -23,7 +23,7 @@ const PRIVATE_KEYS: [&str; 5] =
 pub(crate) type Output = Arc<Mutex<Vec<u8>>>;
 
 thread_local! {
-/// The records of the thread of a test, which creates keys and starts processes.
+    /// The records of the thread of a test, which creates keys and starts processes.
     static RECORDED: RefCell<Recorded> = RefCell::default();
 }
 

@@ -130,35 +130,35 @@ pub enum Action {
 }
 
 closed_enum! {
-/// The cause of a new certificate.
+    /// The cause of a new certificate.
     pub enum IssueCause {
         /// Half of its validity is over.
         HalfExpired => "half of its validity is over",
-/// There is no usable certificate.
+        /// There is no usable certificate.
         Missing => "there is no usable certificate",
         /// The authority in use did not sign it.
         OtherAuthority => "the certificate authority in use did not sign it",
-/// It is not valid for the name that the API server calls.
-OtherName => "it is not valid for the name that the API server calls",
+        /// It is not valid for the name that the API server calls.
+        OtherName => "it is not valid for the name that the API server calls",
         /// An annotation requests it.
         Requested => "a new one is requested",
     }
 }
 
 closed_enum! {
-/// The cause of a new certificate authority.
+    /// The cause of a new certificate authority.
     pub enum PrepareCause {
         /// Half of its validity is over.
         HalfExpired => "half of its validity is over",
         /// There is no authority yet.
         Missing => "there is none yet",
-/// The key of the next authority is not usable.
+        /// The key of the next authority is not usable.
         NextUnusable => "the key of the next one is not usable",
-/// The settings name another issuer.
+        /// The settings name another issuer.
         OtherIssuer => "the settings name another issuer",
         /// An annotation requests it.
         Requested => "a new one is requested",
-/// Its key is not usable.
+        /// Its key is not usable.
         Unusable => "its key is not usable",
     }
 }
