@@ -1,8 +1,8 @@
-//! A watch on a directory that survives the directory.
+//! A watch on a directory that may be removed and created again.
 //!
-//! The kubelet changes a volume by exchanging the symbolic link `..data` in it, which a watch on a
-//! file behind the link does not see. So the directory is watched, not the file. When the directory
-//! itself is removed and made again, the watch is made again too.
+//! The kubelet changes a volume by replacing the symbolic link `..data` in it. A watch on a file behind the link does
+//! not see this, so the directory is watched, not the file. If the directory itself is removed and created again, so is
+//! the watch.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tracing::debug;
 
-/// Tells of changes in one directory.
+/// Watches one directory for changes.
 #[derive(Debug)]
 pub(super) struct DirectoryWatch {
     directory: PathBuf,
@@ -33,19 +33,19 @@ struct Active {
 type Identity = (u64, u64);
 
 impl DirectoryWatch {
-    /// Watches nothing until [`renew`](Self::renew).
+    /// Creates a watch that is not active until [`renew`](Self::renew).
     pub(super) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_owned(), changes: Arc::new(Notify::new()), active: None }
     }
 
-    /// Makes sure that the directory that is there now is watched; false when it cannot be.
+    /// Makes sure that the present directory is watched. Returns false if it cannot be watched.
     pub(super) fn renew(&mut self) -> bool {
         let identity =
             fs::metadata(&self.directory).map(|metadata| (metadata.dev(), metadata.ino()));
         let identity = match identity {
             Ok(identity) => identity,
             Err(error) => {
-                debug!(directory = %self.directory.display(), %error, "cannot watch");
+                debug!(directory = %self.directory.display(), %error, "directory cannot be watched");
                 self.active = None;
                 return false;
             }
@@ -54,7 +54,7 @@ impl DirectoryWatch {
             self.active = match self.watch() {
                 Ok(watcher) => Some(Active { _watcher: watcher, identity }),
                 Err(error) => {
-                    debug!(directory = %self.directory.display(), %error, "cannot watch");
+                    debug!(directory = %self.directory.display(), %error, "directory cannot be watched");
                     None
                 }
             };
@@ -67,9 +67,9 @@ impl DirectoryWatch {
         self.changes.notified().await;
     }
 
-    /// Forgets the changes so far, because the next look sees them all.
+    /// Discards the changes so far, because the next load reads all of them.
     pub(super) async fn forget_changes(&self) {
-        // A stored permit is taken by the first poll; without one there is nothing to wait for.
+        // The first poll takes a stored permit, if there is one. The other branch is ready at once.
         tokio::select! {
             biased;
             () = self.changes.notified() => {}
@@ -80,7 +80,7 @@ impl DirectoryWatch {
     fn watch(&self) -> notify::Result<RecommendedWatcher> {
         let changes = self.changes.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // Looking at the files makes access events; to follow them would never end.
+            // Reading the files causes access events. Each load would trigger the next one if they counted.
             if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
                 changes.notify_one();
             }

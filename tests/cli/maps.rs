@@ -18,7 +18,7 @@ fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
     let errors = [
         ("missing", "missing: No such file or directory (os error 2)".to_owned()),
         ("directory", "directory: Is a directory (os error 21)".to_owned()),
-        ("binary", "binary:3: no UTF-8 text: byte 21 of the file, from 0, is not valid".to_owned()),
+        ("binary", "binary:3: not valid UTF-8 at byte 21 of the file, counted from 0".to_owned()),
         ("large", format!("large: larger than {MAX_MAP_BYTES} bytes")),
     ];
     (workspace, errors)

@@ -136,7 +136,7 @@ fn an_unusable_client_ca_file_ends_serve_before_it_binds() {
         ("empty.pem", "there is no PEM block of a certificate in it"),
         ("garbage.pem", "there is no PEM block of a certificate in it"),
         ("key.pem", "there is no PEM block of a certificate in it"),
-        ("one-line.pem", "a block has no end; each marker is a line of its own"),
+        ("one-line.pem", "a block has no END line; each marker needs its own line"),
         ("no-der.pem", "certificate 1: "),
     ] {
         let (variable, flag) = ("IMAGESWAP_CLIENT_CA_FILE", "--client-ca-file");

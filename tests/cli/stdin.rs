@@ -47,7 +47,7 @@ fn standard_input_has_the_limits_of_a_file() {
         (&too_large[..], format!("<stdin>: larger than {MAX_MAP_BYTES} bytes")),
         (
             b"default::d.io\n\xff",
-            "<stdin>:2: no UTF-8 text: byte 14 of the file, from 0, is not valid".to_owned(),
+            "<stdin>:2: not valid UTF-8 at byte 14 of the file, counted from 0".to_owned(),
         ),
     ] {
         let run = workspace.imageswap(&["check", "-", "clean"]).input(input).run();

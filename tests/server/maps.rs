@@ -188,7 +188,7 @@ async fn a_map_that_comes_back_is_loaded_again() {
     for (flags, content, result, reason) in [
         (&[][..], MANIFEST.as_bytes(), "refused", NOT_A_MAP),
         (&["--maps-optional"], MANIFEST.as_bytes(), "refused", NOT_A_MAP),
-        (&["--maps-optional"], NO_TEXT, "failed", "no UTF-8 text"),
+        (&["--maps-optional"], NO_TEXT, "failed", "not valid UTF-8"),
     ] {
         let mut volume = Volume::new();
         volume.write(&[("maps.conf", content)]);

@@ -46,7 +46,7 @@ const BREAKS: [(&str, Break); 7] = [
         [pair.certificate.clone(), line.replace("-----END PRIVATE KEY-----", "")]
     }),
     ("the key is cut", |pair| [pair.certificate.clone(), pair.key[..100].to_owned()]),
-    ("the key is no base64", |pair| [pair.certificate.clone(), pair.key.replace('M', "M?")]),
+    ("the key is not valid base64", |pair| [pair.certificate.clone(), pair.key.replace('M', "M?")]),
     ("the key is another one", |pair| [pair.certificate.clone(), Pair::make().key + &pair.key]),
     ("the key is where the certificate should be", |pair| {
         [pair.key.clone(), pair.certificate.clone()]
