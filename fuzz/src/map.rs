@@ -127,7 +127,7 @@ fn images_of(rule: &Rule) -> Vec<String> {
 /// Checks that each diagnostic says something about a place in the map.
 fn assert_diagnostics(text: &str) {
     let Ok(loaded) = LoadedMap::from_text(text) else { panic!("no map that compiles: {text}") };
-    let lines: Vec<_> = imageswap::rules::map_file::without_byte_order_mark(text).split('\n').collect();
+    let lines: Vec<_> = imageswap::rules::line::without_byte_order_mark(text).split('\n').collect();
     for diagnostic in loaded.diagnostics.kept() {
         assert!(!diagnostic.message.is_empty() && !diagnostic.hint.is_empty(), "{diagnostic:?}");
         let line = |number: u32| lines.get(number as usize - 1);

@@ -15,7 +15,7 @@ use super::{Exit, Field, counted, swap::Output};
 use crate::{
     rules::{
         Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
-        map_file::{rule_span, without_byte_order_mark},
+        line::{rule_span, without_byte_order_mark},
     },
     sources::{MapError, decode_map, read_map},
 };

@@ -3,7 +3,7 @@
 //! A line of YAML with a single colon looks like a rule with the deprecated separator. So the first line decides,
 //! before any line is parsed as a rule.
 
-use super::map_file::rule_span;
+use super::line::rule_span;
 
 /// Returns the first line with content, and its number from 1, if the text is a manifest in YAML or JSON.
 ///

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
+    line::{rule_span, target_span, without_byte_order_mark},
     manifest,
-    map_file::{rule_span, target_span, without_byte_order_mark},
     rule::{Effect, Key, Rule},
     rule_set::RuleSet,
 };
