@@ -1,4 +1,6 @@
-//! The lines of a map file: where rule and target are in a line, for diagnostics.
+//! The text of a map file and its lines: where a rule and its target are in a line.
+//!
+//! This module does not check rules; `map_file` parses them.
 
 use std::ops::Range;
 
@@ -30,5 +32,18 @@ pub fn target_span(line: &str) -> Range<usize> {
             start + padding..span.end
         }
         _ => span,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_point_into_the_line() {
+        let line = "  a.io :: b.io/x   # why";
+        assert_eq!(&line[rule_span(line)], "a.io :: b.io/x");
+        assert_eq!(&line[target_span(line)], "b.io/x");
+        assert_eq!(&"a.io::"[target_span("a.io::")], "a.io::");
     }
 }

@@ -263,14 +263,6 @@ mod tests {
     }
 
     #[test]
-    fn spans_point_into_the_line() {
-        let line = "  a.io :: b.io/x   # why";
-        assert_eq!(&line[rule_span(line)], "a.io :: b.io/x");
-        assert_eq!(&line[target_span(line)], "b.io/x");
-        assert_eq!(&"a.io::"[target_span("a.io::")], "a.io::");
-    }
-
-    #[test]
     fn diagnostics_beyond_the_limit_are_only_counted() {
         let text = "broken\n".repeat(super::super::diagnostic::MAX_KEPT_DIAGNOSTICS + 5);
         assert_eq!(MapFile::parse(&text).1.dropped(), 5);

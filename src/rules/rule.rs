@@ -1,6 +1,6 @@
 //! One rule of a map: its key, its target, and its effect on the images that match it.
 //!
-//! This module does not parse lines; [`map_file`](super::map_file) does.
+//! This module does not parse lines; `map_file` does.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 

@@ -64,7 +64,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// If the globs or wildcards need more than the 2^31 states of an automaton. A map of at most
-    /// [`MAX_MAP_BYTES`](super::map_file::MAX_MAP_BYTES) does not.
+    /// [`MAX_MAP_BYTES`](super::MAX_MAP_BYTES) does not.
     pub fn compile(map: MapFile) -> Result<Self, CompileError> {
         let rules = map.rules;
         let mut set = Self { targets: TargetIndex::build(&rules), ..Self::default() };
