@@ -40,8 +40,12 @@ pub fn warn_of_unknown_variables(known: &[&str]) {
     let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for (variable, nearest) in unknown_variables(variables, known) {
         match nearest {
-            Some(nearest) => warn!(variable, "unknown setting; did you mean {nearest}?"),
-            None => warn!(variable, "unknown setting; `imageswap serve --help` lists them"),
+            Some(nearest) => {
+                warn!(variable, hint = format!("did you mean {nearest}?"), "unknown setting");
+            }
+            None => {
+                warn!(variable, hint = "`imageswap serve --help` lists them", "unknown setting");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Every task has an owner here that waits for it. A task that stops unexpectedly ends the process, because a webhook
 //! that no longer follows its map or certificate is worse than one that is restarted.
 
+mod metrics;
 mod signals;
 mod tasks;
 
@@ -13,13 +14,16 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::signals::Signals;
-use self::tasks::{Task, Tasks};
+use self::{
+    metrics::BUILD_INFO,
+    tasks::{Task, Tasks},
+};
+pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
     admission::Scope,
     controller::{Controller, ControllerMetrics, Creation, Shared},
     kubernetes::Wakeup,
-    metrics::{Metric, Registry},
+    metrics::Registry,
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
     server::{Listener, Port, Service, Shutdown, acceptor, open_files},
@@ -34,12 +38,6 @@ use crate::{
     tls::{CertificateResolver, ClientTrust, Roots, ServingCertificate, self_signed},
     version::{REVISION, VERSION},
 };
-
-const BUILD_INFO: Metric = Metric::gauge(
-    "imageswap_build_info",
-    "1, with version and git revision of the program as labels.",
-    &["version", "revision"],
-);
 
 /// An unusable client CA file, with which the program does not start.
 #[derive(Debug, thiserror::Error)]

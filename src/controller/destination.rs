@@ -55,7 +55,9 @@ impl Address {
                 if let Some(path) = unanswered_url(&url) {
                     warn!(
                         setting = URL_SETTING,
-                        path, "webhook URL has a path that is not answered; {PATH_ADVICE}"
+                        path,
+                        hint = PATH_ADVICE,
+                        "webhook URL has a path that is not answered"
                     );
                 }
                 names.push(host.clone());
@@ -88,8 +90,8 @@ impl UnansweredPath {
     /// Logs that a field of the template of `file` names this path.
     pub(crate) fn warn(&self, file: &std::path::Path) {
         warn!(
-            file = %file.display(), field = self.field, path = self.path,
-            "webhook template has a path that is not answered; {PATH_ADVICE}"
+            file = %file.display(), field = self.field, path = self.path, hint = PATH_ADVICE,
+            "webhook template has a path that is not answered"
         );
     }
 }

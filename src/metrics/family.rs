@@ -17,6 +17,14 @@ pub trait Labels: Copy {
 
     /// Returns the values, in the order of [`Metric::labels`].
     fn values(self) -> Vec<&'static str>;
+
+    /// Returns all values of each label, in the same order.
+    fn sets() -> Vec<Vec<&'static str>>;
+}
+
+/// Returns the names of all variants.
+fn names<E: ClosedEnum>() -> Vec<&'static str> {
+    E::ALL.iter().map(|variant| variant.as_str()).collect()
 }
 
 impl Labels for () {
@@ -27,6 +35,10 @@ impl Labels for () {
     }
 
     fn values(self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn sets() -> Vec<Vec<&'static str>> {
         Vec::new()
     }
 }
@@ -41,6 +53,10 @@ impl<A: ClosedEnum> Labels for (A,) {
     fn values(self) -> Vec<&'static str> {
         vec![self.0.as_str()]
     }
+
+    fn sets() -> Vec<Vec<&'static str>> {
+        vec![names::<A>()]
+    }
 }
 
 impl<A: ClosedEnum, B: ClosedEnum> Labels for (A, B) {
@@ -53,6 +69,10 @@ impl<A: ClosedEnum, B: ClosedEnum> Labels for (A, B) {
     fn values(self) -> Vec<&'static str> {
         vec![self.0.as_str(), self.1.as_str()]
     }
+
+    fn sets() -> Vec<Vec<&'static str>> {
+        vec![names::<A>(), names::<B>()]
+    }
 }
 
 impl<A: ClosedEnum, B: ClosedEnum, C: ClosedEnum> Labels for (A, B, C) {
@@ -64,6 +84,10 @@ impl<A: ClosedEnum, B: ClosedEnum, C: ClosedEnum> Labels for (A, B, C) {
 
     fn values(self) -> Vec<&'static str> {
         vec![self.0.as_str(), self.1.as_str(), self.2.as_str()]
+    }
+
+    fn sets() -> Vec<Vec<&'static str>> {
+        vec![names::<A>(), names::<B>(), names::<C>()]
     }
 }
 
@@ -104,6 +128,7 @@ impl<L: Labels, H: Handle> Family<L, H> {
     #[must_use]
     pub fn new(registry: &Registry, metric: &'static Metric) -> Self {
         registry.describe(metric);
+        registry.note_label_values(metric, &L::sets());
         let handles = (0..L::COUNT).map(|_| OnceLock::new()).collect();
         Self { metric, registry: registry.clone(), handles, labels: PhantomData }
     }

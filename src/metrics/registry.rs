@@ -31,6 +31,8 @@ struct Inner {
 
 struct Described {
     metric: &'static Metric,
+    /// Known values of each label.
+    label_values: Vec<Vec<&'static str>>,
     histograms: Vec<(String, Histogram)>,
 }
 
@@ -59,7 +61,10 @@ impl Registry {
             MetricKind::Gauge => self.0.exporter.describe_gauge(name, unit, help),
             MetricKind::Histogram(_) => {}
         }
-        self.described(|all| all.push(Described { metric, histograms: Vec::new() }));
+        let label_values = vec![Vec::new(); metric.labels.len()];
+        self.described(|all| {
+            all.push(Described { metric, label_values, histograms: Vec::new() });
+        });
     }
 
     /// Returns all described metrics, in the order of their descriptions.
@@ -68,8 +73,35 @@ impl Registry {
         self.described(|all| all.iter().map(|described| described.metric).collect())
     }
 
+    /// Returns the known values of each label of a metric that was described, in the order of [`Metric::labels`].
+    ///
+    /// These are the values of the closed enums of a [`Family`](super::Family), and those of the counters that were added.
+    #[must_use]
+    pub fn label_values(&self, metric: &Metric) -> Vec<Vec<&'static str>> {
+        self.described(|all| {
+            let found = all.iter().find(|found| found.metric.name == metric.name);
+            found.map(|found| found.label_values.clone()).unwrap_or_default()
+        })
+    }
+
+    /// Adds values of each label of a metric that was described.
+    pub(super) fn note_label_values(&self, metric: &Metric, sets: &[Vec<&'static str>]) {
+        self.described(|all| {
+            let found = all.iter_mut().filter(|found| found.metric.name == metric.name);
+            for (known, values) in found.flat_map(|found| found.label_values.iter_mut().zip(sets)) {
+                for value in values {
+                    if !known.contains(value) {
+                        known.push(value);
+                    }
+                }
+            }
+        });
+    }
+
     /// Adds a series of a counter to the page.
     pub fn counter(&self, metric: &'static Metric, values: &[&'static str]) -> Counter {
+        let sets: Vec<_> = values.iter().map(|&value| vec![value]).collect();
+        self.note_label_values(metric, &sets);
         self.0.exporter.register_counter(&key(metric, values), &METADATA)
     }
 
@@ -106,7 +138,7 @@ impl Registry {
         with_local_recorder(&self.0.exporter, || self.0.process.collect());
         let mut page = self.0.handle.render();
         self.described(|all| {
-            for Described { metric, histograms } in all {
+            for Described { metric, histograms, .. } in all {
                 if let MetricKind::Histogram(_) = metric.kind {
                     let Metric { name, help, .. } = metric;
                     let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} histogram\n");
@@ -178,5 +210,6 @@ mod tests {
         }
         let names: Vec<_> = registry.metrics().iter().map(|metric| metric.name).collect();
         assert_eq!(names, ["c_total", "g", "h"]);
+        assert_eq!(registry.label_values(&METRICS[0]), [["x"]]);
     }
 }

@@ -95,7 +95,8 @@ impl Path {
 
 impl Status {
     /// Returns the status code.
-    pub(super) fn code(self) -> StatusCode {
+    #[must_use]
+    pub fn code(self) -> StatusCode {
         match self {
             Self::Ok => StatusCode::OK,
             Self::BadRequest => StatusCode::BAD_REQUEST,
@@ -111,7 +112,8 @@ impl Status {
     }
 
     /// Returns the reason as Kubernetes names it (`k8s.io/apimachinery/pkg/apis/meta/v1`, `StatusReason`).
-    pub(super) fn reason(self) -> &'static str {
+    #[must_use]
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Ok => "",
             Self::BadRequest => "BadRequest",

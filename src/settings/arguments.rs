@@ -10,7 +10,7 @@ use clap::Args;
 pub struct RuleArguments {
     /// Rules file, called the map
     ///
-    /// It has one rule per line, for example `docker.io::registry.example.com`.
+    /// It has one rule per line, for example `docker.io::registry.example.com`. See docs/writing-maps.md.
     #[arg(long, visible_alias = "maps", env = "IMAGESWAP_MAPS_FILE", value_name = "FILE")]
     pub(super) maps_file: Option<String>,
 

@@ -3,12 +3,16 @@
 //! To add a page, write a module with a function that returns its text, add it to [`PAGES`], and run `just reference`.
 //! The text must be the same on every machine: it must not depend on environment, time, version or git revision.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cli;
 mod exit_codes;
+mod http;
+mod logs;
 mod markdown;
+mod metrics;
 mod settings;
+mod source;
 
 use std::{env, fs, path::PathBuf};
 
@@ -18,8 +22,14 @@ const WRITE: &str = "IMAGESWAP_WRITE_REFERENCE";
 /// Name of a page and the function that generates it.
 type Page = (&'static str, fn() -> String);
 
-const PAGES: &[Page] =
-    &[("cli.md", cli::page), ("exit-codes.md", exit_codes::page), ("settings.md", settings::page)];
+const PAGES: &[Page] = &[
+    ("cli.md", cli::page),
+    ("exit-codes.md", exit_codes::page),
+    ("http.md", http::page),
+    ("logs.md", logs::page),
+    ("metrics.md", metrics::page),
+    ("settings.md", settings::page),
+];
 
 #[test]
 fn the_pages_are_what_the_code_says() {

@@ -244,6 +244,21 @@ pub async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer
     admin(address, request.body(body.into()).unwrap()).await
 }
 
+/// Sends a request to the admin server.
+pub async fn admin_send(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    content_type: Option<&str>,
+    body: Pieces,
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(content_type) = content_type {
+        request = request.header(CONTENT_TYPE, content_type);
+    }
+    admin(address, request.body(body).unwrap()).await
+}
+
 /// Returns the image that the first operation of an answer's patch sets.
 pub fn first_image(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");

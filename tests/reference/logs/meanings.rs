@@ -1,0 +1,320 @@
+//! The meaning of each log message and field, written by hand.
+
+use super::calls::Message;
+
+/// Messages that are not fixed texts: the expression in the source, and what the page says instead.
+const VALUES: &[(&str, &str)] = &[("diagnostic.message", "(a finding about the map)")];
+
+/// Messages with their meanings, sorted by message.
+pub(crate) const MESSAGES: &[(&str, &str)] = &[
+    (
+        "(a finding about the map)",
+        "The message of the finding, as `imageswap check` prints it. At most 20 are logged for each load.",
+    ),
+    (
+        "CA created, not yet in use",
+        "The next CA is in the Secret. It signs nothing before the API server trusts it.",
+    ),
+    (
+        "CA in use",
+        "The next CA signs certificates from now on. The API server has trusted it for 30 seconds.",
+    ),
+    ("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing", "Set `IMAGE_PREFIX`, or use a map."),
+    (
+        "IPv6 is not available, listening on IPv4",
+        "The node has no IPv6, so `0.0.0.0` is used in place of `[::]`.",
+    ),
+    (
+        "LEGACY mode is deprecated; use a map with a `default` rule instead",
+        "`IMAGESWAP_MODE` is `LEGACY`.",
+    ),
+    (
+        "TLS handshake failed",
+        "A client closed the connection, or does not trust the certificate. If it is the API server, see \
+         [troubleshooting](../troubleshooting.md#x509).",
+    ),
+    (
+        "`serve` cannot load this map",
+        "`init` has checked the map file, and it cannot be read or decoded. `init` continues.",
+    ),
+    (
+        "`serve` refuses this map",
+        "`init` has checked the map file, and `serve` would not use it. `init` continues.",
+    ),
+    (
+        "cannot accept connections",
+        "The system refuses new connections, usually because the process has too many open files. Open connections are \
+         served.",
+    ),
+    ("cert.pem and key.pem written", "`init` has written the certificate and the key for `serve`."),
+    (
+        "certificate has expired; the API server refuses it",
+        "The certificate that was just loaded has expired. Replace it.",
+    ),
+    ("certificate issued", "This replica has stored a new certificate in the Secret."),
+    (
+        "certificate load failed, no certificate in use",
+        "The certificate files cannot be used, and there is no earlier certificate. The replica is not ready.",
+    ),
+    ("certificate loaded", "This replica serves this certificate from now on."),
+    (
+        "certificate refused, keeping the last good certificate",
+        "The user-provided certificate fails a check. The last good certificate is still served.",
+    ),
+    (
+        "certificate refused, no certificate in use",
+        "The user-provided certificate fails a check, and there is no earlier certificate. The replica is not ready.",
+    ),
+    (
+        "certificate reload failed, keeping the last good certificate",
+        "The certificate files cannot be used. The last good certificate is still served.",
+    ),
+    (
+        "client CA load failed, no client CA in use",
+        "Does not happen: `serve` exits with 2 if it cannot load the client CA file at start.",
+    ),
+    ("client CA loaded", "Only clients with a certificate of these CAs get answers to reviews."),
+    (
+        "client CA reload failed, keeping the last good client CA",
+        "The client CA file cannot be used. The last good CAs still decide which clients get answers.",
+    ),
+    ("cluster found", "The API server and the namespace that are used."),
+    (
+        "connection ended",
+        "A connection ended with an error, for example because the client closed it early.",
+    ),
+    (
+        "connection limit lowered to fit the limit of open files",
+        "Raise the limit of open files, or lower the setting.",
+    ),
+    (
+        "directory cannot be watched",
+        "A directory cannot be watched. Its files are still read every 30 seconds or more often.",
+    ),
+    (
+        "fields of the webhook template ignored; they belong to the object that it was copied from",
+        "The template was copied from a live object. Remove these fields.",
+    ),
+    ("image swapped", "One rewritten image of a review."),
+    ("imageswap started", "The ports are bound. `/readyz` says when the replica is ready."),
+    (
+        "imageswap stopped",
+        "A signal has stopped the program, and all connections have ended. The exit code is 0.",
+    ),
+    (
+        "imageswap stopped by an error",
+        "`serve` or `init` failed. The exit code is 1; see [exit codes](exit-codes.md).",
+    ),
+    (
+        "key of the certificate authority is not usable",
+        "The key in the Secret does not belong to the root, or cannot be read. ImageSwap creates a new CA.",
+    ),
+    (
+        "map load failed, keeping the built-in map",
+        "The map file cannot be read or decoded. The built-in map stays in use.",
+    ),
+    (
+        "map load failed, no map in use",
+        "The map file cannot be read or decoded, and there is no earlier map. The replica is not ready.",
+    ),
+    ("map loaded", "A map is in use, with the number of changed rules and of findings."),
+    (
+        "map refused, keeping the built-in map",
+        "The map file must not be used. The built-in map, which leaves all images alone, stays in use.",
+    ),
+    (
+        "map refused, no map in use",
+        "The map must not be used, and there is no earlier map. The replica is not ready.",
+    ),
+    (
+        "map reload failed, keeping the last good map",
+        "The map file cannot be read or decoded. The last good map stays in use.",
+    ),
+    (
+        "map reload refused, keeping the last good map",
+        "The map can be read, but must not be used: it has no rules, is a manifest, has lost its `default`, or has errors and \
+         `IMAGESWAP_STRICT_MAPS` is set. The last good map stays in use.",
+    ),
+    (
+        "more diagnostics; `imageswap check` lists them",
+        "The map has more findings than are logged.",
+    ),
+    ("more images swapped", "A review has more rewritten images than are logged."),
+    (
+        "new root missing from caBundle of the unmanaged webhook configuration",
+        "`IMAGESWAP_DISABLE_AUTO_MWC` is set, and a rotation waits until the root is in caBundle.",
+    ),
+    (
+        "new root repeatedly removed from caBundle, waiting to use it",
+        "Another tool overwrites the webhook configuration, so a rotation waits. See \
+         [troubleshooting](../troubleshooting.md#a-rotation-does-not-finish).",
+    ),
+    ("no map file to check", "`init` found no map file. The map need not be mounted there."),
+    (
+        "no map file, using the built-in map",
+        "`IMAGESWAP_MAPS_OPTIONAL` is set, and there is no map file yet. All images are left alone.",
+    ),
+    (
+        "no webhook template file, using the built-in template",
+        "If the ConfigMap exists, its key is wrong. See [troubleshooting](../troubleshooting.md#the-template-is-not-used).",
+    ),
+    (
+        "other files found in place of the webhook template",
+        "The directory of the template has files, but not the template. See the hint.",
+    ),
+    (
+        "owner of the webhook configuration not set",
+        "The owner reference was refused or cannot be read. The configuration is written without it. See \
+         [rights](../configuration.md#rights).",
+    ),
+    (
+        "reconciliation failed; retrying",
+        "Certificates or the webhook configuration cannot be read or written, or an object is invalid. Logged once for \
+         each error. See [troubleshooting](../troubleshooting.md#the-certificate-is-not-issued).",
+    ),
+    ("reconciliation succeeded again", "The first success after a failure."),
+    ("retired CAs removed", "The webhook configuration no longer needs the roots of earlier CAs."),
+    (
+        "review handler panicked",
+        "A fault of ImageSwap. The request was answered with 500; the connection and other requests continue.",
+    ),
+    (
+        "review refused",
+        "A review was answered with an error status. At most one line a second for each status. See \
+         [statuses](http.md#statuses).",
+    ),
+    ("reviewed", "A review was answered."),
+    (
+        "serving a self-signed certificate, for development only",
+        "`IMAGESWAP_TLS_MODE` is `self-signed`. No API server trusts the certificate.",
+    ),
+    (
+        "shutdown timeout expired with requests in flight",
+        "The remaining connections are closed. Raise `IMAGESWAP_SHUTDOWN_TIMEOUT` if it happens often.",
+    ),
+    (
+        "shutting down",
+        "The first signal. The replica is not ready from now on; requests are still answered.",
+    ),
+    (
+        "stored certificate is not usable; issuing a new one",
+        "The certificate in the Secret cannot be read, or does not match its key.",
+    ),
+    ("stored roots are not usable", "A root in the Secret cannot be read. ImageSwap replaces it."),
+    ("unknown setting", "An environment variable looks like a setting, but is not one."),
+    (
+        "user-provided certificate expires soon; replace it in time",
+        "The certificate expires within 30 days. ImageSwap does not renew it.",
+    ),
+    (
+        "watch failed; retrying",
+        "Until the watch works again, changes of this object are noticed only by the hourly reconciliation.",
+    ),
+    ("webhook URL has a path that is not answered", "Change the path in `IMAGESWAP_WEBHOOK_URL`."),
+    ("webhook configuration created", "This replica has created the webhook configuration."),
+    (
+        "webhook configuration deleted, no image is swapped",
+        "Someone has deleted it. See [break glass](../operations.md#break-glass).",
+    ),
+    (
+        "webhook configuration is not managed, as configured",
+        "`IMAGESWAP_DISABLE_AUTO_MWC` is set. ImageSwap reads the configuration, but does not write it.",
+    ),
+    ("webhook configuration refused", "The API server does not accept the webhook configuration."),
+    (
+        "webhook configuration updated",
+        "It differed from the template, or its caBundle has changed.",
+    ),
+    (
+        "webhook template has a path that is not answered",
+        "Change the path in the `clientConfig` of the template.",
+    ),
+    (
+        "webhook template load failed, leaving the webhook configuration as it is",
+        "The template cannot be used, and there is no earlier one.",
+    ),
+    ("webhook template loaded", "The template from the file, or the built-in one, is in use."),
+    (
+        "webhook template reload failed, keeping the last good template",
+        "The template cannot be used. The webhook configuration follows the last good one.",
+    ),
+];
+
+/// Fields with their meanings, sorted by name.
+pub(crate) const FIELDS: &[(&str, &str)] = &[
+    ("added", "Number of rules or CAs that are new"),
+    ("address", "Address that cannot be bound"),
+    ("admin_connections", "Maximum number of connections to the admin port"),
+    ("admin_listen", "Address of the admin port"),
+    ("at", "JSON Pointer to the image in the object"),
+    ("authorities", "Number of CAs in the file"),
+    ("cause", "Reason for the new certificate or CA"),
+    (
+        "changed",
+        "Number of rules that are different; for the webhook configuration, the changed fields",
+    ),
+    ("changes", "Number of rewritten images"),
+    (
+        "code",
+        "Kind of mistake, such as `invalid-rule`; see [`imageswap check`](cli.md#imageswap-check)",
+    ),
+    ("configuration", "Name of the webhook configuration"),
+    ("connections", "Maximum number of connections to the webhook port"),
+    ("consequence", "Consequence for you"),
+    ("days_left", "Whole days until the certificate expires"),
+    ("directory", "Directory of the files"),
+    ("error", "Cause of the failure"),
+    ("errors", "Number of errors in the map"),
+    ("fallback", "Address that is used instead"),
+    ("field", "Field of the template"),
+    ("fields", "Fields that are ignored"),
+    ("file", "Path of the file"),
+    ("found", "Files in the directory"),
+    ("from", "Image in the request"),
+    ("hint", "How to fix it"),
+    ("kind", "Kind of the object"),
+    ("line", "Line of the map"),
+    ("listen", "Address of the webhook port"),
+    ("map", "Map in use, as text"),
+    ("more", "Number of images or findings that are not logged"),
+    ("name", "Name of the object"),
+    ("namespace", "Namespace of the object"),
+    ("not_after", "Expiry of the certificate"),
+    ("open_files", "Limit of open files"),
+    ("operation", "Operation of the review"),
+    ("origin", "Secret, file or directory that the value comes from"),
+    ("outcome", "Outcome of the review; see [metrics](metrics.md)"),
+    ("owner", "Name of the owner"),
+    ("path", "Path in the URL"),
+    ("peer", "Address of the client"),
+    ("reason", "Reason why it is refused"),
+    ("removed", "Number of rules or CAs that are gone"),
+    ("revision", "Git revision of the program"),
+    ("rule", "File and line of the rule; none if the rule is not from a map file"),
+    ("rules", "Map file or mode"),
+    ("secret", "Name of the Secret, or a key of it"),
+    ("server", "Address of the API server"),
+    ("setting", "Name of the setting"),
+    ("severity", "`error` or `warning`"),
+    ("signal", "Name of the signal"),
+    ("source", "`file` or `built-in`"),
+    ("status", "HTTP status of the answer"),
+    ("suppressed", "Number of lines of this kind that were not logged since the last one"),
+    ("to", "Rewritten image"),
+    ("uid", "`request.uid` of the review"),
+    ("variable", "Name of the variable"),
+    ("version", "Version of the program"),
+    ("wanted", "Value of `IMAGESWAP_MAX_CONNECTIONS`"),
+    ("warnings", "Number of warnings in the map"),
+];
+
+/// Returns a message as the page shows it.
+pub(crate) fn shown(message: &Message) -> String {
+    match message {
+        Message::Fixed(text) => text.clone(),
+        Message::Value(expression) => {
+            let found = VALUES.iter().find(|(value, _)| value == expression);
+            found.unwrap_or_else(|| panic!("{expression} is not in VALUES")).1.to_owned()
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `metrics.md`: the metrics, from their declarations and a page of a registry.
+
+use std::collections::BTreeSet;
+
+use imageswap::{
+    app::declared_metrics,
+    metrics::{Metric, MetricKind, Registry},
+};
+
+use crate::{
+    markdown::{self, literal},
+    source::{Token, sources},
+};
+
+const INTRODUCTION: &str = "\
+`GET /metrics` on the admin port returns the metrics of one replica, in the Prometheus text format. Counters start at
+zero when the replica starts. [Operations](../operations.md#metrics) has alerts and queries.
+
+";
+
+const SERIES: &str = "
+A series with labels appears when it is first counted. Those of reloads, certificates and writes, and of requests with
+status 403, start at zero.
+";
+
+const HISTOGRAMS: &str = "
+## Histograms
+
+A histogram has the series `..._bucket` with the label `le`, `..._sum` and `..._count`. The upper bounds of the buckets:
+
+";
+
+const PROCESS: &str = "
+## Process
+
+The usual metrics of a process.
+
+";
+
+/// Labels whose values are not a closed set, with their meanings.
+const OPEN_LABELS: &[(&str, &str)] = &[("revision", "git revision"), ("version", "version")];
+
+pub(crate) fn page() -> String {
+    let registry = declared_metrics();
+    let metrics = registry.metrics();
+    assert_all_declared(&metrics);
+    let rows = metrics.iter().map(|metric| {
+        let labels: Vec<_> = metric.labels.iter().zip(registry.label_values(metric)).collect();
+        let labels: Vec<_> =
+            labels.into_iter().map(|(name, values)| label(name, &values)).collect();
+        let kind = metric.kind.as_str().to_owned();
+        [literal(metric.name), kind, metric.help.to_owned(), labels.join("; ")]
+    });
+    let table = markdown::table(["metric", "kind", "meaning", "labels"], rows);
+    let bounds = metrics.iter().filter_map(|metric| match metric.kind {
+        MetricKind::Histogram(bounds) => Some([literal(metric.name), seconds(bounds)]),
+        MetricKind::Counter | MetricKind::Gauge => None,
+    });
+    let histograms = markdown::table(["histogram", "upper bounds in seconds"], bounds);
+    let process = markdown::table(["metric", "kind", "meaning"], process_rows());
+    markdown::page("Metrics")
+        + INTRODUCTION
+        + &table
+        + SERIES
+        + HISTOGRAMS
+        + &histograms
+        + PROCESS
+        + &process
+}
+
+fn label(name: &str, values: &[&str]) -> String {
+    let values = if values.is_empty() {
+        let open = OPEN_LABELS.iter().find(|(label, _)| *label == name);
+        open.unwrap_or_else(|| panic!("the label {name} has no values")).1.to_owned()
+    } else {
+        values.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", ")
+    };
+    format!("`{name}`: {values}")
+}
+
+/// Checks that each declaration in the source is among `metrics`.
+fn assert_all_declared(metrics: &[&'static Metric]) {
+    let mut declared = BTreeSet::new();
+    for source in sources() {
+        source.visit(&mut |tokens| {
+            if let [Token::Word(kind), Token::Mark('='), Token::Word(metric), rest @ ..] = tokens
+                && kind == "Metric"
+                && metric == kind
+            {
+                let fields = rest.iter().find_map(|token| match token {
+                    Token::Group(_, fields) => Some(fields),
+                    _ => None,
+                });
+                declared.extend(fields.unwrap().iter().find_map(|field| match field {
+                    Token::Text(text) => Some(text.clone()),
+                    _ => None,
+                }));
+            }
+        });
+    }
+    let listed: BTreeSet<_> = metrics.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_eq!(listed, declared, "declared_metrics() and the constants in src differ");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "15 digits are enough for a duration")]
+fn seconds(bounds: &[u64]) -> String {
+    let bounds = bounds.iter().map(|&bound| (bound as f64 / 1e9).to_string());
+    bounds.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the metrics of the process, as a page describes them.
+fn process_rows() -> Vec<[String; 3]> {
+    let page = Registry::default().render();
+    let described = page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    let mut rows: Vec<_> = described
+        .map(|(name, help)| {
+            let kind = page.lines().find_map(|line| {
+                line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' ')
+            });
+            [literal(name), kind.unwrap().to_owned(), help.to_owned()]
+        })
+        .collect();
+    assert!(rows.len() >= 5, "no metrics of the process in\n{page}");
+    rows.sort();
+    rows
+}
