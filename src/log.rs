@@ -13,8 +13,8 @@ use crate::{
 /// Starts logging. Call it once in a process.
 ///
 /// Libraries log only warnings and errors: their messages about every frame would hide the reviews. The client of the
-/// API server does not log, because the controller logs a failed call once. HTTP/2 does not log, because a
-/// client could cause a line with every frame, without a limit.
+/// API server does not log, because the controller logs a failed call once. HTTP/2 does not log, because a client could
+/// cause a line with every frame, without a limit.
 pub fn init(LogSettings { level, format }: LogSettings) {
     let is_text = match format {
         LogFormat::Auto => io::stderr().is_terminal(),

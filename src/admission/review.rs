@@ -8,7 +8,6 @@ use super::{
     json::{self, Fields, JsonError, List, Object, Read, Reader, Text, fields},
     markers::{ControllerReference, DisabledLabels, MirrorAnnotation, NeverPulled},
 };
-
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
 /// The supported versions of the AdmissionReview. The fields that are read are the same in both.

@@ -27,11 +27,11 @@ use crate::{
 /// <https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens>.
 pub(super) const CLUSTER_ROOTS: &str = "kube-root-ca.crt";
 
-/// Time after which a signer that has not signed an approved request is reported.
-const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The key in that ConfigMap.
 const CLUSTER_ROOTS_KEY: &str = "ca.crt";
+
+/// Time after which a signer that has not signed an approved request is reported. Signers sign within seconds.
+const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests certificates from a signer of the cluster.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// field; the first few are enough to start with.
 const MAX_REASON_BYTES: usize = 768;
 
-/// An error in the work with the cluster.
+/// An error of a call to the API server, or in an object of the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// Neither a kubeconfig nor the files of a pod's service account are usable.

@@ -7,15 +7,15 @@ mod call;
 mod client;
 mod watch;
 
+use kube::api::PostParams;
+
 pub use self::{
     call::{ClusterError, call, call_within, innermost},
     client::Cluster,
     watch::Wakeup,
 };
 
-use kube::api::PostParams;
-
-/// Name under which this program writes:<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.
+/// Name under which this program writes: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.
 pub const FIELD_MANAGER: &str = "imageswap";
 
 /// Returns the parameters of a request that creates or replaces an object.

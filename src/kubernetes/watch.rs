@@ -28,6 +28,9 @@ const WATCH_SECONDS: u32 = 290;
 /// Timeout for an event, after which the connection counts as dead.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 
+/// Timeout for the answer that starts a watch, as for other calls.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Delay before a watch is started again. It is short, because the first event shows that the API server is back.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
@@ -90,7 +93,7 @@ impl Wakeup {
             .fields(&format!("metadata.name={name}"))
             .timeout(WATCH_SECONDS)
             .disable_bookmarks();
-        let events = timeout(RETRY_DELAY * 5, api.watch_metadata(&parameters, "0")).await;
+        let events = timeout(START_TIMEOUT, api.watch_metadata(&parameters, "0")).await;
         let events = events.map_err(|_| WatchError::NoAnswer)?;
         let mut events = Box::pin(events.map_err(|error| WatchError::Failed(reason(&error)))?);
         loop {

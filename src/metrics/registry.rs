@@ -75,7 +75,8 @@ impl Registry {
 
     /// Returns the known values of each label of a metric that was described, in the order of [`Metric::labels`].
     ///
-    /// These are the values of the closed enums of a [`Family`](super::Family), and those of the counters that were added.
+    /// These are the values of the closed enums of a [`Family`](super::Family), and those of the counters that were
+    /// added.
     #[must_use]
     pub fn label_values(&self, metric: &Metric) -> Vec<Vec<&'static str>> {
         self.described(|all| {

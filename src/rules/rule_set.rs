@@ -23,7 +23,8 @@ use crate::image::{ImageReference, MAX_IMAGE_BYTES};
 /// The rules of a map, compiled for decisions.
 ///
 /// The cost of a decision does not grow with the number of rules: exact images take one probe of a hash table,
-/// registries one probe for each path segment, globs and wildcards one pass over the image.
+/// registries one probe for each path segment, globs and wildcards one pass over the image. Only globs that cannot be
+/// told apart by a literal add to it; see `glob_set`.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,

@@ -2,7 +2,8 @@
 //!
 //! Every error is a Kubernetes Status. The API server passes the message of a Status on to the user who creates the
 //! pod; for any other body it reports that the server "did not return more information"
-//! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
+//! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>). The only exception is the answer
+//! without a body while the memory for answers is used up.
 
 use std::fmt::Display;
 
@@ -68,6 +69,7 @@ impl Answer {
         Some(response)
     }
 
+    /// Creates the answer while the memory for answers is used up. It has no body, which would need memory.
     pub(super) fn out_of_memory() -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

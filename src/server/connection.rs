@@ -42,7 +42,8 @@ const MAX_CONCURRENT_STREAMS: u32 = 100;
 /// Maximum size of a request's headers in bytes. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// Timeout for the close of a connection that has not sent the headers of a request in time.
+/// Timeout for the close of a connection on which no request was received. hyper's own header timeout is longer than
+/// ours by the same time.
 const HEADER_SLACK: Duration = Duration::from_secs(1);
 
 /// Interval of pings to an idle HTTP/2 peer.

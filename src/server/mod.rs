@@ -2,6 +2,8 @@
 //!
 //! Each port has a task that accepts, and each connection a task that serves it. All connections share a [`Service`],
 //! which contains no lock. Every wait on a peer has a timeout, and every buffer has a limit: see [`Limits`].
+//!
+//! This module does not decide about images, which is for `admission`, and loads neither maps nor certificates.
 
 mod accept;
 mod acceptor;

@@ -16,7 +16,7 @@ pub enum Port {
     Webhook {
         /// The acceptor of TLS connections.
         tls: TlsAcceptor,
-        /// The clients that may ask for reviews; `None` if client authentication is off.
+        /// The authorities whose clients may post reviews; `None` if client authentication is off.
         clients: Option<Arc<ClientTrust>>,
     },
 }

@@ -142,7 +142,7 @@ impl ServeArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// If a setting is not valid. The error is about the first one, in the order of the flags.
+    /// If a setting is not valid. The error is about one setting, even if several are not valid.
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
         let tls_mode = table::TLS_MODE.or_default_in(&self.tls_mode, self.dev);
         let listen = table::LISTEN.or_default_in(&self.listen, self.dev);
@@ -196,7 +196,7 @@ impl InitArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// If a setting is not valid. The error is about the first one, in the order of the flags.
+    /// If a setting is not valid. The error is about one setting, even if several are not valid.
     pub fn parse(&self) -> Result<InitSettings, SettingsError> {
         Ok(InitSettings {
             rules: self.rules.parse()?,

@@ -1,4 +1,4 @@
-//! The certificate authorities of clients that may request reviews, from a file.
+//! The certificate authorities of clients that may post reviews, from a file.
 
 use std::path::{Path, PathBuf};
 

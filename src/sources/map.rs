@@ -1,4 +1,6 @@
-//! Loads the map from its file.
+//! Follows the map file: decides which of its contents are put into use.
+//!
+//! `map_file` reads the file, and `rules` compiles it.
 
 use std::{
     hash::{BuildHasher, RandomState},

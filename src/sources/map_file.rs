@@ -1,4 +1,6 @@
 //! Reads map files: converts bytes to a map, or to an error that names file and line.
+//!
+//! It does not follow the file; `map` does. Commands that read a map once use it too.
 
 use std::{
     io,
@@ -10,7 +12,7 @@ use crate::{
     rules::{CompileError, LoadedMap, MAX_MAP_BYTES, Refusal},
 };
 
-/// An error in the load of a map file.
+/// The reason why a map file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
     /// The file cannot be read.

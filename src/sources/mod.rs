@@ -2,7 +2,7 @@
 //!
 //! A [`Source`] loads one value. [`keep_fresh`] decides when to load, and publishes the result in a [`Live`] value.
 //! Events of the file system only trigger a load, which compares the content with the last one. After a bad change, the
-//! last good value stays in use.
+//! last good value stays in use. This module writes no file, and does not decide what a value means.
 
 mod certificate_files;
 mod client_ca;

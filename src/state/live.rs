@@ -1,4 +1,6 @@
-//! A value that can change at run time.
+//! A value that can change at run time, with its load status.
+//!
+//! It does not load the value; `sources` and `controller` do.
 
 use std::{fmt, sync::Arc};
 
@@ -10,8 +12,8 @@ use super::{HasStatus, Load, LoadError, LoadObserver, LoadStatus, Subject};
 /// A value in use, which is replaced as a whole, and its load status.
 ///
 /// A failure never replaces the value: the last good one stays in use. The methods here log and count each load, so
-/// that all values are reported in the same way and a repeated failure is reported once. Any task may read; only the
-/// task that follows the source of the value writes.
+/// that all values are reported in the same way and a repeated failure is reported once. Any task may read; only one
+/// task writes: the one that follows the source of the value, or the controller.
 pub struct Live<T> {
     subject: Subject,
     current: ArcSwapOption<T>,

@@ -2,6 +2,8 @@
 //!
 //! [`Live`] holds a value that can change at run time, such as the map. Sources and the controller publish values; the
 //! server reads them. [`Readiness`] and metrics follow from the same [`LoadStatus`].
+//!
+//! This module reads no file and calls no API server.
 
 mod live;
 mod metrics;

@@ -15,7 +15,7 @@ use crate::{
 pub struct LoadObserver(LoadMetrics);
 
 impl Default for LoadObserver {
-    /// Creates an observer with its own registry, for tests.
+    /// Creates an observer whose metrics nothing reads, for `init` and tests.
     fn default() -> Self {
         Self::new(&Registry::default())
     }

@@ -14,7 +14,7 @@ use crate::bounded_read::read_regular_up_to;
 /// A chain of ten RSA-4096 certificates has about 25 KB, and the maximum size of a Secret is 1 MiB.
 pub(super) const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
-/// An error in the read of a PEM file.
+/// The reason why a PEM file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PemFileError {
     /// The file is too large for certificates or a key.

@@ -210,7 +210,7 @@ async fn a_map_that_comes_back_is_loaded_again() {
             await_ready(admin).await;
         }
         volume.write(&[("maps.conf", content)]);
-        eventually("another look", async || {
+        eventually("another load", async || {
             (reloads(admin, result).await == Some(before + 1.0)).then_some(())
         })
         .await;

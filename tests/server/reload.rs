@@ -189,7 +189,7 @@ async fn with_strict_maps_any_error_refuses_the_map() {
     eventually("the refusal", async || (reloads("refused").await == Some(1.0)).then_some(())).await;
     assert_image_becomes(app.address(), "good.io/library/busybox:1.36").await;
     volume.write(&[("maps.conf", b"default::new.io\nquay.io:old.separator")]);
-    eventually("the mended map", async || (reloads("applied").await == Some(2.0)).then_some(()))
+    eventually("the corrected map", async || (reloads("applied").await == Some(2.0)).then_some(()))
         .await;
     assert_image_becomes(app.address(), "new.io/library/busybox:1.36").await;
 }

@@ -24,8 +24,8 @@ pub const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
 /// Maximum number of retiring roots, which are still trusted but sign no new certificates.
 ///
-/// Only frequent rotations on request reach this number. A replica loses its trust only if it has
-/// missed as many rotations.
+/// Only frequent rotations on request reach this number. The API server stops trusting the certificate of a replica
+/// only if the replica has missed as many rotations.
 const MAX_PREVIOUS: usize = 8;
 
 /// A certificate authority: its roots, and the owner of its key.

@@ -45,8 +45,8 @@ impl<'t> Map<'t> {
 
     /// Checks that a second pass changes nothing, unless the lint finds a chain or was cut short.
     ///
-    /// Images that end with `/` are exempt. They have no last segment, so `[REPLACE]` turns them into a
-    /// bare target. `check` does not warn of the consequences.
+    /// Images that end with `/` are exempt. They have no last segment, so `[REPLACE]` turns them into a bare target.
+    /// `check` does not warn of the consequences.
     pub fn assert_idempotent_or_chained(&self, image: &str) {
         let once = self.rules.decide(image).result(image);
         let twice = self.rules.decide(&once).result(&once);

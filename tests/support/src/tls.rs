@@ -127,8 +127,8 @@ impl ServerCertVerifier for Trusting {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Some(judge) = &self.judge {
-            let verdict = judge.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-            *self.refusal.lock().unwrap() = verdict.err();
+            let result = judge.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+            *self.refusal.lock().unwrap() = result.err();
         }
         Ok(ServerCertVerified::assertion())
     }
