@@ -108,6 +108,10 @@ impl<'a> ImageReference<'a> {
     pub fn last_segment(&self) -> &'a str {
         self.text.rsplit_once('/').map_or(self.text, |(_, last)| last)
     }
+
+    fn tag_and_digest(&self) -> &'a str {
+        &self.path[self.repository().len()..]
+    }
 }
 
 /// Returns true if every character of `text` is allowed in an image reference.
@@ -174,12 +178,6 @@ fn split_port(registry: &str) -> (&str, &str) {
     match registry.rfind(':') {
         Some(colon) if !registry.ends_with(']') => registry.split_at(colon),
         _ => (registry, ""),
-    }
-}
-
-impl<'a> ImageReference<'a> {
-    fn tag_and_digest(&self) -> &'a str {
-        &self.path[self.repository().len()..]
     }
 }
 

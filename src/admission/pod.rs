@@ -1,6 +1,6 @@
 //! The images of an object: their locations, and those that a request introduces.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use foldhash::fast::RandomState;
 
@@ -82,9 +82,9 @@ enum Field {
     Volumes,
 }
 
-impl std::fmt::Display for Location {
+impl fmt::Display for Location {
     /// Writes the JSON Pointer (RFC 6901) to the image.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (list, image) = match self.field {
             Field::Containers => ("containers", "image"),
             Field::EphemeralContainers => ("ephemeralContainers", "image"),

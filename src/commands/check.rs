@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, Read, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +12,7 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, counted, swap::Output};
+use super::{Exit, Field, Output, counted};
 use crate::{
     rules::{
         Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
@@ -74,6 +75,12 @@ struct Record<'a> {
     text: Option<String>,
     /// Other line that the diagnostic refers to.
     related_line: Option<u32>,
+}
+
+/// A map file and its lines.
+struct File<'a> {
+    name: String,
+    lines: Vec<&'a str>,
 }
 
 /// Checks the files and prints their diagnostics. If a file cannot be read, the others are still checked.
@@ -195,12 +202,6 @@ fn cut(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// A map file and its lines.
-struct File<'a> {
-    name: String,
-    lines: Vec<&'a str>,
-}
-
 impl<'a> File<'a> {
     fn record(&self, diagnostic: &'a Diagnostic) -> Record<'a> {
         let text = diagnostic.line.map(|line| self.text(line));
@@ -251,7 +252,7 @@ impl<'a> File<'a> {
     }
 
     /// Limits a range of a line to the part that is shown.
-    fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    fn clipped(&self, line: u32, span: &Range<usize>) -> Range<usize> {
         let shown = cut(self.text(line));
         // A position after the cut, or within the ellipsis, moves to the end.
         let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, load_policy, swap::Output};
+use super::{Exit, Field, Outcome, Output, load_policy};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::ValueEnum;
 use serde::Serialize;
 
 pub use self::exit::Exit;
@@ -21,6 +22,9 @@ use crate::{
     settings::RuleSource,
     sources::{MapError, load_map},
 };
+
+/// Maximum number of map errors that commands other than `check` show.
+const MAX_SHOWN_ERRORS: usize = 5;
 
 /// Fields that the lines of `swap` and `explain` with `--output json` have in common.
 pub const OUTCOME_FIELDS: [Field; 5] = [
@@ -46,6 +50,15 @@ pub struct Field {
     pub meaning: &'static str,
 }
 
+/// Output format.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Output {
+    /// Text for people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
 /// Decision for one image, as `swap` and `explain` print it.
 #[derive(Serialize)]
 struct Outcome {
@@ -67,9 +80,6 @@ impl Outcome {
         }
     }
 }
-
-/// Maximum number of map errors that commands other than `check` show.
-const MAX_SHOWN_ERRORS: usize = 5;
 
 /// Loads the rules of `source`, and writes the errors of the map to `errors`, because they may explain an unexpected
 /// result.

@@ -1,12 +1,12 @@
 //! `imageswap swap`: how images are rewritten.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, load_policy};
+use super::{Exit, Field, Outcome, Output, load_policy};
 use crate::{rules::Policy, settings::RuleArguments};
 
 /// Maximum length of a line of standard input in bytes. Images are much shorter.
@@ -28,15 +28,6 @@ pub struct SwapArguments {
     /// Images to rewrite; if there are none, standard input is read, one image per line
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-}
-
-/// Output format.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Output {
-    /// Text for people
-    Text,
-    /// One JSON object per line
-    Json,
 }
 
 /// Line of `swap --output json`.
@@ -95,7 +86,7 @@ fn print(
         return Ok(());
     }
     let record = Record { image, outcome: Outcome::new(&decision, image) };
-    serde_json::to_writer(&mut *output, &record).map_err(std::io::Error::from)?;
+    serde_json::to_writer(&mut *output, &record).map_err(io::Error::from)?;
     writeln!(output)?;
     Ok(())
 }

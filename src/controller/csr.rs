@@ -4,7 +4,10 @@
 //! The private key is stored in the Secret before its request is created, and the request is named after the key. So
 //! there is one request at a time, and any replica can continue with it.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     ByteString,
@@ -88,7 +91,7 @@ impl CsrSigner {
         let title = format!("ConfigMap {}/{CLUSTER_ROOTS}", self.namespace);
         let get = self.config_maps.get_opt(CLUSTER_ROOTS);
         let config_map = call(format!("get {title}"), get).await?;
-        let content = |reason: &dyn std::fmt::Display| {
+        let content = |reason: &dyn Display| {
             ClusterError::content(format_args!("{title}, {CLUSTER_ROOTS_KEY}"), reason)
         };
         let text = config_map.and_then(|map| map.data?.remove(CLUSTER_ROOTS_KEY));

@@ -1,5 +1,7 @@
 //! The destination of the API server's calls: `clientConfig` of the webhooks, and the paths in it.
 
+use std::path::Path;
+
 use hyper::Uri;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -88,7 +90,7 @@ impl Destination {
 
 impl UnansweredPath {
     /// Logs that a field of the template of `file` names this path.
-    pub(crate) fn warn(&self, file: &std::path::Path) {
+    pub(crate) fn warn(&self, file: &Path) {
         warn!(
             file = %file.display(), field = self.field, path = self.path, hint = PATH_ADVICE,
             "webhook template has a path that is not answered"

@@ -1,6 +1,6 @@
 //! The template of the webhook configuration, which selects the requests that the API server sends to the webhook.
 
-use std::io;
+use std::{fmt::Display, io};
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ impl Template {
     /// If it is not a `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the name that the
     /// webhook may write.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
+        let syntax = |error: &dyn Display| TemplateError::Syntax(error.to_string());
         let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
         // The early templates of the original have this version, which API servers no longer serve.
         if value["apiVersion"] == "admissionregistration.k8s.io/v1beta1" {

@@ -1,5 +1,7 @@
 //! Finds the cluster and connects to its API server.
 
+use std::{env, fmt};
+
 use kube::{
     Client, Config,
     client::RustlsTlsError,
@@ -48,7 +50,7 @@ impl Cluster {
                 ))
             })?,
         };
-        let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
             // The namespace of a kubeconfig is the one in which its user works, not that of the webhook.
@@ -73,8 +75,8 @@ impl Cluster {
     }
 }
 
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Cluster")
             .field("namespace", &self.namespace)

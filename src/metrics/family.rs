@@ -1,6 +1,6 @@
 //! The series of a metric, by the values of its labels.
 
-use std::{marker::PhantomData, sync::OnceLock};
+use std::{fmt, marker::PhantomData, sync::OnceLock};
 
 use metrics::{Counter, Gauge};
 
@@ -20,11 +20,6 @@ pub trait Labels: Copy {
 
     /// Returns all values of each label, in the same order.
     fn sets() -> Vec<Vec<&'static str>>;
-}
-
-/// Returns the names of all variants.
-fn names<E: ClosedEnum>() -> Vec<&'static str> {
-    E::ALL.iter().map(|variant| variant.as_str()).collect()
 }
 
 impl Labels for () {
@@ -140,13 +135,6 @@ impl<L: Labels, H: Handle> Family<L, H> {
     }
 }
 
-/// Describes a metric without labels in `registry` and returns its only series.
-#[must_use]
-pub fn single<H: Handle>(registry: &Registry, metric: &'static Metric) -> H {
-    registry.describe(metric);
-    H::register(registry, metric, &[])
-}
-
 impl<L: ClosedEnum> Family<(L,), Counter> {
     /// Adds all series to the page with the value 0.
     ///
@@ -160,8 +148,20 @@ impl<L: ClosedEnum> Family<(L,), Counter> {
     }
 }
 
-impl<L, H> std::fmt::Debug for Family<L, H> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<L, H> fmt::Debug for Family<L, H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Family").field(&self.metric.name).finish()
     }
+}
+
+/// Describes a metric without labels in `registry` and returns its only series.
+#[must_use]
+pub fn single<H: Handle>(registry: &Registry, metric: &'static Metric) -> H {
+    registry.describe(metric);
+    H::register(registry, metric, &[])
+}
+
+/// Returns the names of all variants.
+fn names<E: ClosedEnum>() -> Vec<&'static str> {
+    E::ALL.iter().map(|variant| variant.as_str()).collect()
 }

@@ -48,16 +48,17 @@ struct Budget {
     left: Arc<AtomicUsize>,
 }
 
+/// A part of a budget, which returns to it on drop.
+#[derive(Debug)]
+struct Reservation {
+    budget: Budget,
+    amount: usize,
+}
+
 /// The bytes of a large answer, counted until the last reference to them is dropped.
 struct Held {
     data: Bytes,
     _reservation: Reservation,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.data
-    }
 }
 
 /// The reason why a body was not gathered.
@@ -192,23 +193,10 @@ impl Budget {
     }
 }
 
-/// Returns the next piece of data that is not empty; trailers are skipped.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data()
-            && !data.is_empty()
-        {
-            return Ok(Some(data));
-        }
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
     }
-    Ok(None)
-}
-
-/// A part of a budget, which returns to it on drop.
-#[derive(Debug)]
-struct Reservation {
-    budget: Budget,
-    amount: usize,
 }
 
 impl Reservation {
@@ -226,4 +214,16 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.left.fetch_add(self.amount, Ordering::Relaxed);
     }
+}
+
+/// Returns the next piece of data that is not empty; trailers are skipped.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data()
+            && !data.is_empty()
+        {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

@@ -1,6 +1,8 @@
 //! One connection: handshake, HTTP/1.1 or HTTP/2, and a graceful close.
 
 use std::{
+    convert::Infallible,
+    error::Error,
     future::Future,
     io,
     pin::{Pin, pin},
@@ -19,7 +21,7 @@ use hyper::{
     body::Incoming,
     header::{CONNECTION, HeaderValue},
     server::conn::{http1, http2},
-    service::service_fn,
+    service::{HttpService, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -117,7 +119,7 @@ async fn serve_http1(
                 // The client sends its next request elsewhere, and does not race with the close.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, std::convert::Infallible>(response)
+            Ok::<_, Infallible>(response)
         }
     });
     // hyper's header timeout includes the idle time before a request, and ends the connection with an error. So `drive`
@@ -147,7 +149,7 @@ async fn serve_http2(
             let others = requests.in_flight();
             let answer = routes::answer(&service, &requests.purpose, request, others);
             let response = requests.count(answer).await;
-            Ok::<_, std::convert::Infallible>(response)
+            Ok::<_, Infallible>(response)
         })
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -169,8 +171,8 @@ trait Connection: Future<Output = hyper::Result<()>> {
 impl<I, S> Connection for http1::Connection<TokioIo<I>, S>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: HttpService<Incoming, ResBody = Full<Bytes>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         http1::Connection::graceful_shutdown(self);
@@ -180,9 +182,9 @@ where
 impl<I, S> Connection for http2::Connection<TokioIo<I>, S, TokioExecutor>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>>,
+    S: HttpService<Incoming, ResBody = Full<Bytes>>,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     fn graceful_shutdown(self: Pin<&mut Self>) {
         http2::Connection::graceful_shutdown(self);

@@ -1,6 +1,6 @@
 //! The ports of the server, and the purpose of a connection.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio_rustls::TlsAcceptor;
 
@@ -21,9 +21,9 @@ pub enum Port {
     },
 }
 
-impl std::fmt::Debug for Port {
+impl fmt::Debug for Port {
     /// Writes only the name: the acceptor contains keys.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Admin => "Admin",
             Self::Webhook { .. } => "Webhook",

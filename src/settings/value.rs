@@ -1,6 +1,6 @@
 //! Parser for the text of one setting. It returns the value, or an error with the accepted values.
 
-use std::{str::FromStr, time::Duration};
+use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
 /// Maximum duration of each of the two phases of a shutdown.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
@@ -154,7 +154,7 @@ impl Setting {
     pub(super) fn within<T: FromStr + PartialOrd>(
         self,
         value: &str,
-        range: std::ops::RangeInclusive<T>,
+        range: RangeInclusive<T>,
     ) -> Result<T, SettingsError> {
         let number = self.parse(value)?;
         if range.contains(&number) { Ok(number) } else { Err(self.error(value)) }

@@ -110,20 +110,6 @@ impl MapSource {
     }
 }
 
-/// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
-#[must_use]
-pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
-    let LoadedMap { rules, diagnostics } = map;
-    let mut counts = [0; KeyKind::ALL.len()];
-    for rule in rules.rules() {
-        counts[rule.key.kind() as usize] += 1;
-    }
-    let changes = RuleChanges::between(old, &rules);
-    let summary = Summary::Map(MapSummary { rules: counts, changes });
-    let load = Load { origin, summary, diagnostics: Arc::new(diagnostics) };
-    (Policy::Maps(Box::new(rules)), load)
-}
-
 impl Source for MapSource {
     type Value = Policy;
 
@@ -155,6 +141,20 @@ impl Source for MapSource {
         })?;
         self.consider(map, live)
     }
+}
+
+/// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
+#[must_use]
+pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
+    let LoadedMap { rules, diagnostics } = map;
+    let mut counts = [0; KeyKind::ALL.len()];
+    for rule in rules.rules() {
+        counts[rule.key.kind() as usize] += 1;
+    }
+    let changes = RuleChanges::between(old, &rules);
+    let summary = Summary::Map(MapSummary { rules: counts, changes });
+    let load = Load { origin, summary, diagnostics: Arc::new(diagnostics) };
+    (Policy::Maps(Box::new(rules)), load)
 }
 
 /// Logs the first diagnostics of a map, and the number of the others.

@@ -108,19 +108,6 @@ impl TemplateSource {
     }
 }
 
-/// Returns the names of some files in the directory of `file`, without hidden ones, such as the kubelet's own entries
-/// in a volume.
-fn other_files(file: &Path) -> Vec<String> {
-    let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
-    let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);
-    let names = entries.map(|entry| entry.file_name());
-    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names.truncate(MAX_NAMED_FILES);
-    names
-}
-
 impl Source for TemplateSource {
     type Value = Template;
 
@@ -144,6 +131,19 @@ impl Source for TemplateSource {
         self.warn_of_findings(&template);
         Ok(Loaded::New(template, Load::new(origin, Summary::WebhookTemplate)))
     }
+}
+
+/// Returns the names of some files in the directory of `file`, without hidden ones, such as the kubelet's own entries
+/// in a volume.
+fn other_files(file: &Path) -> Vec<String> {
+    let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
+    let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);
+    let names = entries.map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names.truncate(MAX_NAMED_FILES);
+    names
 }
 
 #[cfg(test)]
