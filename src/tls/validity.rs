@@ -24,12 +24,6 @@ impl Validity {
         }
     }
 
-    /// Returns true if the validity has expired.
-    #[must_use]
-    pub fn has_expired(&self, now: OffsetDateTime) -> bool {
-        self.not_after <= now
-    }
-
     /// Returns true if half of the validity is over, at which the certificate is renewed. This is late enough to be
     /// rare, and early enough to notice a failing renewal long before the expiry.
     #[must_use]
@@ -66,16 +60,11 @@ mod tests {
     fn a_certificate_is_half_expired_in_the_middle_of_its_validity() {
         let not_before = OffsetDateTime::UNIX_EPOCH;
         let validity = Validity { not_before, not_after: not_before + Duration::days(100) };
-        for (day, is_half_expired, has_expired, days_left) in [
-            (0, false, false, 100),
-            (49, false, false, 51),
-            (50, true, false, 50),
-            (100, true, true, 0),
-            (200, true, true, 0),
-        ] {
+        for (day, is_half_expired, days_left) in
+            [(0, false, 100), (49, false, 51), (50, true, 50), (100, true, 0), (200, true, 0)]
+        {
             let now = not_before + Duration::days(day);
             assert_eq!(validity.is_half_expired(now), is_half_expired, "day {day}");
-            assert_eq!(validity.has_expired(now), has_expired, "day {day}");
             assert_eq!(validity.days_left(now), days_left, "day {day}");
         }
     }
