@@ -103,6 +103,29 @@ pub struct InitSettings {
     pub log: LogSettings,
 }
 
+/// Values of the setting that selects a [`RuleSource`].
+#[derive(Clone, Copy)]
+enum Mode {
+    Legacy,
+    Maps,
+}
+
+/// Values of the setting that selects a [`CertificateOrigin`].
+#[derive(Clone, Copy)]
+enum TlsMode {
+    Files,
+    Managed,
+    SelfSigned,
+}
+
+const MODES: [(&str, Mode); 2] = [("MAPS", Mode::Maps), ("LEGACY", Mode::Legacy)];
+
+const TLS_MODES: [(&str, TlsMode); 3] = [
+    ("files", TlsMode::Files),
+    ("managed", TlsMode::Managed),
+    ("self-signed", TlsMode::SelfSigned),
+];
+
 impl RuleArguments {
     /// Returns the source of the rules. It does not read the map file.
     ///
@@ -114,9 +137,7 @@ impl RuleArguments {
 
     /// Parses like [`Self::parse`], with a built-in map in place of the default file.
     fn parse_or(&self, built_in: Option<&'static str>) -> Result<RuleSource, SettingsError> {
-        if table::MODE
-            .choose(table::MODE.or_default(&self.mode), &[("MAPS", false), ("LEGACY", true)])?
-        {
+        if let Mode::Legacy = table::MODE.choose(table::MODE.or_default(&self.mode), &MODES)? {
             let prefix = table::IMAGE_PREFIX.or_default(&self.image_prefix);
             let separator = if prefix.ends_with(['-', '/']) { "" } else { "/" };
             if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{separator}image")) {
@@ -208,19 +229,15 @@ impl InitArguments {
     }
 }
 
-/// Values of the setting that selects a [`CertificateOrigin`].
-#[derive(Clone, Copy)]
-enum TlsMode {
-    Files,
-    Managed,
-    SelfSigned,
+impl fmt::Display for RuleSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(_) => formatter.write_str("the built-in sample map"),
+            Self::Legacy(_) => formatter.write_str("LEGACY mode"),
+            Self::MapFile(file) => file.display().fmt(formatter),
+        }
+    }
 }
-
-const TLS_MODES: [(&str, TlsMode); 3] = [
-    ("files", TlsMode::Files),
-    ("managed", TlsMode::Managed),
-    ("self-signed", TlsMode::SelfSigned),
-];
 
 /// Returns the names in the certificate of a development server.
 fn development_names(listen: SocketAddr) -> Vec<String> {
@@ -230,16 +247,6 @@ fn development_names(listen: SocketAddr) -> Vec<String> {
         names.push(own);
     }
     names
-}
-
-impl fmt::Display for RuleSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn(_) => formatter.write_str("the built-in sample map"),
-            Self::Legacy(_) => formatter.write_str("LEGACY mode"),
-            Self::MapFile(file) => file.display().fmt(formatter),
-        }
-    }
 }
 
 #[cfg(test)]
