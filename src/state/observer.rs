@@ -93,7 +93,7 @@ impl LoadObserver {
             LoadError::Refused { origin, reason, diagnostics } => {
                 self.count(subject, ReloadResult::Refused);
                 let file = origin.file().map(|file| display(file.display()));
-                let errors = diagnostics.count(Severity::Error);
+                let errors = (subject == Subject::Map).then(|| diagnostics.count(Severity::Error));
                 warn!(file, errors, reason, "{}", refusal(subject, in_use));
             }
         }
