@@ -93,10 +93,9 @@ pub async fn call_within<T>(
 ) -> Result<T, ClusterError> {
     match tokio::time::timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(ClusterError::Conflict {
-            action,
-            reason: excerpt(&status.message, MAX_REASON_BYTES).into_owned(),
-        }),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
+            Err(ClusterError::Conflict { action, reason: shorten(&status.message) })
+        }
         Ok(Err(error)) => {
             let status = match &error {
                 kube::Error::Api(status) => Some(status.code),
@@ -113,11 +112,15 @@ pub async fn call_within<T>(
 
 /// Returns the message of an error, without the names of its Rust types.
 pub(super) fn reason(error: &kube::Error) -> String {
-    let reason = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => innermost(error),
-    };
-    excerpt(&reason, MAX_REASON_BYTES).into_owned()
+    match error {
+        kube::Error::Api(status) => shorten(&status.message),
+        error => shorten(&innermost(error)),
+    }
+}
+
+/// Returns a message of the API server for an error or the log.
+pub(super) fn shorten(message: &str) -> String {
+    excerpt(message, MAX_REASON_BYTES).into_owned()
 }
 
 /// Returns the message of the innermost error. The outer messages only say that there is an inner error.

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::call::reason;
+use super::call::{reason, shorten};
 use crate::log_once::LogOnce;
 
 /// Time after which a watch is started again, in seconds. It is just under five minutes, after which clients and
@@ -100,7 +100,7 @@ impl Wakeup {
             let event = timeout(WATCH_TIMEOUT, events.try_next()).await;
             match event.map_err(|_| WatchError::TimedOut)? {
                 Ok(Some(WatchEvent::Error(status))) => {
-                    return Err(WatchError::Failed(status.message));
+                    return Err(WatchError::Failed(shorten(&status.message)));
                 }
                 Ok(Some(_)) => self.wake(),
                 Ok(None) => return Ok(()),
