@@ -12,7 +12,7 @@ use std::{
 ///
 /// # Errors
 /// If the file cannot be opened or read.
-pub fn read_up_to(file: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_up_to(file: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     File::open(file)?.take(limit + 1).read_to_end(&mut content)?;
     Ok((content.len() as u64 <= limit).then_some(content))
@@ -22,7 +22,7 @@ pub fn read_up_to(file: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// If the file cannot be opened or read, or is not a regular file.
-pub fn read_regular_up_to(file: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_regular_up_to(file: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     if fs::metadata(file)?.is_file() {
         read_up_to(file, limit)
     } else {

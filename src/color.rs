@@ -6,6 +6,6 @@ use anstream::{AutoStream, ColorChoice, stream::RawStream};
 ///
 /// It has colors on a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`. `CLICOLOR_FORCE` turns colors on
 /// elsewhere too. Clap follows the same variables for its help and its errors.
-pub fn is_colored(stream: &impl RawStream) -> bool {
+pub(crate) fn is_colored(stream: &impl RawStream) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }

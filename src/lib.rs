@@ -5,17 +5,17 @@
 
 pub mod admission;
 pub mod app;
-pub mod bounded_read;
+mod bounded_read;
 pub mod cli;
 pub mod closed_enum;
-pub mod color;
+mod color;
 pub mod commands;
 pub mod controller;
 pub mod excerpt;
 pub mod image;
 pub mod kubernetes;
-pub mod log;
-pub mod log_once;
+mod log;
+mod log_once;
 pub mod metrics;
 pub mod origin;
 pub mod rules;
@@ -24,4 +24,4 @@ pub mod settings;
 pub mod sources;
 pub mod state;
 pub mod tls;
-pub mod version;
+mod version;

@@ -15,7 +15,7 @@ use crate::{
 /// Libraries log only warnings and errors: their messages about every frame would hide the reviews. The client of the
 /// API server does not log, because the controller logs a failed call once. HTTP/2 does not log, because a client could
 /// cause a line with every frame, without a limit.
-pub fn init(LogSettings { level, format }: LogSettings) {
+pub(crate) fn init(LogSettings { level, format }: LogSettings) {
     let is_text = match format {
         LogFormat::Auto => io::stderr().is_terminal(),
         LogFormat::Json => false,
@@ -36,7 +36,7 @@ pub fn init(LogSettings { level, format }: LogSettings) {
 }
 
 /// Logs a warning for each environment variable that looks like a setting but is not one of `known`.
-pub fn warn_of_unknown_variables(known: &[&str]) {
+pub(crate) fn warn_of_unknown_variables(known: &[&str]) {
     let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for (variable, nearest) in unknown_variables(variables, known) {
         match nearest {

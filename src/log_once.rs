@@ -2,11 +2,11 @@
 
 /// The last failure that was logged.
 #[derive(Debug, Default)]
-pub struct LogOnce(Option<String>);
+pub(crate) struct LogOnce(Option<String>);
 
 impl LogOnce {
     /// Returns true if `failure` differs from the last one, and records it.
-    pub fn is_new(&mut self, failure: &str) -> bool {
+    pub(crate) fn is_new(&mut self, failure: &str) -> bool {
         let is_new = self.0.as_deref() != Some(failure);
         if is_new {
             self.0 = Some(failure.to_owned());
@@ -15,7 +15,7 @@ impl LogOnce {
     }
 
     /// Forgets the last failure after a success. The same failure then counts as new.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.0 = None;
     }
 }

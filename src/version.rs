@@ -1,11 +1,11 @@
 //! The version of the program and the git commit that it is built from.
 
 /// Short git commit of the build, or `unknown`; `build.rs` finds it.
-pub const REVISION: &str = env!("IMAGESWAP_REVISION");
+pub(crate) const REVISION: &str = env!("IMAGESWAP_REVISION");
 
 /// Version of the crate.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Version and revision, as `--version` prints them: `2.0.0 (abc1234)`.
-pub const VERSION_AND_REVISION: &str =
+pub(crate) const VERSION_AND_REVISION: &str =
     concat!(env!("CARGO_PKG_VERSION"), " (", env!("IMAGESWAP_REVISION"), ")");
