@@ -1,4 +1,6 @@
-//! New certificates and certificate authorities.
+//! New certificates and certificate authorities: creates them and stores them in the Secrets.
+//!
+//! It does not decide when; [`rotation`](super::rotation) does.
 
 use time::OffsetDateTime;
 use tracing::info;
@@ -82,7 +84,7 @@ impl Controller {
     }
 
     /// Carries out an action that changes the certificate authorities: writes, logs and counts it.
-    pub(super) async fn change(
+    pub(super) async fn change_authority(
         &mut self,
         mut authority: StoredSecret,
         mut rotation: Rotation,

@@ -124,6 +124,7 @@ struct Findings {
     configured: Configured,
     /// Roots that the API server trusted for the certificate in use, whoever added them.
     taken_over: Roots,
+    /// Time for which the API server is known to have trusted the next authority.
     next_trusted_for: Duration,
     /// The error of the API server if it refused the configuration.
     refusal: Option<ClusterError>,
@@ -211,7 +212,7 @@ impl Controller {
         self.provision = self.provision.managed();
         let certificate = self.serve_stored(&stored);
         let rotation = authority.rotation();
-        let findings = self.find(&rotation).await?;
+        let findings = self.update_and_observe(&rotation).await?;
         let served = self.served();
         let observed = Observed {
             rotation: &rotation,
@@ -238,7 +239,7 @@ impl Controller {
             }
             Action::Issue(cause) => self.issue(stored, &rotation, cause).await,
             Action::DropPrevious | Action::Prepare(_) | Action::Promote => {
-                self.change(authority, rotation, action, &findings).await.map(|()| None)
+                self.change_authority(authority, rotation, action, &findings).await.map(|()| None)
             }
         };
         if matches!(&result, Err(error) if !matches!(error, ClusterError::Conflict { .. })) {
@@ -248,7 +249,7 @@ impl Controller {
     }
 
     /// Updates the configuration for the state of a rotation, and returns the state that the next action depends on.
-    async fn find(&mut self, rotation: &Rotation) -> Result<Findings, ClusterError> {
+    async fn update_and_observe(&mut self, rotation: &Rotation) -> Result<Findings, ClusterError> {
         self.bundle = rotation.bundle();
         let live = self.configuration.observe().await?;
         let before = self.configuration.configured(&live);
