@@ -2,6 +2,8 @@
 //!
 //! Every task has an owner here that waits for it. A task that stops unexpectedly ends the process, because a webhook
 //! that no longer follows its map or certificate is worse than one that is restarted.
+//!
+//! This module only connects the parts. It decides nothing about images, certificates or connections.
 
 mod metrics;
 mod signals;

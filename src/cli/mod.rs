@@ -1,4 +1,6 @@
-//! Command line: the commands, their help, and exit codes.
+//! Command line: reads the arguments, runs a command, and returns its exit code.
+//!
+//! It does not do the work of a command; `app` and `commands` do.
 
 mod help;
 

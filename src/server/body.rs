@@ -163,6 +163,7 @@ impl BodyBudget {
         let _permit = self.permit(others)?;
         let mut reservation = self.bytes.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
         let Some(second) = next(&mut body).await? else { return Ok(first) };
+        // For the same reason, little is allocated in advance.
         let mut gathered = BytesMut::with_capacity(declared.min(SMALL_BODY_BYTES));
         gathered.extend_from_slice(&first);
         drop(first);

@@ -34,7 +34,7 @@ const LEVELS: &[&[&str]] = &[
 /// Rooms that decide: bytes in, bytes out.
 const PURE: &[&str] = &["admission", "image", "rules"];
 
-/// What a pure room does not name: runtime, files, network, clock, cluster and TLS.
+/// Names that a pure room does not use: runtime, files, network, clock, cluster, TLS and log.
 const IMPURE: &[&str] = &[
     "Instant",
     "SystemTime",

@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 /// Words with which a doc comment does not begin: it says what the item does or holds.
-const RIDDLES: &[&str] =
+const QUESTION_WORDS: &[&str] =
     &["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"];
 
 /// Terms that are not used, each with the one that is.
@@ -51,7 +51,7 @@ fn doc_comments_say_what_an_item_does() {
             let line = line.trim_start();
             let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
             let first = comment.and_then(|comment| comment.split_whitespace().next());
-            if is_first && first.is_some_and(|first| RIDDLES.contains(&first)) {
+            if is_first && first.is_some_and(|first| QUESTION_WORDS.contains(&first)) {
                 wrong.push(format!("{place}:{}: {line}", number + 1));
             }
             is_first = comment.is_none();
