@@ -1,8 +1,8 @@
 //! Sets `IMAGESWAP_REVISION` for the compiler: the git commit that the program is built from.
 //!
-//! The value comes from the environment variable of that name, which a build of the container image sets because it has
-//! no `.git`; else from the files of the git repository; else it is `unknown`. Git itself need not be installed. Cargo
-//! runs this script again only when one of these sources changes.
+//! The value comes from the environment variable of that name. A build of the container image sets it, because it has
+//! no `.git`. Otherwise the value comes from the files of the git repository. If there is no repository, it is
+//! `unknown`. Git need not be installed. Cargo runs this script again only if one of these sources changes.
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use std::{
 
 const VARIABLE: &str = "IMAGESWAP_REVISION";
 
-/// Number of characters of a commit that are kept, as in git's own short form.
+/// Length of a short commit in characters, as in git.
 const SHORT_LENGTH: usize = 7;
 
 fn main() {
@@ -21,20 +21,20 @@ fn main() {
     println!("cargo::rustc-env={VARIABLE}={}", shorten(revision.trim()));
 }
 
-/// Cuts a commit to its short form, and leaves any other text as it is.
+/// Shortens a commit. Any other text stays unchanged.
 fn shorten(revision: &str) -> &str {
     let is_commit = revision.bytes().all(|byte| byte.is_ascii_hexdigit());
     revision.get(..SHORT_LENGTH).filter(|_| is_commit).unwrap_or(revision)
 }
 
-/// Reads the commit that is checked out, and has Cargo watch the files that say so.
+/// Reads the current commit, and makes Cargo watch the files that name it.
 fn head() -> Option<String> {
     // In a worktree `.git` is a file that names the directory.
     let directory = match fs::read_to_string(".git") {
         Ok(file) => PathBuf::from(file.strip_prefix("gitdir:")?.trim()),
         Err(_) => PathBuf::from(".git"),
     };
-    // Worktrees share the branches of the main directory.
+    // All worktrees use the branches of the main directory.
     let common = match fs::read_to_string(directory.join("commondir")) {
         Ok(path) => directory.join(path.trim()),
         Err(_) => directory.clone(),
@@ -48,9 +48,10 @@ fn head() -> Option<String> {
     })
 }
 
-/// Reads a file and has Cargo watch it.
+/// Reads a file and makes Cargo watch it.
 ///
-/// Of a file that is not there, the closest directory is watched instead: Cargo would run the script at each build.
+/// If the file does not exist, Cargo watches the closest existing directory, because it would run the script at every
+/// build for a missing file.
 fn watched(file: &Path) -> Option<String> {
     if let Some(path) = file.ancestors().find(|path| path.exists()) {
         println!("cargo::rerun-if-changed={}", path.display());

@@ -1,12 +1,12 @@
-//! What one decision costs, by what decides and by how many rules there are.
+//! Cost of a decision, by kind and number of rules.
 //!
-//! Run with `cargo bench --bench decision`; `-- registry` runs only what has `registry` in its
-//! name. The decisions by globs are in `globs.rs`.
+//! Run it with `cargo bench --bench decision`; with `-- registry` it runs only benchmarks with `registry` in their
+//! name. Decisions by globs are in `globs.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod decisions;
-#[expect(dead_code, reason = "globs have a file of their own")]
+#[expect(dead_code, reason = "globs have their own benchmark")]
 mod maps;
 mod settings;
 
@@ -18,10 +18,10 @@ use self::{
     maps::{KINDS, mixed_map},
 };
 
-/// The numbers of rules: a small map, a large one, and one with a rule for every image there is.
+/// Numbers of rules: a small map, a large one, and one with a rule for every existing image.
 const RULES: [usize; 3] = [10, 1000, 100_000];
 
-/// The numbers of substrings in `noswap_wildcards`.
+/// Numbers of substrings in `noswap_wildcards`.
 const WILDCARDS: [usize; 3] = [10, 1000, 10_000];
 
 fn main() {
@@ -31,7 +31,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Decisions by each kind of rule but globs.
+/// Measures decisions by each kind of rule other than globs.
 fn by_kind(criterion: &mut Criterion) {
     for (name, reason, image) in KINDS {
         let mut group = criterion.benchmark_group(format!("decision/{name}"));
@@ -43,7 +43,7 @@ fn by_kind(criterion: &mut Criterion) {
     }
 }
 
-/// Decisions by a long list of wildcards, and past it.
+/// Measures decisions that match a long list of wildcards, and decisions that do not.
 fn wildcards(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wildcards");
     for count in WILDCARDS {

@@ -1,11 +1,11 @@
-//! What one decision costs by `[REPLACE]` globs, by how they can be told apart.
+//! Cost of a decision by `[REPLACE]` globs, by the literals that distinguish them.
 //!
-//! Run with `cargo bench --bench globs`; `-- adversarial` runs only the worst cases.
+//! Run it with `cargo bench --bench globs`; with `-- adversarial` it runs only the worst cases.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod decisions;
-#[expect(dead_code, reason = "there are only globs here")]
+#[expect(dead_code, reason = "this benchmark uses only globs")]
 mod maps;
 mod settings;
 
@@ -19,7 +19,7 @@ use self::{
     maps::globs_before_star_app,
 };
 
-/// The numbers of globs.
+/// Numbers of globs.
 const GLOBS: [usize; 2] = [100, 10_000];
 
 fn main() {
@@ -30,9 +30,9 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Decisions by `[REPLACE]` globs, and past them.
+/// Measures decisions that match a `[REPLACE]` glob, and decisions that do not.
 fn families(criterion: &mut Criterion) {
-    // Name, the glob with a number, and an image for it.
+    // Name, glob with a number, and an image for it.
     type Family = (&'static str, fn(usize) -> String, fn(usize) -> String);
     let families: [Family; 4] = [
         // Each glob has a literal of its own.
@@ -41,20 +41,20 @@ fn families(criterion: &mut Criterion) {
             |n| format!("*/team-{n:05}/*"),
             |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
         ),
-        // All globs have the literal `/app:`, and each has another one too.
+        // All globs have the literal `/app:`, and each has another literal.
         (
             "shared-literal",
             |n| format!("registry-{n:05}.example.com/*/app:*"),
             |n| format!("registry-{n:05}.example.com/team/app:1.27.3"),
         ),
-        // The number is written in classes of one member, which are literals.
+        // The number is written in classes with one member, which count as literals.
         (
             "one-member-classes",
             |n| classes(n, ""),
             |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
         ),
-        // All globs have the literal `/app:` and no other, the number being written in classes.
-        // Such globs are verified one after the other, so this is the worst case.
+        // All globs have only the literal `/app:`, because the number is written in classes. Such globs are verified
+        // one after the other, so this is the worst case.
         (
             "only-shared-literal",
             |n| classes(n, "x"),
@@ -69,7 +69,7 @@ fn families(criterion: &mut Criterion) {
                 writeln!(map, "[REPLACE]{}::mirror.example.com/replaced", glob(number)).unwrap();
             }
             let set = compiled(&map);
-            // An image that has the literal, but a number that no glob has.
+            // These images contain the literal, but a number that no glob has.
             let others = spread(globs, |number| image(number + 50_000));
             for (outcome, reason, images) in [
                 ("match", Reason::Replace, spread(globs, image)),
@@ -81,7 +81,7 @@ fn families(criterion: &mut Criterion) {
     }
 }
 
-/// Decisions by `*/app:*` at the end of a map whose other globs have its literal too.
+/// Measures decisions by `*/app:*` at the end of a map whose other globs also have its literal.
 fn last_of_many(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("glob/before-star-app");
     for globs in GLOBS {
@@ -91,8 +91,9 @@ fn last_of_many(criterion: &mut Criterion) {
     }
 }
 
-/// One glob against an image that nearly matches it, as long as an image may be; the image has the
-/// glob's literals, so that the glob is verified.
+/// Measures a glob on an image of maximum length that nearly matches it.
+///
+/// The image contains the literals of the glob, so the glob is verified.
 fn adversarial(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("adversarial");
     let image = "a".repeat(MAX_IMAGE_BYTES);
@@ -108,7 +109,7 @@ fn adversarial(criterion: &mut Criterion) {
     }
 }
 
-/// A glob for the image with a number: each digit is a class, with `other` as one more member.
+/// Returns a glob for the image with a number. Each digit is a class, with `other` as an additional member.
 fn classes(number: usize, other: &str) -> String {
     let mut glob = "*".to_owned();
     for digit in format!("{number:05}").chars() {

@@ -1,13 +1,13 @@
-//! The cases whose instructions `benches/instructions` counts.
+//! Cases for `benches/instructions`, which counts their instructions.
 //!
-//! By itself the program runs each case once, and measures nothing.
+//! Without arguments, the program runs each case once, and measures nothing.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
-#[expect(dead_code, reason = "criterion does not measure here")]
+#[expect(dead_code, reason = "this program does not use criterion")]
 mod decisions;
 mod maps;
-#[expect(dead_code, reason = "a few reviews are enough here")]
+#[expect(dead_code, reason = "this program uses only a few reviews")]
 mod reviews;
 
 use std::{env, hint::black_box};
@@ -25,16 +25,16 @@ use self::{
     reviews::{fixture, minimal, padded},
 };
 
-/// The program's allocator.
+/// Allocator of the program.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// A run without its preparation.
+/// A prepared run.
 type Run = Box<dyn Fn()>;
 
 struct Case {
     name: String,
-    /// How many decisions or reviews a run has.
+    /// Number of decisions or reviews in a run.
     times: usize,
     prepare: Box<dyn Fn() -> Run>,
 }
@@ -56,7 +56,7 @@ fn list(case: &Case) {
     println!("{} {}", case.name, case.times);
 }
 
-/// What callgrind counts; it knows the function by its name.
+/// The function whose instructions callgrind counts. Callgrind finds it by its name.
 #[inline(never)]
 fn counted_by_callgrind(run: &dyn Fn()) {
     run();
@@ -77,7 +77,7 @@ fn cases() -> Vec<Case> {
         ("star-app", |n| format!("other-{n:05}.example.com/team/app:1.27.3")),
     ];
     for (name, image) in globs {
-        // The glob `*/app:*` is the last, so that there are fewer before it.
+        // The last glob is `*/app:*`, so one fewer has a number.
         let images = spread(9999, image);
         cases.push(decisions(format!("{name}-10000"), || globs_before_star_app(10_000), images));
     }
@@ -93,7 +93,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// One decision after the other over images.
+/// Creates a case that decides on each of `images`.
 fn decisions(name: String, map: impl Fn() -> String + 'static, images: Vec<String>) -> Case {
     let times = images.len();
     let prepare = Box::new(move || {
@@ -109,7 +109,7 @@ fn decisions(name: String, map: impl Fn() -> String + 'static, images: Vec<Strin
     Case { name, times, prepare }
 }
 
-/// A review, from its bytes to those of the answer.
+/// Prepares a run that parses a review and writes the answer.
 fn review(body: Vec<u8>) -> Run {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
     let world = World::new(policy, Scope::default());

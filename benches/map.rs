@@ -1,10 +1,10 @@
-//! What a map costs before it decides: to parse, to compile and to lint.
+//! Cost of loading a map: parsing, compiling and linting.
 //!
-//! Run with `cargo bench --bench map`; `-- lint` runs only the lints.
+//! Run it with `cargo bench --bench map`; with `-- lint` it runs only the lints.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
-#[expect(dead_code, reason = "nothing is decided here")]
+#[expect(dead_code, reason = "this benchmark makes no decisions")]
 mod maps;
 mod settings;
 
@@ -15,7 +15,7 @@ use imageswap::rules::{MAX_MAP_BYTES, MapFile, RuleSet, lint::lint};
 
 use self::maps::mixed_map;
 
-/// The numbers of rules: a small map, a large one, and one with a rule for every image there is.
+/// Numbers of rules: a small map, a large one, and one with a rule for every existing image.
 const RULES: [usize; 3] = [10, 1000, 100_000];
 
 fn main() {
@@ -26,7 +26,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Each step of loading a map alone; compiling takes a parsed map, whose copy is not counted.
+/// Measures each step of loading a map separately. Compiling starts with a parsed map, whose parsing is not counted.
 fn steps(criterion: &mut Criterion, maps: &[(String, String)]) {
     let mut group = criterion.benchmark_group("map");
     group.sample_size(10);
@@ -49,9 +49,9 @@ fn steps(criterion: &mut Criterion, maps: &[(String, String)]) {
     }
 }
 
-/// A map as large as one may be: the last line is the last that fits.
+/// Returns a map of the maximum size: one more line would not fit.
 fn largest_map() -> String {
-    // Less than the lines' average, so that there are more than enough of them.
+    // Less than the average length of a line, so there are enough lines.
     const LINE_BYTES: usize = 50;
     let mut map = mixed_map(MAX_MAP_BYTES / LINE_BYTES);
     let end = map[..MAX_MAP_BYTES].rfind('\n').unwrap() + 1;

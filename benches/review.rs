@@ -1,7 +1,6 @@
-//! What a review costs from its bytes to those of the answer, and what each way of reading the
-//! JSON costs.
+//! Cost of a review, from the bytes of the request to the bytes of the answer, and cost of different JSON readers.
 //!
-//! Run with `cargo bench --bench review`; `-- reader` compares only the readers.
+//! Run it with `cargo bench --bench review`; with `-- reader` it compares only the readers.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -38,7 +37,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The whole of a review, as the server calls it.
+/// Measures a whole review, as the server handles it.
 fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
     let world = World::new(policy, Scope::default());
@@ -56,7 +55,7 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// The answer alone, by the number of images that change.
+/// Measures only the answer, by the number of images that change.
 fn patches(criterion: &mut Criterion) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
     let world = World::new(policy, Scope::default());
@@ -73,7 +72,7 @@ fn patches(criterion: &mut Criterion) {
     }
 }
 
-/// What is read of a review, a check of the whole document by `serde_json`, and a tree of it.
+/// Measures the own reader, a check of the whole document by `serde_json`, and a `serde_json` tree.
 fn readers(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     for (name, body) in bodies {
         let mut group = criterion.benchmark_group(format!("reader/{name}"));

@@ -1,6 +1,6 @@
 //! Writes the manual pages of the program and its commands: `just man`.
 //!
-//! It is an example and not a command so that the generator is not a part of the program.
+//! It is an example, not a command, so the program does not contain the generator.
 
 use std::{env, fs, io, path::PathBuf};
 

@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Measures how many pods a second a real API server creates: without a webhook, with one that answers
-# a constant (the floor), with this one, and with a policy of the API server's own that swaps the same
-# images. All in one run and in turn, against the same API server; the table has medians.
+# Measures how many pods a second a real API server creates: without a webhook, with a webhook that sends a
+# constant answer (the floor), with ImageSwap, and with a MutatingAdmissionPolicy that swaps the same images.
+# One run measures all variants in turn, with the same API server; the table contains medians.
 #
 # usage: load-tests/api-server.sh [OPTION...]
 #
-#   --variants 'V...'   of bare, floor, imageswap, policy, policy-apply
+#   --variants 'V...'   from bare, floor, imageswap, policy, policy-apply
 #                                                [default: 'bare floor imageswap policy']
-#   --pods N            created in each measurement                  [default: 3000]
-#   --warm-up N         created before each, and not counted         [default: 500]
-#   --connections N     of the client                                [default: 4]
-#   --streams N         requests at once on each                     [default: 8]
+#   --pods N            pods in each measurement                     [default: 3000]
+#   --warm-up N         pods before each measurement, not counted    [default: 500]
+#   --connections N     connections of the client                    [default: 4]
+#   --streams N         concurrent requests on each connection       [default: 8]
 #   --rounds N          measurements of each variant                 [default: 5]
-#   --max-other PERCENT measure again when other processes used more of the processors [default: 5]
+#   --max-other PERCENT measure again if other processes used more of the processors [default: 5]
 #   --output FILE       each measurement, as CSV          [default: target/load-tests/api-server.csv]
 #   --json              print the summary as JSON instead of the table
-#   --profile           floor and imageswap alone, and where their processor time goes; takes perf,
-#                       whose own time counts as that of others
-#   --quick             one round of 300 pods, to see that everything works
+#   --profile           only floor and imageswap, with a profile of their processor time; needs perf,
+#                       whose time counts as that of other processes
+#   --quick             one round of 300 pods, to check that everything works
 #
-# Each option that takes a value may be set by a variable too, such as API_SERVER_PODS. Exit code 1 when a create failed,
-# or when a stored image is not what it has to be. load-tests/README.md says what the figures mean.
+# Each option with a value can also be set by a variable, such as API_SERVER_PODS. Exit code 1 if a create failed or a
+# stored image is not as expected. load-tests/README.md explains the figures.
 #
 # etcd and kube-apiserver are those of the cluster tests; see tests/cluster/assets.
 set -euo pipefail
@@ -67,16 +67,16 @@ readonly COLUMNS=round,variant,pods,failed,seconds,creates_per_second,p50_us,p99
 apiserver_cpu_us,etcd_cpu_us,webhook_cpu_us,client_cpu_us,webhook_calls_per_create,webhook_mean_us,\
 webhook_within_5_ms,other_cpu_percent
 
-# How long a configuration may take to apply, and deleted pods to be gone.
+# Timeout for a configuration to apply, and for the deletion of pods.
 readonly APPLY_SECONDS=60
 
-# The map of the webhook; the policy below does the same by CEL.
+# The map of the webhook. The policy below does the same with CEL.
 readonly MAP_TEXT='default::registry.example.com/other
 docker.io::registry.example.com/hub
 docker.io/library::registry.example.com/official
 quay.io::registry.example.com/quay'
 
-# The pod, as a Deployment of some size has them; of its three images each is under another rule.
+# A pod of a typical Deployment. Each of its three images matches another rule.
 readonly POD='{"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"web-7db46b4c56-",
 "labels":{"app":"web","tier":"front","pod-template-hash":"7db46b4c56"}},"spec":{
 "initContainers":[{"name":"migrate","image":"ghcr.io/acme/migrate:v3","command":["migrate","--wait"]}],
@@ -96,7 +96,7 @@ readonly IMAGES=(ghcr.io/acme/migrate:v3 nginx:1.27 quay.io/prometheus/node-expo
 readonly SWAPPED=(registry.example.com/other/acme/migrate:v3 registry.example.com/official/nginx:1.27
     registry.example.com/quay/prometheus/node-exporter:v1.8.2)
 
-# What the floor answers to every review: what this webhook answers for the pod.
+# The answer of the floor to every review: the answer of ImageSwap for the pod.
 readonly PATCH='[{"op":"replace","path":"/spec/initContainers/0/image","value":"'${SWAPPED[0]}'"},'\
 '{"op":"replace","path":"/spec/containers/0/image","value":"'${SWAPPED[1]}'"},'\
 '{"op":"replace","path":"/spec/containers/1/image","value":"'${SWAPPED[2]}'"}]'
@@ -124,14 +124,14 @@ start_control_plane() {
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/accounts.key"
     openssl pkey -in "$directory/accounts.key" -pubout -out "$directory/accounts.pub"
     echo "$TOKEN,load-admin,0,system:masters" >"$directory/tokens.csv"
-    # Without waiting for the disk, whose speed is not what is measured; the processor is then busy
-    # all the time, which is the case in which a webhook costs most.
+    # etcd does not wait for the disk, whose speed is not the subject. The processor is then always busy, and a
+    # webhook costs most in that case.
     start etcd "$assets/etcd" --unsafe-no-fsync --data-dir="$directory/etcd" --log-level=warn \
         --listen-client-urls="$etcd" --advertise-client-urls="$etcd" \
         --listen-peer-urls="http://127.0.0.1:$peers_port" \
         --initial-advertise-peer-urls="http://127.0.0.1:$peers_port" \
         --initial-cluster="default=http://127.0.0.1:$peers_port"
-    # The script compacts between measurements, so that it is never in one.
+    # The script compacts between measurements, so that no measurement includes it.
     start kube-apiserver "$assets/kube-apiserver" --etcd-servers="$etcd" \
         --etcd-compaction-interval=0 --bind-address=127.0.0.1 --secure-port="$port" \
         --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
@@ -145,7 +145,7 @@ start_control_plane() {
         --service-account-key-file="$directory/accounts.pub" \
         --service-account-signing-key-file="$directory/accounts.key"
     await kube-apiserver is_ready
-    # There is no controller manager, which would make the account that pods need.
+    # There is no controller manager to create the service account that pods need.
     create /api/v1/namespaces <<<'{"metadata":{"name":"'$NAMESPACE'",
         "labels":{"k8s.twr.io/imageswap":"enabled"}}}'
     create "/api/v1/namespaces/$NAMESPACE/serviceaccounts" <<<'{"metadata":{"name":"default"}}'
@@ -153,7 +153,7 @@ start_control_plane() {
 
 # --- The variants ---------------------------------------------------------------------------------
 
-# Turns a variant on, and waits until pods get the images that it makes.
+# Turns a variant on, and waits until pods get its images.
 turn_on() {
     case $1 in
         bare) ;;
@@ -189,7 +189,7 @@ turn_off() {
     esac
 }
 
-# The webhook as deploy/ registers it, for pods alone.
+# Registers the webhook like deploy/, but only for pods.
 webhook_configuration() {
     cat <<JSON
 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration",
@@ -204,7 +204,7 @@ webhook_configuration() {
 JSON
 }
 
-# CEL for the new image of a container `c`, as the map above makes it.
+# CEL for the new image of a container `c`, as in the map above.
 readonly SWAP="(c.image.startsWith('registry.example.com/') ? c.image :
  c.image.startsWith('quay.io/') ? 'registry.example.com/quay/' + c.image.substring(8) :
  c.image.startsWith('docker.io/library/') ? 'registry.example.com/official/' + c.image.substring(18) :
@@ -215,7 +215,7 @@ readonly SWAP="(c.image.startsWith('registry.example.com/') ? c.image :
  c.image.contains('/') ? 'registry.example.com/hub/' + c.image :
  'registry.example.com/official/' + c.image)"
 
-# The policy that makes a JSON Patch, of the images that change.
+# The policy with a JSON Patch for the images that change.
 policy() {
     local patch="${PATCH_LIST//LIST/initContainers} + ${PATCH_LIST//LIST/containers}"
     policy_with '{"patchType":"JSONPatch","jsonPatch":{"expression":"'"${patch//$'\n'/ }"'"}}'
@@ -224,7 +224,7 @@ readonly PATCH_LIST="(has(object.spec.LIST) ? object.spec.LIST : []).transformLi
  c.image != variables.LIST[i],
  JSONPatch{op: 'replace', path: '/spec/LIST/' + string(i) + '/image', value: variables.LIST[i]})"
 
-# The policy that makes an apply configuration, which is merged by the names of the containers.
+# The policy with an apply configuration, which is merged by the names of the containers.
 policy_apply() {
     local object="Object{spec: Object.spec{
  ${APPLIED_LIST//LIST/initContainers}, ${APPLIED_LIST//LIST/containers}}}"
@@ -233,7 +233,7 @@ policy_apply() {
 readonly APPLIED_LIST="LIST: (has(object.spec.LIST) ? object.spec.LIST : []).transformList(i, c,
  Object.spec.LIST{name: c.name, image: variables.LIST[i]})"
 
-# The policy with a mutation, which may use the new images of both lists of containers.
+# Creates the policy with a mutation, which can use the new images of both lists of containers.
 policy_with() {
     local images="(has(object.spec.LIST) ? object.spec.LIST : []).map(c, $SWAP)"
     images=${images//$'\n'/ }
@@ -258,7 +258,7 @@ policy_binding() {
 JSON
 }
 
-# Waits until a pod would be stored with the images that a variant makes.
+# Waits until a pod would be stored with the images of a variant.
 await_images() {
     local deadline=$((SECONDS + APPLY_SECONDS)) expected
     expected=$(expected_images "$1")
@@ -277,12 +277,12 @@ expected_images() {
         sort
 }
 
-# The different images in what the API server answers.
+# Prints the different images in an answer of the API server.
 images() { grep --only-matching '"image": *"[^"]*"' | cut -d '"' -f 4 | sort --unique; }
 
 # --- The measurement ------------------------------------------------------------------------------
 
-# Creates pods; each request is in $directory/h2load.tsv.
+# Creates pods, and logs each request in $directory/h2load.tsv.
 create_pods() {
     rm -f -- "$directory/h2load.tsv"
     start h2load h2load --requests "$1" --clients "$CONNECTIONS" --threads 1 \
@@ -291,7 +291,7 @@ create_pods() {
         --log-file "$directory/h2load.tsv" "$server$PODS_PATH"
 }
 
-# Sets an array to the processor times up to now of API server, etcd, webhook, client and machine.
+# Sets an array to the processor times so far of API server, etcd, webhook, client and machine.
 processor_times() {
     local -n times=$1
     local name
@@ -301,12 +301,12 @@ processor_times() {
         if [[ -n ${pids[$name]:-} ]]; then processor_time "${pids[$name]}"; fi
         times+=("$REPLY")
     done
-    # The client is the only child that the script waits for meanwhile.
+    # The client is the only child for which the script waits in the meantime.
     children_time && times+=("$REPLY")
     machine_time && times+=("$REPLY")
 }
 
-# What the API server has measured of its calls: how many, how many seconds, how many within 5 ms.
+# Prints the API server's metrics of its webhook calls: number, seconds, and number within 5 ms.
 webhook_calls() {
     api GET /metrics | awk -v name="name=\"$NAME\"" '
         index($0, name) == 0 { next }
@@ -337,7 +337,7 @@ measure() {
     read -r created failed microseconds p50 p99 _ max \
         < <(load-tests/results.py window "$directory/h2load.tsv")
     ((created > 0)) || show_log_and_die h2load 'created no pod'
-    # What was never answered is in no line of the log.
+    # The log has no line for a request without an answer.
     failed=$((PODS - created))
     local times=() index
     for index in "${!before[@]}"; do
@@ -367,7 +367,7 @@ measure() {
     turn_off "$variant"
 }
 
-# Each pod has to be stored with the images of the variant, or the variants were not the same work.
+# Each pod must be stored with the images of the variant. Otherwise the variants are not comparable.
 check_stored_images() {
     local stored image
     stored=$(api GET "$PODS_PATH" | grep --only-matching '"image": *"[^"]*"' | cut -d '"' -f 4 |
@@ -378,7 +378,7 @@ check_stored_images() {
     done
 }
 
-# Deletes the pods and what etcd keeps of them, so that no measurement finds more than another.
+# Deletes the pods and their history in etcd, so that all measurements begin with the same state.
 delete_pods() {
     local deadline=$((SECONDS + APPLY_SECONDS)) revision
     until [[ $(api GET "$PODS_PATH?limit=1") != *'"uid"'* ]]; do
@@ -404,7 +404,7 @@ else
 fi
 mkdir -p -- "$(dirname -- "$OUTPUT")"
 echo "$POD" >"$directory/pod.json"
-# In folders of their own, as mounted: the webhook watches them, and looks at whatever changes there.
+# In separate folders, like mounts: the webhook watches the folders and reads every change there.
 mkdir -- "$directory/"{tls,map}
 make_authority "$directory/tls"
 make_certificate "$directory/tls"
@@ -417,8 +417,8 @@ declare -A created_by=()
 echo "$COLUMNS" >"$OUTPUT"
 read -ra variants <<<"$VARIANTS"
 for ((round = 1; round <= ROUNDS; round++)); do
-    # Another one is first in each round, and every second round goes backwards, so that no variant
-    # always comes at the same time or after the same one.
+    # Each round begins with another variant, and every second round has the reverse order, so that no variant
+    # always has the same position or follows the same variant.
     for ((turn = 0; turn < ${#variants[@]}; turn++)); do
         place=$((round % 2 ? turn : ${#variants[@]} - 1 - turn))
         measure_undisturbed "$round" "${variants[(round / 2 + place) % ${#variants[@]}]}"

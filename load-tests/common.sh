@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# What the scripts of this folder share: programs, processes and their times, certificates, ports.
-# To be sourced by a script that has `set -euo pipefail`, from the root of the repository.
+# Functions of the scripts in this folder: programs, processes and their times, certificates, ports.
+# Source it from the root of the repository, in a script with `set -euo pipefail`.
 
-# Decimal points, whatever the language of the caller is.
+# Numbers need decimal points in all locales of the caller.
 export LC_ALL=C
-# Settings of the caller must not change what is measured, nor a proxy stand in between.
+# Settings and proxies of the caller must not affect the measurement.
 unset "${!IMAGESWAP_@}" IMAGE_PREFIX http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 
-# A start takes far less; the rest is for a busy machine.
+# Timeout for a start, with time for a busy machine.
 readonly START_SECONDS=60
 
 target=${CARGO_TARGET_DIR:-target}
 directory=$(mktemp -d)
-# What was started by `start`, by name.
+# Processes that `start` has started, by name.
 declare -A pids=()
 
 die() {
@@ -22,15 +22,15 @@ die() {
 
 note() { printf '%s\n' "$*" >&2; }
 
-# Ends the script when a program is missing, and says where it is from.
+# Exits if a program is missing, and prints where to get it.
 need() {
     command -v "$1" >/dev/null || die "$1 is not on the path; $2"
 }
 
-# The comment at the head of a script, as its usage text.
+# Prints the comment at the head of a script as its usage text.
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
-# Sets the variable that belongs to an option, as MAX_OTHER to --max-other: take_value OPTION VALUE...
+# Sets the variable of an option, such as MAX_OTHER for --max-other: take_value OPTION VALUE...
 take_value() {
     (($# > 1)) || die "$1 takes a value; see --help"
     local name=${1#--}
@@ -48,17 +48,17 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# Starts a program in the background under a name; what it prints is in $directory/NAME.log.
+# Starts a program in the background under a name, with its output in $directory/NAME.log.
 start() {
     local name=$1
     shift
-    # Here, and not by the process in the background, so that it is there for whoever reads it.
+    # Created here and not by the background process, so that the log exists before anything reads it.
     : >"$directory/$name.log"
     "$@" </dev/null >>"$directory/$name.log" 2>&1 &
     pids[$name]=$!
 }
 
-# Ends a program, and waits until it has.
+# Stops a program and waits for its end.
 stop() {
     local pid=${pids[$1]}
     unset "pids[$1]"
@@ -66,7 +66,7 @@ stop() {
     wait "$pid" 2>/dev/null || true
 }
 
-# Repeats a command until it succeeds; fails early when the program of that name has ended.
+# Repeats a command until it succeeds; fails early if the program of that name has ended.
 await() {
     local name=$1 deadline=$((SECONDS + START_SECONDS))
     shift
@@ -82,14 +82,13 @@ show_log_and_die() {
     die "$1 $2"
 }
 
-# Sets REPLY to the processor time that a process has used up to now, in microseconds: user and
-# system time of all its threads, those that have ended too. Starts no process, so that it takes
-# none of the time that it measures.
+# Sets REPLY to the processor time of a process so far, in microseconds: user and system time of all its
+# threads, including ended ones. Starts no process, which would take a part of the measured time.
 processor_time() {
     local stat
     [[ -r /proc/$1/stat ]] || die 'a program ended too early was measured: the machine is too busy'
     read -r stat <"/proc/$1/stat"
-    # The name, which is in parentheses, may contain anything; state is the first field after it.
+    # The name, in parentheses, may contain any character; the state is the first field after it.
     local -a fields
     read -ra fields <<<"${stat##*) }"
     REPLY=$(((fields[11] + fields[12]) * (1000000 / TICKS_PER_SECOND)))
@@ -97,7 +96,7 @@ processor_time() {
 TICKS_PER_SECOND=$(getconf CLK_TCK)
 readonly TICKS_PER_SECOND
 
-# Sets REPLY to the processor time up to now of the children that the script has waited for.
+# Sets REPLY to the processor time so far of the children for which the script has waited.
 children_time() {
     local stat
     read -r stat <"/proc/$$/stat"
@@ -106,19 +105,19 @@ children_time() {
     REPLY=$(((fields[13] + fields[14]) * (1000000 / TICKS_PER_SECOND)))
 }
 
-# Sets REPLY to the processor time up to now of the whole machine, with what its host took from it.
+# Sets REPLY to the processor time so far of the whole machine, including the time stolen by its host.
 machine_time() {
     local user nice system irq softirq steal
     read -r _ user nice system _ _ irq softirq steal _ </proc/stat
     REPLY=$(((user + nice + system + irq + softirq + steal) * (1000000 / TICKS_PER_SECOND)))
 }
 
-# Prints a processor time as a share of all processors in that time; both in microseconds.
+# Prints a processor time as a percentage of all processors in a period; both in microseconds.
 percent() { awk -v used="$1" -v time="$2" -v all="$(nproc)" 'BEGIN { printf "%.1f\n", 100 * used / time / all }'; }
 
-# Measures until other processes have left the machine alone: `measure` with the arguments, which leaves
-# the measurement in `row` and what others used of the processors in `other_percent`.
-# Whether one is kept does not depend on what was measured, only on the others.
+# Repeats a measurement until other processes use little of the processors. Calls `measure` with the arguments,
+# which sets `row` to the result and `other_percent` to the share of other processes. Only that share decides if
+# a measurement is kept, not its result.
 measure_undisturbed() {
     local attempt
     for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
@@ -133,44 +132,43 @@ readonly ATTEMPTS=5
 row=
 other_percent=0
 
-# Takes samples of where a program is, until `end_samples`.
+# Samples a running program with perf until `end_samples`.
 begin_samples() {
     local control=$directory/perf-control acknowledgement=$directory/perf-acknowledgement enable answer
     rm -f -- "$control" "$acknowledgement"
     mkfifo -- "$control" "$acknowledgement"
     start perf perf record --quiet --freq "$FREQUENCY" --event cpu-clock --pid "${pids[$1]}" \
         --delay=-1 --control "fifo:$control,$acknowledgement" --output "$directory/perf.data"
-    # Both to read and to write, so that nothing waits for a perf that has ended.
+    # Opened for reading and writing, so that nothing waits for an ended perf.
     exec {enable}<>"$control" {answer}<>"$acknowledgement"
     echo enable >&"$enable"
     read -r -t "$START_SECONDS" _ <&"$answer" || show_log_and_die perf 'takes no samples'
     exec {enable}>&- {answer}>&-
 }
-# Samples a second of processor time. A prime, so that nothing periodic is always hit or missed.
+# Samples per second of processor time. A prime number, so that periodic work is not always hit or missed.
 readonly FREQUENCY=4999
 
-# Adds what was sampled to a file: end_samples FILE
+# Stops the sampling and adds the samples to a file: end_samples FILE
 end_samples() {
     local pid=${pids[perf]}
     unset 'pids[perf]'
     kill -INT "$pid"
-    # It ends by the signal, when it has written all.
+    # perf ends with the signal, after it has written everything.
     wait "$pid" || true
     perf report --input "$directory/perf.data" --no-children --stdio --show-nr-samples \
         --sort dso,symbol >>"$1" 2>/dev/null
 }
 
-# Builds both servers with their symbols, and else as they are shipped; nothing but the last crate is
-# built again.
+# Builds both servers with symbols, and otherwise as they are shipped. Only the last crate is built again.
 build_servers_with_symbols() {
     cargo rustc --quiet --release --locked --bin imageswap -- -C strip=none
     cargo rustc --quiet --release --locked --example floor -- -C strip=none
 }
 
-# Prints the memory that is resident for a process, in KiB.
+# Prints the resident memory of a process, in KiB.
 resident_memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$1/status"; }
 
-# Prints as many ports as are asked for, which no process has at the moment.
+# Prints so many free ports.
 free_ports() {
     python3 - "$1" <<'PYTHON'
 import socket
@@ -181,13 +179,13 @@ print(*(listener.getsockname()[1] for listener in listeners))
 PYTHON
 }
 
-# Makes an authority, in the files ca.crt and ca.key of a folder.
+# Creates a certificate authority, in the files ca.crt and ca.key of a folder.
 make_authority() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 \
         -subj "/CN=load test authority" -keyout "$1/ca.key" -out "$1/ca.crt" 2>/dev/null
 }
 
-# Makes a certificate of that authority for loopback: tls.crt and tls.key in the folder.
+# Issues a certificate of that authority for loopback: tls.crt and tls.key in the folder.
 make_certificate() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 \
         -CA "$1/ca.crt" -CAkey "$1/ca.key" -subj '/CN=127.0.0.1' \
@@ -196,14 +194,14 @@ make_certificate() {
         -keyout "$1/tls.key" -out "$1/tls.crt" 2>/dev/null
 }
 
-# Builds both servers as they are shipped. Each by itself: together, the features that only tests
-# need would be part of the webhook.
+# Builds both servers as they are shipped, one after the other: together, Cargo would enable the features of the
+# tests in the webhook too.
 build_servers() {
     cargo build --quiet --release --locked --bin imageswap
     cargo build --quiet --release --locked --example floor
 }
 
-# Starts one of the servers on a free port of loopback, and sets `address` when it answers a review:
+# Starts a server on a free port of loopback, and sets `address` when it answers a review:
 # start_server NAME TLS-FOLDER MAP [FLAG-OF-THE-FLOOR...]
 start_server() {
     local name=$1 tls=$2 map=$3
@@ -223,17 +221,17 @@ start_server() {
     await "$name" is_listening "$name"
     await "$name" post_review "$REVIEW"
 }
-# Such as `taskset --cpu-list 0`; none.
+# A prefix such as `taskset --cpu-list 0`; empty by default.
 server_prefix=()
 
-# Takes the address from the log, which is how a server says that its port is bound.
+# Reads the address from the log, where a server reports its bound port.
 is_listening() {
     address=$(sed -n 's/^listening on //p; s/.*"imageswap started".*"listen":"\([^"]*\)".*/\1/p' \
         "$directory/$1.log")
     [[ -n $address ]]
 }
 
-# Posts a file to the server, and leaves what it answers in $directory/answer.
+# Posts a file to the server, and writes the answer to $directory/answer.
 post_review() {
     curl --silent --insecure --fail --max-time 10 --output "$directory/answer" \
         --header 'Content-Type: application/json' --data-binary "@$1" "https://$address/"

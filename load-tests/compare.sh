@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Compares the webhook with the floor, a server over the same libraries that gives every request the
-# same answer. Both get the same requests in the same run, in turn; the table has medians.
+# Compares the webhook with the floor, a server with the same libraries that always sends the same answer. Both
+# get the same requests in turn in the same run; the table contains medians.
 #
 # usage: load-tests/compare.sh [OPTION...]
 #
-#   --connections 'N...'   connections at once                       [default: '1 8 64 512']
+#   --connections 'N...'   concurrent connections                    [default: '1 8 64 512']
 #   --protocols 'P...'     http1 and http2                           [default: 'http1 http2']
-#   --streams N            requests at once on an HTTP/2 connection  [default: 1]
-#   --review FILE          what is posted            [default: tests/fixtures/reviews/02-update-pod.json]
+#   --streams N            concurrent requests on an HTTP/2 connection [default: 1]
+#   --review FILE          the posted review         [default: tests/fixtures/reviews/02-update-pod.json]
 #   --map FILE             the map of the webhook                    [default: config/imageswap-maps.conf]
 #   --warm-up SECONDS      load before each measurement              [default: 1]
 #   --duration SECONDS     of each measurement                       [default: 5]
 #   --rounds N             measurements of each kind                 [default: 5]
-#   --max-other PERCENT    measure again when other processes used more of the processors [default: 5]
+#   --max-other PERCENT    measure again if other processes used more of the processors [default: 5]
 #   --server-cpus LIST     the processors of the servers, such as 0  [default: all]
 #   --client-cpus LIST     the processors of the client, such as 1   [default: all]
 #   --output FILE          each measurement, as CSV                  [default: target/load-tests/compare.csv]
 #   --json                 print the summary as JSON instead of the table
-#   --quick                one round of a second with 8 connections, to see that everything works
+#   --quick                one round of a second with 8 connections, to check that everything works
 #
-# Each option may be set by a variable too, such as COMPARE_ROUNDS. Exit code 1 when a request failed.
-# load-tests/README.md says what the figures mean.
+# Each option can also be set by a variable, such as COMPARE_ROUNDS. Exit code 1 if a request failed.
+# load-tests/README.md explains the figures.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=load-tests/common.sh
@@ -60,7 +60,7 @@ while (($#)); do
     shift
 done
 
-# Measures one server under one load: the row of the output, and what other processes used meanwhile.
+# Measures a server under a load: sets the row of the output, and the share of other processes.
 measure() {
     local round=$1 server=$2 protocol=$3 connections=$4 flags streams
     case $protocol in
@@ -68,7 +68,7 @@ measure() {
         http2) flags=(--max-concurrent-streams "$STREAMS") streams=$STREAMS ;;
         *) die "there is no protocol $protocol: http1 or http2" ;;
     esac
-    # A process of its own for each measurement, so that none has the memory of another one.
+    # A new process for each measurement, so that memory does not carry over.
     start_server "$server" "$directory/tls" "$MAP"
     check_answer "$server"
     local log=$directory/h2load.tsv
@@ -112,7 +112,7 @@ measure() {
     note "round $round, $protocol, $connections connections: $server $((requests * 1000000 / microseconds)) requests/s"
 }
 
-# A wrong answer is no faster one: both have to allow the object with a patch.
+# A wrong answer must not count as a fast one: both servers have to allow the object with a patch.
 check_answer() {
     local answer
     answer=$(<"$directory/answer")
@@ -133,8 +133,8 @@ make_certificate "$directory/tls"
 if [[ -n $SERVER_CPUS ]]; then server_prefix=(taskset --cpu-list "$SERVER_CPUS"); fi
 client_prefix=()
 if [[ -n $CLIENT_CPUS ]]; then client_prefix=(taskset --cpu-list "$CLIENT_CPUS"); fi
-# A second longer than what is measured, so that the end of the load is not in it, even when this
-# script gets its turn late.
+# A second longer than the measurement, so that the measurement does not include the end of the load even if this
+# script is scheduled late.
 LOAD_MILLISECONDS=$(awk -v seconds="$WARM_UP" -v more="$DURATION" \
     'BEGIN { print int((seconds + more + 1) * 1000) }')
 failures=0
@@ -142,7 +142,7 @@ echo "$COLUMNS" >"$OUTPUT"
 for ((round = 1; round <= ROUNDS; round++)); do
     for protocol in $PROTOCOLS; do
         for connections in $CONNECTIONS; do
-            # Each is first in every second round, so that neither always has the warmer machine.
+            # The servers take turns to be first, so that neither always has the warmer machine.
             for ((turn = 0; turn < ${#SERVERS[@]}; turn++)); do
                 server=${SERVERS[(round + turn) % ${#SERVERS[@]}]}
                 measure_undisturbed "$round" "$server" "$protocol" "$connections"

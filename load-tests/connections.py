@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Opens connections one after the other, at a rate: each posts one review and is closed again.
+"""Opens connections one after the other at a constant rate. Each posts one review and is closed again.
 
 usage: connections.py HOST:PORT CA REVIEW PER-SECOND SECONDS TARGET...
 
-The certificate has to be one of the authority in the file CA, for this host. The answer has to have a
-patch, all images of which are at one of the targets: an answer that mixes two maps is wrong. Every other
-connection ends without the closing message of TLS, as when a client is killed.
+The certificate must be signed by the authority in the file CA, and be valid for this host. The answer must have
+a patch with all images at one of the targets: an answer that mixes two maps is wrong. Every other connection is
+closed without a TLS alert, like that of a killed client.
 
-Prints failures, up to some, and a line with what was seen. Exit code 1 when anything failed.
+Prints the first failures, and a line with the results. Exit code 1 if anything failed.
 """
 
 import base64
@@ -18,14 +18,14 @@ import ssl
 import sys
 import time
 
-# Enough to see what is wrong, and no more than can be read.
+# Maximum number of printed failures: enough to see the error, and still readable.
 MAX_SHOWN = 20
-# As the API server waits by default.
+# The default timeout of the API server.
 TIMEOUT_SECONDS = 10
 
 
 def exchange(address, context, review, is_polite):
-    """Posts the review on a connection of its own; returns the certificate and the answer."""
+    """Posts the review on a new connection; returns the certificate and the answer."""
     connection = http.client.HTTPSConnection(address, timeout=TIMEOUT_SECONDS, context=context)
     try:
         connection.request("POST", "/", review, {"Content-Type": "application/json"})
@@ -42,7 +42,7 @@ def exchange(address, context, review, is_polite):
 
 
 def target_of(answer, targets):
-    """The one target of all images of an answer."""
+    """Returns the common target of all images of an answer."""
     response = json.loads(answer)["response"]
     patch = json.loads(base64.b64decode(response["patch"]))
     found = {operation["value"].split("/")[0] for operation in patch}
@@ -52,7 +52,7 @@ def target_of(answer, targets):
 
 
 def main(address, authority, review_file, rate, seconds, *targets):
-    """Opens the connections; returns whether all went well."""
+    """Opens the connections; returns true if nothing failed."""
     with open(review_file, "rb") as file:
         review = file.read()
     context = ssl.create_default_context(cafile=authority)
@@ -60,7 +60,7 @@ def main(address, authority, review_file, rate, seconds, *targets):
     opened = failed = 0
     begun = time.monotonic()
     while (elapsed := time.monotonic() - begun) < float(seconds):
-        # What is late is made up for.
+        # Late connections are opened without a pause, to keep the rate.
         if (early := opened / float(rate) - elapsed) > 0:
             time.sleep(early)
         opened += 1

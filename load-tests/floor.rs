@@ -1,9 +1,9 @@
-//! The least that a webhook over hyper and tokio-rustls can cost: it reads the body of each request
-//! and gives every one the same answer.
+//! The floor: the minimum cost of a webhook over hyper and tokio-rustls. It reads the body of each request and always
+//! sends the same answer.
 //!
-//! It is what the webhook is compared with, so it has the webhook's allocator, runtime, TLS settings
-//! and protocols. It deliberately has nothing else: it does not look at method, path or content
-//! type, reads no JSON, counts nothing, and has no limit and no timeout. Not for use.
+//! The load tests compare the webhook with it, so it has the allocator, runtime, TLS settings and protocols of the
+//! webhook. It deliberately has nothing else: it ignores method, path and content type, parses no JSON, counts nothing,
+//! and has no limit and no timeout. Not for production.
 
 use std::{
     io::Write,
@@ -44,31 +44,31 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
 const HTTP_2: &[u8] = b"h2";
 
-/// The most connections that wait to be accepted, as in the webhook.
+/// Maximum number of connections in the listen queue, as in the webhook.
 const LISTEN_QUEUE: u32 = 1024;
 
-/// The most open streams of an HTTP/2 connection, as in the webhook.
+/// Maximum number of open streams of an HTTP/2 connection, as in the webhook.
 const MAX_CONCURRENT_STREAMS: u32 = 100;
 
-/// What comes before the uid of a review. The API server writes that of the request first.
+/// The text before the uid of a review. The uid of the request comes first in a review from the API server.
 const UID_FIELD: &[u8] = br#""uid":""#;
 
-/// As long as the uid of a review.
+/// A constant uid, with the length of the uid of a review.
 const CONSTANT_UID: &[u8] = b"00000000-0000-0000-0000-000000000000";
 
 /// Answers every request over TLS with the same AdmissionReview
 #[derive(Parser)]
 #[command(name = "floor")]
 struct Arguments {
-    /// The address to serve on
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5001")]
     listen: SocketAddr,
 
-    /// The directory with `tls.crt` and `tls.key` [default: a self-signed certificate]
+    /// Directory with `tls.crt` and `tls.key` [default: a self-signed certificate]
     #[arg(long, value_name = "DIRECTORY")]
     tls_dir: Option<PathBuf>,
 
-    /// The JSON Patch of every answer
+    /// JSON Patch of every answer
     #[arg(
         long,
         value_name = "JSON",
@@ -76,7 +76,7 @@ struct Arguments {
     )]
     patch: String,
 
-    /// Answer with the uid of the review, which an API server insists on
+    /// Answer with the uid of the review, which an API server requires
     #[arg(long)]
     echo_uid: bool,
 }
@@ -100,7 +100,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         let (stream, _) = listener.accept().await?;
         let (acceptor, answers) = (acceptor.clone(), answers.clone());
         tokio::spawn(async move {
-            // Whoever measures sees failed requests; why a connection ended is of no interest here.
+            // The client reports failed requests, so the error of a connection is not needed.
             let _ = connection(stream, acceptor, answers).await;
         });
     }
@@ -130,7 +130,7 @@ async fn connection(
     Ok(())
 }
 
-/// TLS as in the webhook: ring, TLS 1.3 and 1.2, HTTP/2 before HTTP/1.1.
+/// Returns a TLS acceptor as in the webhook: ring, TLS 1.3 and 1.2, HTTP/2 before HTTP/1.1.
 fn acceptor(directory: Option<&Path>) -> anyhow::Result<TlsAcceptor> {
     let (chain, key) = match directory {
         Some(directory) => files_pair(directory)?,
@@ -163,11 +163,11 @@ fn self_signed_pair() -> anyhow::Result<Pair> {
     Ok((vec![pair.cert.der().clone()], key))
 }
 
-/// What every request is answered with.
+/// The answer to every request.
 struct Answers {
-    /// All before the uid.
+    /// The text before the uid.
     head: Vec<u8>,
-    /// All after the uid.
+    /// The text after the uid.
     tail: Vec<u8>,
     /// The answer with the constant uid.
     constant: Bytes,
@@ -198,7 +198,7 @@ impl Answers {
     }
 }
 
-/// The first value of a field `uid`, as it is written.
+/// Returns the first value of a field `uid`, without decoding.
 fn uid(review: &[u8]) -> Option<&[u8]> {
     let start = memmem::find(review, UID_FIELD)? + UID_FIELD.len();
     let length = memchr(b'"', &review[start..])?;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures how soon the webhook is ready, and what memory it takes: at rest, with 100,000 rules, while
-such a map is replaced, and with 512 connections.
+"""Measures the startup time of the webhook, and its memory: at rest, with 100,000 rules, while such a map is
+replaced, and with 512 connections.
 
 usage: load-tests/footprint.py [PROGRAM]
 
-PROGRAM is the release build by default (target/release/imageswap). It is started on loopback, with a
-self-signed certificate. Prints a table in Markdown; times are medians of some starts. Memory is VmRSS and
-VmHWM of /proc/PID/status, so this runs on Linux only.
+PROGRAM is the release build by default (target/release/imageswap). It is started on loopback, with a self-signed
+certificate. Prints a table in Markdown; times are medians of several starts. Memory is VmRSS and VmHWM of
+/proc/PID/status, so this runs on Linux only.
 """
 
 import os
@@ -29,7 +29,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 STARTS = 15
 RULES = 100_000
 CONNECTIONS = 512
-# A start takes far less; the rest is for a busy machine.
+# Timeout for a start, with time for a busy machine.
 DEADLINE_SECONDS = 60
 
 
@@ -60,7 +60,7 @@ def main(program):
 
 
 def rules(name):
-    """A map: a third each are exact images, registries and path prefixes."""
+    """Returns a map of one third exact images, one third registries and one third path prefixes."""
     lines = ["default::mirror.example.com/other"]
     for number in range(1, RULES):
         key = (
@@ -73,7 +73,7 @@ def rules(name):
 
 
 class Webhook:
-    """A program that is running."""
+    """A running program."""
 
     def __init__(self, program, maps):
         self.port, self.admin_port = free_ports(2)
@@ -86,7 +86,7 @@ class Webhook:
         )
 
     def page(self, path):
-        """Status and text of a page of the admin port; none when it does not answer."""
+        """Returns status and text of a page of the admin port; None if it does not answer."""
         url = f"http://127.0.0.1:{self.admin_port}{path}"
         try:
             with urllib.request.urlopen(url, timeout=DEADLINE_SECONDS) as answer:
@@ -97,7 +97,7 @@ class Webhook:
             return None, ""
 
     def until(self, path, expected):
-        """Seconds until a page has what is expected, since the start of the program."""
+        """Returns the seconds from the start of the program until a page has the expected content."""
         while time.monotonic() - self.begun < DEADLINE_SECONDS:
             status, text = self.page(path)
             if status == 200 and expected in text:
@@ -110,7 +110,7 @@ class Webhook:
 
 @contextmanager
 def running(program, maps):
-    """A program that is ready."""
+    """Starts a program and waits until it is ready."""
     webhook = Webhook(program, maps)
     try:
         webhook.ready = webhook.until("/readyz", "true")
@@ -121,7 +121,7 @@ def running(program, maps):
 
 
 def ready_times(program, maps):
-    """How long it takes from the start of the process until /readyz says so."""
+    """Returns the time from the start of the process until /readyz reports ready."""
     times = []
     for _ in range(STARTS):
         with running(program, maps) as webhook:
@@ -130,7 +130,7 @@ def ready_times(program, maps):
 
 
 def replaced(webhook, maps, other):
-    """How long it takes until a replaced map is the one in use."""
+    """Returns the time until a replaced map is in use."""
     _, page = webhook.page("/metrics")
     applied = int(re.search(r'map_reloads_total\{result="applied"\} (\d+)', page).group(1))
     webhook.begun = time.monotonic()
@@ -141,7 +141,7 @@ def replaced(webhook, maps, other):
 
 @contextmanager
 def connections(webhook):
-    """As many connections over TLS, each of which has asked once and says nothing more."""
+    """Opens idle TLS connections, each after one request."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -158,14 +158,14 @@ def connections(webhook):
 
 
 def memory(webhook, field):
-    """A field of the process's status, as text."""
+    """Returns a field of the status of the process, as text."""
     status = Path(f"/proc/{webhook.process.pid}/status").read_text(encoding="ascii")
     kib = int(re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE).group(1))
     return f"{kib / 1024:.1f} MiB"
 
 
 def free_ports(count):
-    """Ports that no process has at the moment."""
+    """Returns free ports."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Draws figures of the load tests and benchmarks, as SVG on the standard output.
+"""Draws figures from the results of load tests and benchmarks, as SVG on the standard output.
 
 usage: plot.py decisions [SOURCE]      cost of a decision against the number of rules
        plot.py latency COMPARE.csv     latency against connections, from compare.sh
-       plot.py cpu COMPARE.csv         processor time of a request against connections, likewise
+       plot.py cpu COMPARE.csv         processor time of a request against connections, from compare.sh
 
-SOURCE is the folder in which `cargo bench --bench decision --bench globs` leaves its estimates
-(default target/criterion), or a CSV file with the columns series, rules and nanoseconds, in which a
-series is named as criterion does: decision/exact, or glob/distinct-literals, match.
+SOURCE is the folder with the estimates of `cargo bench --bench decision --bench globs` (default
+target/criterion), or a CSV file with the columns series, rules and nanoseconds. The names of the series are those
+of criterion: decision/exact, or glob/distinct-literals, match.
 """
 
 import csv
@@ -18,22 +18,22 @@ import statistics
 import sys
 from html import escape
 
-# Colours that the colour-blind tell apart (Okabe and Ito); each series has a marker of its own too.
+# Colours for colour-blind readers too (Okabe and Ito). Each series also has its own marker.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F"]
 MARKERS = ["circle", "square", "diamond", "triangle", "bar"]
 
-# Pixels: of a panel without its axes, and around it.
+# Sizes in pixels: a panel without its axes, and its margins.
 WIDTH, HEIGHT = 380, 280
 LEFT, TOP, BOTTOM, GAP = 80, 72, 64, 30
 LEGEND_LINE = 20
 LETTER_WIDTH = 8
 
-# The least ratio of two labelled values of an axis, so that labels do not touch.
+# Minimum ratio of two labelled values of an axis, so that labels do not touch.
 LEAST_TICK_RATIO = 1.5
 
 
 def decisions(source):
-    """The median of each benchmark, by the number of rules; a panel for globs, which cost more."""
+    """Returns the median of each benchmark by the number of rules. Globs have their own panel."""
     panels = {}
     for name, rules, nanoseconds in rows(source) if source.is_file() else estimates(source):
         kind, _, rest = name.partition("/")
@@ -54,13 +54,13 @@ PANELS = {"decision": "Exact, registry and other rules", "glob": "[REPLACE] glob
 
 
 def rows(file):
-    """Name of the series, number of rules and nanoseconds, from a file."""
+    """Yields name of the series, number of rules and nanoseconds from a CSV file."""
     for row in read_csv(file):
         yield row["series"], float(row["rules"]), float(row["nanoseconds"])
 
 
 def estimates(folder):
-    """The same from criterion: a folder a benchmark, with a description and the estimates."""
+    """Yields the same from criterion: a folder for each benchmark, with a description and the estimates."""
     for file in sorted(folder.glob("**/new/benchmark.json")):
         benchmark = json.loads(file.read_text(encoding="utf-8"))
         name = benchmark["group_id"]
@@ -73,7 +73,7 @@ def estimates(folder):
 
 
 def latency(source):
-    """Median and 99th percentile of each server, a panel for each protocol."""
+    """Returns median and 99th percentile of each server, with a panel for each protocol."""
     columns = {"p50_us": "p50", "p99_us": "p99"}
     return {
         "title": "Latency of a review, closed loop",
@@ -86,7 +86,7 @@ def latency(source):
 
 
 def cpu(source):
-    """Processor time of the servers."""
+    """Returns the processor time of the servers."""
     return {
         "title": "Processor time of a review",
         "description": "User and system time of the server for each request, against connections; "
@@ -99,7 +99,7 @@ def cpu(source):
 
 
 def compared(source, columns):
-    """Columns of compare.sh by protocol, then by server and column, as medians of the rounds."""
+    """Returns columns of compare.sh by protocol, then by server and column, as medians of the rounds."""
     values = {}
     for row in read_csv(source):
         for column, name in columns.items():
@@ -117,7 +117,7 @@ PROTOCOLS = {"http1": "HTTP/1.1", "http2": "HTTP/2"}
 
 
 def read_csv(path):
-    """The rows of a file."""
+    """Returns the rows of a file."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
@@ -129,7 +129,7 @@ DEFAULT_CSV = "target/load-tests/compare.csv"
 
 
 class Axis:
-    """A logarithmic axis of so many pixels, for all values."""
+    """A logarithmic axis for all values, with a length in pixels."""
 
     suffix = " (log)"
 
@@ -144,11 +144,11 @@ class Axis:
         self.low, self.high = low - margin, high + margin
 
     def at(self, value):
-        """The pixels from the start of the axis to the value."""
+        """Returns the pixels from the start of the axis to the value."""
         return (math.log10(value) - self.low) / (self.high - self.low) * self.pixels
 
     def ticks(self):
-        """1, 2 and 5 of each power of ten, or the powers alone where there are many."""
+        """Returns 1, 2 and 5 times each power of ten, or only the powers if there are many."""
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
         steps = (1, 2, 5) if self.high - self.low < 4 else (1,)
         ticks = (step * 10.0**power for power in powers for step in steps)
@@ -157,29 +157,29 @@ class Axis:
 
 
 class LinearAxis:
-    """An axis from zero, of so many pixels."""
+    """An axis from zero, with a length in pixels."""
 
     suffix = ""
 
     def __init__(self, values, pixels):
         self.pixels = pixels
         power = 10.0 ** math.floor(math.log10(max(values)))
-        # The finest of these steps that needs no more than eight of them.
+        # The smallest step that needs at most eight ticks.
         fits = (share * power for share in (0.1, 0.2, 0.5, 1, 2) if max(values) <= 8 * share * power)
         self.step = next(fits)
         self.high = math.ceil(max(values) / self.step) * self.step
 
     def at(self, value):
-        """The pixels from the start of the axis to the value."""
+        """Returns the pixels from the start of the axis to the value."""
         return value / self.high * self.pixels
 
     def ticks(self):
-        """Zero and each step."""
+        """Returns zero and each step."""
         return [index * self.step for index in range(round(self.high / self.step) + 1)]
 
 
 def spaced(values):
-    """Those values that have room for a label."""
+    """Returns the values that have room for a label."""
     kept = []
     for value in sorted(set(values)):
         if not kept or value / kept[-1] >= LEAST_TICK_RATIO:
@@ -188,7 +188,7 @@ def spaced(values):
 
 
 def chart(figure):
-    """The whole drawing."""
+    """Returns the whole drawing."""
     panels = figure["panels"]
     points = [p for series in panels.values() for line in series.values() for p in line]
     x_axis = Axis([x for x, _ in points], WIDTH)
@@ -233,7 +233,7 @@ def chart(figure):
 
 
 def panel(left, title, series, x_axis, y_axis, styles, is_first):
-    """One pair of axes with its lines."""
+    """Draws a pair of axes with its lines."""
     bottom = TOP + HEIGHT
     out = [text(left, TOP - 10, title, weight="bold")] if title else []
     for tick in y_axis.ticks():
@@ -258,25 +258,25 @@ def panel(left, title, series, x_axis, y_axis, styles, is_first):
 
 
 def in_words(panels):
-    """The ends of each line, for those who do not see the drawing."""
-    said = []
+    """Returns the first and last value of each line, for readers who cannot see the drawing."""
+    sentences = []
     for title, series in panels.items():
         for name, line in series.items():
             (x, y), (last_x, last_y) = min(line), max(line)
             of = f"{title}, {name}" if title else name
-            said.append(f"{of}: {plain(y)} at {plain(x)}, {plain(last_y)} at {plain(last_x)}.")
-    return " ".join(said)
+            sentences.append(f"{of}: {plain(y)} at {plain(x)}, {plain(last_y)} at {plain(last_x)}.")
+    return " ".join(sentences)
 
 
 def plain(number):
-    """A number with three figures that count."""
+    """Returns a number with three significant digits."""
     if number >= 100:
         return f"{number:,.0f}"
     return f"{number:.3g}"
 
 
 def text(x, y, content, anchor="start", size=13, weight="normal"):
-    """A line of text."""
+    """Returns a line of text."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'font-weight="{weight}">{escape(content)}</text>'
@@ -284,7 +284,7 @@ def text(x, y, content, anchor="start", size=13, weight="normal"):
 
 
 def marker(shape, x, y, colour, hint=""):
-    """A point; `hint` is shown where a pointer rests on it."""
+    """Returns a point; `hint` is its tooltip."""
     paths = {
         "circle": f"M{x - 4:.1f} {y:.1f}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
         "diamond": f"M{x:.1f} {y - 5:.1f}l5 5l-5 5l-5 -5z",

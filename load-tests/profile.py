@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Sums up where perf has found two servers, by parts of the program, for each request.
+"""Sums up the perf samples of two servers for each request, by parts of the program.
 
 usage: profile.py FREQUENCY FLOOR.profile REQUESTS IMAGESWAP.profile REQUESTS
 
-The profiles are what `perf report --stdio --show-nr-samples --sort dso,symbol` prints; profile.sh makes them.
+The profiles are the output of `perf report --stdio --show-nr-samples --sort dso,symbol`; profile.sh makes them.
 """
 
 import collections
 import re
 import sys
 
-# The parts, and the symbols that belong to them; the first that fits counts.
+# The parts, and patterns of their symbols; the first match counts.
 PARTS = [
     ("TLS: ciphers", r"ring_core|^ring::"),
     ("TLS: records", r"rustls"),
-    ("review: reading JSON", r"imageswap::admission::(json|lenient|review)|core::str::converts::from_utf8"),
+    ("review: reading JSON", r"imageswap::admission::(json|markers|review)|core::str::converts::from_utf8"),
     ("review: rules, patch, answer", r"imageswap::(admission|rules|image)|base64"),
     ("metrics", r"imageswap::metrics|metrics_util|metrics_exporter"),
     ("connection, routes, limits", r"imageswap::|floor::"),
@@ -28,7 +28,7 @@ LINE = re.compile(r"\s*[\d.]+%\s+(\d+)\s+\S+\s+\[(.)\] (.*)")
 
 
 def parts(path):
-    """Samples by part."""
+    """Returns the samples by part."""
     samples = collections.Counter()
     with open(path, encoding="utf-8") as file:
         for count, where, symbol in (found.groups() for found in map(LINE.match, file) if found):

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Shows where the processor time of a request goes, in the webhook and in the floor: a table of parts, in
-# microseconds. Takes perf, and builds both servers with symbols.
+# Profiles the processor time of a request, in the webhook and in the floor: a table of parts, in microseconds.
+# Needs perf, and builds both servers with symbols.
 #
 # usage: load-tests/profile.sh [--review FILE] [--connections N] [--duration SECONDS]
 #
-# load-tests/README.md says what the figures mean.
+# load-tests/README.md explains the figures.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=load-tests/common.sh
@@ -26,7 +26,7 @@ while (($#)); do
     shift
 done
 
-# Takes samples of one server under load, and says how many requests there were.
+# Samples a server under load, and prints the number of requests.
 profile() {
     local server=$1 log=$directory/h2load.tsv
     start_server "$server" "$directory/tls" config/imageswap-maps.conf
@@ -34,7 +34,7 @@ profile() {
     start h2load h2load --clients "$CONNECTIONS" --threads 1 --max-concurrent-streams 1 \
         --duration "$((DURATION + 3))" --log-file "$log" --data "$REVIEW" \
         --header 'Content-Type: application/json' "https://$address/"
-    # Connections are made meanwhile.
+    # The connections are opened in the meantime.
     sleep 1
     begin_samples "$server"
     local begun=${EPOCHREALTIME/./} ended

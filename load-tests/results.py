@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes figures of what the load tests have measured.
+"""Evaluates the measurements of the load tests.
 
-usage: results.py window LOG [START END]  requests in h2load's log, those that ended between two times
+usage: results.py window LOG [START END]  requests in h2load's log that ended between two times
        results.py table FILE.csv          medians and ratios of a run, as a table
        results.py json FILE.csv           the same as JSON
-       results.py soak FILE.csv LOG START END  the first minutes beside the last ones, as a table
+       results.py soak FILE.csv LOG START END  comparison of the first and the last minutes, as a table
 
 The columns of the files are explained in README.md.
 """
@@ -15,8 +15,8 @@ import math
 import statistics
 import sys
 
-# By the column that names what is compared: what belongs together, and the columns of the table: name,
-# heading, how it is written, and what it is given as a ratio to.
+# The comparisons, by the column with the names of the competitors: the columns that group rows, and the columns of
+# the table with name, heading, format, and the baselines of their ratios.
 COMPARISONS = {
     "server": {
         "group": ["protocol", "connections", "streams"],
@@ -46,14 +46,14 @@ COMPARISONS = {
     },
 }
 
-# What the table shows in another unit than the file.
+# Divisors for columns whose unit in the table differs from that in the file.
 DIVISORS = {"MiB": 1024, "ms": 1000}
 
 
 def window(path, start=None, end=None):
-    """Prints how many requests succeeded and failed, in how many µs, and their latencies in µs.
+    """Prints the number of successful and failed requests, the duration in µs, and the latencies in µs.
 
-    Of requests that ended in [start, end), in µs since 1970, if these are given.
+    Counts only requests that ended in [start, end), in µs since 1970, if these are given.
     """
     requests = []
     with open(path, encoding="ascii") as log:
@@ -70,14 +70,14 @@ def window(path, start=None, end=None):
 
 
 def percentile(ordered, share):
-    """The least value that at least this share of all values does not exceed; 0 of none."""
+    """Returns the least value that at least this share of all values does not exceed; 0 if there are no values."""
     if not ordered:
         return 0
     return ordered[math.ceil(share * len(ordered)) - 1]
 
 
 def summary(path):
-    """Medians of the rounds, and the medians of each round's ratio to the baseline."""
+    """Returns the medians of the rounds, and the medians of the ratio of each round to the baseline."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
@@ -92,7 +92,7 @@ def summary(path):
         groups.setdefault(key, {}).setdefault(row[kind], {})[row["round"]] = row
     results = []
     for key, competitors in groups.items():
-        # The first round begins with any of them.
+        # The order in the file depends on the first round, so sort by a fixed order.
         for name in sorted(competitors, key=ORDER.index):
             rounds = competitors[name]
             result = dict(zip(comparison["group"], key)) | {kind: name, "rounds": len(rounds)}
@@ -110,9 +110,9 @@ ORDER = ["bare", "floor", "imageswap", "policy", "policy-apply"]
 
 
 def ratios(column, rounds, baseline):
-    """What a column has in each round, in relation to the baseline.
+    """Returns the ratio of a column to the baseline in each round.
 
-    To that of the same round, so that what the machine did besides in that time is in both.
+    The baseline is that of the same round, so that other load of the machine affects both.
     """
     return [
         float(row[column]) / float(baseline[number][column])
@@ -122,7 +122,7 @@ def ratios(column, rounds, baseline):
 
 
 def spread(name, values):
-    """The median, the least and the greatest of the values."""
+    """Returns median, minimum and maximum of the values."""
     numbers = [float(value) for value in values if value != ""]
     if not numbers:
         return {name: None}
@@ -131,7 +131,7 @@ def spread(name, values):
 
 
 def table(path):
-    """Prints the summary as a table in Markdown; ratios with the least and the greatest."""
+    """Prints the summary as a table in Markdown; ratios have minimum and maximum."""
     kind, comparison, results = summary(path)
     headings = [*comparison["group"], kind]
     for _, heading, _, baselines in comparison["columns"]:
@@ -149,48 +149,48 @@ def table(path):
 
 
 def print_table(lines):
-    """Prints a table in Markdown; the first line has the headings."""
+    """Prints a table in Markdown; the first line contains the headings."""
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     for line in [lines[0], ["-" * width for width in widths], *lines[1:]]:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
 
 
 def ratio(result, name):
-    """A ratio as the table has it; nothing of what the others are compared with."""
+    """Returns a ratio as text for the table; empty for the baseline itself."""
     value, least, greatest = (result.get(f"{name}{end}") for end in ("", "_min", "_max"))
     if value is None or value == least == greatest == 1:
         return ""
     return f"{value:.2f} ({least:.2f}-{greatest:.2f})"
 
 
-# How long the first and the last minutes are, in µs, and the most that they may be of all.
+# Length of the first and the last minutes in µs, and their maximum share of the whole time.
 SPAN_US = 300 * 10**6
 SPAN_SHARE = 1 / 3
-# How much more memory the last minutes may take than the first: the greater of both, in KiB.
+# Maximum growth of memory from the first to the last minutes: the greater of a share and a number of KiB.
 MEMORY_GROWTH_SHARE = 0.2
 MEMORY_GROWTH_KIB = 8 * 1024
 
 
-def soak(looks_path, log_path, start, end):
-    """Prints the first minutes of a long load beside the last ones, and all; whether nothing grew.
+def soak(samples_path, log_path, start, end):
+    """Prints the first minutes, the last minutes and the whole of a long load; returns true if nothing grew.
 
-    The lines of the log are those of h2load: when a request began, its status and its latency.
+    The lines of the log are in the format of h2load: start time, status and latency of a request.
     """
-    with open(looks_path, encoding="utf-8", newline="") as file:
-        looks = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    with open(samples_path, encoding="utf-8", newline="") as file:
+        samples = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
     with open(log_path, encoding="ascii") as file:
         requests = [tuple(map(int, line.split("\t"))) for line in file]
     span = min(SPAN_US, int((end - start) * SPAN_SHARE))
-    during = [look for look in looks if start <= look["time_us"] < end]
-    first = span_of([look for look in during if look["time_us"] < start + span], requests)
-    last = span_of([look for look in during if look["time_us"] >= end - span], requests)
+    during = [sample for sample in samples if start <= sample["time_us"] < end]
+    first = span_of([sample for sample in during if sample["time_us"] < start + span], requests)
+    last = span_of([sample for sample in during if sample["time_us"] >= end - span], requests)
     whole = span_of(during, requests)
     time = f"{span / 60e6:.0f} min" if span >= 60e6 else f"{span / 1e6:.0f} s"
     lines = [["", f"first {time}", f"last {time}", "all"]]
     for name, heading, form in SOAK_ROWS:
         lines.append([heading, *(form.format(part[name]) for part in (first, last, whole))])
     print_table(lines)
-    found = growth(first, last) + losses(looks[-1], requests)
+    found = growth(first, last) + losses(samples[-1], requests)
     for line in found:
         print(f"error: {line}", file=sys.stderr)
     return not found
@@ -216,11 +216,11 @@ SOAK_ROWS = [
 ]
 
 
-def span_of(looks, requests):
-    """The figures between the first and the last of some looks at the process."""
-    if len(looks) < 2:
-        sys.exit("error: there are too few looks at the process; look more often, or for longer")
-    begun, ended = looks[0], looks[-1]
+def span_of(samples, requests):
+    """Returns the figures between the first and the last of some samples of the process."""
+    if len(samples) < 2:
+        sys.exit("error: too few samples of the process; sample more often, or for longer")
+    begun, ended = samples[0], samples[-1]
     within = [
         request for request in requests if begun["time_us"] <= request[0] < ended["time_us"]
     ]
@@ -231,21 +231,21 @@ def span_of(looks, requests):
     figures = dict(zip(("p50_us", "p99_us", "p999_us", "max_us"), shown))
     for name in ("maps_applied", "certificates_applied", "reloads_failed"):
         figures[name] = ended[name] - begun[name]
-    # The least of them: what is there all the time, without connections that are just open.
+    # The minimum: open files at all times, without short connections.
     for name in ("open_files", "threads", "connections"):
-        figures[name] = min(look[name] for look in looks)
+        figures[name] = min(sample[name] for sample in samples)
     return figures | {
         "requests": len(within),
         "failed": len(within) - len(latencies),
         "requests_per_second": len(within) * 1e6 / (ended["time_us"] - begun["time_us"]),
         "cpu_us_per_request": (ended["cpu_us"] - begun["cpu_us"]) / len(within),
-        "rss_mib": statistics.median(look["rss_kib"] for look in looks) / 1024,
+        "rss_mib": statistics.median(sample["rss_kib"] for sample in samples) / 1024,
         "peak_rss_mib": ended["peak_rss_kib"] / 1024,
     }
 
 
 def growth(first, last):
-    """What the last minutes need more than the first and should not, one line each."""
+    """Returns the growth from the first to the last minutes that is too large, one line each."""
     found = []
     before, after = first["rss_mib"], last["rss_mib"]
     if after > before + max(before * MEMORY_GROWTH_SHARE, MEMORY_GROWTH_KIB / 1024):
@@ -256,7 +256,7 @@ def growth(first, last):
 
 
 def losses(end, requests):
-    """What failed at any time, and what was not applied by the last look, one line each."""
+    """Returns what failed at any time, and what was not applied at the last sample, one line each."""
     found = []
     if failed := sum(not 200 <= status < 300 for _, status, _ in requests):
         found.append(f"{failed} of {len(requests)} requests failed")
@@ -268,7 +268,7 @@ def losses(end, requests):
 
 
 def main(arguments):
-    """Runs one of the commands."""
+    """Runs a command."""
     match arguments:
         case ["window", log]:
             window(log)
@@ -276,8 +276,8 @@ def main(arguments):
             window(log, int(start), int(end))
         case ["table", path]:
             table(path)
-        case ["soak", looks, log, start, end]:
-            sys.exit(0 if soak(looks, log, int(start), int(end)) else 1)
+        case ["soak", samples, log, start, end]:
+            sys.exit(0 if soak(samples, log, int(start), int(end)) else 1)
         case ["json", path]:
             print(json.dumps(summary(path)[2], indent=2, ensure_ascii=False))
         case _:

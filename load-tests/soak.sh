@@ -1,25 +1,24 @@
 #!/usr/bin/env bash
-# Puts a steady load on the webhook for long, while its map and its certificate are replaced again and
-# again and connections come and go, to find what grows, slows down or fails. The table has the first
-# minutes beside the last ones.
+# Runs a steady load on the webhook for a long time, to find growth, slowdown and failures. Meanwhile its map and its
+# certificate are replaced again and again, and connections are opened and closed. The table compares the first
+# minutes with the last ones.
 #
 # usage: load-tests/soak.sh [OPTION...]
 #
 #   --duration SECONDS      of the load, after the warm-up           [default: 3600]
-#   --warm-up SECONDS       load before it, while memory is taken    [default: 10]
+#   --warm-up SECONDS       load before it, while memory grows       [default: 10]
 #   --rate N                reviews per second, over HTTP/2          [default: 500]
 #   --connections N         opened, used once and closed per second  [default: 50]
-#   --map-every SECONDS     how often the map is replaced            [default: 30]
-#   --tls-every SECONDS     how often the certificate is replaced    [default: 300]
-#   --sample-every SECONDS  how often the process is looked at       [default: 5]
-#   --output FILE           each look, as CSV        [default: target/load-tests/soak.csv]
-#   --no-build              take the release build that is there
-#   --quick                 half a minute with more of everything, to see that everything works
+#   --map-every SECONDS     interval between changes of the map      [default: 30]
+#   --tls-every SECONDS     interval between new certificates        [default: 300]
+#   --sample-every SECONDS  interval between samples of the process  [default: 5]
+#   --output FILE           each sample, as CSV      [default: target/load-tests/soak.csv]
+#   --no-build              use the existing release build
+#   --quick                 half a minute with higher rates, to check that everything works
 #
-# Each option that takes a value may be set by a variable too, such as SOAK_RATE. Exit code 1 when a
-# request failed or had a wrong answer, when the last minutes need more memory or more open files than
-# the first, or when a map or a certificate was not applied. load-tests/README.md says what the figures
-# mean.
+# Each option with a value can also be set by a variable, such as SOAK_RATE. Exit code 1 if a request failed or had a
+# wrong answer, if the last minutes need more memory or more open files than the first, or if a map or a certificate
+# was not applied. load-tests/README.md explains the figures.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=load-tests/common.sh
@@ -35,14 +34,14 @@ SAMPLE_EVERY=${SOAK_SAMPLE_EVERY:-5}
 OUTPUT=${SOAK_OUTPUT:-$target/load-tests/soak.csv}
 BUILD=yes
 
-# Two maps in turn, which send images to one of two hosts; so an answer shows which one it is from.
+# Two maps alternate. Each sends images to another host, so an answer shows its map.
 readonly HOSTS=(registry.example.com mirror.example.com)
 readonly MAP=config/imageswap-maps.conf
-# What the short connections post: each image of it is under a rule of the map.
+# The review of the short connections: each of its images matches a rule of the map.
 readonly REVIEW=tests/fixtures/reviews/00-create-pod.json
 readonly COLUMNS=time_us,rss_kib,peak_rss_kib,open_files,threads,cpu_us,connections,\
 maps_written,maps_applied,certificates_written,certificates_applied,reloads_failed
-# A change applies within about a second; the rest is for a busy machine.
+# Timeout for a change, which applies within about a second, with time for a busy machine.
 readonly APPLY_SECONDS=20
 
 while (($#)); do
@@ -60,8 +59,8 @@ while (($#)); do
     shift
 done
 
-# Exchanges all files of a mounted volume at once, as the kubelet does: a new folder, then `..data`
-# renamed onto the old link: write_volume FOLDER FILE...
+# Replaces all files of a mounted volume at once, as the kubelet does: a new folder, then a new `..data` renamed over
+# the old link: write_volume FOLDER FILE...
 write_volume() {
     local volume=$1 old new=..generation_$EPOCHREALTIME file
     shift
@@ -91,7 +90,7 @@ write_certificate() {
 maps_written=0
 certificates_written=0
 
-# Looks at the process and its metrics, and writes a row. Open files first, as the look at the metrics
+# Samples the process and its metrics, and writes a row. Open files come first, because the request for the metrics
 # opens one.
 sample() {
     local pid=${pids[imageswap]} rss peak threads metrics now
@@ -112,8 +111,8 @@ sample() {
     echo "$row,$certificates_written,$certificates_applied,$reloads_failed" >>"$OUTPUT"
 }
 
-# Starts what the load takes, each a process of its own: reviews at a rate, whether the answers come or
-# not; and of each result the few figures that are needed, so that the log of an hour stays small.
+# Starts the processes of the load. Reviews are sent at a constant rate, independent of the answers. Of each result
+# only a few figures are kept, so that the log of an hour stays small.
 start_load() {
     local seconds=$1
     mkfifo -- "$directory/results" "$directory/rows"
@@ -130,7 +129,7 @@ start_load() {
         "$CONNECTIONS" "$seconds" "${HOSTS[@]}"
 }
 
-# Waits until what was started has ended by itself.
+# Waits until the processes of the load have ended.
 end_load() {
     local name
     for name in vegeta encode figures; do
@@ -141,7 +140,7 @@ end_load() {
     unset 'pids[connections]'
 }
 
-# Replaces files and looks at the process, each in its own rhythm, until a time in µs.
+# Replaces files and samples the process, each at its own interval, until a time in µs.
 keep_changing() {
     local end=$1 now=${EPOCHREALTIME/./} next turn
     local -A every=([sample]=$SAMPLE_EVERY [write_map]=$MAP_EVERY [write_certificate]=$TLS_EVERY)
@@ -162,7 +161,7 @@ keep_changing() {
     if ((end > now)); then sleep "$(((end - now) / 1000))e-3"; fi
 }
 
-# Looks until all that was written is applied, or has had its time.
+# Samples until all written files are applied, or the timeout.
 settle() {
     local deadline=$((SECONDS + APPLY_SECONDS))
     until sample && ((maps_applied == maps_written && certificates_applied == certificates_written)); do
@@ -171,7 +170,7 @@ settle() {
     done
 }
 
-# Where `go install` puts it by the line below, or anywhere on the path.
+# The folder of `go install` with the line below, or the path.
 PATH=$target/tools/bin:$PATH
 need vegeta "with Go: GOBIN=\"\$PWD/target/tools/bin\" go install github.com/tsenart/vegeta/v12@v12.13.0"
 need openssl 'it makes the certificates'
@@ -186,7 +185,7 @@ admin_address=$(sed -n 's/.*"imageswap started".*"admin_listen":"\([^"]*\)".*/\1
 failed=
 echo "$COLUMNS" >"$OUTPUT"
 note "$RATE reviews/s for $DURATION s after $WARM_UP s"
-# A second longer than what is measured, even when this script gets its turn late.
+# A second longer than the measurement, even if this script is scheduled late.
 start_load "$((WARM_UP + DURATION + 1))"
 sleep "$WARM_UP"
 begun=${EPOCHREALTIME/./}
@@ -197,5 +196,5 @@ settle
 cat -- "$directory/connections.log"
 if [[ -s $directory/failures ]]; then cat -- "$directory/failures" >&2; fi
 load-tests/results.py soak "$OUTPUT" "$directory/figures.log" "$begun" "$ended" || failed=yes
-note "each look at the process is in $OUTPUT"
+note "the samples of the process are in $OUTPUT"
 [[ -z $failed ]]

@@ -1,6 +1,6 @@
-//! Closed sets of named values, such as the values of a metric label.
+//! Enums with a fixed set of named values, such as the values of a metric label.
 
-/// An enum whose variants are all known, each with one name.
+/// An enum that lists its variants and has a name for each.
 pub trait ClosedEnum: Copy + 'static {
     /// All variants, in the order of their discriminants.
     const ALL: &'static [Self];
@@ -12,10 +12,10 @@ pub trait ClosedEnum: Copy + 'static {
     fn index(self) -> usize;
 }
 
-/// Defines an enum of unit variants with a name each, and implements [`ClosedEnum`] for it.
+/// Defines an enum of unit variants, each with a name, and implements [`ClosedEnum`] for it.
 ///
-/// The list of variants and the names are written once, so that they cannot disagree. `ALL` and `as_str` are inherent
-/// too: callers need no import, and `ALL.len()` is a constant.
+/// Each variant and its name are written once, so the list and the names cannot differ. `ALL` and `as_str` are also
+/// inherent, so that callers need no import and `ALL.len()` is a constant.
 macro_rules! closed_enum {
     (
         $(#[$attribute:meta])*

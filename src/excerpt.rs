@@ -1,4 +1,4 @@
-//! Excerpts of text from outside, for logs and error messages.
+//! Excerpts of untrusted text for logs and error messages.
 //!
 //! A sender must not be able to fill the log with one request, or to control the terminal of the reader. The module is
 //! pure.
@@ -8,13 +8,13 @@ use std::borrow::Cow;
 /// Maximum length of one value from a peer, in bytes. Kubernetes names have at most 253.
 pub const MAX_VALUE_BYTES: usize = 256;
 
-/// Stands for what is cut off.
+/// Marks the end of a text that was cut.
 const ELLIPSIS: char = '…';
 
 /// Returns `text` with control and bidirectional characters escaped as in Rust, cut to `max_bytes`.
 ///
-/// `max_bytes` counts the excerpt as a log writes it, with the ellipsis and with the escapes that JSON or Rust's debug
-/// format add, so that no choice of characters makes a line longer.
+/// `max_bytes` applies to the excerpt as a log writes it: with the ellipsis, and with the escapes of JSON or of Rust's
+/// debug format. So no choice of characters makes a line longer.
 #[must_use]
 pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
     if text.len() <= max_bytes && text.bytes().all(is_plain) {
@@ -22,12 +22,12 @@ pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
     }
     let mut shown = String::new();
     let mut written = 0;
-    // What is left of `shown` when the rest turns out not to fit.
+    // Length to which `shown` is cut if the rest does not fit.
     let mut kept = 0;
     for character in text.chars() {
         written += if is_escaped(character) {
             shown.extend(character.escape_unicode());
-            // The backslash becomes two.
+            // The backslash is escaped again, so it takes two bytes.
             character.escape_unicode().len() + 1
         } else {
             shown.push(character);
@@ -45,12 +45,12 @@ pub fn excerpt(text: &str, max_bytes: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns true for the characters of ASCII that every log writes as they are.
+/// Returns true for ASCII characters that every log writes unchanged.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\')
 }
 
-/// Returns true for C0 and C1 control characters, line separators, and characters that turn the direction of text
+/// Returns true for C0 and C1 control characters, line separators, and characters that change the direction of text
 /// (Unicode Standard Annex 9).
 fn is_escaped(character: char) -> bool {
     character.is_control()
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped() {
+    fn terminal_control_characters_are_escaped() {
         for (text, shown) in [
             ("nginx:1.27", "nginx:1.27"),
             ("a\nb\t\0", "a\\u{a}b\\u{9}\\u{0}"),
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_between_characters() {
+    fn long_text_is_cut_between_characters() {
         for filler in ["x", "é", "\u{9b}", "🐳", "\"", "\\", "\u{300}", "\n"] {
             let text = filler.repeat(300);
             for max_bytes in 11..40 {
@@ -87,7 +87,7 @@ mod tests {
                 assert!(shown.ends_with(ELLIPSIS), "{shown}");
                 let json = serde_json::to_string(&shown).unwrap();
                 for written in [format!("{shown:?}"), json] {
-                    // Less the quotation marks.
+                    // The quotation marks do not count.
                     assert!(written.len() - 2 <= max_bytes, "{written}");
                 }
             }

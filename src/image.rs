@@ -1,33 +1,31 @@
-//! The image reference: what the text of an image says about registry, host and path.
+//! Image references: splits the text of an image into registry, host and path.
 //!
-//! Parsing follows the reference grammar of the container distribution project
-//! (`github.com/distribution/reference`) only as far as the swap rules need it: where the
-//! registry ends and the path begins. It never fails, because an image that no registry would
-//! serve must still pass through the webhook unharmed; [`is_valid_reference`] is the strict view.
+//! Parsing follows the reference grammar of the container distribution project (`github.com/distribution/reference`),
+//! but only as far as the swap rules need it: it finds the end of the registry. It never fails, because an image that
+//! no registry can serve must still pass through the webhook unchanged. [`is_valid_reference`] is the strict check.
 //!
-//! It deliberately does not normalize: the text of an image is taken as written.
+//! It deliberately does not normalize images.
 
 use std::sync::LazyLock;
 
 use regex_automata::meta::Regex;
 
-/// The registry of every image that names none.
+/// The registry of images without one.
 pub const DOCKER_HUB: &str = "docker.io";
 
-/// The name under which old clients address Docker Hub; it counts as [`DOCKER_HUB`].
+/// The name of Docker Hub in old clients. It counts as [`DOCKER_HUB`].
 pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
 /// The path segment that Docker Hub puts before an image without an organization.
 pub const LIBRARY: &str = "library";
 
-/// The longest image that is looked at, in bytes; a longer one is left alone.
+/// Maximum length of an image in bytes. Longer images are left alone.
 ///
-/// The distribution grammar ends a name at 255 characters, a tag at 128 and a digest at about 140,
-/// so nothing of this length can be pulled. Without a limit a pod of 3 MiB of image text would be
-/// matched against every glob of the map.
+/// The distribution grammar limits a name to 255 characters, a tag to 128 and a digest to about 140, so a longer image
+/// cannot be pulled. Without a limit, 3 MiB of image text in a pod would be matched against every glob of the map.
 pub const MAX_IMAGE_BYTES: usize = 4096;
 
-/// An image split at its registry.
+/// An image, split into registry and path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ImageReference<'a> {
     text: &'a str,
@@ -36,8 +34,9 @@ pub struct ImageReference<'a> {
 }
 
 impl<'a> ImageReference<'a> {
-    /// Splits `text` at the first `/` when what stands before it is a registry: when it contains
-    /// `.` or `:` or is `localhost`, and something follows.
+    /// Splits `text` at the first `/` if the part before it is a registry and the part after it is not empty.
+    ///
+    /// A registry contains `.` or `:`, or is `localhost`.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         match text.split_once('/') {
@@ -48,19 +47,19 @@ impl<'a> ImageReference<'a> {
         }
     }
 
-    /// The image as written.
+    /// Returns the image as it is written.
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// Whether the image names no registry and therefore means Docker Hub.
+    /// Returns true if the image names no registry and is therefore an image of Docker Hub.
     #[must_use]
     pub fn is_shorthand(&self) -> bool {
         self.registry.is_none()
     }
 
-    /// The registry with its port, `docker.io` for a shorthand and for `index.docker.io`.
+    /// Returns the registry with its port. It is `docker.io` for a shorthand and for `index.docker.io`.
     #[must_use]
     pub fn registry(&self) -> &'a str {
         match self.registry {
@@ -69,25 +68,25 @@ impl<'a> ImageReference<'a> {
         }
     }
 
-    /// The registry without its port.
+    /// Returns the registry without its port.
     #[must_use]
     pub fn host(&self) -> &'a str {
         split_port(self.registry()).0
     }
 
-    /// The registry's port with the colon before it, such as `:443`; empty when it has none.
+    /// Returns the port of the registry with its colon, such as `:443`. Empty if there is no port.
     #[must_use]
     pub fn port_suffix(&self) -> &'a str {
         split_port(self.registry()).1
     }
 
-    /// What follows the registry, tag and digest included; for a shorthand the whole image.
+    /// Returns the part after the registry, with tag and digest. For a shorthand it is the whole image.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.path
     }
 
-    /// The path without tag and digest.
+    /// Returns the path without tag and digest.
     #[must_use]
     pub fn repository(&self) -> &'a str {
         let name = self.path.split_once('@').map_or(self.path, |(name, _)| name);
@@ -98,26 +97,26 @@ impl<'a> ImageReference<'a> {
         }
     }
 
-    /// Whether the canonical path is `library/` and the path.
+    /// Returns true if the canonical path has `library/` before the path.
     #[must_use]
     pub fn is_library(&self) -> bool {
         self.registry() == DOCKER_HUB && !self.path.contains('/')
     }
 
-    /// The last segment of the image, tag and digest included.
+    /// Returns the last segment of the image, with tag and digest.
     #[must_use]
     pub fn last_segment(&self) -> &'a str {
         self.text.rsplit_once('/').map_or(self.text, |(_, last)| last)
     }
 }
 
-/// Returns true if every character of `text` can stand in an image reference.
+/// Returns true if every character of `text` is allowed in an image reference.
 ///
-/// Any other text is no image yet: Kubernetes refuses it, or another program has still to fill it in, such as
+/// Any other text is not an image yet: Kubernetes rejects it, or it is a template for another program, such as
 /// `$(params.image)` or `{{inputs.parameters.image}}`.
 #[must_use]
 pub fn has_reference_characters_only(text: &str) -> bool {
-    // Most images are longer than a block. Blocks are judged at once, the last one with a part of that before it.
+    // Most images are longer than a block. Blocks are checked as a whole; the last one overlaps the one before it.
     let (blocks, _) = text.as_bytes().as_chunks();
     match text.as_bytes().last_chunk() {
         Some(last) => {
@@ -128,21 +127,22 @@ pub fn has_reference_characters_only(text: &str) -> bool {
     }
 }
 
-/// Returns true if all bytes can stand in a reference. Without a branch for each byte, so that the compiler judges
-/// them side by side.
+/// Returns true if all bytes are allowed in a reference.
+///
+/// It has no branch for each byte, so the compiler can check all bytes at once.
 fn is_block_of_reference_characters(block: &[u8; 16]) -> bool {
     block.iter().fold(true, |so_far, &byte| so_far & is_reference_character(byte))
 }
 
-/// Returns true for the characters of the distribution grammar: letters and digits, and those that separate the parts
-/// of a name, an IPv6 address, a tag and a digest.
+/// Returns true for the characters of the distribution grammar: letters, digits, and the separators in a name, an IPv6
+/// address, a tag and a digest.
 #[expect(
     clippy::needless_bitwise_bool,
-    reason = "a branch would keep bytes from being judged at once"
+    reason = "with a branch, the compiler could not check all bytes at once"
 )]
 #[inline]
 fn is_reference_character(byte: u8) -> bool {
-    // `-./`, digits and `:`; `@`, capitals and `[`; small letters. These follow each other in ASCII.
+    // `-./`, digits and `:`; `@`, upper-case letters and `[`; lower-case letters. Each group is contiguous in ASCII.
     let is_between = |first: u8, last: u8| byte.wrapping_sub(first) <= last - first;
     is_between(b'-', b':')
         | is_between(b'@', b'[')
@@ -152,16 +152,16 @@ fn is_reference_character(byte: u8) -> bool {
         | (byte == b'_')
 }
 
-/// Whether `first`, the text before an image's first `/`, is a registry.
+/// Returns true if `first`, the text before the first `/` of an image, is a registry.
 #[must_use]
 pub fn is_registry(first: &str) -> bool {
     first.bytes().any(|byte| byte == b'.' || byte == b':') || first == "localhost"
 }
 
-/// Whether a registry would accept `text` as the name of an image, by the distribution grammar.
+/// Returns true if `text` is a valid image reference in the distribution grammar.
 #[must_use]
 pub fn is_valid_reference(text: &str) -> bool {
-    /// The longest repository name that the distribution grammar accepts, in bytes.
+    /// Maximum length of a repository name in the distribution grammar, in bytes.
     const MAX_NAME_BYTES: usize = 255;
 
     text.len() <= MAX_IMAGE_BYTES
@@ -169,7 +169,7 @@ pub fn is_valid_reference(text: &str) -> bool {
         && text.len() - ImageReference::parse(text).tag_and_digest().len() <= MAX_NAME_BYTES
 }
 
-/// Splits `host:port` before the colon; an IPv6 address in brackets keeps its colons.
+/// Splits `host:port` before the colon. An IPv6 address in brackets keeps its colons.
 fn split_port(registry: &str) -> (&str, &str) {
     match registry.rfind(':') {
         Some(colon) if !registry.ends_with(']') => registry.split_at(colon),
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_split_as_the_distribution_grammar_splits_them() {
+    fn images_are_split_as_in_the_distribution_grammar() {
         // text, registry, host, port suffix, path, repository, shorthand, library
         let cases = [
             ("nginx", "docker.io", "docker.io", "", "nginx", "nginx", true, true),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn text_with_other_characters_is_no_reference() {
+    fn other_characters_are_not_allowed_in_a_reference() {
         for text in ["", "nginx", "A.b_c-d:1/e@sha256:0f+x", "[::1]:5000/x"] {
             assert!(has_reference_characters_only(text), "{text}");
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_character_counts_wherever_it_is() {
+    fn characters_are_checked_at_every_position() {
         for character in (0..=u8::MAX).map(char::from) {
             let expected = character.is_ascii_alphanumeric() || "._-:/@+[]".contains(character);
             for (before, after) in

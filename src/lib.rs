@@ -1,8 +1,7 @@
-//! A Kubernetes mutating admission webhook that rewrites container images by a map file.
+//! A Kubernetes mutating admission webhook that rewrites container image references following a rules file, the map.
 //!
-//! The crate is the library behind the `imageswap` program. `ARCHITECTURE.md` in the repository
-//! shows how its modules hang together; the way of one request is [`server`] to [`admission`] to
-//! [`rules`] to [`image`], and never back.
+//! This crate is the library of the `imageswap` program. `ARCHITECTURE.md` in the repository describes its modules. A
+//! request passes from [`server`] to [`admission`] to [`rules`] to [`image`]; dependencies have the same direction.
 
 pub mod admission;
 pub mod app;

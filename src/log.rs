@@ -1,4 +1,4 @@
-//! Log of `serve` and `init`, on the standard error.
+//! Log of `serve` and `init`, on standard error.
 
 use std::io::{self, IsTerminal};
 
@@ -10,11 +10,11 @@ use crate::{
     settings::{LogFormat, LogSettings, unknown_variables},
 };
 
-/// Starts to log, once in a process.
+/// Starts logging. Call it once in a process.
 ///
-/// Libraries log warnings and errors only: their messages about every frame would hide the reviews. The client of the
-/// API server is off because `cluster` logs a failed call once. HTTP/2 is off because a client could cause a line with
-/// every frame, without a limit.
+/// Libraries log only warnings and errors: their messages about every frame would hide the reviews. The client of the
+/// API server does not log, because the controller logs a failed call once. HTTP/2 does not log, because a
+/// client could cause a line with every frame, without a limit.
 pub fn init(LogSettings { level, format }: LogSettings) {
     let is_text = match format {
         LogFormat::Auto => io::stderr().is_terminal(),

@@ -1,11 +1,11 @@
-//! Keeps a lasting failure from being logged again and again.
+//! Avoids repeated log lines about the same failure.
 
-/// Remembers the failure that was logged last.
+/// The last failure that was logged.
 #[derive(Debug, Default)]
 pub struct LogOnce(Option<String>);
 
 impl LogOnce {
-    /// Returns true if `failure` is another one than the last, and remembers it.
+    /// Returns true if `failure` differs from the last one, and records it.
     pub fn is_new(&mut self, failure: &str) -> bool {
         let is_new = self.0.as_deref() != Some(failure);
         if is_new {
@@ -14,7 +14,7 @@ impl LogOnce {
         is_new
     }
 
-    /// Forgets the failure: it is over, and is new when it comes back.
+    /// Forgets the last failure after a success. The same failure then counts as new.
     pub fn reset(&mut self) {
         self.0 = None;
     }
@@ -25,10 +25,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_new_once_until_it_is_over() {
+    fn a_failure_is_new_once_until_the_reset() {
         let mut log_once = LogOnce::default();
-        let news = ["a", "a", "b", "a"].map(|failure| log_once.is_new(failure));
-        assert_eq!(news, [true, false, true, true]);
+        let results = ["a", "a", "b", "a"].map(|failure| log_once.is_new(failure));
+        assert_eq!(results, [true, false, true, true]);
         log_once.reset();
         assert!(log_once.is_new("a"));
     }

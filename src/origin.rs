@@ -1,22 +1,22 @@
-//! Where a value comes from, for log and error messages.
+//! The origin of a value, for log and error messages.
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-/// The place that a value was read from.
+/// The origin of a value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Origin {
-    /// The program itself.
+    /// A default in the program.
     BuiltIn,
     /// A file or directory.
     File(PathBuf),
-    /// The program made it at run time, such as a self-signed certificate.
+    /// A value that the program generated at run time, such as a self-signed certificate.
     Generated,
-    /// A Secret, or one key of it.
+    /// A Secret, or a key of a Secret.
     Secret {
-        /// The namespace.
+        /// The namespace of the Secret.
         namespace: String,
         /// The name of the Secret.
         name: &'static str,
@@ -28,7 +28,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Returns the origin of one entry: a file in a directory, or a key of a Secret.
+    /// Returns the origin of an entry: a file in a directory, or a key of a Secret.
     #[must_use]
     pub fn entry(&self, entry: &'static str) -> Self {
         match self {
@@ -40,7 +40,7 @@ impl Origin {
         }
     }
 
-    /// Returns the file or directory, if it is one.
+    /// Returns the file or directory; `None` for other origins.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {

@@ -1,18 +1,17 @@
-//! What the benchmarks of decisions have in common.
+//! Functions for the benchmarks of decisions.
 //!
-//! The images of a benchmark are spread over the whole map, a thousand of them in turn. With a
-//! single image all that a decision touches would stay in the processor's first cache, and a
-//! large map would look like a small one.
+//! A benchmark uses up to a thousand images in turn, spread over the whole map. With a single image, all data of a
+//! decision would stay in the first-level cache of the processor, and a large map would seem as fast as a small one.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, BenchmarkId, measurement::WallTime};
 use imageswap::rules::{MapFile, Reason, RuleSet};
 
-/// The most images of one benchmark.
+/// Maximum number of images in a benchmark.
 const MAX_IMAGES: usize = 1000;
 
-/// Measures the decision over one image after the other, which must all have `reason`.
+/// Measures decisions on one image after the other. All of them must have `reason`.
 pub(crate) fn measure(
     group: &mut BenchmarkGroup<'_, WallTime>,
     id: BenchmarkId,
@@ -29,14 +28,14 @@ pub(crate) fn measure(
     });
 }
 
-/// The rules of a map.
+/// Compiles a map.
 pub(crate) fn compiled(map: &str) -> RuleSet {
     RuleSet::compile(MapFile::parse(map).0).unwrap()
 }
 
-/// Images for numbers from 1 to `count`, evenly spread, in an order that is not that of the map.
+/// Returns images for numbers from 1 to `count`, evenly spread, in another order than in the map.
 pub(crate) fn spread(count: usize, image: impl Fn(usize) -> String) -> Vec<String> {
     let images = count.min(MAX_IMAGES);
-    // A prime, so that each number comes once.
+    // The factor is a prime, so each number occurs once.
     (0..images).map(|index| image(1 + index * 7919 % images * (count / images))).collect()
 }

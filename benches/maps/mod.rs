@@ -1,13 +1,13 @@
-//! Maps of any size for the benchmarks, and the images for their rules.
+//! Maps of any size for the benchmarks, and images for their rules.
 
 use std::fmt::Write;
 
 use imageswap::rules::Reason;
 
-/// Name, reason, and the image for the rule with a number.
+/// Name, reason, and image for the rule with a number.
 pub(crate) type Kind = (&'static str, Reason, fn(usize) -> String);
 
-/// The kinds of decisions of a mixed map.
+/// Kinds of decisions of a mixed map.
 pub(crate) const KINDS: [Kind; 6] = [
     ("exact", Reason::Exact, |n| format!("exact-{n}.example.com/team/app:1.27.3")),
     ("registry", Reason::Registry, |n| format!("registry-{n}.example.com/team/app:1.27.3")),
@@ -19,7 +19,7 @@ pub(crate) const KINDS: [Kind; 6] = [
     }),
 ];
 
-/// A map with as many rules: a third each are exact images, registries and path prefixes.
+/// Returns a map with `rules` rules: a third each are exact images, registries and path prefixes.
 pub(crate) fn mixed_map(rules: usize) -> String {
     let mut map = "default::mirror.example.com/other\nnoswap_wildcards::internal-\n".to_owned();
     for line in 2..rules {
@@ -34,7 +34,7 @@ pub(crate) fn mixed_map(rules: usize) -> String {
     map
 }
 
-/// A map with as many globs: `*/app:*`, and before it globs that have its literal too.
+/// Returns a map with `globs` globs. The last is `*/app:*`; all before it also have its literal.
 pub(crate) fn globs_before_star_app(globs: usize) -> String {
     let mut map = "default::mirror.example.com/other\n".to_owned();
     for number in 1..globs {

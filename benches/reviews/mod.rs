@@ -1,14 +1,14 @@
-//! Reviews for the benchmarks: those captured from an API server, and made from them.
+//! Reviews for the benchmarks: captured from an API server, or derived from captured ones.
 
 use serde_json::{Value, json};
 
-/// A review captured from an API server, byte for byte.
+/// Returns a review that was captured from an API server, byte for byte.
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/reviews/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(path).unwrap()
 }
 
-/// The captured creation of a pod, without what the API server notes about its fields.
+/// Returns the captured creation of a pod, without `managedFields`.
 pub(crate) fn minimal() -> Vec<u8> {
     let mut review: Value = serde_json::from_slice(&fixture("00-create-pod")).unwrap();
     let metadata = review["request"]["object"]["metadata"].as_object_mut().unwrap();
@@ -18,7 +18,7 @@ pub(crate) fn minimal() -> Vec<u8> {
     body
 }
 
-/// The captured creation of a pod, with as many images: each is that of a container.
+/// Returns the captured creation of a pod, with `count` containers of different images.
 pub(crate) fn with_containers(count: usize) -> Vec<u8> {
     let mut review: Value = serde_json::from_slice(&fixture("00-create-pod")).unwrap();
     let spec = review["request"]["object"]["spec"].as_object_mut().unwrap();
@@ -29,9 +29,10 @@ pub(crate) fn with_containers(count: usize) -> Vec<u8> {
     review.to_string().into_bytes()
 }
 
-/// The captured update of a pod, brought to `bytes`: both objects get the annotation in which
-/// kubectl keeps the last object, as JSON within JSON, and environment variables with values of
-/// `value_bytes`.
+/// Returns the captured update of a pod, padded to `bytes`.
+///
+/// Both objects get environment variables with values of `value_bytes`, and the annotation in which kubectl stores the
+/// last object as JSON within JSON.
 pub(crate) fn padded(bytes: usize, value_bytes: usize) -> Vec<u8> {
     let mut review: Value = serde_json::from_slice(&fixture("02-update-pod")).unwrap();
     for object in ["object", "oldObject"] {
@@ -43,7 +44,7 @@ pub(crate) fn padded(bytes: usize, value_bytes: usize) -> Vec<u8> {
     let value = "x".repeat(value_bytes);
     let variable =
         |number: usize| json!({ "name": format!("VARIABLE_{number:05}"), "value": value });
-    // Each variable stands in both objects, with a comma.
+    // Each variable occurs in both objects, with a comma.
     let pair_bytes = 2 * (variable(0).to_string().len() + 1);
     let missing_bytes = bytes - review.to_string().len();
     for object in ["object", "oldObject"] {

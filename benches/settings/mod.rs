@@ -1,16 +1,16 @@
-//! What the benchmarks have in common.
+//! Configuration of the benchmarks.
 
 use std::time::Duration;
 
 use criterion::Criterion;
 use mimalloc::MiMalloc;
 
-/// The program's allocator.
+/// Allocator of the program.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Criterion with times short enough that each benchmark file ends within two minutes; the flags
-/// of `cargo bench -- …` still win.
+/// Returns Criterion with times so short that each benchmark file takes less than two minutes. Flags of
+/// `cargo bench -- …` override them.
 pub(crate) fn criterion() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(500))

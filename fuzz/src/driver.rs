@@ -1,8 +1,7 @@
-//! Tries a target on random inputs, without libFuzzer: the same ones for the same seed.
+//! Runs a target on random inputs without libFuzzer, with the same inputs for the same seed.
 //!
-//! It has no feedback from the code that runs, so it finds less than libFuzzer in the same time. It
-//! is for machines without a nightly toolchain, and for a gate that has to come out the same each
-//! time.
+//! The driver has no coverage feedback, so it finds less than libFuzzer in the same time. It is for machines without a
+//! nightly toolchain, and for a gate that must be reproducible.
 
 use std::{
     fmt::Write,
@@ -22,74 +21,74 @@ use crate::{
     mutation::{self, Random},
 };
 
-/// An input that takes longer hangs; the slowest take some milliseconds.
+/// Timeout for an execution, after which the input counts as hanging. The slowest inputs take some milliseconds.
 const MAX_EXECUTION: Duration = Duration::from_secs(20);
 
-/// How many executions pass between two looks at the clock.
-const EXECUTIONS_PER_LOOK: u64 = 64;
+/// Number of executions between two reads of the clock.
+const EXECUTIONS_PER_CLOCK_READ: u64 = 64;
 
-/// How much is tried.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The most executions.
+    /// Maximum number of executions.
     pub executions: u64,
-    /// The longest time.
+    /// Maximum duration.
     pub time: Duration,
-    /// What the random inputs come from.
+    /// Seed of the random inputs.
     pub seed: u64,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// How many inputs were tried.
+    /// Number of executed inputs.
     pub executions: u64,
-    /// How long it took.
+    /// Duration of the run.
     pub time: Duration,
-    /// The file with the input that failed, if one did.
+    /// The file with the input that failed; `None` if none failed.
     pub failure: Option<PathBuf>,
 }
 
-/// Tries a target: first each input to begin with, then random ones. Ends at the first that fails.
+/// Runs a target on each seed input, then on random inputs. Stops at the first failure.
 ///
 /// # Errors
-/// When the directory of inputs cannot be read, or a failing input cannot be written.
+/// If the directory of inputs cannot be read, or a failing input cannot be written.
 pub fn drive(target: &Target, plan: Plan) -> io::Result<Report> {
     let seeds = corpus(target)?;
     let start = Instant::now();
-    let watch = Watch::over(target);
+    let watchdog = Watchdog::start(target);
     let mut executions = 0;
     let mut failed = None;
     while executions < plan.executions && failed.is_none() {
-        if executions % EXECUTIONS_PER_LOOK == 0 && start.elapsed() >= plan.time {
+        if executions % EXECUTIONS_PER_CLOCK_READ == 0 && start.elapsed() >= plan.time {
             break;
         }
         let input = match usize::try_from(executions).ok().and_then(|n| seeds.get(n)) {
             Some(seed) => seed.clone(),
             None => mutation::input(target, &seeds, &mut Random::of(plan.seed, executions)),
         };
-        watch.begin(&input);
+        watchdog.begin(&input);
         if !holds(target, &input) {
             failed = Some(input);
         }
         executions += 1;
     }
     let time = start.elapsed();
-    watch.end();
-    let failure = failed.map(|input| keep(target, &input)).transpose()?;
+    watchdog.stop();
+    let failure = failed.map(|input| save(target, &input)).transpose()?;
     Ok(Report { executions, time, failure })
 }
 
-/// Whether a target takes an input without a panic, which has been printed otherwise.
+/// Returns true if a target runs an input without a panic. Rust prints a panic.
 #[must_use]
 pub fn holds(target: &Target, input: &[u8]) -> bool {
     catch_unwind(|| (target.run)(input)).is_ok()
 }
 
-/// The inputs to begin with: those made of what the repository has, and those in `seeds`.
+/// Returns the seed inputs: those made from test data, and the files in `seeds`.
 ///
 /// # Errors
-/// When the directory cannot be read.
+/// If the directory cannot be read.
 pub fn corpus(target: &Target) -> io::Result<Vec<Vec<u8>>> {
     let directory = directory("seeds").join(target.name);
     let mut files = match fs::read_dir(&directory) {
@@ -105,7 +104,7 @@ pub fn corpus(target: &Target) -> io::Result<Vec<Vec<u8>>> {
     Ok(inputs)
 }
 
-/// The dictionary of a target as libFuzzer reads it.
+/// Returns the dictionary of a target in the format of libFuzzer.
 #[must_use]
 pub fn dictionary(target: &Target) -> String {
     let mut dictionary = String::new();
@@ -124,11 +123,11 @@ fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Writes an input that failed to where libFuzzer would.
-fn keep(target: &Target, input: &[u8]) -> io::Result<PathBuf> {
+/// Writes a failing input to the directory that libFuzzer uses too.
+fn save(target: &Target, input: &[u8]) -> io::Result<PathBuf> {
     let directory = directory("artifacts").join(target.name);
     fs::create_dir_all(&directory)?;
-    // FNV-1a: the same input has the same name.
+    // FNV-1a, so that the same input has the same name.
     let hash = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -137,29 +136,29 @@ fn keep(target: &Target, input: &[u8]) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-/// Ends the process when an input takes too long.
-struct Watch {
+/// Ends the process if an input takes too long.
+struct Watchdog {
     current: Arc<Mutex<(Instant, Vec<u8>)>>,
-    is_over: Arc<AtomicBool>,
-    watcher: JoinHandle<()>,
+    is_stopped: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
-impl Watch {
-    fn over(target: &Target) -> Self {
+impl Watchdog {
+    fn start(target: &Target) -> Self {
         let current = Arc::new(Mutex::new((Instant::now(), Vec::new())));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (shared, end, target) = (Arc::clone(&current), Arc::clone(&is_over), *target);
-        let watcher = thread::spawn(move || {
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (shared, end, target) = (Arc::clone(&current), Arc::clone(&is_stopped), *target);
+        let thread = thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
                 thread::park_timeout(MAX_EXECUTION / 10);
                 let (start, input) = &*shared.lock().unwrap_or_else(PoisonError::into_inner);
                 if start.elapsed() > MAX_EXECUTION && !end.load(Ordering::Relaxed) {
-                    let kept = keep(&target, input);
-                    end_process(&format!("{}: hangs on {kept:?}", target.name));
+                    let saved = save(&target, input);
+                    end_process(&format!("{}: hangs on {saved:?}", target.name));
                 }
             }
         });
-        Self { current, is_over, watcher }
+        Self { current, is_stopped, thread }
     }
 
     fn begin(&self, input: &[u8]) {
@@ -169,16 +168,16 @@ impl Watch {
         current.1.extend_from_slice(input);
     }
 
-    fn end(self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.watcher.thread().unpark();
-        // The watcher has nothing to tell.
-        let _ = self.watcher.join();
+    fn stop(self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        // The thread returns nothing.
+        let _ = self.thread.join();
     }
 }
 
-/// Ends the process: a thread that hangs cannot be ended alone.
-#[expect(clippy::print_stderr, reason = "these are the process's last words")]
+/// Ends the process, because a single thread that hangs cannot be ended.
+#[expect(clippy::print_stderr, reason = "the process ends here")]
 fn end_process(message: &str) -> ! {
     eprintln!("{message}");
     std::process::exit(1)

@@ -1,32 +1,32 @@
-//! Globs: matching, and what they say of each other for the lints.
+//! Globs: matching, and the relations between globs that the lints use.
 //!
-//! An input is two globs and texts; texts that the globs are likely to match are added. Matching is
-//! held against the oracle of the rule tests. Inputs of runs make globs with hundreds of stars.
+//! An input consists of two globs and texts; the target adds texts that the globs are likely to match. Matching is
+//! compared with the oracle of the rule tests. Inputs of runs make globs with hundreds of stars.
 
 use imageswap::rules::Glob;
 use support::{cases::CASES, laws};
 
 use crate::inputs::{self, OF_RUNS, sample};
 
-/// What globs and texts are made of.
+/// The pieces of globs and texts.
 pub const PIECES: &[&str] = &[
     "", "*", "?", "a", "b", "/", "[ab]", "[!a]", "[", "]", "!", "-", "[a-c]", "[]a]", "[!]]",
     "[z-a]", ".io", ":1", "*a", "a*", "?*", "*[!b]", "aab", "é", "**", "a/b", "[é-ö]", "[--/]",
 ];
 
-/// The oracle takes as many steps as the product of the lengths of glob and text.
+/// Maximum size of a glob or text in bytes: the steps of the oracle grow with the product of both lengths.
 const MAX_BYTES: usize = 512;
 
-/// More texts would only make an input slow.
+/// Maximum number of texts of an input. More would only make it slow.
 const MAX_TEXTS: usize = 4;
 
-/// The most places of a text that are tried one by one.
-const MAX_PLACES: usize = 64;
+/// Maximum number of positions in a text that are checked one by one.
+const MAX_POSITIONS: usize = 64;
 
-/// Tries the globs of an input on its texts.
+/// Runs the globs of an input on its texts.
 ///
 /// # Panics
-/// When a glob matches what it should not, or does not match what it should.
+/// If a glob matches a text that it must not match, or does not match one that it must match.
 pub fn run(data: &[u8]) {
     let mut texts = inputs::texts(data, PIECES, MAX_BYTES).into_iter();
     let (one, other) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The globs of the rule tests on their images, and globs that a backtracking matcher never ends on.
+/// Returns the globs of the rule tests with their images, and globs on which a backtracking matcher would not end.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let of_case = |glob: &str, image: &str| inputs::of_texts(&[glob, "*a*", image]);
@@ -66,7 +66,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Checks what the lints take a glob apart for.
+/// Checks the parts of a glob that the lints use.
 fn assert_parts(text_of_glob: &str, texts: &[String]) {
     let glob = Glob::parse(text_of_glob);
     let tail = glob.after_leading_stars();
@@ -79,12 +79,12 @@ fn assert_parts(text_of_glob: &str, texts: &[String]) {
                 glob.literals().all(|literal| text.contains(literal)),
                 "{text_of_glob} on {text}"
             );
-            for (end, _) in text.char_indices().take(MAX_PLACES) {
+            for (end, _) in text.char_indices().take(MAX_POSITIONS) {
                 assert!(glob.matches_some_extension_of(&text[..end]), "{text_of_glob} on {text}");
             }
         }
         if let Some(tail) = &tail
-            && text.len() <= MAX_PLACES
+            && text.len() <= MAX_POSITIONS
         {
             let ends = text.char_indices().map(|(at, _)| &text[at..]).chain([""]);
             assert_eq!(

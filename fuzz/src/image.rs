@@ -1,14 +1,14 @@
-//! The image reference: where the registry ends, where tag and digest begin, what is valid.
+//! The image reference: registry, repository, tag and digest, and validity.
 //!
-//! An input is images. Each is held against the oracle of the rule tests, against a naive grammar,
-//! and against itself: its parts make up the whole.
+//! An input consists of images. Each is compared with the oracle of the rule tests and with a naive grammar, and its
+//! parts must add up to the whole.
 
 use imageswap::image::{DOCKER_HUB, ImageReference, MAX_IMAGE_BYTES, is_valid_reference};
 use support::{cases::CASES, grammar, oracle};
 
 use crate::inputs;
 
-/// What images are made of.
+/// The pieces of images.
 pub const PIECES: &[&str] = &[
     "",
     "a",
@@ -40,20 +40,20 @@ pub const PIECES: &[&str] = &[
     " ",
 ];
 
-/// An image may be somewhat too long.
+/// Maximum size of an image in bytes: slightly more than the program accepts.
 const MAX_BYTES: usize = MAX_IMAGE_BYTES + 8;
 
-/// Tries the images of an input.
+/// Runs the images of an input.
 ///
 /// # Panics
-/// When one is read otherwise than it should be.
+/// If an image is read wrongly.
 pub fn run(data: &[u8]) {
     for image in inputs::texts(data, PIECES, MAX_BYTES) {
         assert_image(&image);
     }
 }
 
-/// The images of the rule tests.
+/// Returns the images of the rule tests.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     CASES.iter().map(|case| case.image.as_bytes().to_vec()).collect()

@@ -1,18 +1,18 @@
-//! From the bytes of an input to the texts that a target is about.
+//! Converts the bytes of an input to the texts for a target.
 
-/// The first byte of an input whose other bytes each stand for a piece of text.
+/// The first byte of an input whose other bytes each mean a piece of text.
 pub(crate) const OF_PIECES: u8 = 1;
 
-/// The first byte of an input whose other bytes are pairs of a piece of text and how often it stands.
+/// The first byte of an input whose other bytes are pairs: a piece of text and its number of repetitions.
 pub(crate) const OF_RUNS: u8 = 2;
 
-/// Ends a text within an input.
+/// The byte that ends a text within an input.
 pub(crate) const END: u8 = 0;
 
-/// The texts of an input, each cut to `max_bytes`.
+/// Returns the texts of an input, each cut to `max_bytes`.
 ///
-/// An input is the texts themselves, unless it begins with [`OF_PIECES`] or [`OF_RUNS`]: then chance
-/// writes long words as readily as letters.
+/// An input contains the texts themselves, unless it begins with [`OF_PIECES`] or [`OF_RUNS`]. With those, a random
+/// byte makes a long word as likely as a letter.
 pub(crate) fn texts(data: &[u8], pieces: &[&str], max_bytes: usize) -> Vec<String> {
     let piece = |byte: u8| pieces[usize::from(byte) % pieces.len()];
     let mut texts = match data.split_first() {
@@ -47,12 +47,12 @@ fn runs<'p>(data: &[u8], piece: impl Fn(u8) -> &'p str, max_bytes: usize) -> Vec
     texts
 }
 
-/// The input that is these texts.
+/// Returns the input that consists of these texts.
 pub(crate) fn of_texts(texts: &[&str]) -> Vec<u8> {
     texts.join("\0").into_bytes()
 }
 
-/// An image that a glob is likely to match, with `filler` in the place of each star.
+/// Returns an image that a glob is likely to match, with `filler` for each star.
 pub(crate) fn sample(glob: &str, filler: &str) -> String {
     let mut text = String::new();
     let mut rest = glob.chars();
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_is_texts_or_stands_for_them() {
+    fn an_input_contains_texts_or_encodes_them() {
         let pieces = ["a", "bc"];
         assert_eq!(texts(b"x\0y\xff", &pieces, 9), ["x", "y\u{fffd}"]);
         assert_eq!(texts(&[OF_PIECES, 1, 2, 0, 3], &pieces, 9), ["bca", "bc"]);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_fits_its_glob() {
+    fn a_sample_matches_its_glob() {
         assert_eq!(sample("a*/[bc]?[", "1/2"), "a1/2/bx[");
     }
 }

@@ -1,10 +1,8 @@
-//! Fuzz targets: for each parser of `imageswap` one function of bytes that panics when the parser
-//! is wrong.
+//! Fuzz targets: for each parser of `imageswap` a function of bytes that panics if the parser is wrong.
 //!
-//! The functions know nothing of who calls them: libFuzzer (`fuzz_targets`), or the driver of this
-//! crate, which needs stable Rust alone. What they hold the parsers against is kept apart from the
-//! program: the oracle and the laws of the rule tests, a grammar and a reading of reviews written
-//! here naively.
+//! The functions do not depend on their caller: libFuzzer (`fuzz_targets`), or the driver of this crate, which needs
+//! only stable Rust. They compare the parsers with code that the program does not share: the oracle and the laws of the
+//! rule tests, a naive grammar, and a naive reading of reviews.
 
 pub mod driver;
 pub mod glob;
@@ -18,13 +16,13 @@ pub mod settings;
 /// One parser under test.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// The name, as on the command line and of the directories with inputs.
+    /// The name, on the command line and of the directories with inputs.
     pub name: &'static str,
-    /// Tries one input; panics when something is wrong.
+    /// Runs one input; panics if the parser is wrong.
     pub run: fn(&[u8]),
-    /// Inputs to begin with, made of what the repository has.
+    /// Returns the seed inputs, made from test data of the repository.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Texts that mean something to the parser.
+    /// Words that have a meaning for the parser.
     pub dictionary: &'static [&'static str],
 }
 

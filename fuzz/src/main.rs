@@ -14,7 +14,7 @@ use imageswap_fuzz::{
     driver::{self, Plan},
 };
 
-/// Tries the parsers of imageswap on random inputs.
+/// Runs the parsers of imageswap on random inputs.
 #[derive(Parser)]
 struct Program {
     #[command(subcommand)]
@@ -23,41 +23,41 @@ struct Program {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Try targets, the same inputs each time
+    /// Run targets on reproducible random inputs
     Run {
-        /// The most inputs for each target
+        /// Maximum number of inputs for each target
         #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
         executions: u64,
-        /// The longest time for each target
+        /// Maximum duration for each target
         #[arg(long, default_value_t = 10)]
         seconds: u64,
-        /// What the random inputs come from
+        /// Seed of the random inputs
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The targets; all when none is named
+        /// Targets to run [default: all]
         #[arg(value_parser = names())]
         targets: Vec<String>,
     },
-    /// Try inputs from files
+    /// Run inputs from files
     Reproduce {
-        /// The target
+        /// Target
         #[arg(value_parser = names())]
         target: String,
-        /// The files
+        /// Files with inputs
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Write the inputs to begin with, a file each
+    /// Write the seed inputs, one file each
     Corpus {
-        /// The target
+        /// Target
         #[arg(value_parser = names())]
         target: String,
-        /// The directory
+        /// Directory for the files
         directory: PathBuf,
     },
     /// Print the dictionary for libFuzzer
     Dictionary {
-        /// The target
+        /// Target
         #[arg(value_parser = names())]
         target: String,
     },
@@ -67,7 +67,7 @@ fn names() -> PossibleValuesParser {
     TARGETS.map(|target| target.name).into()
 }
 
-/// The targets of these names.
+/// Returns the targets with these names.
 fn named(names: &[String]) -> impl Iterator<Item = &'static Target> {
     TARGETS.iter().filter(move |target| names.iter().any(|name| name == target.name))
 }

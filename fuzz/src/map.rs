@@ -1,7 +1,7 @@
-//! The map: its lines, what becomes of images, what `check` says of it, and LEGACY mode.
+//! The map: its lines, its decisions, the diagnostics of `check`, and LEGACY mode.
 //!
-//! An input is a map and images; images that the map is about are added. Every decision is held
-//! against the oracle of the rule tests, and the laws are those that the tests hold on random maps.
+//! An input consists of a map and images; the target adds images to which the rules apply. Every decision is compared
+//! with the oracle of the rule tests, and the laws are those of the tests on random maps.
 
 use imageswap::{
     image::MAX_IMAGE_BYTES,
@@ -11,7 +11,7 @@ use support::{cases::CASES, laws::Map};
 
 use crate::inputs::{self, sample};
 
-/// What maps and images are made of.
+/// The pieces of maps and images.
 pub const PIECES: &[&str] = &[
     "",
     "\n",
@@ -65,20 +65,19 @@ pub const PIECES: &[&str] = &[
     "/b",
 ];
 
-/// A map of as many rules as meet each other in time: the oracle tries all for each image.
+/// Maximum size of a map in bytes. The oracle tries every rule for each image, so larger maps would be slow.
 const MAX_BYTES: usize = 8192;
 
-/// More images would only make an input slow.
+/// Maximum number of images of an input. More would only make it slow.
 const MAX_IMAGES: usize = 8;
 
-/// The rules whose own images are tried.
+/// Maximum number of rules for which images are added.
 const MAX_RULES_WITH_IMAGES: usize = 4;
 
-/// Tries the map of an input on its images.
+/// Runs the map of an input on its images.
 ///
 /// # Panics
-/// When an image is decided otherwise than by the oracle, a law does not hold, or a diagnostic points
-/// nowhere.
+/// If a decision differs from that of the oracle, a law does not hold, or a diagnostic has no valid position.
 pub fn run(data: &[u8]) {
     let mut texts = inputs::texts(data, PIECES, MAX_BYTES).into_iter();
     let text = texts.next().unwrap_or_default();
@@ -100,7 +99,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The maps of the rule tests with their images, and the sample map.
+/// Returns the maps of the rule tests with their images, and the sample map.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let cases = CASES.iter().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
@@ -108,7 +107,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     cases.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
 }
 
-/// Images that a rule is about: such as it claims, and such as it makes.
+/// Returns images for a rule: images that it matches, and results of it.
 fn images_of(rule: &Rule) -> Vec<String> {
     let mut images = match &rule.key {
         Key::Default | Key::NoswapWildcards => vec!["nginx:1".to_owned()],
@@ -124,10 +123,11 @@ fn images_of(rule: &Rule) -> Vec<String> {
     images
 }
 
-/// Checks that each diagnostic says something about a place in the map.
+/// Checks that each diagnostic has a message and a valid position in the map.
 fn assert_diagnostics(text: &str) {
-    let Ok(loaded) = LoadedMap::from_text(text) else { panic!("no map that compiles: {text}") };
-    let lines: Vec<_> = imageswap::rules::map::without_mark(text).split('\n').collect();
+    let Ok(loaded) = LoadedMap::from_text(text) else { panic!("the map does not compile: {text}") };
+    let lines: Vec<_> =
+        imageswap::rules::line::without_byte_order_mark(text).split('\n').collect();
     for diagnostic in loaded.diagnostics.kept() {
         assert!(!diagnostic.message.is_empty() && !diagnostic.hint.is_empty(), "{diagnostic:?}");
         let line = |number: u32| lines.get(number as usize - 1);
@@ -141,17 +141,17 @@ fn assert_diagnostics(text: &str) {
     }
 }
 
-/// Section 6 of the swap rules, read naively.
+/// Checks a decision in LEGACY mode with a naive reading of section 6 of the swap rules.
 fn assert_legacy(prefix: &str, image: &str) {
     let last = image.rsplit('/').next().unwrap_or_default();
     let is_malformed =
         image.chars().any(|c| !c.is_ascii_alphanumeric() && !"._-:/@+[]".contains(c));
-    let is_left_alone = image.is_empty()
+    let is_unchanged = image.is_empty()
         || is_malformed
         || image == "auto"
         || image.len() > MAX_IMAGE_BYTES
         || image.contains(prefix);
-    let expected = if is_left_alone {
+    let expected = if is_unchanged {
         image.to_owned()
     } else if prefix.ends_with('-') {
         format!("{prefix}{image}")

@@ -1,4 +1,4 @@
-//! Inputs for the driver: those to begin with, changed at random, and new ones.
+//! Random inputs for the driver: changed seed inputs, and new inputs.
 
 use crate::{
     Target,
@@ -6,20 +6,20 @@ use crate::{
     review::OF_EDITS,
 };
 
-/// A longer input is cut: it would be slow, and is not more likely to find anything.
+/// Maximum size of an input in bytes. Longer inputs would be slow, and are not more likely to find an error.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The most changes of one input.
+/// Maximum number of changes of an input.
 const MAX_CHANGES: usize = 8;
 
-/// The most bytes of a new input.
+/// Maximum size of a new input in bytes.
 const MAX_NEW_BYTES: usize = 160;
 
-/// Random numbers, the same for the same seed: `SplitMix64`.
+/// A generator of random numbers (`SplitMix64`), the same for the same seed.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The numbers for one execution of a run.
+    /// Returns the generator for an execution of a run.
     pub(crate) fn of(seed: u64, execution: u64) -> Self {
         let mut random = Self(seed);
         Self(random.next() ^ execution.wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -33,7 +33,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is at least 1.
+    /// Returns a number below `end`, which counts as at least 1.
     fn below(&mut self, end: usize) -> usize {
         let end = end.max(1) as u64;
         usize::try_from(self.next() % end).unwrap_or_default()
@@ -47,7 +47,7 @@ impl Random {
         (0..count).map(|_| self.byte()).collect()
     }
 
-    /// A range of a text of `length` bytes, short more often than long.
+    /// Returns a range of a text of `length` bytes, more often short than long.
     fn range(&mut self, length: usize) -> std::ops::Range<usize> {
         let start = self.below(length + 1);
         let longest = [4, 16, 64, length][self.below(4)];
@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-/// The input of one execution.
+/// Returns the input of an execution.
 pub(crate) fn input(target: &Target, seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     if seeds.is_empty() || random.below(4) == 0 {
         let first = [OF_PIECES, OF_RUNS, OF_EDITS, random.byte()][random.below(4)];
@@ -89,7 +89,7 @@ fn change(input: &mut Vec<u8>, target: &Target, seeds: &[Vec<u8>], random: &mut 
             input.splice(random.range(input.len()), taken);
         }
         choice => {
-            // In the place of something, or between.
+            // A word replaces a range, or is inserted.
             let replaced = if choice == 6 { random.range(input.len()) } else { at..at };
             let word = target.dictionary[random.below(target.dictionary.len())];
             input.splice(replaced, word.bytes());
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_execution_has_the_same_input_each_time_and_another_than_the_next() {
+    fn inputs_are_reproducible_and_differ_between_executions() {
         for target in crate::TARGETS {
             let seeds = (target.seeds)();
             let inputs = |seed: u64| -> Vec<_> {

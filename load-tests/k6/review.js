@@ -1,17 +1,17 @@
-// Posts admission reviews as an API server does, checks every answer, and fails when one is wrong,
-// fails, or when they take too long.
+// Posts admission reviews like an API server and checks every answer. Fails if an answer is wrong or missing, or
+// if the answers take too long.
 //
 //   k6 run load-tests/k6/review.js
 //   k6 run --env PROFILE=ramp --env RATE=2000 load-tests/k6/review.js
 //
 // PROFILE      smoke (default), ramp, soak or spike
-// URL          where reviews are posted (default https://127.0.0.1:5000/)
-// RATE         reviews per second, at the highest (each profile has a default)
-// DURATION     of the steady part, such as 10s or 1h (each profile has a default)
-// P99_MS       the longest that 99 % of the reviews may take (each profile has a default)
-// VUS          connections at the highest (default 100)
-// VERIFY_TLS   `true` to check the certificate, against SSL_CERT_FILE or the authorities of the system;
-//              the default is not to, because `imageswap serve --dev` signs its own
+// URL          URL of the webhook (default https://127.0.0.1:5000/)
+// RATE         maximum rate in reviews per second (each profile has a default)
+// DURATION     duration of the steady part, such as 10s or 1h (each profile has a default)
+// P99_MS       maximum 99th percentile of the latency in ms (each profile has a default)
+// VUS          maximum number of connections (default 100)
+// VERIFY_TLS   `true` to check the certificate, against SSL_CERT_FILE or the authorities of the system; off by
+//              default, because `imageswap serve --dev` has a self-signed certificate
 
 import { check, fail } from 'k6';
 import { b64decode } from 'k6/encoding';
@@ -20,27 +20,27 @@ import http from 'k6/http';
 
 const URL = __ENV.URL || 'https://127.0.0.1:5000/';
 
-// Every profile sends at a rate that does not wait for answers, so that a slow server shows as
-// latency, and as dropped iterations when all connections are busy, instead of as a smaller load.
+// Every profile sends at a rate that does not depend on answers. A slow server thus causes latency, and dropped
+// iterations if all connections are busy, and not a smaller load.
 const PROFILES = {
-  // A few seconds, for a gate: that it works under some load at all.
+  // A few seconds, for a gate: checks that the webhook works under load.
   smoke: {
     rate: 200, duration: '5s', p99: 100,
     stages: (rate, duration) => [[rate, '1s'], [rate, duration]],
   },
-  // Up in steps, to find where the latency rises.
+  // Increasing steps, to find the rate at which the latency rises.
   ramp: {
     rate: 2000, duration: '20s', p99: 250,
     stages: (rate, duration) => [0.25, 0.5, 0.75, 1].flatMap(
       (share) => [[share * rate, '5s'], [share * rate, duration]],
     ),
   },
-  // A moderate rate for long, to find what grows.
+  // A moderate rate for a long time, to find growth.
   soak: {
     rate: 500, duration: '1h', p99: 100,
     stages: (rate, duration) => [[rate, '10s'], [rate, duration]],
   },
-  // Ten times the rate within a second and back, as when a node with many pods comes up.
+  // Ten times the rate within a second and back, as if a node with many pods starts.
   spike: {
     rate: 2000, duration: '10s', p99: 500,
     stages: (rate, duration) => [
@@ -80,8 +80,8 @@ export const options = {
   summaryTrendStats: ['min', 'med', 'avg', 'p(90)', 'p(99)', 'p(99.9)', 'max'],
 };
 
-// Reviews that a real API server has sent, of several kinds; with a patch or without, under a map
-// that has a rule for every image, as the sample map has.
+// Reviews of several kinds from a real API server, and true if a map with a rule for every image, such as the sample
+// map, makes a patch.
 const REVIEWS = [
   ['00-create-pod', true],
   ['02-update-pod', true],
@@ -93,7 +93,7 @@ const REVIEWS = [
 ].map(([file, isSwapped]) => {
   const text = open(`../../tests/fixtures/reviews/${file}.json`);
   const uid = JSON.parse(text).request.uid;
-  // The text as it is, and not written anew, cut where the uid of each request comes.
+  // The original text, not written anew, and split at the uid, which differs in each request.
   const [head, tail] = text.split(`"uid":"${uid}"`);
   return { head, tail, isSwapped, tags: { review: file } };
 });

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Posts reviews at a constant rate by vegeta, whether the answers come or not, and reports latencies.
+# Posts reviews with vegeta at a constant rate, independent of the answers, and reports latencies.
 #
 # usage: load-tests/vegeta/attack.sh
 #
 # Settings are variables:
-#   URL          where reviews are posted           [default: https://127.0.0.1:5000/]
+#   URL          URL of the webhook                 [default: https://127.0.0.1:5000/]
 #   RATE         reviews per second                 [default: 1000]
 #   DURATION     of the attack, such as 30s or 1h   [default: 10s]
-#   CONNECTIONS  idle connections that are kept     [default: 64]
+#   CONNECTIONS  maximum number of idle connections [default: 64]
 #   HTTP2        `false` for HTTP/1.1               [default: true]
-#   CA           the authority of the certificate   [default: none, and no certificate is checked]
-#   OUTPUT       a folder for what is written       [default: target/load-tests/vegeta]
+#   CA           authority of the certificate       [default: none, the certificate is not checked]
+#   OUTPUT       folder for the results             [default: target/load-tests/vegeta]
 #
 # Writes results.bin, report.txt, histogram.hgrm (for a plotter of HdrHistogram files) and plot.html.
-# Exit code 1 when a review failed. What vegeta cannot see: whether the answers are right.
+# Exit code 1 if a review failed. vegeta does not check the content of the answers.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
@@ -31,7 +31,7 @@ case ${1:-} in
     --help | -h) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit ;;
     *) echo "error: settings are variables, and not $1; see --help" >&2 && exit 2 ;;
 esac
-# Where `go install` puts it by the line below, or anywhere on the path.
+# The folder of `go install` with the line below, or the path.
 PATH=$target/tools/bin:$PATH
 if ! command -v vegeta >/dev/null; then
     echo 'error: vegeta is not on the path; with Go:' \

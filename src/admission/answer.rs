@@ -1,4 +1,4 @@
-//! The answer: an AdmissionReview that allows the object, with a JSON Patch when it is to change.
+//! The answer: an AdmissionReview that allows the object, with a JSON Patch if the object has to change.
 
 use std::fmt::Write;
 
@@ -9,17 +9,17 @@ use smallvec::SmallVec;
 use super::{Location, review::Review};
 use crate::{image::has_reference_characters_only, rules::SwappedImage};
 
-/// Number of edits and patch operations for which nothing is allocated. Most pods have fewer images.
+/// Number of edits and patch operations that are stored without an allocation. Most pods have fewer images.
 pub(super) const INLINE_EDITS: usize = 4;
 
 /// The content of an answer. Every object is allowed.
 #[derive(Debug, Default)]
 pub struct Answer<'p> {
-    /// The changes of the object, in their order; the answer has no patch if there are none.
+    /// Changes of the object, in order; the answer has no patch if this is empty.
     pub patch: SmallVec<[PatchOperation<'p>; INLINE_EDITS]>,
-    /// Warnings for whoever has sent the object.
+    /// Warnings for the client that sent the object.
     pub warnings: Vec<String>,
-    /// Entries for the audit log of the API server, each with a key without a prefix.
+    /// Entries for the audit log of the API server; the keys have no prefix.
     pub audit_annotations: Vec<(String, String)>,
 }
 
@@ -28,16 +28,16 @@ pub struct Answer<'p> {
 pub enum PatchOperation<'p> {
     /// `add`.
     Add {
-        /// The JSON Pointer (RFC 6901) of the place.
+        /// The JSON Pointer (RFC 6901) to the new field.
         path: String,
-        /// The value that is put there.
+        /// The value of the field.
         value: Value,
     },
     /// `replace` of an image.
     Replace {
-        /// The place of the image.
+        /// The location of the image.
         path: Location,
-        /// The image that is put there.
+        /// The new image.
         image: SwappedImage<'p>,
     },
 }
@@ -87,7 +87,7 @@ impl Answer<'_> {
             }
             PatchOperation::Replace { path, image: swapped } => {
                 patch.push_str(r#"{"op":"replace","path":""#);
-                // A location holds nothing that needs an escape.
+                // A location contains no character that needs an escape.
                 let _ = write!(patch, "{path}");
                 patch.push_str(r#"","value":"#);
                 image.clear();
@@ -120,12 +120,12 @@ fn push_list<T>(
 /// Appends `text` as a JSON string (RFC 8259, section 7).
 fn push_json_string(json: &mut String, text: &str) {
     if has_reference_characters_only(text) {
-        // None of these needs an escape, and images and uids, which are most of all, have no others.
+        // None of these characters needs an escape. Most strings are images and uids, which have no others.
         json.push('"');
         json.push_str(text);
         json.push('"');
     } else {
-        // `Value` writes itself as JSON, a string with its escapes.
+        // `Value` writes a string as JSON, with its escapes.
         let _ = write!(json, "{}", Value::from(text));
     }
 }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_all_that_it_is_given() {
+    fn an_answer_contains_patch_warnings_and_annotations() {
         let body = r#"{"request":{"uid":"u\"1","kind":{"kind":"Pod"},"operation":"CREATE","object":
             {"spec":{"containers":[{"name":"a","image":"nginx:1"}]}}}}"#;
         let review = Review::from_slice(body.as_bytes()).unwrap();

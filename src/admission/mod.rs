@@ -1,15 +1,15 @@
 //! The admission path: the bytes of an AdmissionReview in, the bytes of the answer out.
 //!
-//! A review is read, [`plan`] says which images change, [`Plan::settle`] makes the answer of what is left of that once
-//! more is known, and [`Answer::to_json`] writes it.
+//! [`Review`] reads the request, [`plan`] decides which images change, [`Plan::settle`] makes an answer from the plan
+//! and from facts about its targets, and [`Answer::to_json`] writes the answer.
 //!
-//! Every object is allowed; the answer carries a patch when images change. What is deliberately
-//! absent: a tree of the whole document, a refusal of an object, and any look at the cluster. The
-//! module is pure: no runtime, no file, no cluster, no clock.
+//! Every object is allowed; the answer contains a patch if images change. Deliberately absent: a tree of the whole
+//! document, a refusal of an object, and any request to the cluster. The module is pure: no runtime, no file, no
+//! cluster, no clock.
 
 mod answer;
 mod json;
-mod lenient;
+mod markers;
 mod path;
 mod plan;
 mod pod;
@@ -29,7 +29,7 @@ pub use self::{
 use crate::closed_enum::closed_enum;
 
 closed_enum! {
-    /// What the operation does to the object.
+    /// The operation of a request on its object.
     pub enum Operation {
         /// `CONNECT`, as for exec.
         Connect => "CONNECT",
@@ -37,7 +37,7 @@ closed_enum! {
         Create => "CREATE",
         /// `DELETE`.
         Delete => "DELETE",
-        /// None of the others.
+        /// Any other operation.
         Other => "other",
         /// `UPDATE`, subresources included.
         Update => "UPDATE",
@@ -53,18 +53,18 @@ impl Operation {
 closed_enum! {
     /// The outcome of a review.
     pub enum Outcome {
-        /// The label that turns swapping off is on the object or its pod template.
+        /// The object or its pod template has the label that turns swapping off.
         Disabled => "disabled",
-        /// A mirror pod, which the kubelet would fight over.
+        /// A mirror pod, which the kubelet would recreate again and again if it were changed.
         MirrorPod => "mirror-pod",
         /// The kind or the operation has no images, as with DELETE or a Scale.
         NoImages => "no-images",
-        /// Not a Pod, and another object controls it, as a Deployment does a ReplicaSet. The controller compares it
-        /// with its own template, and would make another one without end.
+        /// An object that is not a Pod and that a controller owns, as a Deployment owns a ReplicaSet. The controller
+        /// compares the object with its own template, and would replace a changed one forever.
         Owned => "owned",
         /// At least one image was swapped.
         Swapped => "swapped",
-        /// The images are as they should be, or the request introduces none.
+        /// No image needs to change, or the request introduces none.
         Unchanged => "unchanged",
     }
 }

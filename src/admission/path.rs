@@ -1,6 +1,6 @@
-//! The paths at which reviews are answered.
+//! The URL paths that accept reviews.
 
-/// A path at which reviews are answered.
+/// A URL path that accepts reviews.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReviewPath {
     /// `/mutate`.
@@ -10,10 +10,10 @@ pub enum ReviewPath {
 }
 
 impl ReviewPath {
-    /// Reads the path of a URL; `None` if no reviews are answered there.
+    /// Parses the path of a URL; `None` if it does not accept reviews.
     ///
-    /// Slashes that are doubled or at the end do not count: whoever writes `clientConfig.service.path` or the URL of a
-    /// webhook may join parts that both have one.
+    /// Double and trailing slashes are ignored: the parts that make up `clientConfig.service.path` or the URL of a
+    /// webhook may both have a slash.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());

@@ -1,6 +1,6 @@
-//! The plan for a review: the images that change, before anything is answered.
+//! The plan for a review: the images that change, before the answer is made.
 //!
-//! Only images are planned. What else an answer holds follows from those that are left when the plan is settled.
+//! A plan contains only images. The rest of the answer follows from the edits that remain when the plan is settled.
 
 use std::collections::HashSet;
 
@@ -14,18 +14,18 @@ use super::{
 };
 use crate::rules::{Reason, Rule, SwappedImage};
 
-/// A change that is planned.
+/// A planned change.
 #[derive(Clone, Copy, Debug)]
 pub enum Edit<'r> {
-    /// Another image.
+    /// A new image.
     Image {
-        /// The place of the image in the object.
+        /// The location of the image in the object.
         at: Location,
-        /// The image as it is.
+        /// The image in the object.
         from: &'r str,
-        /// The image as it is to be.
+        /// The new image.
         to: SwappedImage<'r>,
-        /// The rule that decided; `None` in LEGACY mode.
+        /// The rule that applies; `None` in LEGACY mode.
         rule: Option<&'r Rule>,
     },
 }
@@ -39,35 +39,37 @@ pub struct Plan<'r> {
     pub operation: Operation,
     /// The outcome.
     pub outcome: Outcome,
-    /// The consequences of the edits.
+    /// The consequences of the decisions.
     pub mode: Mode,
     /// The changes.
     pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
-    /// The number of images that were decided for each reason, in the order of [`Reason::ALL`].
+    /// Number of images for each reason, in the order of [`Reason::ALL`].
     pub reasons: [u32; Reason::ALL.len()],
 }
 
-/// What is known about the targets of a plan when it is settled.
+/// The known facts about the targets of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     absent: HashSet<String>,
 }
 
 impl Facts {
-    /// Takes down the images of which their registry says that it does not have them.
+    /// Records images that their registry does not have.
     #[must_use]
     pub fn with_absent(images: impl IntoIterator<Item = String>) -> Self {
         Self { absent: images.into_iter().collect() }
     }
 
-    /// Returns true if the registry is known not to have the image. An image of which nothing is known counts as there.
+    /// Returns true if the registry is known not to have the image. An image without facts counts as present.
     fn is_absent(&self, image: &SwappedImage<'_>) -> bool {
         !self.absent.is_empty() && self.absent.contains(&image.to_string())
     }
 }
 
-/// Plans what is to be done about a review. Allocates nothing for a new object with up to four changes; an update whose
-/// containers have moved takes a table of the old ones.
+/// Plans the changes for a review.
+///
+/// Allocates nothing for a new object with up to four changes. An update whose containers have moved needs a table of
+/// the old images.
 #[must_use]
 pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let request = review.request();
@@ -84,7 +86,7 @@ pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
 }
 
 impl<'r> Plan<'r> {
-    /// Makes the answer: the edits whose targets are not known to be absent, unless nothing is to be changed.
+    /// Creates the answer: the edits whose targets are not known to be absent, and none in shadow mode.
     #[must_use]
     pub fn settle(&self, facts: &Facts) -> Answer<'_> {
         let mut answer = Answer::default();
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_the_registry_does_not_have_stays_as_it_is() {
+    fn an_image_that_the_registry_does_not_have_is_not_swapped() {
         let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
         let world = world(Mode::Enforce);
         let plan = plan(&review, &world);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shadow_decides_all_and_changes_nothing() {
+    fn shadow_mode_decides_and_changes_nothing() {
         let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
         let world = world(Mode::Shadow);
         let plan = plan(&review, &world);

@@ -1,17 +1,17 @@
-//! Where the images of an object are, and which of them a request introduces.
+//! The images of an object: their locations, and those that a request introduces.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
 use super::{
-    lenient::List,
+    json::List,
     review::{Container, Metadata, Volume, Workload},
 };
 use crate::closed_enum::closed_enum;
 
 closed_enum! {
-    /// The kind of a workload, as far as it matters for where its pod is and for the metrics.
+    /// The kind of a workload, as far as the location of its pod and the metrics depend on it.
     pub enum Kind {
         /// `batch` CronJob.
         CronJob => "CronJob",
@@ -21,7 +21,7 @@ closed_enum! {
         Deployment => "Deployment",
         /// `batch` Job.
         Job => "Job",
-        /// Any other kind; if it has images they are in `spec.template.spec`, as in an Argo Rollout.
+        /// Any other kind. Its images, if any, are in `spec.template.spec`, as in an Argo Rollout.
         Other => "other",
         /// Core Pod.
         Pod => "Pod",
@@ -41,7 +41,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Other)
     }
 
-    /// The JSON Pointer to the pod's spec in an object of this kind.
+    /// Returns the JSON Pointer to the pod's spec in an object of this kind.
     fn pod_spec_pointer(self) -> &'static str {
         match self {
             Self::CronJob => "/spec/jobTemplate/spec/template/spec",
@@ -52,21 +52,21 @@ impl Kind {
     }
 }
 
-/// The pod of an object, wherever it is.
+/// The pod in an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pod<'r, 'a> {
     containers: &'r List<Container<'a>>,
     init_containers: &'r List<Container<'a>>,
     ephemeral_containers: &'r List<Container<'a>>,
     volumes: &'r List<Volume<'a>>,
-    /// The metadata of the pod template; none in a Pod, whose metadata is the object's.
+    /// The metadata of the pod template; `None` for a Pod, which has no template.
     pub(super) template_metadata: Option<&'r Metadata>,
-    /// The metadata of the job template; none unless the object is a CronJob.
+    /// The metadata of the job template; `None` unless the object is a CronJob.
     pub(super) job_metadata: Option<&'r Metadata>,
     pointer: &'static str,
 }
 
-/// Where one image is.
+/// The location of an image in an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Location {
     pointer: &'static str,
@@ -83,7 +83,7 @@ enum Field {
 }
 
 impl std::fmt::Display for Location {
-    /// The JSON Pointer (RFC 6901) to the image.
+    /// Writes the JSON Pointer (RFC 6901) to the image.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (list, image) = match self.field {
             Field::Containers => ("containers", "image"),
@@ -95,19 +95,19 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// One image of a pod.
+/// An image of a pod.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Image<'r> {
     pub(super) location: Location,
     /// The name of the container or volume.
     name: &'r str,
     pub(super) text: &'r str,
-    /// True if the pull policy is `Never`, so that the node uses the image that it has under this name.
+    /// True if the pull policy is `Never`: the node uses the image that it has under this name.
     pub(super) is_never_pulled: bool,
 }
 
 impl<'r, 'a> Pod<'r, 'a> {
-    /// The pod of an object; none when the object has nothing shaped like one.
+    /// Returns the pod of an object; `None` if the object contains no pod.
     pub(super) fn of(workload: &'r Workload<'a>, kind: Kind) -> Option<Self> {
         let pointer = kind.pod_spec_pointer();
         let mut job_metadata = None;
@@ -147,8 +147,9 @@ impl<'r, 'a> Pod<'r, 'a> {
 
     /// Returns the images that a request introduces.
     ///
-    /// Without an `old` pod these are all images. Otherwise they are those that differ from the image of the container
-    /// or volume of the same name in the old pod. An ephemeral container cannot change, so only new names count.
+    /// Without an `old` pod, these are all images. Otherwise they are the images that differ from the image of the
+    /// container or volume of the same name in the old pod. An ephemeral container cannot change, so only new names
+    /// count.
     pub(super) fn introduced(self, old: Option<Pod<'r, 'a>>) -> impl Iterator<Item = Image<'r>> {
         let mut old = old.map(OldImages::new);
         self.images().filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
@@ -183,11 +184,11 @@ impl<'r, 'a> Pod<'r, 'a> {
 /// The images of the pod before an update.
 struct OldImages<'r, 'a> {
     pod: Pod<'r, 'a>,
-    /// The images by group and name, made when a container or volume is not in its old place.
+    /// The images by group and name. Created when the first container or volume has another position than before.
     by_name: Option<HashMap<(Group, &'r str), &'r str, RandomState>>,
 }
 
-/// Names are unique within a group: a container may move from one list to another.
+/// A group of lists with unique names. A container may move from one list of its group to another.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 enum Group {
     Containers,
@@ -210,7 +211,7 @@ impl<'r, 'a> OldImages<'r, 'a> {
         Self { pod, by_name: None }
     }
 
-    /// Whether the image was there before.
+    /// Returns true if the pod had the image before.
     fn has(&mut self, image: &Image<'r>) -> bool {
         let group = image.location.field.group();
         self.text(image, group)
@@ -218,7 +219,7 @@ impl<'r, 'a> OldImages<'r, 'a> {
     }
 
     fn text(&mut self, image: &Image<'r>, group: Group) -> Option<&'r str> {
-        if let Some((name, text)) = self.in_same_place(image.location)
+        if let Some((name, text)) = self.in_same_position(image.location)
             && name == image.name
         {
             return Some(text);
@@ -232,7 +233,7 @@ impl<'r, 'a> OldImages<'r, 'a> {
         by_name.get(&(group, image.name)).copied()
     }
 
-    fn in_same_place(&self, location: Location) -> Option<(&'r str, &'r str)> {
+    fn in_same_position(&self, location: Location) -> Option<(&'r str, &'r str)> {
         let list = match location.field {
             Field::Containers => self.pod.containers,
             Field::EphemeralContainers => self.pod.ephemeral_containers,

@@ -1,20 +1,17 @@
-//! The AdmissionReview as the webhook reads it: only the fields it needs, straight from the bytes.
+//! The AdmissionReview: only the fields that the webhook needs, read straight from the bytes.
 //!
 //! The types follow `admission.k8s.io/v1`
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
-//! Every other field is skipped unread; there is no tree of the whole document.
+//! Every other field is skipped; there is no tree of the whole document.
 
 use super::{
-    json::{self, JsonError, Read, Reader},
-    lenient::{
-        ControllerReference, DisabledLabels, Fields, List, MirrorAnnotation, NeverPulled, Object,
-        Text, fields,
-    },
+    json::{self, Fields, JsonError, List, Object, Read, Reader, Text, fields},
+    markers::{ControllerReference, DisabledLabels, MirrorAnnotation, NeverPulled},
 };
 
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
-/// The versions of the AdmissionReview that are understood; they differ in nothing that is read.
+/// The supported versions of the AdmissionReview. The fields that are read are the same in both.
 pub const API_VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
 
 /// A review with a request and a uid.
@@ -24,34 +21,32 @@ pub struct Review<'a> {
     api_version: &'static str,
 }
 
-/// Why a body is no review that can be answered.
+/// The error in a body that cannot be answered as a review.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
-    /// The text is no JSON.
+    /// The body is not valid JSON.
     #[error("the body cannot be read as JSON: {0}")]
     Json(#[from] JsonError),
-    /// There is no `request` object.
+    /// The body has no `request` object.
     #[error("the body has no `request` object")]
     NoRequest,
     /// The request has no `uid`.
-    #[error("request.uid is missing, so that there is nothing to answer to")]
+    #[error("request.uid is missing")]
     NoUid,
-    /// The version, of which there is an excerpt here, is none of [`API_VERSIONS`].
+    /// The version is not one of [`API_VERSIONS`]; this is an excerpt of it.
     #[error("apiVersion `{0}` is not supported")]
     UnsupportedVersion(String),
 }
 
 impl ReviewError {
-    /// Returns what would be right.
+    /// Returns advice for the sender of the body.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Json(_) => "post an AdmissionReview as an API server sends it",
             Self::NoRequest => "post an AdmissionReview, not the bare object",
-            Self::NoUid => "send the uid that the answer is to bear",
-            Self::UnsupportedVersion(_) => {
-                "accepted are admission.k8s.io/v1 and admission.k8s.io/v1beta1"
-            }
+            Self::NoUid => "send the uid that the answer has to repeat",
+            Self::UnsupportedVersion(_) => "use admission.k8s.io/v1 or admission.k8s.io/v1beta1",
         }
     }
 }
@@ -60,26 +55,26 @@ impl<'a> Review<'a> {
     /// Reads a review.
     ///
     /// # Errors
-    /// When the body is no JSON, has no request or no uid, or is of an unknown version. A body
-    /// without a version is read as `v1`.
+    /// If the body is not valid JSON, has no request or no uid, or has an unknown version. A body without a version is
+    /// read as `v1`.
     pub fn from_slice(body: &'a [u8]) -> Result<Self, ReviewError> {
         Document::from_slice(body)?.into_review()
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub fn request(&self) -> &Request<'a> {
         &self.request
     }
 
-    /// The version to answer in: that of the review.
+    /// Returns the version of the review, which the answer has to use too.
     #[must_use]
     pub fn api_version(&self) -> &'static str {
         self.api_version
     }
 }
 
-/// A review before it is known to have what an answer needs.
+/// A review that is not validated yet.
 #[derive(Debug)]
 pub struct Document<'a>(Object<Envelope<'a>>);
 
@@ -93,7 +88,7 @@ impl<'a> Document<'a> {
     /// Reads a document of any shape.
     ///
     /// # Errors
-    /// When the body is no JSON.
+    /// If the body is not valid JSON.
     pub fn from_slice(body: &'a [u8]) -> Result<Self, JsonError> {
         json::from_slice(body).map(Self)
     }
@@ -116,7 +111,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// What the API server asks about.
+/// The request of a review.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
     pub(super) uid: Text<'a>,
@@ -129,31 +124,31 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The request's uid, as it must stand in the answer.
+    /// Returns the request's uid, which the answer has to repeat.
     #[must_use]
     pub fn uid(&self) -> &str {
         self.uid.get().unwrap_or_default()
     }
 
-    /// The namespace of the object; empty for an object without one.
+    /// Returns the namespace of the object; empty if it has none.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.namespace.get().unwrap_or_default()
     }
 
-    /// The name of the object; empty when the API server is still to generate it.
+    /// Returns the name of the object; empty if the API server generates it later.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name.get().unwrap_or_default()
     }
 
-    /// The kind of the object, as the request names it.
+    /// Returns the kind of the object, as in the request.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.kind.get().and_then(|kind| kind.kind.get()).unwrap_or_default()
     }
 
-    /// The operation, as the request names it.
+    /// Returns the operation, as in the request.
     #[must_use]
     pub fn operation(&self) -> &str {
         self.operation.get().unwrap_or_default()
@@ -165,12 +160,12 @@ pub(super) struct GroupVersionKind<'a> {
     kind: Text<'a>,
 }
 
-/// An object that may hold a pod somewhere: the union of the places where pods are.
+/// An object that may contain a pod: the union of all locations of pods.
 #[derive(Debug, Default)]
 pub(super) struct Workload<'a> {
     pub(super) metadata: Object<Metadata>,
     pub(super) spec: Object<WorkloadSpec<'a>>,
-    /// Where a PodTemplate keeps its pod.
+    /// The pod of a PodTemplate.
     pub(super) template: Object<PodTemplate<'a>>,
 }
 

@@ -1,38 +1,38 @@
-//! Everything that decides about a review.
+//! The rules and settings that decide about a review.
 
 use std::sync::Arc;
 
 use crate::rules::Policy;
 
-/// Everything that decides about a review, compiled.
+/// The compiled rules and settings that decide about a review.
 ///
-/// A review is planned by one value, whatever changes meanwhile. Its parts come from different sources; when one of
-/// them changes, a new value takes the place of this one.
+/// A review is planned with one value, even if a part changes meanwhile. The parts come from different sources; when
+/// one changes, a new value replaces this one.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// The rules that decide over images.
+    /// The rules that decide how images are rewritten.
     pub policy: Arc<Policy>,
     /// The settings that decide which images of an object are swapped, besides the map.
     pub scope: Scope,
-    /// The consequences of what is decided.
+    /// The consequences of the decisions.
     pub mode: Mode,
 }
 
 impl World {
-    /// Puts together a world that enforces what it decides.
+    /// Creates a world that enforces its decisions.
     #[must_use]
     pub fn new(policy: impl Into<Arc<Policy>>, scope: Scope) -> Self {
         Self { policy: policy.into(), scope, mode: Mode::Enforce }
     }
 }
 
-/// The consequences of what is decided.
+/// The consequences of the decisions.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
     /// The object is changed.
     #[default]
     Enforce,
-    /// Everything is decided and counted, and nothing is changed.
+    /// Decisions are made and counted, but the object is not changed.
     Shadow,
 }
 
@@ -41,12 +41,12 @@ pub enum Mode {
 pub struct Scope {
     /// The name of the label that turns swapping off when its value is `disabled`.
     pub disable_label: Box<str>,
-    /// Swaps images that the node never pulls too.
+    /// True if images with the pull policy `Never` are swapped too.
     pub swaps_never_pulled: bool,
 }
 
 impl Scope {
-    /// The disable label unless another one is set, as in the original.
+    /// The default of the disable label, as in the original.
     pub const DISABLE_LABEL: &str = "k8s.twr.io/imageswap";
 }
 

@@ -1,7 +1,7 @@
-//! The running webhook: what is started in which order, who watches whom, and how it ends.
+//! The running webhook: starts its tasks, supervises them, and shuts them down.
 //!
-//! Every task has an owner here that waits for it. A task that ends too early ends the process, because a webhook that no
-//! longer follows its map or certificate is worse than one that is restarted.
+//! Every task has an owner here that waits for it. A task that stops unexpectedly ends the process, because a webhook
+//! that no longer follows its map or certificate is worse than one that is restarted.
 
 mod metrics;
 mod signals;
@@ -39,18 +39,18 @@ use crate::{
     version::{REVISION, VERSION},
 };
 
-/// A file named by a setting that cannot be used: the program does not start.
+/// An unusable client CA file, with which the program does not start.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "IMAGESWAP_CLIENT_CA_FILE (--client-ca-file): {0}; it is a PEM file with the certificates of the \
-     authorities whose clients may ask for reviews"
+    "IMAGESWAP_CLIENT_CA_FILE (--client-ca-file): {0}; expected a PEM file with the certificates of the \
+     CAs whose clients may send reviews"
 )]
 pub struct UnusableClientCa(LoadError);
 
-/// Serves until a signal ends it.
+/// Serves until a signal stops the program.
 ///
 /// # Errors
-/// If a port cannot be bound, or a task ends too early. [`UnusableClientCa`] if that file cannot be used.
+/// If a port cannot be bound, or a task stops unexpectedly. [`UnusableClientCa`] if that file is not usable.
 pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
     let settings = ServeSettings { limits: open_files::fit(settings.limits), ..settings };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -61,12 +61,12 @@ pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
         let signals = Signals::listen()?;
         App::start(settings).await?.run(signals).await
     });
-    // Not waiting for a file that cannot be read to its end.
+    // Does not wait for a load that hangs, as on a dead network volume.
     runtime.shutdown_background();
     served
 }
 
-/// The webhook, bound and loading.
+/// The webhook with its ports bound and its tasks running.
 #[derive(Debug)]
 pub struct App {
     settings: ServeSettings,
@@ -74,7 +74,7 @@ pub struct App {
     address: SocketAddr,
     admin_address: SocketAddr,
     shutdown: Shutdown,
-    /// Ends everything but the connections of the webhook, at the very last.
+    /// Stops everything but the connections of the webhook, as the last action of a shutdown.
     stop: CancellationToken,
     tasks: Tasks,
 }
@@ -104,7 +104,7 @@ impl App {
     /// Binds the ports and starts all tasks.
     ///
     /// # Errors
-    /// If a file or a port cannot be used, or no cluster can be found.
+    /// If a file or a port is not usable, or no cluster can be found.
     pub async fn start(settings: ServeSettings) -> anyhow::Result<Self> {
         let registry = Registry::default();
         registry.describe(&BUILD_INFO);
@@ -113,7 +113,7 @@ impl App {
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
         let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;
         let tls = acceptor(CertificateResolver::new(values.certificate.clone()), clients.clone())
-            .context("making the TLS settings")?;
+            .context("creating the TLS settings")?;
         let listener = Listener::bind(settings.listen, Port::Webhook { tls, clients });
         let listener = listener.with_context(|| {
             format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
@@ -148,7 +148,7 @@ impl App {
         app.load_certificate(&values, &registry).await?;
         app.tasks.spawn(Task::Webhook, listener.serve(service.clone(), app.shutdown.clone()));
         app.tasks.spawn(Task::AdminServer, {
-            // Probes and metrics are answered to the end, so that the drain can be watched.
+            // Probes and metrics are answered until the end, so that the drain is visible.
             let shutdown = Shutdown { drain: app.stop.clone(), abort: app.stop.clone() };
             admin_listener.serve(service, shutdown)
         });
@@ -172,30 +172,31 @@ impl App {
         self.admin_address
     }
 
-    /// Runs until a signal comes, then ends in order: no longer ready, still accepting; then no new connections, and open
-    /// ones end after their requests; then everything.
+    /// Runs until a signal comes, then shuts down in order. First the webhook reports that it is not ready, but still
+    /// accepts connections. Then it accepts no new connections, and closes open ones after their requests. Then
+    /// everything stops.
     ///
     /// # Errors
-    /// If a task ends too early, or a second signal cuts the shutdown short.
+    /// If a task stops unexpectedly, or a second signal aborts the shutdown.
     pub async fn run(mut self, mut signals: Signals) -> anyhow::Result<()> {
         tokio::select! {
             signal = signals.next() => info!(signal, "shutting down"),
-            ended = self.tasks.next() => bail!("{ended} ended too early"),
+            ended = self.tasks.next() => bail!("{ended} stopped unexpectedly"),
         }
         tokio::select! {
-            result = self.end() => result,
-            signal = signals.next() => bail!("a second signal ({signal}) cut the shutdown short"),
+            result = self.shut_down() => result,
+            signal = signals.next() => bail!("a second signal ({signal}) aborted the shutdown"),
         }
     }
 
-    async fn end(&mut self) -> anyhow::Result<()> {
+    async fn shut_down(&mut self) -> anyhow::Result<()> {
         self.readiness.drain();
         sleep(self.settings.shutdown_delay).await;
         self.shutdown.drain.cancel();
         // The webhook's task ends with its last connection.
         match timeout(self.settings.shutdown_timeout, self.tasks.next()).await {
             Ok(ended) if ended.is(Task::Webhook) => {}
-            Ok(ended) => bail!("{ended} ended during the shutdown"),
+            Ok(ended) => bail!("{ended} stopped during the shutdown"),
             Err(_) => warn!("shutdown timeout expired with requests in flight"),
         }
         self.shutdown.abort.cancel();
@@ -298,7 +299,7 @@ impl App {
 
 /// Loads the client CA file and follows it; `None` if client authentication is off.
 ///
-/// Without the file the webhook would not know whom to refuse, so that it does not start.
+/// Without the file, the webhook would not know which clients to refuse. So it does not start.
 fn client_trust(
     settings: &ServeSettings,
     observer: &Arc<LoadObserver>,

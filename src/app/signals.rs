@@ -1,4 +1,4 @@
-//! The signals that end the process.
+//! The signals that stop the process.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +11,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes SIGINT and SIGTERM from now on. Must be called within a runtime.
+    /// Starts to receive SIGINT and SIGTERM. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If the system refuses a handler.

@@ -33,7 +33,7 @@ closed_enum! {
 #[derive(Debug, Default)]
 pub(super) struct Tasks(JoinSet<Task>);
 
-/// A task that has ended, for errors.
+/// A task that has stopped, for errors.
 #[derive(Debug)]
 pub(super) struct Ended(Option<Result<Task, JoinError>>);
 
@@ -46,12 +46,12 @@ impl Tasks {
         });
     }
 
-    /// Waits for the next task that ends.
+    /// Waits for the next task that stops.
     pub(super) async fn next(&mut self) -> Ended {
         Ended(self.0.join_next().await)
     }
 
-    /// Waits for all tasks.
+    /// Waits until all tasks have stopped.
     ///
     /// # Errors
     /// If one of them panicked.

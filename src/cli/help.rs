@@ -195,7 +195,7 @@ fn with_default(argument: Arg) -> Arg {
     }
 }
 
-/// Writes the end of the help of a command.
+/// Returns the end of the help of a command: examples and exit codes.
 fn end_of_help(name: Option<&str>, styles: &Styles) -> String {
     let Some(help) = HELP.iter().find(|help| help.command == name) else { return String::new() };
     let (header, literal) = (styles.get_header(), styles.get_literal());

@@ -94,7 +94,7 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
         PrintingCommand::Check(_) => Box::new(UntilClosed::Open(stdout)),
         _ => Box::new(stdout),
     };
-    // On a terminal a person waits for each line; elsewhere there may be millions of lines.
+    // On a terminal, each line is written at once. Elsewhere there may be millions of lines, so they are buffered.
     let mut output = if is_terminal { output } else { Box::new(BufWriter::new(output)) };
     let result = match command {
         PrintingCommand::Swap(arguments) => {
@@ -115,15 +115,16 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
     };
     let result = result.and_then(|exit| output.flush().map(|()| exit).map_err(Into::into));
     match result {
-        // The reader of the output has seen enough.
+        // The reader of the output stopped reading.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),
         result => result,
     }
 }
 
-/// Output whose reader may go away, as in `imageswap check ... | head`; from then on it is discarded.
+/// Output that is discarded as soon as its reader is gone, as in `imageswap check ... | head`.
 ///
-/// The exit code of `check` must not depend on the reader: a pipeline that shows the first lines would pass.
+/// The exit code of `check` must not depend on the reader. Otherwise a map with errors would pass if only the first
+/// lines are read.
 enum UntilClosed<W> {
     Open(W),
     Closed,
@@ -133,13 +134,13 @@ impl<W: Write> UntilClosed<W> {
     fn try_to<T>(
         &mut self,
         write: impl FnOnce(&mut W) -> io::Result<T>,
-        unread: T,
+        if_closed: T,
     ) -> io::Result<T> {
-        let Self::Open(output) = self else { return Ok(unread) };
+        let Self::Open(output) = self else { return Ok(if_closed) };
         match write(output) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 *self = Self::Closed;
-                Ok(unread)
+                Ok(if_closed)
             }
             written => written,
         }
@@ -180,9 +181,9 @@ fn run_logged(
     }
 }
 
-/// Writes an error to the standard error.
+/// Writes an error to standard error.
 fn report(error: &anyhow::Error) {
-    // If the standard error is closed too, there is nobody to report to.
+    // If standard error is closed, the error cannot be reported.
     let _ = writeln!(io::stderr(), "error: {error:#}");
 }
 

@@ -15,20 +15,20 @@ use super::{Exit, Field, counted, swap::Output};
 use crate::{
     rules::{
         Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
-        map::{rule_span, without_mark},
+        line::{rule_span, without_byte_order_mark},
     },
     sources::{MapError, decode_map, read_map},
 };
 
-/// Argument that stands for the standard input.
+/// Argument for standard input.
 const STDIN: &str = "-";
 
-/// Name of the standard input in diagnostics.
+/// Name of standard input in diagnostics.
 const STDIN_NAME: &str = "<stdin>";
 
 /// Fields of a line of `check --output json`.
 pub const FIELDS: [Field; 9] = [
-    Field { name: "file", meaning: "File as given; `<stdin>` for the standard input" },
+    Field { name: "file", meaning: "File as given; `<stdin>` for standard input" },
     Field {
         name: "line",
         meaning: "Line, from 1; `null` if the diagnostic is about the whole file",
@@ -36,7 +36,7 @@ pub const FIELDS: [Field; 9] = [
     Field { name: "column", meaning: "Column in characters, from 1, or `null`" },
     Field { name: "severity", meaning: "`error` or `warning`" },
     Field { name: "code", meaning: "Kind of mistake, such as `invalid-rule` or `never-matches`" },
-    Field { name: "message", meaning: "Sentence that says what is wrong" },
+    Field { name: "message", meaning: "Sentence that describes the mistake" },
     Field { name: "hint", meaning: "Sentence that says how to fix it" },
     Field { name: "text", meaning: "Text of the line, cut after 400 characters, or `null`" },
     Field { name: "related_line", meaning: "Other line that the diagnostic refers to, or `null`" },
@@ -76,11 +76,10 @@ struct Record<'a> {
     related_line: Option<u32>,
 }
 
-/// Checks the files and prints what is wrong with them. A file that cannot be read does not keep the others from being
-/// checked.
+/// Checks the files and prints their diagnostics. If a file cannot be read, the others are still checked.
 ///
 /// # Errors
-/// When standard input is named twice, or the output cannot be written.
+/// If standard input is named twice, or the output cannot be written.
 pub fn run(
     arguments: &CheckArguments,
     is_colored: bool,
@@ -96,13 +95,13 @@ pub fn run(
         let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
         let checked = match load(file, name, input) {
             Ok((text, map)) => {
-                let lines = without_mark(&text).lines().collect();
+                let lines = without_byte_order_mark(&text).lines().collect();
                 let file = File { name: name.display().to_string(), lines };
                 print(arguments, &file, &map, &renderer, output)?;
-                verdict(arguments, &map)
+                exit_code(arguments, &map)
             }
             Err(error) => {
-                // The exit code reports the failure too, if nobody reads this.
+                // If this cannot be written, the exit code still reports the failure.
                 let _ = writeln!(io::stderr(), "error: {error}");
                 Exit::Unusable
             }
@@ -125,7 +124,7 @@ fn load(file: &Path, name: &Path, input: &mut impl Read) -> Result<(String, Load
     }
 }
 
-/// Reads a map from the standard input, up to the same limit as a file.
+/// Reads a map from standard input, with the same limit as for a file.
 fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
     let mut content = Vec::new();
     let read = input.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut content);
@@ -137,7 +136,7 @@ fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
 }
 
 /// Returns the exit code for a map that could be read.
-fn verdict(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
+fn exit_code(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
     let fails = |severity| map.diagnostics.count(severity) > 0;
     if fails(Severity::Error) || (arguments.deny_warnings && fails(Severity::Warning)) {
         Exit::Failure
@@ -146,7 +145,7 @@ fn verdict(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
     }
 }
 
-/// Prints the diagnostics of a map, and in text their number.
+/// Prints the diagnostics of a map. In text, a summary follows.
 fn print(
     arguments: &CheckArguments,
     file: &File<'_>,
@@ -184,10 +183,11 @@ fn print(
     )
 }
 
-/// Cuts a line of a map to the length that is shown. Control characters are replaced when the line is printed, so that
-/// columns stay the same.
+/// Cuts a line of a map to the length that is shown.
+///
+/// It does not replace control characters, because that would move the columns. The renderer replaces them.
 fn cut(line: &str) -> Cow<'_, str> {
-    /// Longer than any valid image with a digest, short enough for a terminal.
+    /// Maximum length in characters: longer than any valid image with a digest, short enough for a terminal.
     const MAX_SHOWN_CHARACTERS: usize = 400;
     match line.char_indices().nth(MAX_SHOWN_CHARACTERS) {
         Some((end, _)) => Cow::Owned(format!("{}…", &line[..end])),
@@ -250,15 +250,15 @@ impl<'a> File<'a> {
             .fold(false)
     }
 
-    /// Limits a range to the part of the line that is shown.
+    /// Limits a range of a line to the part that is shown.
     fn clipped(&self, line: u32, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
         let shown = cut(self.text(line));
-        // A place after the cut, or within the ellipsis, moves to the end.
+        // A position after the cut, or within the ellipsis, moves to the end.
         let clip = |at| if shown.is_char_boundary(at) { at.min(shown.len()) } else { shown.len() };
         clip(span.start)..clip(span.end)
     }
 
-    /// The text of a line, without its end.
+    /// Returns the text of a line, without its line ending.
     fn text(&self, line: u32) -> &'a str {
         self.lines.get(line as usize - 1).copied().unwrap_or_default()
     }

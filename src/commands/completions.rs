@@ -18,7 +18,7 @@ pub struct CompletionsArguments {
 /// Prints the completion script of `command` for a shell.
 ///
 /// # Errors
-/// When the output cannot be written.
+/// If the output cannot be written.
 pub fn run(
     arguments: &CompletionsArguments,
     mut command: Command,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// Exit code of the program; the highest wins where several apply.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Exit {
-    /// The command did what it was asked to do.
+    /// The command succeeded.
     Success = 0,
     /// `check` found errors, or `serve` or `init` failed while running.
     Failure = 1,
@@ -14,7 +14,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8

@@ -1,6 +1,6 @@
 //! `imageswap explain`: why an image is rewritten or left unchanged.
 //!
-//! An explanation is made once as data; text and JSON are two forms of it.
+//! An explanation is created once as data, and printed as text or JSON.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Exit, Field, Outcome, load_policy, swap::Output};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Policy, Reason, Rule, RuleSet, Step, diagnostic::shorten},
+    rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
@@ -28,7 +28,7 @@ pub const FIELDS: [Field; 11] = [
         name: "steps[].step",
         meaning: "`exact`, `replace`, `registry`, `noswap-wildcard` or `default`; `prefix` in LEGACY mode",
     },
-    Field { name: "steps[].finding", meaning: "Sentence that says what the step found" },
+    Field { name: "steps[].finding", meaning: "Sentence that describes the result of the step" },
     Field { name: "steps[].rule", meaning: "Key of the rule that matched, or `null`" },
     Field { name: "steps[].line", meaning: "Line of that rule, or `null`" },
     Field { name: "remark", meaning: "Remark on a result that is easy to misread, or `null`" },
@@ -92,7 +92,7 @@ enum StepName {
 /// Explains how images are rewritten, and the effect of a second pass. Errors of the map go to `errors`.
 ///
 /// # Errors
-/// When the map cannot be read, or the output not written.
+/// If the map cannot be used, or the output cannot be written.
 pub fn run(
     arguments: &ExplainArguments,
     output: &mut impl Write,
@@ -130,7 +130,7 @@ fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanat
         rules: source.to_string(),
         steps: match (policy, source) {
             (Policy::Maps(rules), _) => {
-                rules.explain(image).0.iter().map(|step| StepRecord::of(step, rules)).collect()
+                rules.explain(image).0.iter().map(StepRecord::new).collect()
             }
             (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
                 let finding = format!("`{}`", prefix.text());
@@ -145,12 +145,12 @@ fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanat
 }
 
 impl StepRecord {
-    fn of(step: &Step<'_>, rules: &RuleSet) -> Self {
+    fn new(step: &Step<'_>) -> Self {
         let (step, rule, finding) = match *step {
             Step::Exact { rules: 0, .. } => (StepName::Exact, None, "the map has none".to_owned()),
             Step::Exact { rules, matched } => {
                 let finding = match matched {
-                    Some(rule) => format!("{} is this image", place(rule)),
+                    Some(rule) => format!("{} is this image", located(rule)),
                     None => format!("none of {rules} is this image"),
                 };
                 (StepName::Exact, matched, finding)
@@ -160,7 +160,7 @@ impl StepRecord {
             }
             Step::Globs { globs, matched } => {
                 let finding = match matched {
-                    Some(rule) => format!("{} is the first that matches", place(rule)),
+                    Some(rule) => format!("{} is the first that matches", located(rule)),
                     None => format!("none of {globs} matches"),
                 };
                 (StepName::Replace, matched, finding)
@@ -171,25 +171,25 @@ impl StepRecord {
             }
             Step::Registry { image, matched } => {
                 let finding = match matched {
-                    Some(rule) => format!("{} has the longest prefix", place(rule)),
+                    Some(rule) => format!("{} has the longest prefix", located(rule)),
                     None => format!("no rule for {} or a part of it", canonical(&image)),
                 };
                 (StepName::Registry, matched, finding)
             }
             Step::Wildcards { matched: Some((rule, substring)) } => {
-                let rule = rules.rules().get(rule as usize);
-                (StepName::NoswapWildcard, rule, format!("the image contains `{substring}`"))
+                let finding = format!("the image contains `{substring}`");
+                (StepName::NoswapWildcard, Some(rule), finding)
             }
             Step::Wildcards { matched: None } => {
                 (StepName::NoswapWildcard, None, "the image contains none".to_owned())
             }
             Step::Default { covered_by: Some(covering), .. } => {
-                let place = place(covering);
-                let finding = format!("the image is already under the target of {place}");
+                let covering_rule = located(covering);
+                let finding = format!("the image is already under the target of {covering_rule}");
                 (StepName::Default, Some(covering), finding)
             }
             Step::Default { rule, covered_by: None } => {
-                (StepName::Default, Some(rule), format!("{} applies", place(rule)))
+                (StepName::Default, Some(rule), format!("{} applies", located(rule)))
             }
         };
         let line = rule.map(|rule| rule.line);
@@ -198,7 +198,7 @@ impl StepRecord {
 }
 
 impl StepName {
-    /// The name in text: the keys of the map, where a step stands for one.
+    /// Returns the name in text output. A step for one kind of key has the name of that key.
     fn label(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -244,12 +244,14 @@ impl Explanation<'_> {
     }
 }
 
+/// Returns the registry and the canonical path of an image, as registry rules match them.
 fn canonical(image: &ImageReference<'_>) -> String {
     let library = if image.is_library() { "library/" } else { "" };
     format!("{}/{library}{}", image.registry(), image.repository())
 }
 
-fn place(rule: &Rule) -> String {
+/// Returns a rule with its line, for a finding.
+fn located(rule: &Rule) -> String {
     format!("line {} `{}`", rule.line, shorten(&rule.to_string()))
 }
 

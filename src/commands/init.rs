@@ -1,4 +1,5 @@
-//! `imageswap init`: certificate and webhook configuration, once, as the original's init container.
+//! `imageswap init`: creates the certificate and the webhook configuration once, like the init container of the Python
+//! version.
 
 use std::{
     fs::{self, OpenOptions},
@@ -22,14 +23,14 @@ use crate::{
     state::{Live, Readiness, Subject},
 };
 
-/// Timeout for everything: a rotation of the certificate authority waits half a minute for the API server, and a signer
-/// may take as long.
+/// Timeout for the whole command. A rotation of the certificate authority waits half a minute for the API server, and a
+/// signer may take as long.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Delay after a failure.
+/// Delay before a retry after a failure.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// Does what the controller of the running webhook would do in its cluster, writes the pair, and returns.
+/// Reconciles the cluster like the controller of the running webhook, writes certificate and key, and returns.
 ///
 /// # Errors
 /// If reconciliation does not succeed within two minutes, or the files cannot be written.
@@ -56,8 +57,8 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         prepare(&mut controller).await?;
         let (certificate, key) = controller.stored_pair().await?;
         fs::create_dir_all(&tls_directory)
-            .with_context(|| format!("making {}", tls_directory.display()))?;
-        // The certificate comes last: it is what the server looks for first.
+            .with_context(|| format!("creating {}", tls_directory.display()))?;
+        // The server reads the certificate first, so it is written last.
         write(&tls_directory, "key.pem", &key)?;
         write(&tls_directory, "cert.pem", &certificate)?;
         info!(directory = %tls_directory.display(), "cert.pem and key.pem written");
@@ -65,10 +66,10 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
     })
 }
 
-/// Logs what is wrong with the map that `serve` is going to use.
+/// Logs the errors of the map that `serve` will use.
 ///
-/// The webhook configuration is there as soon as `init` is done: with a map that is refused, the API server would ask
-/// a webhook that is not ready. The map need not be mounted here.
+/// The webhook configuration exists as soon as `init` is done. If `serve` then refuses the map, the API server calls a
+/// webhook that is not ready. The map need not be mounted here.
 fn check_map(file: &Path, is_strict: bool) {
     match load_regular_map(file) {
         Ok(map) => {
@@ -84,19 +85,19 @@ fn check_map(file: &Path, is_strict: bool) {
     }
 }
 
-/// Reconciles until everything is right.
+/// Reconciles until nothing is left to do.
 async fn prepare(controller: &mut Controller) -> anyhow::Result<()> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut log_once = LogOnce::default();
     loop {
-        let left = TIMEOUT.saturating_sub(begun.elapsed());
+        let remaining = TIMEOUT.saturating_sub(start.elapsed());
         let delay = match controller.reconcile(true).await {
             Ok(ReconcileOutcome::Done) => return Ok(()),
-            Ok(ReconcileOutcome::RequeueAfter(delay)) if delay < left => delay,
+            Ok(ReconcileOutcome::RequeueAfter(delay)) if delay < remaining => delay,
             Ok(ReconcileOutcome::RequeueAfter(_)) => {
                 bail!("not done within {} s", TIMEOUT.as_secs())
             }
-            Err(error) if RETRY_DELAY < left => {
+            Err(error) if RETRY_DELAY < remaining => {
                 if log_once.is_new(&error.to_string()) {
                     warn!(%error, "reconciliation failed; retrying");
                 }
@@ -108,7 +109,7 @@ async fn prepare(controller: &mut Controller) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a file that only the owner can read, at once: whoever reads it sees all of it.
+/// Writes a file that only its owner can read. The write is atomic, so no reader sees a part of the file.
 fn write(directory: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     let file = directory.join(name);
     let written = || {

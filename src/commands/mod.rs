@@ -1,4 +1,4 @@
-//! Commands other than `serve`. `init` prepares a cluster; the others read files and print, without network or cluster.
+//! Commands other than `serve`. `init` prepares a cluster. The others read files and print, without network or cluster.
 
 pub mod check;
 pub mod completions;
@@ -40,7 +40,7 @@ pub const OUTCOME_FIELDS: [Field; 5] = [
 /// Field of a JSON output, for the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Name, with the names of the fields around it.
+    /// Name, with the names of the enclosing fields.
     pub name: &'static str,
     /// Meaning, as a clause without a full stop.
     pub meaning: &'static str,
@@ -68,14 +68,14 @@ impl Outcome {
     }
 }
 
-/// Maximum number of errors of a map that are shown by a command other than `check`.
+/// Maximum number of map errors that commands other than `check` show.
 const MAX_SHOWN_ERRORS: usize = 5;
 
-/// Loads the rules that `source` names, and writes the errors of the map to `errors`: they may explain an unexpected
+/// Loads the rules of `source`, and writes the errors of the map to `errors`, because they may explain an unexpected
 /// result.
 ///
 /// # Errors
-/// When the map file cannot be read or compiled, or is one that the webhook never applies.
+/// If the map file cannot be read or compiled, or the webhook would refuse it.
 fn load_policy(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Policy> {
     const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used";
     let (file, map) = match source {
@@ -104,9 +104,9 @@ fn show_errors(file: &Path, diagnostics: &Diagnostics, output: &mut impl Write) 
     let errors = diagnostics.kept().iter().filter(|found| found.severity() == Severity::Error);
     let mut shown = 0;
     for error in errors.take(MAX_SHOWN_ERRORS) {
-        let place = error.line.map_or_else(String::new, |line| format!(":{line}"));
-        // The results on the standard output are valid even if the errors cannot be written.
-        let _ = writeln!(output, "warning: {file}{place}: {}; {}", error.message, error.hint);
+        let line = error.line.map_or_else(String::new, |line| format!(":{line}"));
+        // The results on standard output are valid even if the errors cannot be written.
+        let _ = writeln!(output, "warning: {file}{line}: {}; {}", error.message, error.hint);
         shown += 1;
     }
     let more = diagnostics.count(Severity::Error) - shown;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Exit, Field, Outcome, load_policy};
 use crate::{rules::Policy, settings::RuleArguments};
 
-/// Maximum length of a line of the standard input, in bytes; an image is far shorter.
+/// Maximum length of a line of standard input in bytes. Images are much shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
 
 /// Fields of a line of `swap --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
@@ -50,7 +50,7 @@ struct Record<'a> {
 /// Prints how the images of the arguments, or of the lines of `input`, are rewritten. Errors of the map go to `errors`.
 ///
 /// # Errors
-/// When the map or the input cannot be read, or the output not written.
+/// If the map cannot be used, the input cannot be read, or the output cannot be written.
 pub fn run(
     arguments: &SwapArguments,
     input: &mut impl BufRead,

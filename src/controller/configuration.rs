@@ -1,8 +1,7 @@
-//! The webhook configuration: what makes the API server call.
+//! The webhook configuration, which makes the API server call the webhook.
 //!
-//! It is written by server-side apply, so that the API server says what differs from the template, and fields outside
-//! the template keep their current owner:
-//! <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
+//! It is written by server-side apply. The API server compares it with the template, and fields outside the template
+//! keep their current owner: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
 use std::sync::Arc;
 
@@ -34,44 +33,47 @@ use crate::{
 /// The permission to create the configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Permission {
-    /// It may be created.
+    /// The configuration may be created.
     Create,
-    /// Not yet: nobody would answer the API server's calls.
+    /// The configuration may not be created yet, because nothing would answer the API server's calls.
     NotYet,
 }
 
-/// Keeps the configuration as the template says.
+/// Keeps the configuration equal to the template.
 #[derive(Debug)]
 pub(super) struct Configuration {
     api: Api<MutatingWebhookConfiguration>,
     owner: Owner,
     template: Arc<Live<Template>>,
     destination: Destination,
-    /// True if the configuration is somebody else's.
+    /// True if another party manages the configuration.
     is_foreign: bool,
     metrics: Arc<ControllerMetrics>,
     presence: Presence,
-    /// True if an external change was reverted since this was asked last.
+    /// True if an external change was reverted since the last [`take_repaired`](Self::take_repaired).
     is_repaired: bool,
-    /// The last configuration that was applied, and its version after that.
+    /// The last configuration that was applied, and its resource version after the write.
     applied: Option<(Value, Option<String>)>,
 }
 
-/// The configuration as it was read; `None` inside if there is none.
+/// The configuration as it was read; it holds `None` if there is no configuration.
 #[derive(Debug)]
 pub(super) struct LiveConfiguration(Option<MutatingWebhookConfiguration>);
 
-/// What this process knows of the configuration.
+/// The presence of the configuration, as far as this process knows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Presence {
-    /// It was deleted while this process ran: somebody has pulled the emergency brake.
+    /// It was deleted while this process ran. This is the emergency stop, so it is not created again.
     Deleted,
+    /// It exists.
     Seen,
+    /// It has not been seen yet.
     Unknown,
 }
 
 impl Configuration {
-    /// Prepares to keep the configuration of `client`'s cluster right. With `is_foreign` it is only read.
+    /// Creates the handle of the configuration in `client`'s cluster. With `is_foreign` it only reads the
+    /// configuration.
     #[must_use]
     pub(super) fn new(
         client: &Client,
@@ -81,7 +83,7 @@ impl Configuration {
         metrics: Arc<ControllerMetrics>,
     ) -> Self {
         if is_foreign {
-            info!(name = NAME, "webhook configuration left alone, as configured");
+            info!(name = NAME, "webhook configuration is not managed, as configured");
         }
         Self {
             api: Api::all(client.clone()),
@@ -102,23 +104,23 @@ impl Configuration {
         self.api.clone()
     }
 
-    /// Returns true if it is missing, and will be created as soon as that is permitted.
+    /// Returns true if the configuration is missing, and will be created as soon as that is permitted.
     #[must_use]
     pub(super) fn is_awaited(&self) -> bool {
         self.presence == Presence::Unknown && !self.is_foreign && self.template.load().is_some()
     }
 
-    /// Returns true if it is somebody else's.
+    /// Returns true if another party manages the configuration.
     pub(super) fn is_foreign(&self) -> bool {
         self.is_foreign
     }
 
-    /// Returns true if the last update reverted an external change, and forgets it.
+    /// Returns true if an update has reverted an external change since the last call.
     pub(super) fn take_repaired(&mut self) -> bool {
         std::mem::take(&mut self.is_repaired)
     }
 
-    /// Returns true if there is no template to follow.
+    /// Returns true if the configuration cannot be written for lack of a template.
     pub(super) fn lacks_template(&self) -> bool {
         !self.is_foreign && self.template.load().is_none()
     }
@@ -126,7 +128,7 @@ impl Configuration {
     /// Reads the configuration. One that was deleted while the process runs is not created again.
     ///
     /// # Errors
-    /// If the API server cannot be asked.
+    /// If the API server cannot be reached.
     pub(super) async fn observe(&mut self) -> Result<LiveConfiguration, ClusterError> {
         let get = self.api.get_opt(NAME);
         let live = call(format!("get the webhook configuration {NAME}"), get).await?;
@@ -145,11 +147,11 @@ impl Configuration {
         Ok(LiveConfiguration(live))
     }
 
-    /// Updates the configuration, which was read as `live`, by the template and `bundle`, and returns the roots that the
-    /// API server trusts then.
+    /// Updates the configuration to the template and `bundle`, and returns the roots that the API server trusts
+    /// afterwards. The argument is the version that was read.
     ///
     /// # Errors
-    /// If the API server refuses it or cannot be asked.
+    /// If the API server refuses the update or cannot be reached.
     pub(super) async fn update(
         &mut self,
         LiveConfiguration(live): LiveConfiguration,
@@ -171,13 +173,13 @@ impl Configuration {
         Ok(self.configured(&LiveConfiguration(live)))
     }
 
-    /// Returns the roots that the API server trusts by a configuration, in the webhooks of the template.
+    /// Returns the roots that a configuration makes the API server trust, for the webhooks of the template.
     #[must_use]
     pub(super) fn configured(&self, LiveConfiguration(live): &LiveConfiguration) -> Configured {
         let Some(live) = live else { return Configured::Absent };
         let template = self.template.load();
         let ours = live.webhooks.iter().flatten().filter(|webhook| {
-            // One that is somebody else's may have other names.
+            // The webhooks of an unmanaged configuration may have other names.
             let is_named = |template: &Arc<Template>| template.webhooks.contains(&webhook.name);
             self.is_foreign || template.as_ref().is_none_or(is_named)
         });
@@ -188,7 +190,7 @@ impl Configuration {
         Configured::Present { bundles: bundles.collect(), changed: changed(live) }
     }
 
-    /// Applies the template, unless that was done and nothing has changed since.
+    /// Applies the template, unless it was applied before and nothing has changed since.
     async fn write(
         &mut self,
         template: &Template,
@@ -197,8 +199,8 @@ impl Configuration {
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
         let mut desired = self.render(template, bundle);
         if let Some(live) = &live {
-            // With the identity of the one that was read, an apply does not create another one
-            // when this one is deleted meanwhile.
+            // The uid of the version that was read keeps the apply from creating the configuration again if it was
+            // deleted in the meantime.
             desired["metadata"]["uid"] = json!(live.metadata.uid);
             let version = &live.metadata.resource_version;
             if self.applied.as_ref().is_some_and(|(last, at)| *last == desired && at == version) {
@@ -225,8 +227,8 @@ impl Configuration {
         Ok(written)
     }
 
-    /// Applies `desired` with its owner; without a change of the owner if that is what the API server
-    /// refuses, as the plugin `OwnerReferencesPermissionEnforcement` does:
+    /// Applies `desired` with its owner. If the API server refuses a change of the owner, applies it with the existing
+    /// owner. The plugin `OwnerReferencesPermissionEnforcement` refuses such changes:
     /// <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement>.
     async fn apply(
         &mut self,
@@ -239,7 +241,7 @@ impl Configuration {
                 ..PatchParams::default()
             };
             let patch = Patch::Strategic(&patch);
-            let action = format!("change where the webhook configuration {NAME} has calls go");
+            let action = format!("change the destination in the webhook configuration {NAME}");
             call(action, self.api.patch(NAME, &parameters, &patch)).await?;
         }
         let reference = self.owner.reference(live).await;
@@ -259,7 +261,7 @@ impl Configuration {
         }
     }
 
-    /// Applies `desired` with this reference to its owner.
+    /// Applies `desired` with the owner reference `owner`.
     async fn apply_with(
         &self,
         desired: &Value,
@@ -278,7 +280,7 @@ impl Configuration {
         call(action, self.api.patch(NAME, &parameters, &patch)).await
     }
 
-    /// The template with what only the running webhook knows.
+    /// Returns the template with the destination and the caBundle filled in.
     fn render(&self, template: &Template, bundle: &Roots) -> Value {
         let mut desired = template.value.clone();
         let bundle = STANDARD.encode(bundle.to_pem());
@@ -291,10 +293,10 @@ impl Configuration {
     }
 }
 
-/// Returns the time of the last write of a configuration; `None` if it is as it was created, apart from its metadata,
-/// which its generation does not count.
+/// Returns the time of the last write of a configuration. `None` if it has not changed since it was created, apart from
+/// its metadata, which the generation does not count.
 ///
-/// The API server notes the time of each manager's last change:
+/// The API server records the time of each manager's last change:
 /// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
 fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
     if live.metadata.generation == Some(1) {
@@ -302,7 +304,7 @@ fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
     }
     let entries = live.metadata.managed_fields.iter().flatten();
     let last = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0.as_second()).max();
-    // One that does not say is taken for just written.
+    // Without a time, assume that it was just written.
     let last = last.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     last.or_else(|| Some(OffsetDateTime::now_utc()))
 }
@@ -312,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_change_is_that_of_any_manager() {
+    fn the_last_change_of_any_manager_counts() {
         let written = |generation, times: &[&str]| {
             let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
             let metadata = json!({

@@ -1,8 +1,8 @@
 //! Certificates from a signer of the cluster, by the CertificateSigningRequest API:
 //! <https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/>.
 //!
-//! The private key is kept in the Secret before its request is made, and the request is named after
-//! it. So there is one request at a time, and any replica can go on with it.
+//! The private key is stored in the Secret before its request is created, and the request is named after the key. So
+//! there is one request at a time, and any replica can continue with it.
 
 use std::time::{Duration, Instant};
 
@@ -33,30 +33,30 @@ const SIGNER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The key in that ConfigMap.
 const CLUSTER_ROOTS_KEY: &str = "ca.crt";
 
-/// Asks a signer for certificates.
+/// Requests certificates from a signer of the cluster.
 #[derive(Clone, Debug)]
 pub(super) struct CsrSigner {
     requests: Api<CertificateSigningRequest>,
     config_maps: Api<ConfigMap>,
     namespace: String,
     signer: String,
-    /// The time since which an approved request has waited for its signature.
+    /// Time since which an approved request has waited for its signature.
     approved: Option<Instant>,
 }
 
-/// How far a request has come.
+/// Progress of a request.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// The certificate is there.
+    /// The certificate was issued.
     Issued(PemPair),
-    /// It was approved, and the signer has not signed it yet.
+    /// The request was approved, and the signer has not signed it yet.
     Approved,
-    /// It will never be signed, for this reason.
+    /// The request will never be signed, for this reason.
     Refused(String),
 }
 
 impl CsrSigner {
-    /// Will ask `signer` for certificates.
+    /// Creates a client of `signer`.
     #[must_use]
     pub(super) fn new(client: &Client, namespace: &str, signer: String) -> Self {
         Self {
@@ -74,16 +74,16 @@ impl CsrSigner {
         format!("the signer {}", self.signer)
     }
 
-    /// The interface to ConfigMaps, for watching.
+    /// Returns the API of ConfigMaps, for watching.
     #[must_use]
     pub(super) fn config_maps(&self) -> Api<ConfigMap> {
         self.config_maps.clone()
     }
 
-    /// Reads the roots that vouch for the signer's certificates.
+    /// Reads the roots of the signer's certificates.
     ///
     /// # Errors
-    /// When there are none, or the API server cannot be asked.
+    /// If there are no roots, or the API server cannot be reached.
     pub(super) async fn roots(&self) -> Result<Roots, ClusterError> {
         let title = format!("ConfigMap {}/{CLUSTER_ROOTS}", self.namespace);
         let get = self.config_maps.get_opt(CLUSTER_ROOTS);
@@ -97,11 +97,10 @@ impl CsrSigner {
         if roots.is_empty() { Err(content(&"there is no root certificate")) } else { Ok(roots) }
     }
 
-    /// Takes the request for `key` as far as it goes: makes it, approves it, and looks for the
-    /// certificate.
+    /// Advances the request for `key` as far as possible: creates it, approves it, and reads the certificate.
     ///
     /// # Errors
-    /// If the API server refuses it or cannot be asked, or the signer does not sign in time.
+    /// If the API server refuses a call or cannot be reached, or the signer does not sign in time.
     pub(super) async fn advance(
         &mut self,
         key: &PendingKey,
@@ -143,7 +142,7 @@ impl CsrSigner {
         };
         if request.spec.signer_name != self.signer {
             let other = &request.spec.signer_name;
-            return Ok(Progress::Refused(format!("{title} is to the signer {other}")));
+            return Ok(Progress::Refused(format!("{title} is addressed to the signer {other}")));
         }
         if let Some(condition) = condition(&request, &["Denied", "Failed"]) {
             let reason = condition.message.as_deref().or(condition.reason.as_deref());
@@ -206,7 +205,7 @@ impl CsrSigner {
     }
 }
 
-/// The first condition of one of these types that holds.
+/// Returns the first condition of one of these types that is true.
 fn condition<'a>(
     request: &'a CertificateSigningRequest,
     types: &[&str],

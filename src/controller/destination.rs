@@ -11,7 +11,7 @@ use crate::admission::ReviewPath;
 /// The setting with the URL of a webhook outside the cluster.
 const URL_SETTING: &str = "IMAGESWAP_WEBHOOK_URL";
 
-/// Advice in the log on a path that is not answered. A proxy may rewrite it, so it is no error.
+/// Advice in the log on a path that is not answered. A proxy may rewrite the path, so it is not an error.
 const PATH_ADVICE: &str = "ImageSwap answers reviews at `/` and `/mutate`, and other paths with 404; use one \
      of these unless a proxy rewrites the path";
 
@@ -29,7 +29,7 @@ pub(super) enum Destination {
 pub(super) struct Address {
     /// The destination.
     pub(super) destination: Destination,
-    /// The names of the server, for the certificate.
+    /// Names of the server, for the certificate.
     pub(super) names: Vec<String>,
     /// The name or IP address that the API server calls.
     pub(super) host: String,
@@ -45,7 +45,7 @@ pub(crate) struct UnansweredPath {
 }
 
 impl Address {
-    /// Returns the address by the settings: of the Service in `namespace`, unless there is a URL.
+    /// Returns the address from the settings: `url`, or without it the Service in `namespace`.
     #[must_use]
     pub(super) fn new(url: Option<WebhookUrl>, namespace: &str) -> Self {
         let service = format!("{SERVICE}.{namespace}.svc");
@@ -72,7 +72,7 @@ impl Address {
 }
 
 impl Destination {
-    /// Fills in the destination of a webhook, unless its template has one and the settings do not.
+    /// Fills in the destination of a webhook. A destination in the template has precedence over the default Service.
     pub(super) fn fill_in(&self, client: &mut Value) {
         match self {
             Self::Url(url) => *client = json!({ "url": url }),
@@ -112,19 +112,19 @@ pub(super) fn unanswered_paths(template: &MutatingWebhookConfiguration) -> Vec<U
     unanswered
 }
 
-/// Returns the path of a URL if no reviews are answered there. What is no URL is for the API server
-/// to refuse.
+/// Returns the path of a URL if no reviews are answered there. An invalid URL is ignored, because the API server
+/// refuses it.
 fn unanswered_url(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     ReviewPath::parse(url.path()).is_none().then(|| url.path().to_owned())
 }
 
-/// Returns the strategic merge patch that turns the webhooks of `live` which have a `url` where `desired`
-/// has a `service`, or the reverse, to the latter; `None` if there are none.
+/// Returns a strategic merge patch for the webhooks that have a `url` in `live` and a `service` in `desired`, or the
+/// reverse. It gives them the destination of `desired`. `None` if there are no such webhooks.
 ///
-/// A server-side apply sets the one and leaves the other, which it does not own, and the API server
-/// refuses a webhook with both. With the version that was read, the patch is refused as a conflict if
-/// there is a newer one.
+/// A server-side apply sets the one field and keeps the other, which it does not own, and the API server refuses a
+/// webhook with both. The patch carries the resource version that was read, so the API server refuses it as a conflict
+/// if there is a newer one.
 pub(super) fn switch(live: &MutatingWebhookConfiguration, desired: &Value) -> Option<Value> {
     let desired = desired["webhooks"].as_array().into_iter().flatten();
     let switched: Vec<_> = desired

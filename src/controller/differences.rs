@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::Value;
 
-/// The fields in which two versions differ, for the log.
+/// Returns the paths of the fields in which two versions differ, for the log.
 pub(super) fn changed_fields(
     before: &MutatingWebhookConfiguration,
     after: &MutatingWebhookConfiguration,
@@ -13,7 +13,7 @@ pub(super) fn changed_fields(
     let mut changed = BTreeSet::new();
     let json = |of: &MutatingWebhookConfiguration| {
         let mut value = serde_json::to_value(of).unwrap_or_default();
-        // The API server's own bookkeeping.
+        // The API server maintains the other fields itself.
         if let Some(metadata) = value["metadata"].as_object_mut() {
             metadata.retain(|key, _| {
                 matches!(key.as_str(), "annotations" | "labels" | "ownerReferences")
@@ -25,7 +25,7 @@ pub(super) fn changed_fields(
     changed
 }
 
-/// Gathers the paths of the fields that differ, down to lists of another length and to single values.
+/// Gathers the paths of the fields that differ. It descends into objects, and into lists of equal length.
 fn compare(before: &Value, after: &Value, path: &str, changed: &mut BTreeSet<String>) {
     match (before, after) {
         _ if before == after => {}
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_told_by_its_path() {
+    fn a_difference_is_reported_by_its_path() {
         let before = json!({ "webhooks": [{ "a": 1, "b": [1], "c": { "d": 1 } }], "same": [1] });
         let after = json!({ "webhooks": [{ "a": 2, "b": [1, 2], "c": {} }], "same": [1] });
         let mut changed = BTreeSet::new();

@@ -17,14 +17,14 @@ use crate::{
 };
 
 impl Controller {
-    /// Puts a new certificate into its Secret. `None` means that there may be another action.
+    /// Issues a certificate and stores it in its Secret. Returns `None` if another action may follow.
     pub(super) async fn issue(
         &mut self,
         mut stored: StoredSecret,
         rotation: &Rotation,
         cause: IssueCause,
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
-        // `Observed` lets nothing be issued by an authority of the wrong kind.
+        // `Observed` chooses `Action::Issue` only if the issuer can issue certificates under the current authority.
         let Some(current) = &rotation.current else { return Ok(Some(ReconcileOutcome::Done)) };
         let pair = match (&mut self.signer, &current.key) {
             (None, KeyOwner::Own(authority)) => {
@@ -61,7 +61,7 @@ impl Controller {
         Ok(None)
     }
 
-    /// Checks that the API server will accept the certificate that the signer has issued.
+    /// Checks that the API server will accept a certificate of the signer.
     fn check_issued(&self, pair: &PemPair, roots: &Roots) -> Result<(), ClusterError> {
         let PemPair { certificate, key } = pair;
         let origin = || Origin::SignedRequest;
@@ -81,7 +81,7 @@ impl Controller {
         })
     }
 
-    /// Writes, logs and counts an action that changes the authorities.
+    /// Carries out an action that changes the certificate authorities: writes, logs and counts it.
     pub(super) async fn change(
         &mut self,
         mut authority: StoredSecret,
@@ -107,7 +107,7 @@ impl Controller {
     }
 }
 
-/// Changes the state of a rotation by an action. `certificate` is the one that is served.
+/// Applies an action to the state of a rotation. `certificate` is the serving certificate.
 fn apply(
     rotation: &mut Rotation,
     action: Action,
@@ -117,14 +117,14 @@ fn apply(
     let Findings { issuer, taken_over, .. } = findings;
     match action {
         Action::Prepare(_) => {
-            // What the API server trusts for the certificate in use stays trusted until that has expired, as beside the
-            // original.
+            // Roots that the API server needs for the certificate in use stay trusted until it has expired, for example
+            // roots of the original.
             if let Some(certificate) = certificate.filter(|_| !taken_over.is_empty()) {
                 rotation.keep_trusting(taken_over, certificate.validity().not_after);
             }
             rotation.prepare(match issuer {
                 Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),
-                Issuer::Signer(roots) => CertificateAuthority::foreign(roots.clone()),
+                Issuer::Signer(roots) => CertificateAuthority::external(roots.clone()),
             });
         }
         Action::Promote => rotation.promote(certificate, OffsetDateTime::now_utc()),

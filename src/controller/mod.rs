@@ -1,9 +1,9 @@
 //! The controller: keeps certificates and the webhook configuration right.
 //!
 //! It reads the Secrets, serves the certificate they hold, updates the webhook configuration, and takes the next action
-//! of a rotation. What is to be done is decided in [`rotation`], which is pure; the controller does it, one write at a
-//! time, each on condition that nobody was faster. There is deliberately no leader: a replica that stops leaves a state
-//! from which any other goes on.
+//! of a rotation. [`rotation`] decides what that action is, and is pure. The controller carries it out, one write at a
+//! time. A write fails if another client has changed the object since it was read. There is deliberately no leader: any
+//! replica can continue from the state that another one has left.
 
 mod backoff;
 mod configuration;
@@ -53,20 +53,20 @@ use crate::{
 /// Name of the Service that the API server calls.
 const SERVICE: &str = "imageswap";
 
-/// Maximum number of actions in one reconcile. A whole rotation has four, and a lost race repeats one; more means that
-/// somebody undoes them.
+/// Maximum number of actions in one reconcile. A whole rotation takes four, and a lost race repeats one. More of them
+/// mean that another client reverts them.
 const MAX_ACTIONS: usize = 20;
 
-/// Delay before the next reconcile while another party has to do something first: the cluster's signer, the loader of
-/// the map.
+/// Delay before the next reconcile while another party has to act first: the cluster's signer, or the loader of the
+/// map.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// When the webhook configuration may be created.
+/// The time at which the webhook configuration may be created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Creation {
-    /// As soon as there is a certificate: for `init`, after which the server is started.
+    /// The configuration may be created with the first certificate. This is for `init`, which runs before the server.
     AtOnce,
-    /// When this process is ready, so that a call is answered.
+    /// The configuration may be created once this process is ready and can answer calls.
     WhenReady,
 }
 
@@ -75,7 +75,7 @@ pub enum Creation {
 pub struct Shared {
     /// The template of the webhook configuration.
     pub template: Arc<Live<Template>>,
-    /// The certificate that is served.
+    /// The serving certificate.
     pub certificate: Arc<Live<ServingCertificate>>,
     /// The readiness of the process, which decides when to create the configuration.
     pub readiness: Arc<Readiness>,
@@ -91,21 +91,21 @@ pub struct Controller {
     signer: Option<CsrSigner>,
     configuration: Configuration,
     creation: Creation,
-    /// The names of the server, for the certificate.
+    /// Names of the server, for the certificate.
     names: Vec<String>,
-    /// The one of them that the API server calls.
+    /// The name that the API server calls; one of `names`.
     name: ServerName<'static>,
     certificate: Arc<Live<ServingCertificate>>,
     readiness: Arc<Readiness>,
     metrics: Arc<ControllerMetrics>,
     provision: Provision,
-    /// The roots that the API server has to trust for the certificate that is served.
+    /// Roots that the API server has to trust to accept the serving certificate.
     bundle: Roots,
-    /// Measures for how long the API server has trusted roots that are about to be used.
+    /// Measures how long the API server has trusted the roots that are about to be used.
     propagation_clock: PropagationClock,
-    /// Roots that the configuration lacks, about which the user was warned.
+    /// Roots that are missing in the configuration, and that the log has already reported.
     untrusted: Option<Roots>,
-    /// Retiring roots, which replicas that are behind may still need, and the time until which they are trusted.
+    /// Retiring roots, which slower replicas may still need, and the time until which they are trusted.
     retiring: Option<(Roots, Instant)>,
 }
 
@@ -114,26 +114,26 @@ pub struct Controller {
 pub enum ReconcileOutcome {
     /// Everything is right.
     Done,
-    /// Something has to be waited for; reconcile again after this time.
+    /// Another party has to act first; reconcile again after this time.
     RequeueAfter(Duration),
 }
 
-/// The cluster as the controller has found and left it before it chooses an action.
+/// The state of the cluster from which the controller chooses an action.
 struct Findings {
     issuer: Issuer,
     configured: Configured,
-    /// Roots that the API server trusted for the certificate in use, whoever put them there.
+    /// Roots that the API server trusted for the certificate in use, whoever added them.
     taken_over: Roots,
     next_trusted_for: Duration,
-    /// The reason for which the API server refused the configuration.
+    /// The error of the API server if it refused the configuration.
     refusal: Option<ClusterError>,
 }
 
 impl Controller {
-    /// Creates a controller; the cluster is found, and not called yet. Must be called within a runtime.
+    /// Creates a controller. It finds the cluster but does not call it yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// If no cluster can be found, or the host of the URL is no host name or address.
+    /// If no cluster can be found, or the host of the URL is not a valid host name or address.
     pub async fn connect(
         settings: ControllerSettings,
         creation: Creation,
@@ -169,21 +169,21 @@ impl Controller {
         })
     }
 
-    /// Returns certificate and key in PEM, as they are stored.
+    /// Returns the stored certificate and key in PEM.
     ///
     /// # Errors
-    /// If the API server cannot be asked, or there is no certificate.
+    /// If the API server cannot be reached, or there is no certificate.
     pub async fn stored_pair(&self) -> Result<(Vec<u8>, Vec<u8>), ClusterError> {
         let stored = self.secrets.read(CERTIFICATE).await?;
         let pair = stored.pair().map(|(certificate, key)| (certificate.to_vec(), key.to_vec()));
         pair.ok_or_else(|| ClusterError::content(CERTIFICATE, "there is no certificate"))
     }
 
-    /// Reads everything, and does what there is to do. With `may_switch` the state follows this process's own settings;
-    /// see [`Observed::may_switch`].
+    /// Observes the cluster and takes actions until none is left. With `may_switch` the state follows the settings of
+    /// this process; see [`Observed::may_switch`].
     ///
     /// # Errors
-    /// If something is wrong in the cluster; a later reconcile may succeed.
+    /// If a call fails, or the state of the cluster is invalid. A later reconcile may succeed.
     pub async fn reconcile(&mut self, may_switch: bool) -> Result<ReconcileOutcome, ClusterError> {
         for _ in 0..MAX_ACTIONS {
             match self.advance(may_switch).await {
@@ -194,11 +194,11 @@ impl Controller {
         }
         Err(ClusterError::content(
             format_args!("Secrets {CERTIFICATE} and {AUTHORITY}"),
-            "they are changed by somebody else again and again",
+            "repeatedly changed by another client",
         ))
     }
 
-    /// Takes one action. `None` means that there may be another one.
+    /// Takes one action. Returns `None` if another one may follow.
     async fn advance(
         &mut self,
         may_switch: bool,
@@ -222,7 +222,7 @@ impl Controller {
             name: &self.name,
             configured: &findings.configured,
             next_trusted_for: findings.next_trusted_for,
-            // All replicas see that the user-provided certificate is gone.
+            // All replicas see that the user-provided certificate has been removed, so they all may switch.
             may_switch: may_switch || self.provision == Provision::SwitchingBack,
             now: OffsetDateTime::now_utc(),
         };
@@ -247,13 +247,13 @@ impl Controller {
         result
     }
 
-    /// Updates the configuration for the state of a rotation, and returns what the next action depends on.
+    /// Updates the configuration for the state of a rotation, and returns the state that the next action depends on.
     async fn find(&mut self, rotation: &Rotation) -> Result<Findings, ClusterError> {
         self.bundle = rotation.bundle();
         let live = self.configuration.observe().await?;
         let before = self.configuration.configured(&live);
-        // What the API server trusts for the certificate in use stays trusted, whoever put it there: the original, or a
-        // state of the Secret that is lost.
+        // Roots that the API server needs for the certificate in use stay trusted, whoever added them: the original, or
+        // a state of the Secret that is lost.
         let served = self.served();
         let taken_over = taken_over(&before, served.as_deref(), &self.bundle, &self.name);
         self.bundle.add(&taken_over);
@@ -268,10 +268,10 @@ impl Controller {
         Ok(Findings { issuer, configured, taken_over, next_trusted_for, refusal })
     }
 
-    /// Ends a reconcile in which nothing is left to do for the certificate.
+    /// Finishes a reconcile in which the certificate needs no further action.
     fn done(&mut self) -> Result<ReconcileOutcome, ClusterError> {
         if self.configuration.lacks_template() {
-            let reason = "it is left as it is, because its template cannot be used";
+            let reason = "not updated, because its template is not usable";
             return Err(ClusterError::content("the webhook configuration", reason));
         }
         if self.configuration.is_awaited() {
@@ -281,7 +281,7 @@ impl Controller {
         Ok(ReconcileOutcome::Done)
     }
 
-    /// Serves the certificate of the Secret, and returns it if it can be used.
+    /// Serves the certificate of the Secret, and returns it; `None` if it is not usable.
     fn serve_stored(&mut self, stored: &StoredSecret) -> Option<ServingCertificate> {
         match stored.certificate() {
             Ok(Some(certificate)) => {
@@ -296,12 +296,12 @@ impl Controller {
         }
     }
 
-    /// Returns the certificate that is served.
+    /// Returns the serving certificate.
     fn served(&self) -> Option<Arc<ServingCertificate>> {
         self.certificate.load_full()
     }
 
-    /// Returns true if the certificate is the one that is served.
+    /// Returns true if `certificate` is the serving certificate.
     fn serves(&self, certificate: &ServingCertificate) -> bool {
         self.served().is_some_and(|served| served.is_same(certificate))
     }

@@ -1,13 +1,11 @@
-//! The owner of the webhook configuration: the ClusterRole that lets the webhook write it.
+//! The owner of the webhook configuration: the ClusterRole that permits the webhook to write it.
 //!
-//! The garbage collector deletes the configuration when its owner goes, so that an uninstallation leaves
-//! nothing behind that would stop pods:
-//! <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents>. That is a
-//! convenience. Whatever goes wrong with the owner is a warning, and the configuration is written all the
-//! same.
+//! The garbage collector deletes the configuration with its owner. So an uninstallation leaves no configuration behind
+//! that would block pods: <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents>.
+//! This is a convenience: a problem with the owner causes a warning, and the configuration is written without it.
 //!
-//! A reference to an owner that does not exist would have the configuration deleted. So one is written
-//! only if its uid was just read, or if the configuration has it already.
+//! The garbage collector would also delete a configuration whose owner does not exist. So a reference is written only
+//! if its uid was just read, or if the configuration already has it.
 
 use std::time::Duration;
 
@@ -24,34 +22,34 @@ use crate::{
     log_once::LogOnce,
 };
 
-/// The name of the ClusterRole.
+/// Name of the ClusterRole.
 const NAME: &str = "imageswap-write";
 
 const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
 const KIND: &str = "ClusterRole";
 
-/// Timeout for the lookup of the owner. It precedes a write that may repair the caBundle, for which calls
-/// wait; the API server answers from memory within milliseconds.
+/// Timeout for the lookup of the owner. The lookup precedes a write that may repair the caBundle, and calls fail until
+/// then. The API server answers from memory within milliseconds.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Finds the owner of the webhook configuration.
 #[derive(Debug)]
 pub(super) struct Owner {
     api: Api<ClusterRole>,
-    /// The uid that the last successful lookup has found.
+    /// The uid that the last successful lookup found.
     uid: Option<String>,
     log_once: LogOnce,
 }
 
 impl Owner {
-    /// Creates a lookup in the cluster of `client`.
+    /// Creates an owner lookup in the cluster of `client`.
     #[must_use]
     pub(super) fn new(client: &Client) -> Self {
         Self { api: Api::all(client.clone()), uid: None, log_once: LogOnce::default() }
     }
 
-    /// Returns the reference to write into the configuration, of which `live` is the version that was
-    /// read; `None` means that it is written without an owner.
+    /// Returns the owner reference to write into the configuration; `live` is the version that was read. `None` if the
+    /// configuration is to be written without an owner.
     pub(super) async fn reference(
         &mut self,
         live: Option<&MutatingWebhookConfiguration>,
@@ -60,7 +58,7 @@ impl Owner {
         if let (Some(carried), Some(uid)) = (&carried, &self.uid)
             && carried["uid"] == **uid
         {
-            // What the configuration has does not become worse by being written again.
+            // Writing the same reference again changes nothing, so it needs no new lookup.
             return Some(carried.clone());
         }
         let action = format!("get {KIND} {NAME}");
@@ -79,16 +77,16 @@ impl Owner {
         }
     }
 
-    /// Notes that the configuration was written with the reference.
+    /// Records that the configuration was written with the reference.
     pub(super) fn accepted(&mut self) {
         if self.uid.is_some() {
             self.log_once.reset();
         }
     }
 
-    /// Returns true if the API server refused a write for its change of the owner.
+    /// Returns true if the API server refused a write because it changes the owner.
     ///
-    /// The message is the only sign, as admission plugins and the authorizer refuse with the same status:
+    /// Only the message shows this, because admission plugins and the authorizer refuse with the same status:
     /// `cannot set an ownerRef on a resource you can't delete`.
     pub(super) fn is_cause_of(error: &ClusterError) -> bool {
         match error {
@@ -99,20 +97,20 @@ impl Owner {
         }
     }
 
-    /// Notes that the API server refused the reference, and took the configuration with `carried`.
+    /// Records that the API server refused the reference, and accepted the configuration with `carried`.
     pub(super) fn refused(&mut self, error: &ClusterError, carried: Option<&Value>) {
         self.warn(&error.to_string(), carried);
     }
 
-    /// Logs why the owner is not set, the same reason once.
+    /// Logs the reason why the owner is not set, the same reason once.
     fn warn(&mut self, reason: &str, carried: Option<&Value>) {
         if !self.log_once.is_new(reason) {
             return;
         }
         let consequence = if carried.is_some() {
-            "the owner that it has is kept"
+            "the existing owner is kept"
         } else {
-            "after an uninstallation it has to be deleted by hand"
+            "delete it by hand after an uninstallation"
         };
         warn!(
             name = CONFIGURATION_NAME,
@@ -124,7 +122,7 @@ impl Owner {
     }
 }
 
-/// Returns the reference to our owner that a configuration has, as it is there.
+/// Returns the existing reference to the ClusterRole in a configuration, unchanged.
 pub(super) fn carried(live: Option<&MutatingWebhookConfiguration>) -> Option<Value> {
     let owners = live?.metadata.owner_references.iter().flatten();
     let mut ours = owners.filter(|owner| {
@@ -142,17 +140,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_for_the_owner_is_told_from_one_for_a_right() {
+    fn a_refusal_of_the_owner_is_distinguished_from_a_missing_permission() {
         let refusal = |status, reason: &str| ClusterError::Call {
             action: "apply it".to_owned(),
             status,
             reason: reason.to_owned(),
         };
         let plugin = "\"imageswap-webhook\" is forbidden: cannot set an ownerRef on a resource you can't delete";
-        let right = "\"imageswap-webhook\" is forbidden: User \"a\" cannot patch resource";
+        let permission = "\"imageswap-webhook\" is forbidden: User \"a\" cannot patch resource";
         for (error, expected) in [
             (refusal(Some(403), plugin), true),
-            (refusal(Some(403), right), false),
+            (refusal(Some(403), permission), false),
             (refusal(Some(422), plugin), false),
             (refusal(None, plugin), false),
             (ClusterError::content("a", plugin), false),

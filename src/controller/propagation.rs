@@ -1,4 +1,4 @@
-//! The webhook configuration and its roots: updated, and measured until every API server has them.
+//! Updates the webhook configuration, and measures the CA propagation delay of its roots.
 
 use std::time::{Duration, Instant};
 
@@ -19,23 +19,24 @@ use crate::{
 
 /// Maximum number of attempts to write the configuration when others write it as well.
 ///
-/// A conflict with another replica or with `kubectl` is over with the next attempt. One that stays comes from the
+/// A conflict with another replica or with `kubectl` is resolved by the next attempt. A lasting conflict comes from the
 /// template or the API server, and waits for the next reconcile.
 const MAX_ATTEMPTS: usize = 3;
 
 /// The result of an update of the webhook configuration.
 #[derive(Debug)]
 pub(super) struct Update {
-    /// The roots that the API server trusts after it.
+    /// The roots that the API server trusts after the update.
     pub(super) configured: Configured,
-    /// The reason for which the API server refused it.
+    /// The error of the API server if it refused the update.
     ///
-    /// A refusal, as of a template with a mistake, is no reason to let a certificate expire.
+    /// It is not returned as an error, because a refusal, for example of a template with a mistake, must not stop the
+    /// renewal of the certificate.
     pub(super) refusal: Option<ClusterError>,
 }
 
 impl Controller {
-    /// Updates the configuration, which was read as `live`, so that the API server trusts `bundle`.
+    /// Updates the configuration so that the API server trusts `bundle`; `live` is the version that was read.
     pub(super) async fn update_configuration(
         &mut self,
         mut live: LiveConfiguration,
@@ -61,7 +62,7 @@ impl Controller {
         }
     }
 
-    /// Returns if a configuration may be created: only if a call would be answered.
+    /// Returns the permission to create a configuration, which is given only if calls would be answered.
     fn permission(&self) -> Permission {
         let may_create = self.served().is_some()
             && match self.creation {
@@ -71,8 +72,8 @@ impl Controller {
         if may_create { Permission::Create } else { Permission::NotYet }
     }
 
-    /// Returns for how long the configuration has been found to hold the roots that will sign certificates: `before` is
-    /// the state that was read, `after` the one after the update.
+    /// Returns how long the configuration has held the roots that will sign certificates. `before` is the state that
+    /// was read, `after` the state after the update.
     pub(super) fn next_trusted_for(
         &mut self,
         next: Option<&Roots>,
@@ -90,7 +91,7 @@ impl Controller {
         self.trusted_for(next, confirmation)
     }
 
-    /// Returns for how long the configuration has been found to hold `roots`, which are about to be used.
+    /// Returns how long the configuration has held `roots`, which are about to be used.
     pub(super) fn trusted_for(&mut self, roots: &Roots, confirmation: Confirmation) -> Duration {
         let Propagation { time, is_contested } =
             self.propagation_clock.observe(roots, confirmation, Instant::now());
@@ -103,10 +104,10 @@ impl Controller {
         time
     }
 
-    /// Returns how long to wait until roots that have been trusted for this time count as propagated.
+    /// Returns the remaining CA propagation delay of roots that have been trusted for `trusted_for`.
     ///
-    /// A root that was just written is looked for soon, because `init`, or a replica without the right to watch, does not
-    /// see the event of its own write.
+    /// A root that was just written is read again after [`RETRY_DELAY`], because `init`, or a replica without the
+    /// permission to watch, does not see the event of its own write.
     pub(super) fn propagation_left(&self, trusted_for: Duration) -> Duration {
         if self.propagation_clock.is_unconfirmed() {
             return RETRY_DELAY;
@@ -114,21 +115,21 @@ impl Controller {
         PROPAGATION_DELAY.saturating_sub(trusted_for).max(RETRY_DELAY)
     }
 
-    /// Warns once that somebody else has to put `roots` into the configuration.
+    /// Warns once that another party has to add `roots` to the configuration.
     pub(super) fn warn_untrusted(&mut self, roots: &Roots) {
         if self.configuration.is_foreign() && self.untrusted.as_ref() != Some(roots) {
             warn!(
                 configuration = configuration::NAME,
                 secret = AUTHORITY,
-                hint = "put the root into caBundle, and it will be used",
-                "webhook configuration, which is left alone, does not trust a new root"
+                hint = "add the root to caBundle; the webhook then uses it",
+                "new root missing from caBundle of the unmanaged webhook configuration"
             );
             self.untrusted = Some(roots.clone());
         }
     }
 }
 
-/// Returns the roots that the API server trusts beyond `bundle`, if the certificate in use depends on them.
+/// Returns all roots that the API server trusts if the certificate in use is not valid under `bundle` alone.
 pub(super) fn taken_over(
     before: &Configured,
     certificate: Option<&ServingCertificate>,

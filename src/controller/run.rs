@@ -14,20 +14,20 @@ use super::{
 };
 use crate::kubernetes::{ClusterError, Wakeup};
 
-/// Time between reconciles without a wake-up, give or take a quarter.
+/// Time between reconciles without a wake-up, with a jitter of a quarter.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// Maximum event hold-off after a failed call: an event usually means that the API server is back.
+/// Maximum event hold-off after a failed call. It is short, because an event usually means that the API server is back.
 const MAX_HOLD_OFF: Duration = Duration::from_secs(5);
 
-/// Maximum event hold-off if the cluster's state was at fault.
+/// Maximum event hold-off after an invalid state of the cluster.
 ///
-/// Whatever failed is not tried again at once because of a change that the attempt itself has made, such as another
-/// request to a signer that refuses them all.
+/// The attempt itself may cause an event, such as another request to a signer that refuses all of them. That event must
+/// not cause a retry at once.
 const MAX_CONTENT_HOLD_OFF: Duration = Duration::from_secs(30);
 
 impl Controller {
-    /// Wakes up when an object changes that this controller reads, until `stop` is cancelled.
+    /// Sends a wake-up when an object changes that this controller reads, until `stop` is cancelled.
     pub fn watch(
         &self,
         wakeup: &Wakeup,
@@ -54,7 +54,7 @@ impl Controller {
     pub async fn run(mut self, wakeup: Wakeup, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         let mut debounce = Debounce::default();
-        // True until the first reconcile that was done, and then once an hour.
+        // True until the first reconcile that completes, and then once an hour.
         let mut may_switch = true;
         let mut regular = Instant::now();
         while let Some(result) =
@@ -77,8 +77,8 @@ impl Controller {
                     backoff.delay_after(&failure)
                 }
             };
-            // One change causes several events, more changes may follow, and a client that keeps reverting ours must not
-            // create a hot loop.
+            // One change causes several events, and more changes may follow. A client that keeps reverting the
+            // configuration must not cause a hot loop.
             let debounce = debounce.after(self.configuration.take_repaired());
             let hold_off = debounce.max(hold_off(&result, delay));
             let woken = async {

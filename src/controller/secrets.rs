@@ -1,7 +1,7 @@
-//! The two Secrets in which certificate and authority are kept.
+//! The two Secrets that store the certificate and the certificate authority.
 //!
-//! A write only succeeds on what was read before (by its resource version, or by its absence), so
-//! that of several replicas one wins and the others look again:
+//! A write succeeds only if the Secret has not changed since it was read: it has the same resource version, or still
+//! does not exist. So one of several replicas wins, and the others read again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
 use std::{collections::BTreeMap, fmt};
@@ -18,16 +18,16 @@ use crate::{
     tls::{Authority, AuthorityError, FILE_NAMES, PemPair, PendingKey, Roots, ServingCertificate},
 };
 
-/// The Secret with the serving certificate and its key.
+/// Name of the Secret with the serving certificate and its key.
 pub(super) const CERTIFICATE: &str = "imageswap-tls";
 
-/// The Secret with the root certificates, and the key of the webhook's own authority.
+/// Name of the Secret with the root certificates, and the key of the webhook's own authority.
 pub(super) const AUTHORITY: &str = "imageswap-tls-ca";
 
-/// Marks a Secret with a certificate that is the operator's: "bring your own certificate".
+/// Annotation of a Secret with a user-provided certificate ("bring your own certificate").
 const BYOC: &str = "imageswap-byoc";
 
-/// Asks for a new certificate or authority, whatever its value.
+/// Annotation that requests a new certificate or authority, whatever its value.
 const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 
 const PENDING_KEY: &str = "pending-key.pem";
@@ -43,7 +43,7 @@ pub(super) struct Secrets {
     namespace: String,
 }
 
-/// A Secret as it was read, or as it is to be created.
+/// A Secret that was read, or that is to be created.
 pub(super) struct StoredSecret {
     secret: Secret,
     /// Namespace and name.
@@ -58,20 +58,20 @@ impl fmt::Debug for StoredSecret {
 }
 
 impl Secrets {
-    /// The Secrets of `namespace`.
+    /// Creates a client of the Secrets of `namespace`.
     pub(super) fn new(client: Client, namespace: &str) -> Self {
         Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
     }
 
-    /// The interface, for watching.
+    /// Returns the API of Secrets, for watching.
     pub(super) fn api(&self) -> Api<Secret> {
         self.api.clone()
     }
 
-    /// Reads a Secret; an empty one when there is none.
+    /// Reads a Secret. Returns an empty one if it does not exist.
     ///
     /// # Errors
-    /// When the API server cannot be asked.
+    /// If the API server cannot be reached.
     pub(super) async fn read(&self, name: &'static str) -> Result<StoredSecret, ClusterError> {
         let origin = Origin::Secret { namespace: self.namespace.clone(), name, key: None };
         let secret = call(format!("get {origin}"), self.api.get_opt(name)).await?;
@@ -89,8 +89,8 @@ impl Secrets {
     /// Writes a Secret.
     ///
     /// # Errors
-    /// [`ClusterError::Conflict`] when it was changed since it was read; others when the API server
-    /// refuses it or cannot be asked.
+    /// [`ClusterError::Conflict`] if the Secret was changed since it was read; others if the API server refuses the
+    /// write or cannot be reached.
     pub(super) async fn write(&self, stored: &StoredSecret) -> Result<(), ClusterError> {
         let StoredSecret { secret, origin } = stored;
         let by = post_parameters();
@@ -115,10 +115,10 @@ impl StoredSecret {
         self.has_annotation(ROTATE)
     }
 
-    /// The certificate and its key; none when there is none yet.
+    /// Returns the certificate with its key; `None` if no certificate is stored.
     ///
     /// # Errors
-    /// When they are broken, or do not belong together.
+    /// If certificate or key is invalid, or they do not belong together.
     pub(super) fn certificate(&self) -> Result<Option<ServingCertificate>, ClusterError> {
         let Some((certificate, key)) = self.pair_names() else { return Ok(None) };
         let certificate_text = self.get(certificate).unwrap_or_default();
@@ -137,16 +137,16 @@ impl StoredSecret {
         &self.origin
     }
 
-    /// Returns certificate and key as they are stored, for files.
+    /// Returns the stored certificate and key in PEM, for files.
     pub(super) fn pair(&self) -> Option<(&[u8], &[u8])> {
         let (certificate, key) = self.pair_names()?;
         Some((self.get(certificate)?, self.get(key)?))
     }
 
-    /// Puts a new pair in the place of the old one.
+    /// Replaces certificate and key.
     pub(super) fn set_pair(&mut self, pair: &PemPair) {
-        // A Secret of the type kubernetes.io/tls may not lack its own names, nor have others mean
-        // something else.
+        // A Secret of the type kubernetes.io/tls must have its own names, and both pairs of names must hold the same
+        // certificate.
         let is_tls = self.get(FILE_NAMES[1].0).is_some();
         for (certificate, key) in FILE_NAMES.into_iter().take(if is_tls { 2 } else { 1 }) {
             self.set(certificate, Some(pair.certificate.clone()));
@@ -156,7 +156,7 @@ impl StoredSecret {
         self.forget_request();
     }
 
-    /// The key that waits for its certificate; none when there is none that can be used.
+    /// Returns the key that waits for its certificate; `None` if there is no usable one.
     pub(super) fn pending_key(&self) -> Option<PendingKey> {
         let key = std::str::from_utf8(self.get(PENDING_KEY)?).ok()?;
         PendingKey::from_pem(key)
@@ -170,24 +170,24 @@ impl StoredSecret {
     /// Returns the roots of a user-provided certificate.
     ///
     /// # Errors
-    /// When there are none, or they are broken.
+    /// If there are no roots, or they are invalid.
     pub(super) fn user_provided_roots(&self) -> Result<Roots, ClusterError> {
         match self.roots(CURRENT.0)? {
             Some(roots) if !roots.is_empty() => Ok(roots),
             _ => Err(ClusterError::content(
                 self.origin.entry(CURRENT.0),
-                "there is no root certificate; with your own certificate it has to be there",
+                "no root certificate; a user-provided certificate requires one",
             )),
         }
     }
 
     /// Returns the roots that were in use before.
     pub(super) fn previous_roots(&self) -> Roots {
-        self.sound_roots(PREVIOUS).unwrap_or_default()
+        self.usable_roots(PREVIOUS).unwrap_or_default()
     }
 
-    /// Returns the state of the rotation. Whatever is broken counts as missing: the roots that were in it are still in the
-    /// webhook configuration, from where they are taken over.
+    /// Returns the state of the rotation. An invalid part counts as missing. Its roots are still in the webhook
+    /// configuration, and are taken over from there.
     pub(super) fn rotation(&self) -> Rotation {
         let until = self.get(PREVIOUS_UNTIL).and_then(|text| std::str::from_utf8(text).ok());
         Rotation {
@@ -224,9 +224,9 @@ impl StoredSecret {
         &self,
         (certificate, key): (&'static str, &'static str),
     ) -> Option<CertificateAuthority> {
-        let roots = self.sound_roots(certificate)?;
+        let roots = self.usable_roots(certificate)?;
         let Some(key_text) = self.get(key) else {
-            return Some(CertificateAuthority::foreign(roots));
+            return Some(CertificateAuthority::external(roots));
         };
         let certificate = self.get(certificate).unwrap_or_default();
         let authority = std::str::from_utf8(key_text)
@@ -237,7 +237,7 @@ impl StoredSecret {
             Err(error) => {
                 warn!(
                     secret = %self.origin.entry(key), %error,
-                    hint = format_args!("a root of your own needs the annotation {BYOC} on Secret {CERTIFICATE} first"),
+                    hint = format_args!("for a user-provided root, first set the annotation {BYOC} on Secret {CERTIFICATE}"),
                     "key of the certificate authority is not usable"
                 );
                 KeyOwner::Unusable
@@ -246,8 +246,8 @@ impl StoredSecret {
         Some(CertificateAuthority { roots, key })
     }
 
-    /// The roots under a key, unless they are broken or none.
-    fn sound_roots(&self, name: &'static str) -> Option<Roots> {
+    /// Returns the roots under a key; `None` if they are invalid or missing.
+    fn usable_roots(&self, name: &'static str) -> Option<Roots> {
         match self.roots(name) {
             Ok(roots) => roots.filter(|roots| !roots.is_empty()),
             Err(error) => {
@@ -264,7 +264,7 @@ impl StoredSecret {
         Ok(Some(roots))
     }
 
-    /// The keys of the first pair whose certificate is there.
+    /// Returns the names of the first pair whose certificate exists.
     fn pair_names(&self) -> Option<(&'static str, &'static str)> {
         FILE_NAMES.into_iter().find(|(certificate, _)| self.get(certificate).is_some())
     }
@@ -307,11 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_trusted_is_read_as_it_was_written() {
+    fn a_rotation_is_read_as_it_was_written() {
         let mut rotation = Rotation::default();
         rotation.keep_trusting(&Authority::generate(now()).unwrap().root(), now());
         rotation.current =
-            Some(CertificateAuthority::foreign(Authority::generate(now()).unwrap().root()));
+            Some(CertificateAuthority::external(Authority::generate(now()).unwrap().root()));
         rotation.next = Some(Authority::generate(now()).unwrap().into());
         let mut stored = empty();
         stored.set("mine", Some("stays".to_owned()));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_counts_as_not_there() {
+    fn an_invalid_authority_counts_as_missing() {
         let authority = Authority::generate(now()).unwrap();
         let other = Authority::generate(now()).unwrap();
         let mut stored = empty();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_has_the_names_of_the_original_and_those_of_a_tls_secret_where_they_are() {
+    fn a_pair_is_stored_under_the_names_of_the_original_and_in_a_tls_secret_also_under_its_own() {
         let authority = Authority::generate(now()).unwrap();
         let pair = authority.issue(&["imageswap".to_owned()], now()).unwrap();
         let mut stored = empty();
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_forgotten_with_what_was_asked_for() {
+    fn a_rotation_request_is_removed_with_the_new_authority() {
         let mut stored = empty();
         let annotations = BTreeMap::from([(ROTATE.to_owned(), "now".to_owned())]);
         stored.secret.metadata.annotations = Some(annotations);

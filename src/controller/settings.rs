@@ -1,15 +1,15 @@
-//! The settings of the controller.
+//! Settings of the controller.
 
-/// What the controller does in its cluster.
+/// Settings of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ControllerSettings {
-    /// The namespace of Service and Secrets; `None` for that of the pod.
+    /// Namespace of the Service and the Secrets; `None` for the namespace of the pod.
     pub namespace: Option<String>,
-    /// The signer of the certificate; `None` for a certificate authority of the webhook's own.
+    /// Name of the signer of the certificate; `None` for the webhook's own certificate authority.
     pub signer: Option<String>,
-    /// Leaves the webhook configuration to somebody else.
+    /// True if another party manages the webhook configuration.
     pub is_configuration_foreign: bool,
-    /// The URL that the API server calls; `None` for the Service.
+    /// URL that the API server calls; `None` for the Service.
     pub url: Option<WebhookUrl>,
 }
 

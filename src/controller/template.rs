@@ -1,4 +1,4 @@
-//! The template of the webhook configuration: which requests the API server asks the webhook about.
+//! The template of the webhook configuration, which selects the requests that the API server sends to the webhook.
 
 use std::io;
 
@@ -10,76 +10,75 @@ use super::destination::{UnansweredPath, unanswered_paths};
 /// Name of the webhook configuration.
 pub(super) const CONFIGURATION_NAME: &str = "imageswap-webhook";
 
-/// The template that is built in.
+/// The built-in template.
 const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 
-/// Maximum size of a template in bytes: what a ConfigMap can hold.
+/// Maximum size of a template in bytes: the maximum size of a ConfigMap.
 pub const MAX_TEMPLATE_BYTES: u64 = 1024 * 1024;
 
-/// The fields of `metadata` that are applied. The others belong to one stored object, and a template is
-/// often copied from one: with its `resourceVersion` or `uid` each apply would be a conflict.
+/// Fields of `metadata` that are applied. The others belong to one stored object, and a template is often copied from
+/// such an object. With its `resourceVersion` or `uid`, each apply would be a conflict.
 const METADATA: [&str; 3] = ["annotations", "labels", "name"];
 
-/// A webhook configuration without what only the running webhook knows: where it is, and which roots
-/// vouch for it.
+/// A webhook configuration without the fields that only the running webhook knows: its destination and its caBundle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
     pub(crate) value: Value,
-    /// The names of its webhooks.
+    /// Names of its webhooks.
     pub(super) webhooks: Vec<String>,
-    /// The fields that the text has and that are not applied.
+    /// Fields of the text that are not applied.
     pub(crate) ignored: Vec<String>,
-    /// The paths in it that are not answered.
+    /// Paths in it that are not answered.
     pub(crate) unanswered: Vec<UnansweredPath>,
 }
 
-/// Why a text is no template.
+/// An error in a template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// It is larger than a ConfigMap can be.
+    /// The template is larger than a ConfigMap can be.
     #[error("larger than {MAX_TEMPLATE_BYTES} bytes")]
     TooLarge,
-    /// It is no YAML, or a field has another type than in Kubernetes.
+    /// The text is not valid YAML, or a field has another type than in Kubernetes.
     #[error("{0}")]
     Syntax(String),
-    /// A field has a value that it must not have here.
+    /// A field has a wrong value.
     #[error("{field}: `{found}` where `{expected}` is expected")]
     Field {
         /// The path of the field.
         field: &'static str,
-        /// What stands there.
+        /// The value in the text.
         found: String,
-        /// What has to stand there.
+        /// The required value.
         expected: &'static str,
     },
-    /// It has no webhook.
-    #[error("webhooks: there is none")]
+    /// The template contains no webhook.
+    #[error("webhooks: the list is empty or missing")]
     Empty,
 }
 
 impl Template {
-    /// The template that is built in.
+    /// Returns the built-in template.
     ///
     /// # Errors
-    /// When it is broken, which a test rules out.
+    /// If it is invalid, which a test rules out.
     pub fn built_in() -> Result<Self, TemplateError> {
         Self::parse(BUILT_IN)
     }
 
-    /// Reads a template from YAML or JSON.
+    /// Parses a template in YAML or JSON.
     ///
     /// # Errors
-    /// When it is no `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the
-    /// name that the webhook may write.
+    /// If it is not a `MutatingWebhookConfiguration` of `admissionregistration.k8s.io/v1` with the name that the
+    /// webhook may write.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let syntax = |error: &dyn std::fmt::Display| TemplateError::Syntax(error.to_string());
         let mut value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
-        // The early templates of the original are of this version, which no API server has any more.
+        // The early templates of the original have this version, which API servers no longer serve.
         if value["apiVersion"] == "admissionregistration.k8s.io/v1beta1" {
             value["apiVersion"] = API_VERSION.into();
         }
@@ -101,7 +100,7 @@ impl Template {
             if let Some(client) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) {
                 client.remove("caBundle");
             }
-            // What v1 asks for, and v1beta1 did not; it is the same for every template.
+            // These fields are required in v1 and were not in v1beta1. Their values are the same for every template.
             webhook.entry("sideEffects").or_insert_with(|| "None".into());
             webhook.entry("admissionReviewVersions").or_insert_with(|| json!(["v1"]));
         }
@@ -117,7 +116,7 @@ impl Template {
     }
 }
 
-/// Removes what belongs to one stored object, and returns the paths of these fields.
+/// Removes the fields that belong to one stored object, and returns their paths.
 fn remove_ignored(template: &mut Value) -> Vec<String> {
     let mut ignored = Vec::new();
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -139,13 +138,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_template_is_sound() {
+    fn the_built_in_template_is_valid() {
         let template = Template::built_in().unwrap();
         assert_eq!(template.webhooks, ["imageswap.webhook.k8s.twr.io"]);
     }
 
     #[test]
-    fn a_template_of_the_original_is_brought_up_to_date() {
+    fn a_template_of_the_original_is_converted_to_v1() {
         let original = "
             apiVersion: admissionregistration.k8s.io/v1beta1
             kind: MutatingWebhookConfiguration
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_named() {
+    fn each_error_names_the_mistake() {
         let alpha = BUILT_IN.replace("k8s.io/v1\n", "k8s.io/v1alpha1\n");
         let other = BUILT_IN.replace("name: imageswap-webhook", "name: mine");
         let head = BUILT_IN.split("webhooks:").next().unwrap();
@@ -179,7 +178,7 @@ mod tests {
             ("", "apiVersion: `` where `admissionregistration.k8s.io/v1` is expected"),
             (&*alpha, "apiVersion: `admissionregistration.k8s.io/v1alpha1` where "),
             (&*other, "metadata.name: `mine` where `imageswap-webhook` is expected"),
-            (head, "webhooks: there is none"),
+            (head, "webhooks: the list is empty or missing"),
             (&*number, "invalid type: string \"five\""),
             ("a: [", ""),
         ] {
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_the_live_object_is_the_same_as_its_template() {
+    fn a_copy_of_the_live_object_equals_its_template() {
         let copied = BUILT_IN.replace(
             "  name: imageswap-webhook\n",
             "  name: imageswap-webhook
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_answered_is_told_with_its_field() {
+    fn a_path_that_is_not_answered_is_reported_with_its_field() {
         let template = |first: &Value, second: &Value| {
             let webhook =
                 |name: &str, client: &Value| json!({ "name": name, "clientConfig": client });
@@ -233,13 +232,13 @@ mod tests {
             |path: &str| json!({ "service": { "name": "s", "namespace": "n", "path": path } });
         let url = |path: &str| json!({ "url": format!("https://h.example{path}") });
         assert_eq!(template(&service("/mutate/"), &url("//")), []);
-        let told = template(&service("/webhook"), &url("/mutate/pods"));
-        let told: Vec<_> =
-            told.into_iter().map(|UnansweredPath { field, path }| (field, path)).collect();
+        let found = template(&service("/webhook"), &url("/mutate/pods"));
+        let found: Vec<_> =
+            found.into_iter().map(|UnansweredPath { field, path }| (field, path)).collect();
         let expected = [
             ("webhooks[0].clientConfig.service.path", "/webhook"),
             ("webhooks[1].clientConfig.url", "/mutate/pods"),
         ];
-        assert_eq!(told, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
+        assert_eq!(found, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
     }
 }

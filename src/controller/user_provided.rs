@@ -17,17 +17,17 @@ use crate::{
     tls::{FILE_NAMES, Roots, ServingCertificate},
 };
 
-/// Number of days before the expiry of a user-provided certificate from which it is warned about: the webhook does not
+/// Number of days before the expiry of a user-provided certificate from which the log warns of it. The webhook does not
 /// renew it.
 const WARNING_DAYS: i64 = 30;
 
-/// Who provides the certificate.
+/// The provider of the certificate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Provision {
     /// The webhook.
     #[default]
     Managed,
-    /// The webhook again; a certificate that takes the place of the user-provided one is not complete yet.
+    /// The webhook again, whose certificate has not yet replaced the user-provided one.
     SwitchingBack,
     /// The user.
     UserProvided,
@@ -36,7 +36,7 @@ pub(super) enum Provision {
 }
 
 impl Provision {
-    /// Returns the state when the certificate is found not to be user-provided.
+    /// Returns the state after an observation without a user-provided certificate.
     pub(super) fn managed(self) -> Self {
         match self {
             Self::Managed => Self::Managed,
@@ -48,7 +48,7 @@ impl Provision {
 }
 
 impl Controller {
-    /// Serves the user-provided certificate if its root vouches for it; no Secret is written.
+    /// Serves the user-provided certificate if it is valid under its root. Writes no Secret.
     pub(super) async fn reconcile_user_provided(
         &mut self,
         stored: &StoredSecret,
@@ -66,7 +66,7 @@ impl Controller {
         let mut bundle = authority.previous_roots();
         bundle.add(&roots);
         let is_new = !self.serves(&certificate);
-        if is_new && let Some(wait) = self.introduce(&certificate, &roots, &bundle).await? {
+        if is_new && let Some(wait) = self.propagate(&certificate, &roots, &bundle).await? {
             return Ok(wait);
         }
         self.serve(&certificate, stored);
@@ -74,7 +74,7 @@ impl Controller {
             warn_of_expiry(&certificate);
         }
         self.retiring.take_if(|(_, until)| *until <= Instant::now());
-        // In the same order as before, so that nothing is written for the order alone.
+        // The order is the same as before, because a change of the order alone would cause a write.
         self.bundle =
             self.retiring.as_ref().map(|(retiring, _)| retiring.clone()).unwrap_or_default();
         self.bundle.add(&bundle);
@@ -85,7 +85,7 @@ impl Controller {
         }
         Ok(match &self.retiring {
             _ if self.configuration.is_awaited() => ReconcileOutcome::RequeueAfter(RETRY_DELAY),
-            // `init` has nothing to wait for: the old root is for others, and stays.
+            // `init` does not wait: the old root is for other replicas, and stays.
             Some(_) if self.creation == Creation::AtOnce => ReconcileOutcome::Done,
             Some((_, until)) => {
                 let left = until.saturating_duration_since(Instant::now());
@@ -95,7 +95,8 @@ impl Controller {
         })
     }
 
-    /// Keeps what is served and trusted, and reports once that the user-provided certificate is refused.
+    /// Keeps the serving certificate and the trusted roots, and reports once that the user-provided certificate is
+    /// refused.
     async fn refuse_user_provided(
         &mut self,
         stored: &StoredSecret,
@@ -105,7 +106,7 @@ impl Controller {
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         if self.provision != Provision::UserProvidedRefused {
             self.provision = Provision::UserProvidedRefused;
-            // The error that is returned is about the certificate.
+            // The caller returns the error about the certificate, so this one is logged here.
             if let Some(error) = update.refusal {
                 warn!(%error, "webhook configuration refused");
             }
@@ -116,12 +117,12 @@ impl Controller {
         Ok(())
     }
 
-    /// Makes the API server trust a certificate under `roots` before it is served, and `bundle` with them. Returns what
-    /// to wait for; `None` if the certificate can be served.
+    /// Makes the API server trust `bundle`, which contains `roots`, before the certificate under `roots` is served.
+    /// Returns the delay before the next reconcile; `None` if the certificate can be served.
     ///
-    /// Roots that were trusted before stay so for a while, for the replicas that are behind. A replica that starts
-    /// serves what it finds accepted, unless another has made it so a moment ago.
-    async fn introduce(
+    /// Roots that were trusted before are retained for a while, for slower replicas. A replica that starts serves the
+    /// certificate at once if the API server accepts it, unless the configuration was changed a moment ago.
+    async fn propagate(
         &mut self,
         certificate: &ServingCertificate,
         roots: &Roots,
@@ -133,9 +134,9 @@ impl Controller {
         let mut old = self.bundle.clone();
         old.add(&before.roots());
         let old = old.without(bundle);
-        let is_first_look = self.served().is_none() && self.propagation_clock.is_idle();
+        let is_first_observation = self.served().is_none() && self.propagation_clock.is_idle();
         let is_found = before.accepts(certificate, &self.name, now);
-        let is_long_accepted = is_first_look && is_found && before.is_propagated(now);
+        let is_long_accepted = is_first_observation && is_found && before.is_propagated(now);
         if before != Configured::Absent && !is_long_accepted {
             let mut both = old.clone();
             both.add(bundle);
@@ -157,7 +158,10 @@ impl Controller {
         Ok(None)
     }
 
-    /// Returns the user-provided certificate and its roots, if the API server would accept the certificate by them.
+    /// Returns the user-provided certificate and its roots.
+    ///
+    /// # Errors
+    /// If one of them is missing or invalid, or the API server would not accept the certificate under the roots.
     fn check_user_provided(
         &self,
         stored: &StoredSecret,
@@ -189,7 +193,7 @@ fn warn_of_expiry(certificate: &ServingCertificate) {
     if validity.days_left(OffsetDateTime::now_utc()) < WARNING_DAYS {
         warn!(
             secret = CERTIFICATE,
-            not_after = validity.end(),
+            not_after = validity.expiry(),
             "user-provided certificate expires soon; replace it in time"
         );
     }

@@ -1,50 +1,50 @@
-//! Calls to the API server: within a time, and with errors that say what was asked for.
+//! Calls to the API server, with a timeout, and with errors that name the call.
 
 use std::{error::Error, fmt::Display, future::Future, time::Duration};
 
 use crate::{excerpt::excerpt, tls::CertificateError};
 
-/// How long a call may take. The API server itself gives up on most after a minute; a call that
-/// takes longer than this is not worth waiting for, because it will be repeated.
+/// Timeout for a call. The API server itself gives up on most calls after a minute. A slow call is not worth the wait,
+/// because it is repeated anyway.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum length of a message of the API server, in bytes. A refused template is named field by field; the first few
-/// are enough to begin with.
+/// Maximum length of a message of the API server, in bytes. The message about a refused template lists every wrong
+/// field; the first few are enough to start with.
 const MAX_REASON_BYTES: usize = 768;
 
-/// Why something in the cluster could not be done.
+/// An error in the work with the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Neither a kubeconfig nor the files of a pod's service account can be used.
+    /// Neither a kubeconfig nor the files of a pod's service account are usable.
     #[error("no way to reach a cluster: {0}")]
     Unreachable(String),
-    /// The API server refused a call, or could not be asked.
+    /// The API server refused a call, or did not answer.
     #[error("{action}: {reason}")]
     Call {
-        /// What was asked for.
+        /// The call, in the imperative.
         action: String,
         /// The HTTP status of the refusal; `None` if there was no answer.
         status: Option<u16>,
-        /// Its message.
+        /// The message of the API server, or the error of the call.
         reason: String,
     },
-    /// The object has been changed by another since it was read. To be repeated at once.
-    #[error("{action}: another replica was faster: {reason}")]
+    /// Another client has changed the object since it was read. The reconcile is repeated at once.
+    #[error("{action}: changed by another client: {reason}")]
     Conflict {
-        /// What was asked for.
+        /// The call, in the imperative.
         action: String,
         /// The message of the API server.
         reason: String,
     },
-    /// A certificate could not be made or read.
+    /// A certificate could not be created or read.
     #[error(transparent)]
     Certificate(Box<CertificateError>),
-    /// An object of the cluster does not hold what it should.
+    /// The content of an object of the cluster is invalid.
     #[error("{object}: {reason}")]
     Content {
-        /// The kind and name, and the key where it matters.
+        /// Kind and name of the object, and the key if one is at fault.
         object: String,
-        /// What is wrong, and what would be right.
+        /// The mistake, and the requirement.
         reason: String,
     },
 }
@@ -56,12 +56,12 @@ impl From<CertificateError> for ClusterError {
 }
 
 impl ClusterError {
-    /// Makes an error about an object that does not hold what it should.
+    /// Creates an error about the invalid content of an object.
     pub fn content(object: impl Display, reason: impl Display) -> Self {
         Self::Content { object: object.to_string(), reason: reason.to_string() }
     }
 
-    /// Turns a conflict, which is repeated, into a refusal, which is reported.
+    /// Converts a conflict, which would be repeated, into a refusal, which is reported.
     #[must_use]
     pub fn into_refusal(self) -> Self {
         match self {
@@ -71,7 +71,7 @@ impl ClusterError {
     }
 }
 
-/// Makes a call; `action` says in the imperative what it does.
+/// Makes a call; `action` describes it in the imperative, for errors.
 ///
 /// # Errors
 /// If the API server refuses the call, or does not answer in time.
@@ -111,7 +111,7 @@ pub async fn call_within<T>(
     }
 }
 
-/// What an error says, without the names that Rust has for its kinds.
+/// Returns the message of an error, without the names of its Rust types.
 pub(super) fn reason(error: &kube::Error) -> String {
     let reason = match error {
         kube::Error::Api(status) => status.message.clone(),
@@ -120,7 +120,7 @@ pub(super) fn reason(error: &kube::Error) -> String {
     excerpt(&reason, MAX_REASON_BYTES).into_owned()
 }
 
-/// What an error says at its root: the outer ones only say that there is an inner one.
+/// Returns the message of the innermost error. The outer messages only say that there is an inner error.
 pub fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -12,24 +12,24 @@ use super::{
     call::{innermost, reason},
 };
 
-/// The namespace if neither the settings nor the cluster's files name one, as in the original.
+/// Default namespace, as in the original. Used if neither the settings nor the files of the pod name one.
 const DEFAULT_NAMESPACE: &str = "imageswap-system";
 
 /// A client of the cluster's API server.
 #[derive(Clone)]
 pub struct Cluster {
-    /// The client.
+    /// The client of the API server.
     pub client: Client,
-    /// The namespace of this webhook.
+    /// Namespace of this webhook.
     pub namespace: String,
 }
 
 impl Cluster {
-    /// Finds the cluster: by the kubeconfig that `KUBECONFIG` names or that of the user, and else by
-    /// the service account of the pod. Must be called within a runtime.
+    /// Finds the cluster from the kubeconfig that `KUBECONFIG` names, from that of the user, or from the service
+    /// account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When there is neither, or one that cannot be used. The cluster itself is not asked yet.
+    /// If neither a kubeconfig nor a service account is usable.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
         let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
             Ok(config) => config,
@@ -51,21 +51,21 @@ impl Cluster {
         let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
-            // A kubeconfig's namespace is where its user works, not where the webhook is.
+            // The namespace of a kubeconfig is the one in which its user works, not that of the webhook.
             None if in_pod => config.default_namespace.clone(),
             None => DEFAULT_NAMESPACE.to_owned(),
         };
         let url = config.cluster_url.clone();
         let client = Client::try_from(config).map_err(|error| {
             ClusterError::Unreachable(match error {
-                // It quotes the line that it cannot read, which may be the key.
+                // The error quotes the line that it cannot read, which may be the key.
                 kube::Error::RustlsTls(RustlsTlsError::InvalidIdentityPem(_)) => {
-                    "the kubeconfig: client certificate and key are not as PEM has them".to_owned()
+                    "the kubeconfig: client certificate or key is not valid PEM".to_owned()
                 }
                 error => reason(&error),
             })
         })?;
-        // Without what else a URL may hold, such as a password.
+        // Only host and port, because a URL may contain a password.
         let host = url.host().unwrap_or_default();
         let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
         info!(server = format_args!("{host}{port}"), namespace, "cluster found");
@@ -82,18 +82,16 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// What is wrong with a kubeconfig, without what is in it: tokens and keys.
+/// Returns the error in a kubeconfig without quoting its content, which has tokens and keys.
 fn unquoted(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => {
             let place = error.location().map_or_else(String::new, |place| {
                 format!("line {}, column {}: ", place.line(), place.column())
             });
-            format!("{place}not as YAML or a kubeconfig has it")
+            format!("{place}not valid YAML, or not a kubeconfig")
         }
-        KubeconfigError::ParseCertificates(_) => {
-            "the certificate of the authority is not as PEM has it".to_owned()
-        }
+        KubeconfigError::ParseCertificates(_) => "the CA certificate is not valid PEM".to_owned(),
         KubeconfigError::ReadConfig(error, file) => format!("{}: {error}", file.display()),
         error => innermost(error),
     }

@@ -1,7 +1,7 @@
-//! The client of the API server: how it is found, called and watched.
+//! The client of the API server: finds it, calls it, and watches objects.
 //!
-//! Every call has a timeout, and every error names what was called. This module knows nothing of what the objects mean;
-//! that is for `controller`.
+//! Every call has a timeout, and every error names the call. This module knows nothing of the meaning of the objects;
+//! `controller` does.
 
 mod call;
 mod client;
@@ -15,7 +15,7 @@ pub use self::{
 
 use kube::api::PostParams;
 
-/// The name under which this program writes: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.
+/// Name under which this program writes:<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.
 pub const FIELD_MANAGER: &str = "imageswap";
 
 /// Returns the parameters of a request that creates or replaces an object.

@@ -1,7 +1,7 @@
-//! Wakeup that something may have changed: watches on the objects that matter.
+//! Watches on objects of the cluster, whose events wake up the controller.
 //!
-//! What changed does not matter: whoever is given a hint looks at everything. So a watch needs no
-//! state, and what it misses while it is broken is caught when it is made again.
+//! The content of an event does not matter, because a reconcile reads everything. So a watch needs no state. A
+//! reconcile after its restart also catches the changes that it has missed.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -21,28 +21,28 @@ use tracing::warn;
 use super::call::reason;
 use crate::log_once::LogOnce;
 
-/// Time after which a watch is started again, in seconds: just under the five minutes after which clients and proxies
-/// in between tend to end it.
+/// Time after which a watch is started again, in seconds. It is just under five minutes, after which clients and
+/// proxies often close idle connections.
 const WATCH_SECONDS: u32 = 290;
 
 /// Timeout for an event, after which the connection counts as dead.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 
-/// Delay before a watch is started again. It is short, because a watch that works tells that the API server is back.
+/// Delay before a watch is started again. It is short, because the first event shows that the API server is back.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// Why a watch ended.
+/// The error that ended a watch.
 #[derive(Debug, thiserror::Error)]
 enum WatchError {
-    /// The API server refused or ended it.
+    /// The API server refused or ended the watch.
     #[error("{0}")]
     Failed(String),
     /// The API server did not answer.
     #[error("no answer")]
     NoAnswer,
-    /// Neither an event nor the end came in time.
+    /// Neither an event nor the end of the watch came in time.
     #[error("watch timed out without an event")]
-    Silent,
+    TimedOut,
 }
 
 /// Wakes up the controller.
@@ -50,7 +50,7 @@ enum WatchError {
 pub struct Wakeup(Arc<Notify>);
 
 impl Wakeup {
-    /// Notes that something may have changed.
+    /// Sends a wake-up.
     pub fn wake(&self) {
         self.0.notify_one();
     }
@@ -60,7 +60,7 @@ impl Wakeup {
         self.0.notified().await;
     }
 
-    /// Wakes up whenever the object `name` changes, until `stop` is cancelled.
+    /// Sends a wake-up whenever the object `name` changes, until `stop` is cancelled.
     pub async fn watch<K>(&self, api: Api<K>, name: &str, stop: &CancellationToken)
     where
         K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
@@ -81,7 +81,7 @@ impl Wakeup {
         .await;
     }
 
-    /// Watches until the watch ends. It begins with the object as it is, which is a wake-up too.
+    /// Follows one watch until it ends. The first event is the object in its present state, which is a wake-up too.
     async fn follow<K>(&self, api: &Api<K>, name: &str) -> Result<(), WatchError>
     where
         K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
@@ -95,7 +95,7 @@ impl Wakeup {
         let mut events = Box::pin(events.map_err(|error| WatchError::Failed(reason(&error)))?);
         loop {
             let event = timeout(WATCH_TIMEOUT, events.try_next()).await;
-            match event.map_err(|_| WatchError::Silent)? {
+            match event.map_err(|_| WatchError::TimedOut)? {
                 Ok(Some(WatchEvent::Error(status))) => {
                     return Err(WatchError::Failed(status.message));
                 }

@@ -1,4 +1,4 @@
-//! The series of one metric, by the values of its labels.
+//! The series of a metric, by the values of its labels.
 
 use std::{marker::PhantomData, sync::OnceLock};
 
@@ -7,9 +7,9 @@ use metrics::{Counter, Gauge};
 use super::{Histogram, Metric, Registry};
 use crate::closed_enum::ClosedEnum;
 
-/// The values of all labels of a series.
+/// The label values of a series.
 pub trait Labels: Copy {
-    /// Number of combinations.
+    /// Number of combinations of label values.
     const COUNT: usize;
 
     /// Returns the position of the combination, below [`Labels::COUNT`].
@@ -91,9 +91,9 @@ impl<A: ClosedEnum, B: ClosedEnum, C: ClosedEnum> Labels for (A, B, C) {
     }
 }
 
-/// A handle of one series.
+/// A handle of a series.
 pub trait Handle: Sized {
-    /// Makes the series appear on the page of `registry`.
+    /// Adds the series to the page of `registry`.
     fn register(registry: &Registry, metric: &'static Metric, values: &[&'static str]) -> Self;
 }
 
@@ -115,7 +115,7 @@ impl Handle for Histogram {
     }
 }
 
-/// The series of one metric, each of which appears on the page when it is first used.
+/// The series of a metric. A series appears on the page at its first use.
 pub struct Family<L, H> {
     metric: &'static Metric,
     registry: Registry,
@@ -124,7 +124,7 @@ pub struct Family<L, H> {
 }
 
 impl<L: Labels, H: Handle> Family<L, H> {
-    /// Describes `metric` in `registry`, without a series.
+    /// Describes `metric` in `registry` and adds no series.
     #[must_use]
     pub fn new(registry: &Registry, metric: &'static Metric) -> Self {
         registry.describe(metric);
@@ -140,7 +140,7 @@ impl<L: Labels, H: Handle> Family<L, H> {
     }
 }
 
-/// Describes a metric without labels in `registry`, and returns its only series.
+/// Describes a metric without labels in `registry` and returns its only series.
 #[must_use]
 pub fn single<H: Handle>(registry: &Registry, metric: &'static Metric) -> H {
     registry.describe(metric);
@@ -148,9 +148,9 @@ pub fn single<H: Handle>(registry: &Registry, metric: &'static Metric) -> H {
 }
 
 impl<L: ClosedEnum> Family<(L,), Counter> {
-    /// Makes all series appear with the value 0.
+    /// Adds all series to the page with the value 0.
     ///
-    /// A rate over a counter that appears with its first event would miss that event.
+    /// If a counter appeared with its first event, a rate over it would miss that event.
     #[must_use]
     pub fn from_zero(self) -> Self {
         for &label in L::ALL {

@@ -1,7 +1,7 @@
-//! Histograms that count a sample where it is recorded.
+//! Histograms that count samples in buckets when they are recorded.
 //!
-//! The exporter's own histograms keep every sample until the next scrape: megabytes under load, and a cache line per
-//! sample that was not touched before. Here a sample costs two additions, whatever came before it.
+//! The exporter's own histograms store every sample until the next scrape: megabytes under load, and a cache miss for
+//! each sample. Here a sample always costs two additions.
 
 use std::{
     fmt::Write,
@@ -12,22 +12,22 @@ use std::{
     time::Duration,
 };
 
-/// Durations, counted by upper bounds. A clone is the same histogram.
+/// A histogram of durations. A clone shares its buckets.
 #[derive(Clone, Debug)]
 pub struct Histogram(Arc<Buckets>);
 
 #[derive(Debug)]
 struct Buckets {
-    /// In nanoseconds, ascending.
+    /// Upper bounds in nanoseconds, ascending.
     bounds: &'static [u64],
-    /// Number of samples of each bucket that the one before does not have; the last bucket has no bound.
+    /// Number of samples in each bucket and not in the bucket before. The last bucket has no upper bound.
     counts: Box<[AtomicU64]>,
-    /// In nanoseconds; enough for 580 years.
+    /// Sum of the samples in nanoseconds; overflows after 580 years.
     sum: AtomicU64,
 }
 
 impl Histogram {
-    /// Creates a histogram without samples. The bounds are in nanoseconds, ascending.
+    /// Creates an empty histogram. The upper bounds are in nanoseconds, ascending.
     #[must_use]
     pub fn new(bounds: &'static [u64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
@@ -43,7 +43,7 @@ impl Histogram {
         sum.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Appends the series to a page. `labels` are as they are written, without braces; they may be empty.
+    /// Appends the series to a page. `labels` is the text between the braces, and may be empty.
     pub(super) fn append_to(&self, page: &mut String, name: &str, labels: &str) {
         let comma = if labels.is_empty() { "" } else { "," };
         let bounds = self.0.bounds.iter().map(|&bound| seconds(bound).to_string());
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_in_each_bucket_that_is_not_below_it() {
+    fn a_sample_counts_in_each_bucket_with_a_sufficient_bound() {
         let histogram = Histogram::new(&[1_000, 5_000_000_000]);
         for nanoseconds in [0, 1_000, 1_001, 5_000_000_000, 5_000_000_001] {
             histogram.record(Duration::from_nanos(nanoseconds));

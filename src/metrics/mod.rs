@@ -1,9 +1,9 @@
 //! The registry of metrics, in the Prometheus text format.
 //!
-//! Each room of the program declares its metrics as [`Metric`] constants and registers them here; this module knows
-//! none of them. Handles are made once, on first use, and label values come from closed enums, so that counting
-//! neither allocates nor locks. There is deliberately no global recorder: two servers in one process, as in tests, do
-//! not mix.
+//! Each module of the program declares its metrics as [`Metric`] constants and registers them here; this module knows
+//! none of them. Handles are created once, at the first use, and label values come from closed enums, so counting
+//! neither allocates nor locks. There is deliberately no global recorder, so that two servers in one process, as in
+//! tests, have separate metrics.
 
 mod family;
 mod histogram;
@@ -23,7 +23,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metric {
     /// Name, as on the page.
     pub name: &'static str,
-    /// Kind, with what only that kind has.
+    /// Kind, with the properties of that kind.
     pub kind: MetricKind,
     /// Text of the `HELP` line: one sentence.
     pub help: &'static str,
@@ -56,9 +56,9 @@ impl Metric {
 /// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
 pub enum MetricKind {
-    /// A number that only grows.
+    /// A number that only increases.
     Counter,
-    /// A number that goes up and down.
+    /// A number that increases and decreases.
     Gauge,
     /// Durations in buckets; the upper bounds are in nanoseconds, ascending.
     Histogram(&'static [u64]),

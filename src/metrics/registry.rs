@@ -1,4 +1,4 @@
-//! What is on the page of metrics: counters and gauges of the exporter, and histograms of our own, rendered at once.
+//! The metrics page: counters and gauges of the exporter, and the histograms of this program.
 
 use std::{
     fmt::{self, Write},
@@ -14,7 +14,7 @@ use metrics_process::Collector;
 
 use super::{Histogram, Metric, MetricKind};
 
-/// Metadata of registrations; the exporter looks at none of it.
+/// Metadata of registrations, which the exporter ignores.
 const METADATA: Metadata<'static> = Metadata::new(env!("CARGO_PKG_NAME"), Level::INFO, None);
 
 /// A set of metrics with their values. A clone is the same registry.
@@ -25,7 +25,7 @@ struct Inner {
     exporter: PrometheusRecorder,
     handle: PrometheusHandle,
     process: Collector,
-    /// All metrics, and the series of those that are histograms, in the order of their descriptions.
+    /// All metrics in the order of their descriptions, with the series of histograms.
     described: Mutex<Vec<Described>>,
 }
 
@@ -37,7 +37,7 @@ struct Described {
 }
 
 impl Default for Registry {
-    /// Creates a registry that holds the metrics of the process alone.
+    /// Creates a registry that contains only the metrics of the process.
     fn default() -> Self {
         let exporter = PrometheusBuilder::new().build_recorder();
         let process = Collector::default();
@@ -67,7 +67,7 @@ impl Registry {
         });
     }
 
-    /// Returns all metrics that were described, in this order.
+    /// Returns all described metrics, in the order of their descriptions.
     #[must_use]
     pub fn metrics(&self) -> Vec<&'static Metric> {
         self.described(|all| all.iter().map(|described| described.metric).collect())
@@ -110,7 +110,7 @@ impl Registry {
         self.0.exporter.register_gauge(&key(metric, values), &METADATA)
     }
 
-    /// Adds a series of a histogram to the page, for a metric that was described.
+    /// Adds a series of a histogram to the page. The metric must be described.
     #[must_use]
     pub fn histogram(&self, metric: &'static Metric, values: &[&'static str]) -> Histogram {
         let bounds = match metric.kind {
@@ -153,7 +153,7 @@ impl Registry {
     }
 
     fn described<T>(&self, access: impl FnOnce(&mut Vec<Described>) -> T) -> T {
-        // Each access leaves the list whole, so that a panic elsewhere does not matter.
+        // Each access leaves the list consistent, so a poisoned lock can be used.
         access(&mut self.0.described.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_holds_counters_gauges_and_histograms() {
+    fn a_page_contains_counters_gauges_and_histograms() {
         const COUNTER: Metric = Metric::counter("c_total", "A counter.", &["l"]);
         const GAUGE: Metric = Metric::gauge("g", "A gauge.", &[]);
         const HISTOGRAM: Metric = Metric {

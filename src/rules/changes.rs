@@ -1,22 +1,22 @@
-//! The differences between two maps, in numbers.
+//! Number of rules that were added, removed or changed by a reload.
 
 use std::collections::HashMap;
 
 use super::RuleSet;
 
-/// The differences between a map and the one before it, by the keys of their rules.
+/// Number of differences between a map and the previous one, by the keys of their rules.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RuleChanges {
-    /// Number of keys that are new.
+    /// Number of new keys.
     pub added: usize,
-    /// Number of keys that are gone.
+    /// Number of removed keys.
     pub removed: usize,
-    /// Number of keys with another target.
+    /// Number of keys with a different target.
     pub changed: usize,
 }
 
 impl RuleChanges {
-    /// Compares `new` with `old`; without an old map all rules are new.
+    /// Compares `new` with `old`. Without an old map, all rules are new.
     #[must_use]
     pub fn between(old: Option<&RuleSet>, new: &RuleSet) -> Self {
         let old: HashMap<_, _> = old

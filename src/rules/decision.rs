@@ -1,4 +1,4 @@
-//! What becomes of one image, and why.
+//! The decision on one image: the new image, if any, and the reason.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use crate::{
 };
 
 closed_enum! {
-    /// Why an image was swapped or left alone.
+    /// The reason why an image was swapped or left alone.
     #[derive(Hash, Serialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Reason {
-        /// The image is under the target already.
+        /// The image is already under the target.
         AlreadySwapped => "already-swapped",
         /// The `default` rule.
         Default => "default",
@@ -23,36 +23,39 @@ closed_enum! {
         Empty => "empty",
         /// An `[EXACT]` rule.
         Exact => "exact",
-        /// The target of the rule makes no valid reference, so its images are left alone.
+        /// The target of the rule does not give a valid reference, so its images are left alone.
         InvalidTarget => "invalid-target",
         /// LEGACY mode.
         Legacy => "legacy",
-        /// The text has a character that no reference has: it is no image yet, or never will be.
+        /// The text contains a character that is not allowed in a reference. It may be a template that is not filled in
+        /// yet.
         Malformed => "malformed",
-        /// The image has to be on the node already, under the name as written. Admission decides this from the pull
-        /// policy, not the rules.
+        /// The pull policy is `Never`, so the node must already have the image under this name. Admission decides this,
+        /// not the rules.
         NeverPulled => "never-pulled",
         /// The map has no `default` rule.
         NoDefault => "no-default",
         /// A substring of `noswap_wildcards`.
         NoswapWildcard => "noswap-wildcard",
-        /// The image `auto`, in whose place Istio's injector puts its proxy.
+        /// The image is `auto`, which Istio's injector replaces with its proxy image.
         Placeholder => "placeholder",
         /// A registry rule.
         Registry => "registry",
         /// A `[REPLACE]` rule.
         Replace => "replace",
-        /// The image is longer than any that can be pulled.
+        /// The image is longer than any image that can be pulled.
         TooLong => "too-long",
     }
 }
 
-/// The image that Istio's injector puts its proxy in the place of. It is no image that anybody can pull, and
-/// `imageswap-webhook` is asked before `istio-sidecar-injector`.
+/// The image that Istio's injector replaces with its proxy image.
+///
+/// No registry serves it. The API server calls `imageswap-webhook` before `istio-sidecar-injector`, so the pod still
+/// contains it.
 pub(super) const PLACEHOLDER: &str = "auto";
 
-/// The reason for which no rule is asked about `image`, if there is one.
-pub(super) fn untouchable(image: &str) -> Option<Reason> {
+/// Returns the reason to leave `image` alone before any rule is tried, if there is one.
+pub(super) fn reason_to_skip(image: &str) -> Option<Reason> {
     if image.is_empty() {
         Some(Reason::Empty)
     } else if !has_reference_characters_only(image) {
@@ -64,24 +67,24 @@ pub(super) fn untouchable(image: &str) -> Option<Reason> {
     }
 }
 
-/// What becomes of one image.
+/// The decision on one image.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a> {
-    /// Why.
+    /// The reason of the decision.
     pub reason: Reason,
-    /// The rule that decided; none in LEGACY mode and when no rule was reached.
+    /// The rule that decided. `None` in LEGACY mode, and if no rule was reached.
     pub rule: Option<&'a Rule>,
-    /// The new image; none when the image is left alone.
+    /// The new image. `None` if the image is left alone.
     pub swapped: Option<SwappedImage<'a>>,
 }
 
 impl<'a> Decision<'a> {
-    /// The image is left alone.
+    /// Creates the decision to leave the image alone.
     pub(super) fn leave(reason: Reason, rule: Option<&'a Rule>) -> Self {
         Self { reason, rule, swapped: None }
     }
 
-    /// The image becomes `swapped`, or is left alone when that is the image itself.
+    /// Creates the decision to replace `image` with `swapped`. If they are equal, the image is left alone.
     pub(super) fn swap(
         reason: Reason,
         rule: impl Into<Option<&'a Rule>>,
@@ -91,16 +94,16 @@ impl<'a> Decision<'a> {
         Self { reason, rule: rule.into(), swapped: (!swapped.is(image)).then_some(swapped) }
     }
 
-    /// The image as it is to be: the new one, or `image` when it is left alone.
+    /// Returns the new image, or `image` itself if it is left alone.
     #[must_use]
     pub fn result(&self, image: &str) -> String {
         self.swapped.map_or_else(|| image.to_owned(), |swapped| swapped.to_string())
     }
 }
 
-/// A new image, as the pieces of rule and old image that make it up.
+/// A new image, as pieces of the rule and the old image.
 ///
-/// It is written where it is needed, so that a decision allocates nothing.
+/// The pieces are joined only where the text is needed, so a decision allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct SwappedImage<'a>([&'a str; 4]);
 
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_stays_the_same_is_left_alone() {
+    fn a_result_equal_to_the_image_is_no_swap() {
         let swapped = SwappedImage::new(["d.io", "/", "x"]);
         assert!(Decision::swap(Reason::Default, None, "d.io/x", swapped).swapped.is_none());
         assert!(Decision::swap(Reason::Default, None, "d.io/xy", swapped).swapped.is_some());

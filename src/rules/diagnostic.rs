@@ -1,6 +1,6 @@
-//! What is wrong with a map file, where, and what would be right.
+//! Errors and warnings about a map file, each with its line and a hint.
 //!
-//! This module holds facts only; how they are shown is the business of the commands and the log.
+//! This module does not print them; the commands and the log do.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -8,51 +8,51 @@ use serde::Serialize;
 
 use crate::{closed_enum::closed_enum, excerpt::excerpt};
 
-/// The most diagnostics that are kept for one map; those beyond it are only counted.
+/// Maximum number of diagnostics that are kept for one map. Further ones are only counted.
 ///
-/// A map of 16 MiB can hold eight million broken lines. A person reads the first few.
+/// A map of 16 MiB can contain eight million invalid lines, and people read only the first few diagnostics.
 pub const MAX_KEPT_DIAGNOSTICS: usize = 1000;
 
 closed_enum! {
-    /// How bad it is.
+    /// The severity of a diagnostic.
     #[derive(Ord, PartialOrd, Serialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Severity {
-        /// The rule works, though perhaps not as meant.
+        /// The rule works, but probably not as intended.
         Warning => "warning",
-        /// A line or target has no effect, or the map as a whole does not do what a map has to.
+        /// A line or target has no effect, or the whole map does not work.
         Error => "error",
     }
 }
 
 closed_enum! {
-    /// What kind of mistake it is.
+    /// The kind of mistake.
     #[derive(Hash, Serialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Code {
-        /// A target that another rule of the same map sends elsewhere.
+        /// A target whose images another rule of the same map rewrites again.
         Chain => "chain",
-        /// `:` between key and target, as before version 1.4.3 of the original.
+        /// `:` between key and target, the separator before version 1.4.3 of the Python version.
         DeprecatedSeparator => "deprecated-separator",
-        /// A key that stands in the file more than once.
+        /// A key that occurs more than once.
         DuplicateKey => "duplicate-key",
-        /// A line that is no rule; it is skipped.
+        /// A line that is not a rule. It is skipped.
         InvalidRule => "invalid-rule",
-        /// A target that makes no valid image reference; the images of its rule are left alone.
+        /// A target that does not give a valid image reference. The images of its rule are left alone.
         InvalidTarget => "invalid-target",
-        /// A map without `default`, in which registry rules do nothing.
+        /// A map without `default`. Its registry rules have no effect.
         MissingDefault => "missing-default",
-        /// A rule that no image reaches.
+        /// A rule that no image can match.
         NeverMatches => "never-matches",
-        /// A map without a single rule; it is never applied.
+        /// A map without rules. It is never applied.
         NoRules => "no-rules",
-        /// A manifest in place of a map; it is never applied.
+        /// A manifest in place of a map. It is never applied.
         NotAMap => "not-a-map",
     }
 }
 
 impl Code {
-    /// How bad a mistake of this kind is.
+    /// Returns the severity of this kind of mistake.
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
@@ -68,50 +68,73 @@ impl Code {
     }
 }
 
-/// Returns an excerpt of text from a map file for a message: a line may be as long as the file, and hold what a
-/// terminal obeys.
+/// Returns an excerpt of text from a map file for a message.
+///
+/// A line can be as long as the file, and can contain terminal control characters.
 #[must_use]
 pub fn shorten(text: &str) -> Cow<'_, str> {
-    /// Longer than any valid image with a digest, short enough for a terminal.
+    /// Maximum length in bytes: longer than any valid image with a digest, short enough for a terminal.
     const MAX_SHOWN_BYTES: usize = 400;
     excerpt(text, MAX_SHOWN_BYTES)
 }
 
-/// One finding about a map file.
+/// An error or a warning about a map file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Diagnostic {
-    /// The kind of mistake.
+    /// Kind of mistake.
     pub code: Code,
-    /// What is wrong, in one sentence without a full stop.
+    /// The mistake, in one sentence without a full stop.
     pub message: String,
-    /// What would be right.
+    /// Advice on the correction.
     pub hint: String,
-    /// The line that it is about; none when it is about the whole file.
+    /// Number of the line, from 1. `None` if the diagnostic is about the whole file.
     pub line: Option<u32>,
-    /// The part of that line, in bytes from its start, that it is about.
+    /// The part of that line that the diagnostic is about, in bytes from the start of the line.
     pub span: Range<usize>,
-    /// Another line that takes part, and what it does.
+    /// Another line that the mistake involves, if any.
     pub related: Option<Related>,
 }
 
-/// A second place that a diagnostic points to.
+/// A second line that a diagnostic points to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Related {
-    /// The line's number, from 1.
+    /// Number of the line, from 1.
     pub line: u32,
-    /// What that line has to do with it.
+    /// The role of that line in the mistake.
     pub label: String,
 }
 
 impl Diagnostic {
-    /// How bad it is.
+    /// Creates a diagnostic about the whole file.
+    pub(super) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+            line: None,
+            span: 0..0,
+            related: None,
+        }
+    }
+
+    /// Makes it a diagnostic about a part of a line, in bytes from the start of the line.
+    pub(super) fn at(self, line: u32, span: Range<usize>) -> Self {
+        Self { line: Some(line), span, ..self }
+    }
+
+    /// Adds another line that the mistake involves, and its role.
+    pub(super) fn related_to(self, line: u32, label: &str) -> Self {
+        Self { related: Some(Related { line, label: label.to_owned() }), ..self }
+    }
+
+    /// Returns the severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.code.severity()
     }
 }
 
-/// The diagnostics of one map: the first [`MAX_KEPT_DIAGNOSTICS`], and the count of all.
+/// The diagnostics of one map: the first [`MAX_KEPT_DIAGNOSTICS`], and the number of all.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -121,19 +144,20 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Takes down that the map was too large to compare all of its globs.
+    /// Records that the map has too many globs to compare all of them.
     pub fn mark_partial(&mut self) {
         self.is_partial = true;
     }
 
-    /// Whether the map was too large to compare all of its globs, so that rules that never match
-    /// and chains may be missing.
+    /// Returns true if the map has too many globs to compare all of them.
+    ///
+    /// Diagnostics of rules that never match and of chains may then be missing.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.is_partial
     }
 
-    /// Counts `diagnostic`, and keeps it unless there are too many already.
+    /// Counts `diagnostic`, and keeps it unless the limit is reached.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity() {
             Severity::Error => self.errors += 1,
@@ -144,7 +168,7 @@ impl Diagnostics {
         }
     }
 
-    /// Adds `others`, and puts what is kept in the order of the lines, the whole file first.
+    /// Adds `others`, and sorts all by line. Diagnostics about the whole file come first.
     pub fn extend(&mut self, others: Self) {
         self.errors += others.errors;
         self.warnings += others.warnings;
@@ -154,13 +178,13 @@ impl Diagnostics {
         self.kept.truncate(MAX_KEPT_DIAGNOSTICS);
     }
 
-    /// The diagnostics that are kept.
+    /// Returns the diagnostics that are kept.
     #[must_use]
     pub fn kept(&self) -> &[Diagnostic] {
         &self.kept
     }
 
-    /// How many there are of a severity, those that are not kept included.
+    /// Returns the number of diagnostics of a severity, including those that are not kept.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
         match severity {
@@ -169,7 +193,7 @@ impl Diagnostics {
         }
     }
 
-    /// How many there are beyond those that are kept.
+    /// Returns the number of diagnostics that are not kept.
     #[must_use]
     pub fn dropped(&self) -> usize {
         self.errors + self.warnings - self.kept.len()

@@ -1,7 +1,7 @@
-//! The steps of a decision, for people who ask why.
+//! The steps of a decision, for `imageswap explain`.
 //!
-//! The rule set reports each step to a [`Trace`] while it decides, so that what is explained is
-//! what happens. On the hot path the trace is [`NoTrace`], and the steps are never made.
+//! The rule set reports each step to a [`Trace`] while it decides, so an explanation cannot differ from the decision.
+//! On the hot path the trace is [`NoTrace`], which creates no steps.
 
 use super::rule::Rule;
 use crate::image::ImageReference;
@@ -11,48 +11,48 @@ use crate::image::ImageReference;
 pub enum Step<'a> {
     /// The `[EXACT]` rules were looked up.
     Exact {
-        /// How many there are.
+        /// Number of `[EXACT]` rules.
         rules: usize,
-        /// The one for this image.
+        /// The rule for this image, if any.
         matched: Option<&'a Rule>,
     },
     /// The `[REPLACE]` globs were tried.
     Globs {
-        /// How many there are.
+        /// Number of globs.
         globs: usize,
-        /// The first that matches.
+        /// The rule of the first glob that matches, if any.
         matched: Option<&'a Rule>,
     },
-    /// The map has no `default`, so nothing else is tried.
+    /// The map has no `default`, so no other rule is tried.
     NoDefault,
     /// The registry rules were looked up.
     Registry {
-        /// The image, split at its registry.
+        /// The image, split into registry and path.
         image: ImageReference<'a>,
-        /// The rule with the longest prefix.
+        /// The rule with the longest prefix, if any.
         matched: Option<&'a Rule>,
     },
     /// The `noswap_wildcards` were searched.
     Wildcards {
-        /// The rule, by its number, and the substring that the image contains.
-        matched: Option<(u32, &'a str)>,
+        /// The rule and its substring that the image contains, if any.
+        matched: Option<(&'a Rule, &'a str)>,
     },
     /// The `default` rule was reached.
     Default {
         /// The rule.
         rule: &'a Rule,
-        /// A rule under whose target the image is already.
+        /// The rule whose target the image is already under, if any.
         covered_by: Option<&'a Rule>,
     },
 }
 
-/// Who is told of the steps.
+/// A receiver of the steps of a decision.
 pub(super) trait Trace<'a> {
-    /// Takes a step; it is made only if wanted.
+    /// Receives a step. It calls the function only if it uses the step.
     fn step(&mut self, step: impl FnOnce() -> Step<'a>);
 }
 
-/// Wants no steps.
+/// A trace that ignores all steps.
 pub(super) struct NoTrace;
 
 impl<'a> Trace<'a> for NoTrace {

@@ -1,8 +1,8 @@
 //! LEGACY mode, the deprecated predecessor of the map: one prefix for all images.
 //!
-//! Section 6 of the swap rules.
+//! It implements section 6 of the swap rules.
 
-use super::decision::{Decision, PLACEHOLDER, Reason, SwappedImage, untouchable};
+use super::decision::{Decision, PLACEHOLDER, Reason, SwappedImage, reason_to_skip};
 use crate::image::ImageReference;
 
 /// The prefix that LEGACY mode puts before images, from `IMAGE_PREFIX`.
@@ -10,23 +10,23 @@ use crate::image::ImageReference;
 pub struct LegacyPrefix(Box<str>);
 
 impl LegacyPrefix {
-    /// Takes the prefix as written; an empty one swaps nothing.
+    /// Creates a prefix from the text of the setting. An empty prefix swaps nothing.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         Self(prefix.into())
     }
 
-    /// The prefix as written.
+    /// Returns the prefix as it is written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    /// Decides how an image is rewritten. It never fails and never panics, whatever the text.
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
         let prefix = &*self.0;
-        if let Some(reason) = untouchable(image) {
+        if let Some(reason) = reason_to_skip(image) {
             return Decision::leave(reason, None);
         }
         if image == PLACEHOLDER {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn legacy_mode_does_as_section_6_says() {
+    fn legacy_mode_follows_section_6() {
         for (prefix, image, result, reason) in [
             ("", "nginx", "nginx", Reason::Legacy),
             ("d.io", "quay.io/a/b:1", "d.io/b:1", Reason::Legacy),

@@ -1,23 +1,23 @@
-//! A manifest in place of a map: the wrong key of a ConfigMap, or the wrong file.
+//! Detection of a manifest in place of a map, such as the wrong file or the wrong key of a ConfigMap.
 //!
-//! Each line of YAML with a single colon would pass for a rule with the deprecated separator. So the first line
-//! decides, before any line is read as a rule.
+//! A line of YAML with a single colon looks like a rule with the deprecated separator. So the first line decides,
+//! before any line is parsed as a rule.
 
-use super::map::rule_span;
+use super::line::rule_span;
 
-/// Returns the number of the first line, from 1, and the line, if they begin a manifest in YAML or JSON.
+/// Returns the first line with content, and its number from 1, if the text is a manifest in YAML or JSON.
 ///
-/// That is so when the first line which is neither blank nor a comment is `---`, begins with `{`, or begins with
-/// `apiVersion:` or `kind:` and has no other colon.
+/// Blank lines and comments do not count. The text is a manifest if the line is `---`, starts with `{`, or starts with
+/// `apiVersion:` or `kind:` and contains no other colon.
 pub(super) fn first_line(text: &str) -> Option<(usize, &str)> {
     let (index, line) =
         text.split('\n').enumerate().find(|(_, line)| !rule_span(line).is_empty())?;
     let content = &line[rule_span(line)];
     let value = ["apiVersion:", "kind:"].iter().find_map(|field| content.strip_prefix(field));
-    let begins_manifest = content == "---"
+    let is_manifest = content == "---"
         || content.starts_with('{')
         || value.is_some_and(|value| !value.contains(':'));
-    begins_manifest.then_some((index + 1, line))
+    is_manifest.then_some((index + 1, line))
 }
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_is_told_by_its_first_line() {
+    fn a_manifest_is_recognized_by_its_first_line() {
         for (text, line) in [
             ("apiVersion: v1\nkind: ConfigMap\n", Some(1)),
             ("# a comment\n\n  kind: ConfigMap  # another\n", Some(3)),

@@ -1,5 +1,4 @@
-//! What happens to an image: map text to rules, rules to a compiled set, set and image to a
-//! decision.
+//! Rules for rewriting images: parses a map, compiles its rules, and decides on each image.
 //!
 //! ```
 //! use imageswap::rules::{MapFile, RuleSet};
@@ -13,27 +12,27 @@
 //! ```
 //!
 //! # Limits
-//! A map is at most [`MAX_MAP_BYTES`] long, an image at most
-//! [`MAX_IMAGE_BYTES`](crate::image::MAX_IMAGE_BYTES).
+//! A map has at most [`MAX_MAP_BYTES`] bytes, an image at most [`MAX_IMAGE_BYTES`](crate::image::MAX_IMAGE_BYTES).
 //!
-//! This module is pure: no runtime, no file, no cluster, no clock.
+//! This module is pure: it uses no runtime, no file system, no cluster and no clock.
 
 mod changes;
 mod decision;
 pub mod diagnostic;
 mod explain;
 mod glob;
-mod globs;
+mod glob_set;
 mod legacy;
+pub mod line;
 pub mod lint;
 mod manifest;
-pub mod map;
+mod map_file;
 mod refusal;
-mod registry;
+mod registry_trie;
 mod rule;
-mod set;
+mod rule_set;
 mod target;
-mod targets;
+mod target_index;
 
 pub use self::{
     changes::RuleChanges,
@@ -42,35 +41,36 @@ pub use self::{
     explain::Step,
     glob::Glob,
     legacy::LegacyPrefix,
-    map::{MAX_MAP_BYTES, MapFile},
+    map_file::{MAX_MAP_BYTES, MapFile},
     refusal::Refusal,
     rule::{Effect, Key, KeyKind, Rule},
-    set::{CompileError, RuleSet},
+    rule_set::{CompileError, RuleSet},
     target::Target,
 };
 
-/// A map file, read, compiled and linted.
+/// A map file after parsing, compilation and linting.
 #[derive(Clone, Debug)]
 pub struct LoadedMap {
     /// The compiled rules.
     pub rules: RuleSet,
-    /// What is wrong with the file, in the order of its lines.
+    /// The errors and warnings about the file, in the order of its lines.
     pub diagnostics: Diagnostics,
 }
 
 impl LoadedMap {
-    /// Reads a map file's text, compiles it, and gathers all diagnostics.
+    /// Parses and compiles the text of a map file, and collects all diagnostics.
     ///
     /// # Errors
-    /// As [`RuleSet::compile`]. A line that is no rule is a diagnostic, not an error.
+    /// If the rules cannot be compiled; see [`RuleSet::compile`]. A line that is not a rule is a diagnostic, not an
+    /// error.
     pub fn from_text(text: &str) -> Result<Self, CompileError> {
         Self::from_file("", text)
     }
 
-    /// Loads a map as [`from_text`](Self::from_text); its rules bear the name of the file.
+    /// Loads a map like [`from_text`](Self::from_text), and records the name of the file in each rule.
     ///
     /// # Errors
-    /// As [`RuleSet::compile`].
+    /// If the rules cannot be compiled; see [`RuleSet::compile`].
     pub fn from_file(file: &str, text: &str) -> Result<Self, CompileError> {
         let (map, mut diagnostics) = MapFile::parse_file(file, text);
         let rules = RuleSet::compile(map)?;
@@ -79,7 +79,7 @@ impl LoadedMap {
     }
 }
 
-/// What decides over images: the rules of a map, or the prefix of LEGACY mode.
+/// The rules in use: those of a map, or the prefix of LEGACY mode.
 #[derive(Clone, Debug)]
 pub enum Policy {
     /// LEGACY mode.
@@ -89,7 +89,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    /// Decides how an image is rewritten. It never fails and never panics, whatever the text.
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
         match self {

@@ -1,17 +1,17 @@
-//! The maps that are refused, and the reasons.
+//! Reasons to refuse a map.
 
 use super::{Code, LoadedMap, RuleSet, Severity};
 
-/// The reason why a map is not put into use.
+/// The reason why a map is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// There is an error in a map that has to have none.
+    /// Strict mode is on, and the map has an error.
     #[error("the map has errors, and IMAGESWAP_STRICT_MAPS is set")]
     Errors,
-    /// The map in use has a valid `default`, and this one has none.
+    /// The map in use has a valid `default`, and this map has none.
     #[error("the map has no valid `default`, but the map in use has one")]
     LosesDefault,
-    /// There is not a single rule.
+    /// The map has no rules.
     #[error("the map has no rules; write `default::` to leave all images alone")]
     NoRules,
     /// The file is a manifest.
@@ -20,11 +20,10 @@ pub enum Refusal {
 }
 
 impl LoadedMap {
-    /// Returns the reason why this map must not replace `in_use`, the map in use, or be the first in use.
+    /// Returns the reason to refuse this map, if any. `in_use` is the map that it would replace.
     ///
-    /// `strict` refuses a map with any error. Otherwise broken lines are skipped, and a map without a valid `default`
-    /// is refused only where it would take the place of one that has it: a file that was cut short must not end the
-    /// swapping of a whole cluster.
+    /// `strict` refuses a map with any error. Otherwise, invalid lines are skipped, and a map without a valid `default`
+    /// is refused only if the map in use has one: a truncated file must not stop the rewriting in a whole cluster.
     #[must_use]
     pub fn refusal(&self, strict: bool, in_use: Option<&RuleSet>) -> Option<Refusal> {
         let is_not_a_map =
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_is_refused_for_what_it_would_do_to_the_cluster() {
+    fn a_map_is_refused_with_its_reason() {
         let loaded = |text: &str| LoadedMap::from_text(text).unwrap();
         let good = loaded("default::d.io").rules;
         let leaving = loaded("default::").rules;

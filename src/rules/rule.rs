@@ -1,6 +1,6 @@
-//! One rule of a map: its key, its target, and its effect on the images that it claims.
+//! One rule of a map: its key, its target, and its effect on the images that match it.
 //!
-//! How a line becomes a rule is the business of [`map`](super::map).
+//! This module does not parse lines; `map_file` does.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -10,13 +10,13 @@ use crate::{closed_enum::closed_enum, image::is_valid_reference};
 /// The key of a rule: the text before the separator.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Key {
-    /// `default`: every image that no other rule claims.
+    /// `default`: every image that no other rule matches.
     Default,
-    /// `[EXACT]image`: one image, written exactly so.
+    /// `[EXACT]image`: one image, written exactly like this.
     Exact(Box<str>),
     /// `noswap_wildcards`: images that contain one of the substrings that the target lists.
     NoswapWildcards,
-    /// A registry, or a registry with a path prefix; no trailing `/`.
+    /// A registry, with or without a path prefix. It has no trailing `/`.
     Registry(Box<str>),
     /// `[REPLACE]glob`: every image that the shell glob matches.
     Replace(Box<str>),
@@ -44,7 +44,7 @@ impl Key {
     const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
     const REPLACE: &str = "[REPLACE]";
 
-    /// The image of an `[EXACT]` key.
+    /// Returns the image of an `[EXACT]` key. `None` for other keys.
     #[must_use]
     pub fn exact(&self) -> Option<&str> {
         match self {
@@ -53,7 +53,7 @@ impl Key {
         }
     }
 
-    /// The image of an `[EXACT]` key or the glob of a `[REPLACE]` key; empty for other keys.
+    /// Returns the image of an `[EXACT]` key or the glob of a `[REPLACE]` key. Empty for other keys.
     #[must_use]
     pub fn exact_or_glob(&self) -> &str {
         match self {
@@ -80,7 +80,7 @@ impl Key {
         }
     }
 
-    /// Reads a key; none when it is empty, or when nothing follows its bracket.
+    /// Parses a key. `None` if it is empty, or if nothing follows its bracket.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some(image) = text.strip_prefix(Self::EXACT) {
             return (!image.is_empty()).then(|| Self::Exact(image.into()));
@@ -103,7 +103,7 @@ impl fmt::Display for Key {
             Self::Default => formatter.write_str(Self::DEFAULT),
             Self::Exact(image) => write!(formatter, "{}{image}", Self::EXACT),
             Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
-            // Without the slash that was dropped, the colon would belong to the separator.
+            // Parsing dropped a slash here. Without it, the colon would be part of the separator.
             Self::Registry(registry) if registry.ends_with(':') => write!(formatter, "{registry}/"),
             Self::Registry(registry) => formatter.write_str(registry),
             Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
@@ -111,59 +111,59 @@ impl fmt::Display for Key {
     }
 }
 
-/// The effect of a rule on the images that it claims.
+/// The effect of a rule on the images that match it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Effect {
-    /// It leaves them alone, as written.
+    /// It leaves them alone, because its target is empty.
     Leave,
-    /// It leaves them alone, because its target makes no valid reference.
+    /// It leaves them alone, because its target does not give a valid reference.
     LeaveInvalid,
     /// It swaps them.
     Swap,
 }
 
-/// One rule of a map: key, target and the line that gave the target.
+/// A rule of a map, with the line that it comes from.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// What the rule applies to.
+    /// The images that the rule applies to.
     pub key: Key,
-    /// Where it sends images.
+    /// The registry, prefix or image that it rewrites images to.
     pub target: Target,
-    /// The line in the map file, from 1.
+    /// Number of the line in the map file, from 1.
     pub line: u32,
-    /// The name of the map file.
+    /// Name of the map file.
     pub file: Arc<str>,
     effect: Effect,
 }
 
 impl Rule {
-    /// Makes a rule, and judges whether its target makes valid references.
+    /// Creates a rule, and checks whether its target gives valid references.
     #[must_use]
     pub fn new(key: Key, target: Target, file: &Arc<str>, line: u32) -> Self {
         let effect = effect(&key, &target);
         Self { key, target, line, file: file.clone(), effect }
     }
 
-    /// Returns the place of the rule, as `FILE:LINE`.
+    /// Returns the location of the rule, as `FILE:LINE`.
     #[must_use]
-    pub fn place(&self) -> impl fmt::Display {
+    pub fn location(&self) -> impl fmt::Display {
         fmt::from_fn(|formatter| write!(formatter, "{}:{}", self.file, self.line))
     }
 
-    /// Returns the effect on the images that the rule claims.
+    /// Returns the effect on the images that match the rule.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Returns true if two rules say the same, wherever they stand.
+    /// Returns true if both rules have the same key and target, regardless of their lines.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.key == other.key && self.target == other.target
     }
 }
 
-/// Judges a target by the shortest image that the rule can make.
+/// Determines the effect of a rule from the shortest image that it can produce.
 fn effect(key: &Key, target: &Target) -> Effect {
     let sample = match key {
         _ if target.is_empty() => return Effect::Leave,

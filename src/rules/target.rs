@@ -1,53 +1,53 @@
-//! Where a rule sends images, and which images are there already.
+//! The target of a rule, and the check whether an image is already under it.
 
 use std::fmt;
 
 use crate::image::ImageReference;
 
-/// The text after a rule's separator.
+/// The target of a rule: the text after the separator.
 ///
-/// An empty target means: leave the image alone.
+/// If it is empty, the rule leaves its images alone.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Target(Box<str>);
 
 impl Target {
-    /// Takes the text as written, white space already removed.
+    /// Creates a target from the text in the map, without white space.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The target as written.
+    /// Returns the target as it is written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// The target without trailing `/`, so that joining never doubles one.
+    /// Returns the target without trailing `/`. A `/` can be appended without doubling it.
     #[must_use]
     pub fn base(&self) -> &str {
         self.0.trim_end_matches('/')
     }
 
-    /// Whether images are to be left alone.
+    /// Returns true if the rule leaves its images alone.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the target is glued to what follows instead of being joined with `/`.
+    /// Returns true if images are appended to the target without a `/` in between.
     #[must_use]
     pub fn is_prefix(&self) -> bool {
         self.0.ends_with('-')
     }
 
-    /// Whether the target is a host without port and path.
+    /// Returns true if the target is a host without port and path.
     #[must_use]
     pub fn is_bare_host(&self) -> bool {
         !self.base().bytes().any(|byte| byte == b'/' || byte == b':')
     }
 
-    /// Whether `image` is under this target already (section 5 of the swap rules).
+    /// Returns true if `image` is already under this target (section 5 of the swap rules).
     #[must_use]
     pub fn covers(&self, image: &ImageReference<'_>) -> bool {
         let base = self.base();
@@ -60,11 +60,11 @@ impl Target {
         base == image.host() && self.is_bare_host()
     }
 
-    /// Whether `image` is this very repository with a tag or a digest.
+    /// Returns true if `image` is the repository that the target names, with a tag or a digest.
     ///
-    /// A key with a path prefix that names a whole repository yields such images: with
-    /// `docker.io/library/nginx::h.io/web`, `nginx:1` becomes `h.io/web:1`. They count as under
-    /// the target, or a second pass would swap them again.
+    /// A rule whose key names a whole repository produces such images: with `docker.io/library/nginx::h.io/web`,
+    /// `nginx:1` becomes `h.io/web:1`. They count as under the target, because a second pass would otherwise swap them
+    /// again.
     #[must_use]
     pub fn is_repository_of(&self, image: &ImageReference<'_>) -> bool {
         image.text().strip_prefix(self.base()).is_some_and(|rest| rest.starts_with([':', '@']))

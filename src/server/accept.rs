@@ -1,4 +1,4 @@
-//! Accepting connections, as many as the limit allows, until told to stop.
+//! Accepts connections, up to the limit, until the shutdown.
 
 use std::{
     io,
@@ -24,19 +24,19 @@ use super::{
 };
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
-/// Maximum number of connections that the system accepts ahead of the program.
+/// Maximum number of connections in the listen queue of the system.
 ///
-/// Tokio's 128 would turn clients away when a node with hundreds of pods starts at once; the system
-/// may allow less (`net.core.somaxconn`).
+/// With Tokio's default of 128, clients would be refused when a node with hundreds of pods starts. The system may allow
+/// less (`net.core.somaxconn`).
 const LISTEN_QUEUE: u32 = 1024;
 
 /// Delay after an error of `accept`.
 ///
-/// The usual one is that the process is out of file descriptors, and trying again at once would
-/// only spin. Some connection ends in the meantime.
+/// The usual error is that the process has no free file descriptor. An immediate retry would only spin; during the
+/// delay a connection may close.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// A bound port whose connections are not served yet.
+/// A bound port that does not serve connections yet.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -47,7 +47,7 @@ pub struct Listener {
 impl Listener {
     /// Binds a port.
     ///
-    /// `[::]` takes connections over IPv4 too, and stands for `0.0.0.0` where the system has no IPv6.
+    /// `[::]` accepts connections over IPv4 too, and means `0.0.0.0` if the system has no IPv6.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -65,15 +65,15 @@ impl Listener {
         Ok(Self { socket, address, port })
     }
 
-    /// The address that was bound, with the port that the system chose for port 0.
+    /// Returns the bound address. If the configured port is 0, it has the port that the system chose.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves connections until `shutdown` drains, and then until the last one has ended.
+    /// Serves connections until `shutdown` drains, and then until the last connection is closed.
     ///
-    /// Connections that the system has accepted before the drain are still served.
+    /// Connections that the system accepted before the drain are still served.
     pub async fn serve(self, service: Arc<Service>, shutdown: Shutdown) {
         let limits = service.limits;
         let maximum = match self.port {
@@ -123,7 +123,7 @@ impl Listener {
     }
 }
 
-/// Counts a connection that failed in its handshake, and logs it; any other is logged for debugging only.
+/// Logs the error of a connection: a failed handshake, which is counted too, as a warning, and others for debugging.
 fn report(service: &Service, peer: SocketAddr, error: &ConnectionError) {
     let shown = || excerpt(&error.to_string(), MAX_VALUE_BYTES).into_owned();
     if matches!(error, ConnectionError::Handshake(_)) {
@@ -143,17 +143,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         TcpSocket::new_v4()?
     } else {
         let socket = TcpSocket::new_v6()?;
-        // Under `net.ipv6.bindv6only` the address would be without IPv4.
+        // With `net.ipv6.bindv6only`, the socket would not accept IPv4.
         set_ipv6_v6only(&socket, false)?;
         socket
     };
-    // A restarted process takes over the port while old connections linger.
+    // A restarted process must be able to bind the port while old connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_QUEUE)
 }
 
-/// Returns true for the errors of a system without IPv6: it is not in the kernel, or no interface has it.
+/// Returns true if the system has no IPv6: the kernel does not support it, or no interface has an address.
 fn is_without_ipv6(error: &io::Error) -> bool {
     let without = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| without.contains(&code))
@@ -172,7 +172,7 @@ async fn accept(
     match listener.accept().await {
         Ok(accepted) => Some((accepted, permit)),
         Err(error) => {
-            // The client left before it was accepted, which is not worth a warning.
+            // The client closed the connection before it was accepted, which is not worth a warning.
             if error.kind() != io::ErrorKind::ConnectionAborted
                 && let Some(suppressed) = log_limit.admit()
             {
@@ -190,15 +190,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_unspecified_address_takes_ipv4_too() {
+    async fn the_unspecified_address_accepts_ipv4_too() {
         let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let port = Listener::bind(any, Port::Admin).unwrap();
-        // Also under `net.ipv6.bindv6only`, and without IPv6.
+        // This also works with `net.ipv6.bindv6only`, and without IPv6.
         TcpStream::connect((Ipv4Addr::LOCALHOST, port.address().port())).unwrap();
     }
 
     #[test]
-    fn a_system_without_ipv6_is_told_from_a_port_that_is_taken() {
+    fn a_system_without_ipv6_is_distinguished_from_a_port_in_use() {
         for (error, expected) in [
             (Errno::AFNOSUPPORT, true),
             (Errno::ADDRNOTAVAIL, true),

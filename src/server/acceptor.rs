@@ -9,19 +9,19 @@ use tokio_rustls::{
 
 use crate::tls::{CertificateResolver, ClientTrust};
 
-/// The application protocols, best first (RFC 7301).
+/// The application protocols, in order of preference (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 
 /// The name of HTTP/2 over TLS (RFC 9113, section 3.1).
 pub(super) const HTTP_2: &[u8] = b"h2";
 
-/// Accepts TLS 1.2 and 1.3 with rustls' safe defaults, serving the certificate in use.
+/// Creates an acceptor for TLS 1.2 and 1.3 with rustls' safe defaults, which serves the certificate in use.
 ///
-/// With `clients`, a client is asked for a certificate. It may have none; one that is not signed by the authorities ends
-/// the handshake.
+/// With `clients`, the server requests a client certificate. A client may present none; a certificate that the
+/// authorities have not signed fails the handshake.
 ///
 /// # Errors
-/// If the provider supports none of the versions; it supports both.
+/// If the cryptography provider supports neither version; ring supports both.
 pub fn acceptor(
     certificate: CertificateResolver,
     clients: Option<Arc<ClientTrust>>,
@@ -33,8 +33,9 @@ pub fn acceptor(
         Some(clients) => {
             let config = config.with_client_cert_verifier(clients);
             let mut config = config.with_cert_resolver(Arc::new(certificate));
-            // rustls does not verify the client's certificate of a resumed session again: it would outlive its authority
-            // and its own expiry. The API server keeps its connections, so that there is little to gain.
+            // rustls does not verify the client certificate of a resumed session again, so a client could be accepted
+            // after its certificate has expired or its authority was removed. The API server keeps its connections, so
+            // resumption would save little.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
             config

@@ -1,4 +1,4 @@
-//! Decides which clients may ask for reviews.
+//! Decides which clients may post reviews.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use tokio_rustls::rustls::ServerConnection;
 
 use crate::tls::{ClientTrust, KnownClient};
 
-/// The access of the client of one connection.
+/// The access of the client of a connection.
 #[derive(Debug)]
 pub(super) enum Access {
     /// Client authentication is off.
     Unrestricted,
-    /// The client has a certificate, which was valid at the handshake.
+    /// The client presented a certificate, which was valid at the handshake.
     Known(KnownClient),
-    /// The client has no certificate, and needs one.
+    /// The client presented no certificate, but needs one.
     Unknown,
 }
 
 impl Access {
-    /// Returns the access of a client after its handshake. Without `trust`, client authentication is off.
+    /// Returns the access of a client after its handshake. If `trust` is `None`, client authentication is off.
     pub(super) fn of(trust: Option<&Arc<ClientTrust>>, connection: &ServerConnection) -> Self {
         let Some(trust) = trust else { return Self::Unrestricted };
         let chain = connection.peer_certificates().unwrap_or_default();
@@ -27,8 +27,8 @@ impl Access {
         client.map_or(Self::Unknown, Self::Known)
     }
 
-    /// Returns why the client may not ask for a review now; `None` if it may.
-    pub(super) fn objection(&self) -> Option<&'static str> {
+    /// Returns the reason to refuse a review from the client now; `None` if there is none.
+    pub(super) fn refusal_reason(&self) -> Option<&'static str> {
         match self {
             Self::Unrestricted => None,
             Self::Known(client) if client.is_trusted(OffsetDateTime::now_utc()) => None,

@@ -1,7 +1,7 @@
-//! Answers before they are HTTP.
+//! Answers, independent of HTTP.
 //!
-//! Every error is a Status of Kubernetes. Of such a body the API server hands the message on to whoever creates the
-//! pod; of any other it says that the server "did not return more information"
+//! Every error is a Kubernetes Status. The API server passes the message of a Status on to the user who creates the
+//! pod; for any other body it reports that the server "did not return more information"
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 
 use std::fmt::Display;
@@ -18,10 +18,10 @@ use super::{body::BodyBudget, vocabulary::Status};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer before it is HTTP.
+/// An answer, independent of HTTP.
 pub(super) struct Answer {
     pub(super) status: Status,
-    /// The error in the request, for the log; empty if there is none.
+    /// The error in the request, for the log; empty for an answer that is not an error.
     pub(super) error: String,
     content_type: HeaderValue,
     allow: Option<HeaderValue>,
@@ -37,7 +37,7 @@ impl Answer {
         Self::new(status, JSON, body.to_string())
     }
 
-    /// Makes an error of what is wrong and what would be right.
+    /// Creates an error answer: a Status with the error and advice how to avoid it.
     pub(super) fn error(status: Status, error: impl Display, hint: &str) -> Self {
         let error = error.to_string();
         let body = json!({
@@ -57,7 +57,7 @@ impl Answer {
         Self { allow: Some(HeaderValue::from_static(allow)), ..answer }
     }
 
-    /// Returns `None` if the body does not fit in the memory.
+    /// Converts the answer to an HTTP response; `None` if the body exceeds the budget.
     pub(super) fn into_response(self, bodies: &BodyBudget) -> Option<Response<Full<Bytes>>> {
         let mut response = Response::new(Full::new(bodies.hold(self.body)?));
         *response.status_mut() = self.status.code();

@@ -1,5 +1,5 @@
-//! Bodies within limits of size, memory and time: gathering those of requests, holding those of
-//! answers until they are sent.
+//! Bodies within limits of size, memory and time: gathers the bodies of requests, and holds the bodies of answers until
+//! they are sent.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,32 +17,32 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// Maximum size in bytes of a body that is read although the answer is known already.
+/// Maximum size in bytes of a body that is read although the answer is already known.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 
-/// Maximum size in bytes of an answer that is not counted: one with the changes of some twenty images.
+/// Maximum size in bytes of an answer that is not counted: enough for the changes of some twenty images.
 ///
-/// A peer that reads nothing holds an answer for each stream of its connection, so ten times more
-/// would be 10 MB for a connection. To count an answer takes an allocation.
+/// A peer that reads nothing holds an answer for each stream of its connection, so a limit ten times higher would allow
+/// 10 MB for a connection. Counting an answer needs an allocation.
 const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 
-/// Number of requests of a connection that may wait for their bodies when too many of all connections do, so that a peer
-/// with hundreds of them leaves something for the others.
+/// Number of requests of a connection that may always wait for their bodies, even if the permits of all connections are
+/// used up. A peer with hundreds of waiting requests thus cannot block the others.
 const FAIR_SHARE: u64 = 4;
 
 /// Timeout for the rest of a small body.
 const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The memory and the permits that bodies may take at once, over all connections.
+/// The memory and the permits for bodies, shared by all connections.
 #[derive(Clone, Debug)]
 pub(super) struct BodyBudget {
     bytes: Budget,
-    /// The requests that may wait for their bodies. One without a byte of its body has its stream and
-    /// its task, and a connection can have hundreds of them.
+    /// Permits of requests that wait for their bodies. Such a request takes a stream and a task even if no byte of its
+    /// body arrives, and a connection can have hundreds of them.
     waiting: Budget,
 }
 
-/// An amount that is shared by those who take of it and give it back.
+/// An amount from which reservations are taken, and to which they return.
 #[derive(Clone, Debug)]
 struct Budget {
     left: Arc<AtomicUsize>,
@@ -60,29 +60,30 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Why a body was not gathered.
+/// The reason why a body was not gathered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is larger than {limit} bytes (IMAGESWAP_MAX_BODY_BYTES)")]
     TooLarge { limit: usize },
     #[error("the body did not arrive within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
-    #[error("too many large bodies at once; try again")]
+    #[error("too many large bodies at once")]
     OutOfMemory,
-    #[error("too many requests wait for their bodies; try again")]
+    #[error("too many requests wait for their bodies")]
     TooManyWaiting,
     #[error("the body could not be read: {0}")]
     Unreadable(#[from] hyper::Error),
 }
 
 impl BodyBudget {
-    /// Creates a budget of `bytes`, and of `waiting` requests.
+    /// Creates a budget of `bytes` bytes and `waiting` waiting requests.
     pub(super) fn new(bytes: usize, waiting: usize) -> Self {
         Self { bytes: Budget::new(bytes), waiting: Budget::new(waiting) }
     }
 
-    /// Gathers a body of at most `limit` bytes within `deadline`. `others` are the requests of its
-    /// connection that are in flight.
+    /// Gathers a body of at most `limit` bytes within `deadline`.
+    ///
+    /// `others` is the number of requests in flight on the same connection.
     pub(super) async fn gather(
         &self,
         body: Incoming,
@@ -95,7 +96,7 @@ impl BodyBudget {
             return Err(BodyError::TooLarge { limit });
         }
         let mut gathering = pin!(self.collect(body, limit, others));
-        // Most bodies are there when their headers are, and need no timer.
+        // Most bodies arrive together with their headers, and need no timer.
         if let Some(gathered) = gathering.as_mut().now_or_never() {
             return gathered;
         }
@@ -105,16 +106,15 @@ impl BodyBudget {
         }
     }
 
-    /// Reads a small body to its end and drops it, so that a client that is still writing sees the
-    /// answer instead of a reset.
+    /// Reads a small body to its end and drops it. A client that is still writing then receives the answer instead of a
+    /// reset.
     pub(super) async fn discard(body: Incoming) {
         let mut body = http_body_util::Limited::new(body, SMALL_BODY_BYTES);
         let read = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
         let _ = tokio::time::timeout(SMALL_BODY_TIMEOUT, read).await;
     }
 
-    /// Counts the bytes of an answer until they are sent or dropped. `None` means that a large answer does not fit in the
-    /// memory.
+    /// Counts the bytes of an answer until they are sent or dropped; `None` if a large answer exceeds the budget.
     pub(super) fn hold(&self, data: Bytes) -> Option<Bytes> {
         if data.len() <= SMALL_ANSWER_BYTES {
             return Some(data);
@@ -123,8 +123,7 @@ impl BodyBudget {
         Some(Bytes::from_owner(Held { data, _reservation: reservation }))
     }
 
-    /// Reserves a permit to wait. `Ok(None)` means that all are taken, but this connection is within its fair share and
-    /// may wait anyway.
+    /// Takes a permit to wait; `None` if all are in use, but the connection has its fair share and may wait anyway.
     fn permit(&self, others: u64) -> Result<Option<Reservation>, BodyError> {
         match self.waiting.reserve(1) {
             None if others >= FAIR_SHARE => Err(BodyError::TooManyWaiting),
@@ -139,9 +138,9 @@ impl BodyBudget {
         others: u64,
     ) -> Result<Bytes, BodyError> {
         let declared = usize::try_from(body.size_hint().lower()).unwrap_or(limit).min(limit);
-        let begun = {
+        let received = {
             let mut first = pin!(next(&mut body));
-            // Most bodies are there already, and take no permit.
+            // Most bodies have already arrived, and need no permit.
             match poll_fn(|context| Poll::Ready(first.as_mut().poll(context))).await {
                 Poll::Ready(first) => first,
                 Poll::Pending => {
@@ -150,16 +149,16 @@ impl BodyBudget {
                 }
             }
         };
-        let Some(first) = begun? else { return Ok(Bytes::new()) };
+        let Some(first) = received? else { return Ok(Bytes::new()) };
         if first.len() > limit {
             return Err(BodyError::TooLarge { limit });
         }
-        // Most bodies come in one piece, and are used where they are. That it was the last may be told
-        // with it, or by an empty piece after it, as Go's HTTP/2 client does.
+        // Most bodies come in one piece, which is used without a copy. The end of the stream comes with that piece, or
+        // with an empty piece after it, as Go's HTTP/2 client sends it.
         if body.is_end_stream() {
             return Ok(first);
         }
-        // What is declared may never come, so memory is taken as it arrives.
+        // The declared length may never arrive, so memory is reserved for what has arrived.
         let _permit = self.permit(others)?;
         let mut reservation = self.bytes.reserve(first.len()).ok_or(BodyError::OutOfMemory)?;
         let Some(second) = next(&mut body).await? else { return Ok(first) };
@@ -205,7 +204,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     Ok(None)
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of a budget, which returns to it on drop.
 #[derive(Debug)]
 struct Reservation {
     budget: Budget,
@@ -213,7 +212,7 @@ struct Reservation {
 }
 
 impl Reservation {
-    /// Takes more; `None` if there is not enough left.
+    /// Takes more of the budget; `None` if not enough is left.
     fn grow(&mut self, amount: usize) -> Option<()> {
         let take = |left: usize| left.checked_sub(amount);
         let left = &self.budget.left;

@@ -1,4 +1,4 @@
-//! One connection: handshake, HTTP/1.1 or HTTP/2, and an orderly end.
+//! One connection: handshake, HTTP/1.1 or HTTP/2, and a graceful close.
 
 use std::{
     future::Future,
@@ -35,15 +35,14 @@ use super::{
 
 /// Maximum number of open streams of one HTTP/2 connection.
 ///
-/// RFC 9113 recommends no less, and Go's client, and so the API server, assumes it before the server says
-/// otherwise; beyond it that client takes another connection. A peer that lets its streams hang makes the
-/// server hold some kilobytes for each.
+/// RFC 9113 recommends at least 100. Go's client, and so the API server, assumes 100 until it receives the setting, and
+/// opens another connection for more streams. A stream that a peer never finishes costs the server some kilobytes.
 const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// Maximum size of a request's headers in bytes. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// Timeout for the end of a connection that has not sent the headers of a request in time.
+/// Timeout for the close of a connection that has not sent the headers of a request in time.
 const HEADER_SLACK: Duration = Duration::from_secs(1);
 
 /// Interval of pings to an idle HTTP/2 peer.
@@ -55,29 +54,29 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for the first request of a new connection after the drain has begun.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(3);
 
-/// Why a connection ended other than by an orderly close.
+/// The reason why a connection was not closed gracefully.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
     #[error("TLS handshake: {0}")]
     Handshake(io::Error),
-    #[error("TLS handshake: not done in time")]
+    #[error("TLS handshake timed out")]
     HandshakeTimeout,
     #[error("HTTP: {0}")]
     Http(#[from] hyper::Error),
-    #[error("did not end in time")]
+    #[error("close timed out")]
     CloseTimeout,
-    #[error("dropped by the shutdown")]
+    #[error("dropped at shutdown")]
     Aborted,
 }
 
-/// Serves one connection to its end.
+/// Serves a connection until it is closed.
 pub(super) async fn serve(
     stream: TcpStream,
     port: Port,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
-    // An answer is written whole, so there is nothing to gain by waiting for more.
+    // An answer is written in one piece, so Nagle's algorithm would only add a delay.
     let _ = stream.set_nodelay(true);
     let Port::Webhook { tls, clients } = port else {
         return serve_http1(stream, Purpose::Admin, service, shutdown).await;
@@ -114,15 +113,15 @@ async fn serve_http1(
             let answer = routes::answer(&service, &requests.purpose, request, others);
             let mut response = requests.count(answer).await;
             if service.readiness.is_draining() {
-                // The client takes its next request elsewhere instead of racing with the close.
+                // The client sends its next request elsewhere, and does not race with the close.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    // To hyper the time between two requests is a part of the time for the second one's headers, and
-    // it ends that with an error. So an idle connection is closed by `drive` first, in order; as is one
-    // without the headers of its first request, whose time is shorter.
+    // hyper's header timeout includes the idle time before a request, and ends the connection with an error. So `drive`
+    // closes an idle connection gracefully before that, and also one that has not sent the headers of its first
+    // request, for which the timeout is shorter.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + HEADER_SLACK)
@@ -142,7 +141,7 @@ async fn serve_http2(
     let counted = requests.clone();
     let handler = service_fn(move |request| {
         let (service, requests) = (service.clone(), counted.clone());
-        // hyper moves the future of a stream several times; a pointer is less to move.
+        // hyper moves the future of a stream several times, and a pointer is cheaper to move.
         Box::pin(async move {
             let others = requests.in_flight();
             let answer = routes::answer(&service, &requests.purpose, request, others);
@@ -160,9 +159,9 @@ async fn serve_http2(
     drive(pin!(connection), &requests, limits, shutdown).await
 }
 
-/// What both kinds of connections of hyper can do.
+/// The common methods of hyper's HTTP/1.1 and HTTP/2 connections.
 trait Connection: Future<Output = hyper::Result<()>> {
-    /// Ends the connection after the requests that have begun: by `Connection: close` or GOAWAY.
+    /// Closes the connection after the requests in flight, with `Connection: close` or GOAWAY.
     fn graceful_shutdown(self: Pin<&mut Self>);
 }
 
@@ -189,7 +188,7 @@ where
     }
 }
 
-/// Serves until the connection ends, is idle for too long, or is told to end.
+/// Serves a connection until the peer closes it, it has been idle for too long, or the server shuts down.
 async fn drive(
     mut connection: Pin<&mut impl Connection>,
     requests: &Requests,
@@ -198,12 +197,12 @@ async fn drive(
 ) -> Result<(), ConnectionError> {
     // Polling the cancellation token takes a lock that all connections share, and this task wakes for every packet.
     // `FuturesUnordered` polls the future only when the future itself was woken.
-    let mut told_to_close = FuturesUnordered::new();
-    told_to_close.push(time_to_close(requests, limits, &shutdown));
+    let mut close_signal = FuturesUnordered::new();
+    close_signal.push(time_to_close(requests, limits, &shutdown));
     tokio::select! {
         biased;
         result = connection.as_mut() => return Ok(result?),
-        Some(told) = told_to_close.next() => told?,
+        Some(signal) = close_signal.next() => signal?,
     }
     connection.as_mut().graceful_shutdown();
     let time = if requests.started() == 0 { HEADER_SLACK } else { limits.close_timeout };
@@ -214,7 +213,7 @@ async fn drive(
     }
 }
 
-/// Waits until a connection is to be closed: it has been idle for too long, or the server drains.
+/// Waits until it is time to close a connection: it has been idle for too long, or the server drains.
 async fn time_to_close(
     requests: &Requests,
     limits: Limits,
@@ -228,14 +227,14 @@ async fn time_to_close(
         let idle_until = idle_until.unwrap_or_else(|| Instant::now() + limits.idle_timeout);
         tokio::select! {
             () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
-            // There may have been requests meanwhile.
+            // The connection may have had requests in the meantime.
             () = sleep_until(idle_until) => {}
             () = requests.first(), if requests.started() == 0 => {}
             () = shutdown.drain.cancelled() => break,
         }
     }
     if requests.started() == 0 {
-        // The first request may be on its way; hyper would close without reading it.
+        // The first request may be in transit; hyper would close the connection without reading it.
         tokio::select! {
             () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
             () = requests.first() => {}
@@ -245,7 +244,7 @@ async fn time_to_close(
     Ok(())
 }
 
-/// Counts the requests of one connection.
+/// Counts the requests of a connection.
 struct Requests {
     purpose: Purpose,
     opened: Instant,
@@ -275,7 +274,7 @@ impl Requests {
         if self.started.fetch_add(1, Ordering::Relaxed) == 0 {
             self.first.notify_one();
         }
-        // Counts a request that is dropped, as when a client resets its stream, as finished too.
+        // A dropped request counts as finished too, for example if the client resets its stream.
         let _finished = Finished(self);
         answer.await
     }
@@ -284,16 +283,16 @@ impl Requests {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of requests that have begun and not ended.
+    /// Returns the number of requests in flight.
     fn in_flight(&self) -> u64 {
-        // In this order, or one that ends in between would be missing.
+        // `finished` is read first. Otherwise a request that finishes in between would not be counted.
         let finished = self.finished.load(Ordering::Relaxed);
         self.started().saturating_sub(finished)
     }
 
-    /// Returns the time at which the connection will have been idle for too long; `None` while a request is in flight.
+    /// Returns the time at which the idle timeout expires; `None` while a request is in flight.
     ///
-    /// The timeout is shorter for a peer that has asked for nothing yet.
+    /// The timeout is shorter for a peer that has sent no request yet.
     fn idle_until(&self, limits: Limits) -> Option<Instant> {
         let started = self.started();
         let is_idle = self.finished.load(Ordering::Relaxed) == started;
@@ -302,7 +301,7 @@ impl Requests {
         is_idle.then(|| self.opened + last + timeout)
     }
 
-    /// Waits until the first request has begun.
+    /// Waits for the first request.
     async fn first(&self) {
         self.first.notified().await;
     }

@@ -11,8 +11,8 @@ use crate::{
     rules::Reason,
 };
 
-/// Upper bounds of a request's duration in nanoseconds, from 5 ms to 10 s: those of the Python client,
-/// which the original used.
+/// Upper bounds of the duration of a request in nanoseconds, from 5 ms to 10 s: the defaults of Prometheus' Python
+/// client, which the original used.
 const HTTP_BUCKETS: &[u64] = &[
     5_000_000,
     10_000_000,
@@ -30,8 +30,8 @@ const HTTP_BUCKETS: &[u64] = &[
     10_000_000_000,
 ];
 
-/// Upper bounds of a review's handling in nanoseconds, from 5 us to 1 s: from a small pod to the largest
-/// with a slow map.
+/// Upper bounds of the duration of a review in nanoseconds, from 5 us to 1 s: from a small pod to the largest pod with
+/// a slow map.
 const ADMISSION_BUCKETS: &[u64] = &[
     5_000,
     10_000,
@@ -107,14 +107,14 @@ impl ServerMetrics {
             http_durations: Family::new(registry, &HTTP_DURATION),
             http_exceptions: Family::new(registry, &HTTP_EXCEPTIONS),
             reviews: Family::new(registry, &REVIEWS),
-            // The labels of a body that is no review are no kind, operation or outcome of one.
+            // A body that is not a review has no kind, operation and outcome, so these labels are outside of the enums.
             invalid_reviews: registry.counter(&REVIEWS, &["unknown", "unknown", "invalid"]),
             images: Family::new(registry, &IMAGES),
             review_duration: single(registry, &REVIEW_DURATION),
             handshake_failures: single(registry, &HANDSHAKE_FAILURES),
             connections: single(registry, &CONNECTIONS),
         };
-        // A rate over a counter that appears with its first event would miss that event.
+        // If a counter appeared with its first event, a rate over it would miss that event.
         metrics.http_requests.of((Method::Post, Status::Forbidden)).increment(0);
         metrics
     }
@@ -139,12 +139,12 @@ impl ServerMetrics {
         self.review_duration.record(elapsed);
     }
 
-    /// Counts a body that was no review.
+    /// Counts a body that is not a valid review.
     pub(super) fn invalid_review(&self) {
         self.invalid_reviews.increment(1);
     }
 
-    /// Counts a TLS handshake that failed.
+    /// Counts a failed TLS handshake.
     pub(super) fn handshake_failure(&self) {
         self.handshake_failures.increment(1);
     }
@@ -156,7 +156,7 @@ impl ServerMetrics {
     }
 }
 
-/// Counts a connection as long as it lives.
+/// Counts a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionGuard(Gauge);
 

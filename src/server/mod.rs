@@ -1,7 +1,7 @@
 //! The HTTP server: the webhook over TLS, and the probes and metrics also over plain HTTP.
 //!
-//! One task accepts, one task serves a connection; what a connection needs is in [`Service`], which holds no lock. Every
-//! wait on a peer has a timeout, and every buffer has a limit: see [`Limits`].
+//! Each port has a task that accepts, and each connection a task that serves it. All connections share a [`Service`],
+//! which contains no lock. Every wait on a peer has a timeout, and every buffer has a limit: see [`Limits`].
 
 mod accept;
 mod acceptor;
@@ -36,11 +36,11 @@ use crate::{
     state::{CurrentWorld, Readiness},
 };
 
-/// Maximum size in bytes of pages of metrics that were requested on the port of the webhook and not read yet: about a
+/// Maximum size in bytes of all metrics pages that clients have requested on the webhook port and not read yet: about a
 /// hundred pages.
 const MAX_PAGES_BYTES: usize = 4 * 1024 * 1024;
 
-/// Everything that requests need, shared by all connections.
+/// The state that all connections share.
 #[derive(Debug)]
 pub struct Service {
     world: Arc<CurrentWorld>,
@@ -50,17 +50,17 @@ pub struct Service {
     metrics: ServerMetrics,
     registry: Registry,
     limits: Limits,
-    /// Memory that the bodies of reviews take now.
+    /// Budget for the bodies of reviews.
     bodies: BodyBudget,
-    /// Memory that pages of metrics take on the port of the webhook. They are far larger than the requests for them, so
-    /// they must not take what reviews need.
+    /// Budget for metrics pages on the webhook port. They are far larger than the requests for them, so they must not
+    /// use the budget of reviews.
     pages: BodyBudget,
-    /// Keeps faults of peers from filling the log.
+    /// Rate limiters for log lines about errors of peers.
     log_limits: LogLimits,
 }
 
 impl Service {
-    /// Puts together what requests need.
+    /// Creates a service and registers its metrics.
     #[must_use]
     pub fn new(
         world: Arc<CurrentWorld>,
@@ -83,11 +83,11 @@ impl Service {
     }
 }
 
-/// How connections are told to end.
+/// Signals that end connections.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Accept no more, and end each connection after the requests that it has begun.
+    /// Stop accepting, and close each connection after its requests in flight.
     pub drain: CancellationToken,
-    /// Drop what is left.
+    /// Drop the remaining connections.
     pub abort: CancellationToken,
 }

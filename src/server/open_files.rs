@@ -1,23 +1,23 @@
-//! The open files that the system allows the process, and how many of them connections may take.
+//! Fits the limits of connections to the open files that the system allows.
 //!
-//! Each connection is an open file. When they run out, no port accepts anything, the admin port
-//! neither, and the kubelet restarts a pod whose probes are not answered. So what connections take
-//! is bounded before, for each port by itself.
+//! Each connection is an open file. Without a free file descriptor no port accepts connections, not even the admin
+//! port, and the kubelet restarts a pod whose probes are not answered. So each port has its own maximum below that.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use super::Limits;
 
-/// The files that the program itself has open: listeners, event queues, watches and the connections
-/// to the API server, some 25, and the files that it reads, for moments.
+/// Number of open files of the program itself: some 25 for listeners, event queues, watches and connections to the API
+/// server, and others for short reads.
 const OWN_FILES: usize = 40;
 
-/// The admin port may take one in so many of the files that are left. Probes and metrics need a few.
+/// Divisor of the remaining open files that gives the share of the admin port. Probes and metrics need a few.
 const ADMIN_DIVISOR: usize = 4;
 
-/// Raises the limit of open files as far as these limits of connections need and the system allows,
-/// and lowers what does not fit all the same, with a warning.
+/// Raises the limit of open files to what `limits` need, as far as the system allows.
+///
+/// If that is not enough, logs a warning and returns lower limits of connections.
 #[must_use]
 pub fn fit(limits: Limits) -> Limits {
     let needed = OWN_FILES
@@ -31,15 +31,14 @@ pub fn fit(limits: Limits) -> Limits {
             connections = fitted.max_connections,
             admin_connections = fitted.max_admin_connections,
             wanted = limits.max_connections,
-            "the limit of open files leaves room for fewer connections than \
-             IMAGESWAP_MAX_CONNECTIONS allows; those beyond it wait"
+            "connection limit lowered to fit the limit of open files"
         );
     }
     fitted
 }
 
-/// Raises the soft limit of open files to `needed`, or as far as the hard limit allows; the limit
-/// that there is then.
+/// Raises the soft limit of open files to `needed`, or as far as the hard limit allows, and returns the resulting
+/// limit.
 fn raise(needed: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let files = |limit: Option<u64>| {
@@ -51,8 +50,7 @@ fn raise(needed: usize) -> usize {
     if wanted > soft && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft }
 }
 
-/// The limits of connections as far as they fit into so many open files; at least one connection
-/// on each port.
+/// Returns the limits lowered to fit `open_files`, with at least one connection on each port.
 fn within(limits: Limits, open_files: usize) -> Limits {
     let left = open_files.saturating_sub(OWN_FILES);
     if limits.max_connections.saturating_add(limits.max_admin_connections) <= left {
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_take_what_the_program_leaves_and_the_admin_port_a_part_of_it() {
+    fn connections_fit_the_open_files_and_the_admin_port_has_a_share() {
         for (wanted, open_files, expected) in [
             ([4096, 256], 1_048_576, [4096, 256]),
             ([4096, 256], OWN_FILES + 4352, [4096, 256]),
@@ -86,8 +84,8 @@ mod tests {
             let [max_connections, max_admin_connections] = wanted;
             let limits = Limits { max_connections, max_admin_connections, ..Limits::default() };
             let fitted = within(limits, open_files);
-            let places = [fitted.max_connections, fitted.max_admin_connections];
-            assert_eq!(places, expected, "{wanted:?} in {open_files} files");
+            let fitted = [fitted.max_connections, fitted.max_admin_connections];
+            assert_eq!(fitted, expected, "{wanted:?} in {open_files} files");
         }
     }
 }

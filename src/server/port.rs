@@ -7,7 +7,7 @@ use tokio_rustls::TlsAcceptor;
 use super::access::Access;
 use crate::tls::ClientTrust;
 
-/// What a port is for.
+/// The purpose of a port.
 #[derive(Clone)]
 pub enum Port {
     /// Probes and metrics, over plain HTTP.
@@ -22,7 +22,7 @@ pub enum Port {
 }
 
 impl std::fmt::Debug for Port {
-    /// Shows the name alone: the acceptor holds keys.
+    /// Writes only the name: the acceptor contains keys.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Admin => "Admin",
@@ -31,11 +31,11 @@ impl std::fmt::Debug for Port {
     }
 }
 
-/// What a connection is for, by the port that it came to.
+/// The purpose of a connection, which follows from its port.
 #[derive(Debug)]
 pub(super) enum Purpose {
     /// Probes and metrics.
     Admin,
-    /// Everything; reviews only for clients that may ask for them.
+    /// All paths; reviews only for clients that may post them.
     Webhook(Access),
 }

@@ -1,4 +1,4 @@
-//! Reviews: from a request's body to its answer.
+//! Answers reviews: from the body of a request to its answer.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,21 +21,21 @@ use crate::{
 /// Maximum number of changes of one review that are logged.
 const MAX_LOGGED_CHANGES: usize = 64;
 
-/// Maximum length of a request's uid in the log, in bytes; those of API servers have 36.
+/// Maximum length of a request's uid in the log, in bytes; API servers use 36.
 const MAX_UID_BYTES: usize = 64;
 
-/// Maximum length of the name of a kind in the log, in bytes.
+/// Maximum length of a kind in the log, in bytes.
 const MAX_KIND_BYTES: usize = 63;
 
-/// Maximum length of the name of a namespace in Kubernetes, in bytes: that of a DNS label (RFC 1123).
+/// Maximum length of a namespace in the log, in bytes: that of a DNS label (RFC 1123), as in Kubernetes.
 const MAX_NAMESPACE_BYTES: usize = 63;
 
-/// Maximum length of an error in the log, in bytes: a sentence of this program with a value of the peer in it. With
-/// it a line stays below 1 KiB, whatever has to be escaped.
+/// Maximum length of an error in the log, in bytes: a sentence of this program that contains a value of the peer. It
+/// keeps a log line below 1 KiB, even if all characters have to be escaped.
 const MAX_ERROR_BYTES: usize = MAX_VALUE_BYTES + 128;
 
 impl Service {
-    /// Logs that review refused, which the user whose pod is not created will ask about.
+    /// Logs a refused review: an operator has to find out why a pod was not created.
     pub(super) fn log_refusal(&self, refusal: &Answer) {
         if let Some(suppressed) = self.log_limits.refused(refusal.status).admit() {
             let status = refusal.status.code().as_u16();
@@ -45,7 +45,7 @@ impl Service {
     }
 }
 
-/// Answers a request for a review. `others` are the requests of its connection that are in flight.
+/// Answers a request with a review. `others` is the number of requests in flight on the same connection.
 pub(super) async fn mutate(service: &Service, request: Request<Incoming>, others: u64) -> Answer {
     let limits = &service.limits;
     let body = service
@@ -63,19 +63,19 @@ pub(super) async fn mutate(service: &Service, request: Request<Incoming>, others
 }
 
 fn guarded_review(service: &Service, body: &[u8]) -> Answer {
-    // A fault in the rules must cost one answer, not all streams of the connection.
+    // A panic must cost one answer, not all streams of the connection.
     catch_unwind(AssertUnwindSafe(|| review(service, body))).unwrap_or_else(|_| {
-        error!("a review could not be answered: the handler panicked");
+        error!("review handler panicked");
         Answer::error(
             Status::InternalServerError,
             "the review could not be answered",
-            "this is a fault of imageswap; its log says more",
+            "this is a bug in imageswap; see its log",
         )
     })
 }
 
 fn review(service: &Service, body: &[u8]) -> Answer {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let world = service.world.load();
     let Some(world) = world.as_deref() else {
         return Answer::error(
@@ -93,7 +93,7 @@ fn review(service: &Service, body: &[u8]) -> Answer {
     };
     let plan = plan(&review, world);
     let response = plan.settle(&Facts::default()).to_json(&review);
-    service.metrics.review(&plan, begun.elapsed());
+    service.metrics.review(&plan, started_at.elapsed());
     if enabled!(Level::DEBUG) {
         log(&review, &plan);
     }
@@ -121,7 +121,7 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
             %at,
             from = &*excerpt(from, MAX_VALUE_BYTES),
             to = &*excerpt(&swapped, MAX_VALUE_BYTES),
-            rule = rule.map(|rule| field::display(rule.place())),
+            rule = rule.map(|rule| field::display(rule.location())),
             "image swapped"
         );
     }

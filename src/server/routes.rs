@@ -1,4 +1,4 @@
-//! Routes requests: to the webhook, the probes and the metrics.
+//! Routes requests to the webhook, the probes and the metrics.
 
 use std::time::Instant;
 
@@ -20,14 +20,14 @@ use crate::{
     metrics,
 };
 
-/// Answers a request, and counts it. `others` are the requests of its connection that are in flight.
+/// Answers and counts a request. `others` is the number of requests in flight on the same connection.
 pub(super) async fn answer(
     service: &Service,
     purpose: &Purpose,
     request: Request<Incoming>,
     others: u64,
 ) -> Response<Full<Bytes>> {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let method = Method::of(request.method());
     let path = Path::of(request.uri().path());
     let answer = match route(service, purpose, path, method, &request) {
@@ -46,9 +46,9 @@ pub(super) async fn answer(
     let response = answer.into_response(budget);
     let status = if response.is_some() { status } else { Status::ServiceUnavailable };
     let mut response = response.unwrap_or_else(Answer::out_of_memory);
-    service.metrics.request(method, path, status, begun.elapsed());
+    service.metrics.request(method, path, status, started_at.elapsed());
     if method == Method::Head {
-        // Over HTTP/2 hyper would send the body all the same.
+        // Over HTTP/2, hyper would send the body of an answer to HEAD.
         let length = response.body().size_hint().lower();
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
         *response.body_mut() = Full::default();
@@ -56,7 +56,7 @@ pub(super) async fn answer(
     response
 }
 
-/// Returns the answer to a request whose body does not matter; `None` for a review.
+/// Returns the answer to a request whose body is ignored; `None` for a review.
 fn route(
     service: &Service,
     purpose: &Purpose,
@@ -93,14 +93,14 @@ fn route(
     })
 }
 
-/// Returns the answer to a client that may not ask for reviews.
+/// Returns the refusal for a client that may not post reviews; `None` if it may.
 ///
-/// The status is 403 and not 401, which has to name a way to authenticate within HTTP (RFC 9110, section 15.5.2): a
+/// The status is 403, because 401 has to name an authentication scheme of HTTP (RFC 9110, section 15.5.2), and a client
 /// certificate belongs to the connection.
 fn access_refusal(purpose: &Purpose) -> Option<Answer> {
     let Purpose::Webhook(access) = purpose else { return None };
-    let objection = access.objection()?;
-    let error = format!("imageswap answers known clients only, and {objection}");
+    let reason = access.refusal_reason()?;
+    let error = format!("imageswap answers known clients only, and {reason}");
     let hint = "the API server has to present a certificate that an authority in \
                 IMAGESWAP_CLIENT_CA_FILE has signed";
     Some(Answer::error(Status::Forbidden, error, hint))
@@ -123,7 +123,7 @@ fn content_type_refusal(request: &Request<Incoming>) -> Option<Answer> {
     Some(Answer::error(Status::UnsupportedMediaType, error, hint))
 }
 
-/// Returns the answer of the original's health check.
+/// Returns the answer of the health check, as in the original.
 fn healthz(service: &Service) -> Answer {
     let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
     Answer::json(

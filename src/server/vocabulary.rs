@@ -1,4 +1,4 @@
-//! The words of HTTP that this server knows: methods, paths and statuses.
+//! The methods, paths and statuses of HTTP that the server uses.
 
 use hyper::StatusCode;
 
@@ -11,7 +11,7 @@ closed_enum! {
         Get => "GET",
         /// `HEAD`.
         Head => "HEAD",
-        /// None of the others.
+        /// Any other method.
         Other => "other",
         /// `POST`.
         Post => "POST",
@@ -29,7 +29,7 @@ closed_enum! {
         Metrics => "/metrics",
         /// Reviews.
         Mutate => "/mutate",
-        /// None of the others.
+        /// Any other path.
         Other => "other",
         /// The readiness probe.
         Readyz => "/readyz",
@@ -45,19 +45,19 @@ closed_enum! {
         Ok => "200",
         /// The request is not valid.
         BadRequest => "400",
-        /// The client may not ask for reviews.
+        /// The client may not post reviews.
         Forbidden => "403",
-        /// There is nothing at the path.
+        /// The path does not exist.
         NotFound => "404",
-        /// The path does not have the method.
+        /// The path does not support the method.
         MethodNotAllowed => "405",
         /// The body did not arrive in time.
         RequestTimeout => "408",
         /// The body is too large.
         PayloadTooLarge => "413",
-        /// The body is not JSON, by its header.
+        /// The Content-Type of the body is not JSON.
         UnsupportedMediaType => "415",
-        /// A fault of this program.
+        /// An error of this program.
         InternalServerError => "500",
         /// The server cannot answer now.
         ServiceUnavailable => "503",

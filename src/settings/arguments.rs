@@ -1,7 +1,7 @@
 //! Flags and environment variables of the program, as text.
 //!
-//! The doc comments of the fields are the help and the reference. The defaults are in `table.rs`; `cli` adds them to the
-//! help.
+//! The doc comments of the fields are the help and the reference. The defaults are in `table.rs`; `cli` adds them to
+//! the help.
 
 use clap::Args;
 
@@ -129,9 +129,9 @@ pub struct ServeArguments {
 
     /// Source of the serving certificate: `managed`, `files` or `self-signed`
     ///
-    /// `managed` stores the certificate in Secrets, renews it, and maintains the webhook configuration. `files` reads it
-    /// from `--tls-dir`, reloads it when it changes, and makes no call to the API server. `self-signed` creates one in
-    /// memory, for development only.
+    /// `managed` stores the certificate in Secrets, renews it, and maintains the webhook configuration. `files` reads
+    /// it from `--tls-dir`, reloads it when it changes, and makes no call to the API server. `self-signed` creates one
+    /// in memory, for development only.
     #[arg(long, env = "IMAGESWAP_TLS_MODE", value_name = "MODE")]
     pub(super) tls_mode: Option<String>,
 
@@ -171,8 +171,8 @@ pub struct ServeArguments {
 
     /// Also rewrite images with the pull policy `Never`
     ///
-    /// A node does not pull these images; it uses the image that it has under the name in the pod. Set this if your nodes
-    /// have them under the rewritten name.
+    /// A node does not pull these images; it uses the image that it has under the name in the pod. Set this if your
+    /// nodes have them under the rewritten name.
     #[arg(
         long,
         env = "IMAGESWAP_SWAP_NEVER_PULLED",

@@ -1,4 +1,4 @@
-//! The settings of the webhook in its cluster.
+//! Settings of the webhook in its cluster.
 
 use hyper::Uri;
 
@@ -11,12 +11,12 @@ use crate::{
     sources::TemplateFile,
 };
 
-/// The settings of the webhook in its cluster.
+/// Settings of the webhook in its cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterSettings {
-    /// The settings of the controller.
+    /// Settings of the controller.
     pub controller: ControllerSettings,
-    /// The template of the webhook configuration.
+    /// Template of the webhook configuration.
     pub template: TemplateFile,
 }
 
@@ -44,7 +44,7 @@ impl ClusterArguments {
     }
 }
 
-/// A label of the domain name system
+/// Returns true if `name` is a DNS label
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>).
 fn is_namespace(name: &str) -> bool {
     let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -55,7 +55,7 @@ fn is_namespace(name: &str) -> bool {
         && name.iter().all(|byte| is_edge(byte) || *byte == b'-')
 }
 
-/// A domain, a slash and a path
+/// Returns true if `name` is a domain, a slash and a path
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#signers>).
 fn is_signer(name: &str) -> bool {
     let is_part = |part: &str, extra: &[char]| {
@@ -66,7 +66,7 @@ fn is_signer(name: &str) -> bool {
     })
 }
 
-/// A URL as a webhook configuration may have it
+/// Parses a URL that is valid in a webhook configuration
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#url>).
 fn webhook_url(value: &str) -> Result<WebhookUrl, SettingsError> {
     let invalid = || table::WEBHOOK_URL.error(value);

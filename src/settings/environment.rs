@@ -1,18 +1,18 @@
-//! Environment variables that look like settings and are none.
+//! Detection of environment variables that look like settings but are not.
 
-/// Variables that begin like a setting but are none, with the nearest setting if one is near.
+/// Returns the variables that start like a setting but are not in `known`, each with the setting of a similar name, if
+/// there is one.
 ///
-/// Kubernetes puts `IMAGESWAP_PORT…` and `IMAGESWAP_SERVICE_…` into the environment of every pod
-/// beside a Service named `imageswap`
-/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>);
-/// those are nobody's mistake.
+/// Kubernetes sets `IMAGESWAP_PORT…` and `IMAGESWAP_SERVICE_…` in every pod in the namespace of a Service named
+/// `imageswap` (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>). They are not
+/// returned.
 #[must_use]
 pub fn unknown_variables<'a>(
     variables: impl Iterator<Item = String>,
     known: &[&'a str],
 ) -> Vec<(String, Option<&'a str>)> {
     const PREFIX: &str = "IMAGESWAP_";
-    /// The most edits between a typing error and what was meant: one for so many letters.
+    /// Number of letters of a name for which one edit counts as a typing error.
     const LETTERS_PER_EDIT: usize = 3;
 
     let is_injected = |name: &str| {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_variables_are_told_with_the_nearest_name() {
+    fn unknown_variables_are_returned_with_the_nearest_setting() {
         let variables = [
             "IMAGESWAP_MAP_FILE",
             "IMAGESWAP_PORT_443_TCP",

@@ -1,30 +1,30 @@
-//! The settings of the log.
+//! Settings of the log.
 
 use tracing::level_filters::LevelFilter;
 
 use super::{LogArguments, SettingsError, table};
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LogSettings {
-    /// The least severe level that is logged.
+    /// Minimum severity of log messages.
     pub level: LevelFilter,
-    /// How log lines look.
+    /// Format of log lines.
     pub format: LogFormat,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     Auto,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Python's names of the levels, which the original took, and Rust's.
+/// Names of the log levels: those of Python, which the Python version accepted, and those of Rust.
 const LOG_LEVELS: [(&str, LevelFilter); 8] = [
     ("DEBUG", LevelFilter::DEBUG),
     ("INFO", LevelFilter::INFO),

@@ -1,8 +1,7 @@
-//! Flags and environment, parsed once into settings that cannot be invalid.
+//! Settings: parses flags and environment variables once into types that cannot be invalid.
 //!
-//! Clap gathers the raw text of each flag or its environment variable; here it becomes a typed
-//! value, or an error that names the variable, the flag and what it accepts. Nothing is read here: no
-//! file, and no name of the host.
+//! Clap reads the text of each flag or its environment variable. This module parses it into a typed value, or returns
+//! an error with the variable, the flag and the accepted values. It reads no file, and does not ask for the host name.
 
 mod arguments;
 mod cluster;
@@ -27,19 +26,19 @@ pub use self::{
 };
 use crate::{admission::Scope, image::is_valid_reference, rules::LegacyPrefix, server::Limits};
 
-/// The map that `serve --dev` uses when none is named.
+/// The map of `serve --dev` if no map file is set.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
 
-/// The smallest limit of a body that makes sense: a review of a pod with one container.
+/// Minimum value of the body limit in bytes. It suffices for a review of a pod with one container.
 const MIN_BODY_BYTES: usize = 4096;
 
-/// The largest limit of a body: more than etcd could store by far.
+/// Maximum value of the body limit in bytes. It is far more than etcd can store.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The source of the rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RuleSource {
-    /// The map that is built in.
+    /// The built-in map.
     BuiltIn(&'static str),
     /// LEGACY mode.
     Legacy(LegacyPrefix),
@@ -50,77 +49,77 @@ pub enum RuleSource {
 /// The source of the serving certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CertificateOrigin {
-    /// A pair of files in a directory, which is watched.
+    /// Certificate and key files in a directory that is watched.
     Files(PathBuf),
-    /// The cluster: a Secret, which the controller keeps.
+    /// A Secret that the controller maintains.
     Managed(ClusterSettings),
-    /// Made in memory for these names.
+    /// A certificate for these names, created in memory.
     SelfSigned(Vec<String>),
 }
 
-/// Everything that `serve` needs to know.
+/// Settings of `serve`.
 #[derive(Clone, Debug)]
 pub struct ServeSettings {
-    /// Which rules apply.
+    /// Source of the rules.
     pub rules: RuleSource,
-    /// Refuses a map with any error.
+    /// True if a map with any error is refused.
     pub strict_maps: bool,
-    /// Uses the built-in map until there is a map file.
+    /// True if `serve` starts without a map file and leaves all images unchanged until it exists.
     pub maps_optional: bool,
-    /// The address of the webhook.
+    /// Address of the webhook.
     pub listen: SocketAddr,
-    /// The address of probes and metrics.
+    /// Address of probes and metrics.
     pub admin_listen: SocketAddr,
-    /// Where the serving certificate comes from.
+    /// Source of the serving certificate.
     pub certificate: CertificateOrigin,
-    /// The client CA file; `None` if client authentication is off.
+    /// File with the client CAs. `None` if client authentication is off.
     pub client_ca_file: Option<PathBuf>,
-    /// The settings that decide which images of an object are swapped, besides the map.
+    /// Settings other than the map that decide which images of an object are swapped.
     pub scope: Scope,
-    /// The name of this pod; `None` for that of the host.
+    /// Name of this pod. `None` if the host name is used.
     pub pod_name: Option<String>,
-    /// What peers may ask of the server.
+    /// Limits of the server.
     pub limits: Limits,
-    /// How long to go on accepting after the signal to end.
+    /// Time after SIGTERM in which new connections are still accepted.
     pub shutdown_delay: Duration,
-    /// How long requests in flight may take after that.
+    /// Timeout for requests in flight after the shutdown delay.
     pub shutdown_timeout: Duration,
-    /// What is logged, and how.
+    /// Settings of the log.
     pub log: LogSettings,
 }
 
-/// Everything that `init` needs to know.
+/// Settings of `init`.
 #[derive(Clone, Debug)]
 pub struct InitSettings {
-    /// The rules that `serve` will apply.
+    /// Source of the rules that `serve` will apply.
     pub rules: RuleSource,
     /// True if `serve` will refuse a map with any error.
     pub strict_maps: bool,
-    /// Where the pair is written.
+    /// Directory that certificate and key are written to.
     pub tls_directory: PathBuf,
-    /// What is done in the cluster.
+    /// Settings of the webhook in its cluster.
     pub cluster: ClusterSettings,
-    /// What is logged, and how.
+    /// Settings of the log.
     pub log: LogSettings,
 }
 
 impl RuleArguments {
-    /// Which rules apply; the map file is not read yet.
+    /// Returns the source of the rules. It does not read the map file.
     ///
     /// # Errors
-    /// When the mode is none.
+    /// If the mode or the prefix is not valid.
     pub fn parse(&self) -> Result<RuleSource, SettingsError> {
         self.parse_or(None)
     }
 
-    /// Parses as [`Self::parse`], with a built-in map in place of the default file.
+    /// Parses like [`Self::parse`], with a built-in map in place of the default file.
     fn parse_or(&self, built_in: Option<&'static str>) -> Result<RuleSource, SettingsError> {
         if table::MODE
             .choose(table::MODE.or_default(&self.mode), &[("MAPS", false), ("LEGACY", true)])?
         {
             let prefix = table::IMAGE_PREFIX.or_default(&self.image_prefix);
-            let joint = if prefix.ends_with(['-', '/']) { "" } else { "/" };
-            if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{joint}image")) {
+            let separator = if prefix.ends_with(['-', '/']) { "" } else { "/" };
+            if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{separator}image")) {
                 return Err(table::IMAGE_PREFIX.error(prefix));
             }
             return Ok(RuleSource::Legacy(LegacyPrefix::new(prefix)));
@@ -143,7 +142,7 @@ impl ServeArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// If one is not valid: the first, in the order of the flags.
+    /// If a setting is not valid. The error is about the first one, in the order of the flags.
     pub fn parse(&self) -> Result<ServeSettings, SettingsError> {
         let tls_mode = table::TLS_MODE.or_default_in(&self.tls_mode, self.dev);
         let listen = table::LISTEN.or_default_in(&self.listen, self.dev);
@@ -197,7 +196,7 @@ impl InitArguments {
     /// Validates all settings.
     ///
     /// # Errors
-    /// When one is not valid: the first, in the order of the flags.
+    /// If a setting is not valid. The error is about the first one, in the order of the flags.
     pub fn parse(&self) -> Result<InitSettings, SettingsError> {
         Ok(InitSettings {
             rules: self.rules.parse()?,
@@ -209,7 +208,7 @@ impl InitArguments {
     }
 }
 
-/// The names of [`CertificateOrigin`].
+/// Values of the setting that selects a [`CertificateOrigin`].
 #[derive(Clone, Copy)]
 enum TlsMode {
     Files,
@@ -223,7 +222,7 @@ const TLS_MODES: [(&str, TlsMode); 3] = [
     ("self-signed", TlsMode::SelfSigned),
 ];
 
-/// Returns the names under which a server for development is reached.
+/// Returns the names in the certificate of a development server.
 fn development_names(listen: SocketAddr) -> Vec<String> {
     let mut names: Vec<_> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     let own = listen.ip().to_string();
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_for_a_cluster_and_dev_is_for_a_desk() {
+    fn defaults_suit_a_cluster_and_dev_suits_a_workstation() {
         let cluster = parse(&[]).unwrap();
         assert_eq!(cluster.listen.to_string(), "[::]:5000");
         assert_eq!(cluster.rules, RuleSource::MapFile("/app/maps/imageswap-maps.conf".into()));
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_names_variable_flag_and_what_is_accepted() {
+    fn an_invalid_value_is_reported_with_variable_flag_and_accepted_values() {
         for (flag, value, variable) in [
             ("--mode", "FANCY", "IMAGESWAP_MODE"),
             ("--listen", "5000", "IMAGESWAP_LISTEN"),
@@ -309,13 +308,13 @@ mod tests {
             ("--log-format", "xml", "IMAGESWAP_LOG_FORMAT"),
         ] {
             let error = parse(&[flag, value]).unwrap_err().to_string();
-            let expected = format!("{variable} ({flag}): `{value}` is not valid; it is ");
+            let expected = format!("{variable} ({flag}): `{value}` is not valid; expected ");
             assert!(error.starts_with(&expected), "{error}");
         }
     }
 
     #[test]
-    fn empty_values_are_as_if_not_set_and_names_have_no_case() {
+    fn empty_values_count_as_unset_and_names_are_case_insensitive() {
         let settings =
             parse(&["--listen", "", "--mode", "legacy", "--log-level", "Warning"]).unwrap();
         assert_eq!(settings.listen.to_string(), "[::]:5000");

@@ -1,6 +1,6 @@
 //! Table of the settings: environment variable, default and accepted values.
 //!
-//! The parser, the help and the reference read it. What a setting means is in the help (`arguments.rs`).
+//! The parser, the help and the reference read it. The meaning of each setting is in its help (`arguments.rs`).
 
 use super::value::Setting;
 use crate::admission::Scope;
@@ -17,7 +17,7 @@ pub(super) const ADMIN_LISTEN: Setting = Setting::new(
 pub(super) const CLIENT_CA_FILE: Setting = Setting::described(
     "IMAGESWAP_CLIENT_CA_FILE",
     "none, every client may send reviews",
-    "a PEM file with the certificates of the authorities whose clients may ask for reviews",
+    "a PEM file with the certificates of the CAs whose clients may send reviews",
 );
 
 pub(super) const CSR_SIGNER_NAME: Setting = Setting::described(
@@ -151,7 +151,7 @@ mod tests {
     };
 
     #[test]
-    fn limits_are_those_of_the_code() {
+    fn documented_limits_match_the_code() {
         let map = format!("at most {} MiB", MAX_MAP_BYTES / 1024 / 1024);
         assert!(MAPS_FILE.accepts().contains(&map));
         let bodies = format!("from {SMALLEST_BODY} to {LARGEST_BODY}");

@@ -1,23 +1,23 @@
-//! Parses the text of one setting into its value, or into an error that names the accepted values.
+//! Parser for the text of one setting. It returns the value, or an error with the accepted values.
 
 use std::{str::FromStr, time::Duration};
 
-/// The longest time that a shutdown may take in each of its two phases.
+/// Maximum duration of each of the two phases of a shutdown.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 
-/// A setting that cannot be used.
+/// An error in the value of a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A value that is not valid.
-    #[error("{variable} (--{flag}): `{value}` is not valid; it is {accepts}")]
+    /// The value is not valid.
+    #[error("{variable} (--{flag}): `{value}` is not valid; expected {accepts}")]
     Invalid {
-        /// The setting's environment variable.
+        /// Environment variable of the setting.
         variable: &'static str,
-        /// Its flag.
+        /// Flag of the setting, without its dashes.
         flag: String,
         /// The value.
         value: String,
-        /// What would be valid.
+        /// The accepted values.
         accepts: &'static str,
     },
 }
@@ -31,17 +31,17 @@ pub struct Setting {
     accepts: &'static str,
 }
 
-/// The value of a setting that is not given.
+/// The default of a setting.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DefaultValue {
-    /// A value that the program finds out, or the absence of one, in words.
+    /// A value that is determined at run time, or no value, in words.
     Described(&'static str),
-    /// A text that is parsed as if it were given.
+    /// A text that is parsed like a given value.
     Text(&'static str),
 }
 
 impl Setting {
-    /// A setting whose default is parsed as if it were given.
+    /// Creates a setting with a default that is parsed like a given value.
     pub(super) const fn new(
         variable: &'static str,
         default: &'static str,
@@ -51,7 +51,7 @@ impl Setting {
         Self { variable, default, development_default: None, accepts }
     }
 
-    /// A setting whose default is no text.
+    /// Creates a setting with a default in words.
     pub(super) const fn described(
         variable: &'static str,
         default: &'static str,
@@ -71,31 +71,31 @@ impl Setting {
         Self { development_default: Some(DefaultValue::Described(default)), ..self }
     }
 
-    /// The environment variable.
+    /// Returns the environment variable.
     #[must_use]
     pub fn variable(&self) -> &'static str {
         self.variable
     }
 
-    /// The default.
+    /// Returns the default.
     #[must_use]
     pub fn default(&self) -> DefaultValue {
         self.default
     }
 
-    /// The default with `serve --dev`, if it differs.
+    /// Returns the default with `serve --dev`, if it differs.
     #[must_use]
     pub fn development_default(&self) -> Option<DefaultValue> {
         self.development_default
     }
 
-    /// The accepted values, in words that continue "it is".
+    /// Returns the accepted values, in words that follow "expected".
     #[must_use]
     pub fn accepts(&self) -> &'static str {
         self.accepts
     }
 
-    /// The flag, without its dashes: the variable without its prefix, in kebab case.
+    /// Returns the flag without its dashes: the variable without its prefix, in kebab case.
     #[must_use]
     pub fn flag(&self) -> String {
         let flag = self.variable.strip_prefix("IMAGESWAP_").unwrap_or(self.variable);
@@ -108,7 +108,7 @@ impl Setting {
         given(value).unwrap_or_else(|| self.default.text())
     }
 
-    /// Returns the given value, or the text of the default of a cluster or of development.
+    /// Returns the given value, or the text of the default, which depends on `--dev`.
     #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
     pub(super) fn or_default_in<'a>(&self, value: &'a Option<String>, is_dev: bool) -> &'a str {
         let development = self.development_default.filter(|_| is_dev);
@@ -124,7 +124,7 @@ impl Setting {
         value.trim().parse().map_err(|_| self.error(value))
     }
 
-    /// Finds `value` in a list of names, whatever the case.
+    /// Finds `value` in a list of names. Upper and lower case are equal.
     pub(super) fn choose<T: Copy>(
         self,
         value: &str,
@@ -137,7 +137,7 @@ impl Setting {
             .ok_or_else(|| self.error(value))
     }
 
-    /// Parses the given value, or the default, as true or false.
+    /// Parses the given value, or the default, as a boolean.
     #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
     pub(super) fn boolean(self, value: &Option<String>) -> Result<bool, SettingsError> {
         const NAMES: [(&str, bool); 6] = [
@@ -176,8 +176,7 @@ impl Setting {
         if duration <= MAX_SHUTDOWN { Ok(duration) } else { Err(self.error(value)) }
     }
 
-    /// Parses the name of a label
-    /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+    /// Checks the name of a label (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
     pub(super) fn label(self, value: &str) -> Result<&str, SettingsError> {
         let label = value.trim();
         let (prefix, name) = label.rsplit_once('/').unwrap_or(("", label));
@@ -197,7 +196,7 @@ impl Setting {
 }
 
 impl DefaultValue {
-    /// The text that is parsed; empty if there is none.
+    /// Returns the text to parse. Empty if the default is in words.
     fn text(self) -> &'static str {
         match self {
             Self::Described(_) => "",
@@ -206,7 +205,7 @@ impl DefaultValue {
     }
 }
 
-/// Returns the value unless it is empty: a ConfigMap often holds empty values for settings that are not set.
+/// Returns the value unless it is empty. ConfigMaps often contain empty values for settings that are not set.
 #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
 pub(super) fn given(value: &Option<String>) -> Option<&str> {
     value.as_deref().map(str::trim).filter(|value| !value.is_empty())

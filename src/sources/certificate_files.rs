@@ -16,7 +16,7 @@ pub struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Prepares to load the pair in `directory`.
+    /// Creates the source of the pair in `directory`.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
         Self { directory }

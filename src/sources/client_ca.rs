@@ -1,4 +1,4 @@
-//! The certificate authorities of clients that may ask for reviews, from a file.
+//! The certificate authorities of clients that may request reviews, from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct ClientCaSource {
 }
 
 impl ClientCaSource {
-    /// Prepares to load `file`.
+    /// Creates the source of the client CA in `file`.
     #[must_use]
     pub fn new(file: PathBuf) -> Self {
         Self { directory: directory_of(&file), file }

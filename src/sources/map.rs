@@ -1,4 +1,4 @@
-//! The map, from its file.
+//! Loads the map from its file.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -25,7 +25,7 @@ use crate::{
 /// Maximum number of diagnostics of a map that are logged one by one.
 const MAX_LOGGED_DIAGNOSTICS: usize = 20;
 
-/// The map in use while there is no map file, where that is allowed: it leaves every image alone.
+/// The map in use while an optional map file does not exist. It keeps every image unchanged.
 pub const BUILT_IN_MAP: &str = "default::";
 
 /// The map file to follow, and the requirements on it.
@@ -33,9 +33,9 @@ pub const BUILT_IN_MAP: &str = "default::";
 pub struct MapFileSettings {
     /// The file.
     pub file: PathBuf,
-    /// Refuses a map with any error.
+    /// True if a map with any error is refused.
     pub is_strict: bool,
-    /// Uses [`BUILT_IN_MAP`] until there is a file.
+    /// True if [`BUILT_IN_MAP`] is used until there is a file.
     pub is_optional: bool,
 }
 
@@ -45,14 +45,14 @@ pub struct MapSource {
     settings: MapFileSettings,
     directory: PathBuf,
     hasher: RandomState,
-    /// Length and hash of the content that was looked at last, applied or refused. The content itself would be a large
-    /// map's text in memory for good. Another content of the same length has the same hash with a probability of
-    /// 2^-64, under a key that nobody knows.
+    /// Length and hash of the content that was read last, applied or refused. The content itself would keep the text of
+    /// a large map in memory. Another content of the same length has the same hash with a probability of 2^-64, because
+    /// the key of the hash is random.
     last_content: Option<(usize, u64)>,
 }
 
 impl MapSource {
-    /// Prepares to load the file of `settings`.
+    /// Creates the source of the map file in `settings`.
     #[must_use]
     pub fn new(settings: MapFileSettings) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl MapSource {
         }
     }
 
-    /// Returns what is to be in use while the file cannot be read.
+    /// Returns the result of a load while the file cannot be read.
     fn without_file(
         &self,
         error: &MapError,
@@ -95,7 +95,7 @@ impl MapSource {
             Some(Policy::Maps(rules)) => Some(&**rules),
             Some(Policy::Legacy(_)) | None => None,
         };
-        // The built-in map gives way to the first file as no map would.
+        // The check for a lost `default` rule does not apply to the first file, which replaces the built-in map.
         let is_built_in = live.status().origin() == Some(&Origin::BuiltIn);
         let replaced = in_use.filter(|_| !is_built_in);
         if let Some(refusal) = map.refusal(self.settings.is_strict, replaced) {
@@ -108,7 +108,7 @@ impl MapSource {
     }
 }
 
-/// Makes a policy of a map, and describes it beside the map `old` that it replaces.
+/// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
 #[must_use]
 pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
     let LoadedMap { rules, diagnostics } = map;
@@ -135,7 +135,7 @@ impl Source for MapSource {
         let content = match within_limit(file, read) {
             Ok(content) => content,
             Err(error) => {
-                // What comes back is looked at again, also if it is what was there before.
+                // After an error, the content counts as new even if it is the same as before.
                 self.last_content = None;
                 return self.without_file(&error, live.status().origin());
             }
@@ -146,7 +146,7 @@ impl Source for MapSource {
         }
         self.last_content = Some(fingerprint);
         let map = decode_map(file, content).and_then(|text| to_map(file, &text));
-        // Only another content can be better.
+        // The same content fails again, so wait for a change.
         let map = map.map_err(|error| LoadError::Failed {
             message: error.to_string(),
             retry: Retry::WhenChanged,

@@ -1,4 +1,4 @@
-//! Reads map files: from bytes to a map, or to an error that names the place.
+//! Reads map files: converts bytes to a map, or to an error that names file and line.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use crate::{
     rules::{CompileError, LoadedMap, MAX_MAP_BYTES, Refusal},
 };
 
-/// Why a map file cannot be loaded.
+/// An error in the load of a map file.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
     /// The file cannot be read.
@@ -18,7 +18,7 @@ pub enum MapError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error of the system.
         reason: io::Error,
     },
     /// The file is too large.
@@ -27,22 +27,22 @@ pub enum MapError {
         /// The file.
         file: PathBuf,
     },
-    /// The file is no text.
-    #[error("{file}:{line}: no UTF-8 text: byte {offset} of the file, from 0, is not valid")]
-    NoText {
+    /// The file is not valid UTF-8.
+    #[error("{file}:{line}: not valid UTF-8 at byte {offset} of the file, counted from 0")]
+    InvalidUtf8 {
         /// The file.
         file: PathBuf,
-        /// The line with the first bad byte, from 1.
+        /// The line of the first invalid byte, from 1.
         line: usize,
-        /// The place of that byte in the file, from 0.
+        /// The offset of that byte in the file, from 0.
         offset: usize,
     },
-    /// The file holds a map that is never applied.
+    /// The file contains a map that is never applied.
     #[error("{file}: {reason}")]
     Refused {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason of the refusal.
         reason: Refusal,
     },
     /// The rules do not compile.
@@ -50,7 +50,7 @@ pub enum MapError {
     Compile {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error of the compiler.
         reason: CompileError,
     },
 }
@@ -58,23 +58,23 @@ pub enum MapError {
 /// Reads a map file as text.
 ///
 /// # Errors
-/// When the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is no UTF-8.
+/// If the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is not valid UTF-8.
 pub fn read_map(file: &Path) -> Result<String, MapError> {
     decode_map(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
 }
 
-/// Reads a map file, compiles it, and gathers what is wrong with it.
+/// Reads a map file, compiles it, and gathers its diagnostics.
 ///
 /// # Errors
-/// As [`read_map`], and when the rules cannot be compiled.
+/// As [`read_map`], and if the rules cannot be compiled.
 pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
     to_map(file, &read_map(file)?)
 }
 
-/// Loads a map as [`load_map`], but from a regular file only, which never makes the reader wait.
+/// Loads a map as [`load_map`] does, but only from a regular file, on which a read never blocks.
 ///
 /// # Errors
-/// As [`load_map`], and when the file is not a regular one.
+/// As [`load_map`], and if the file is not a regular one.
 pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
     let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
     to_map(file, &decode_map(file, within_limit(file, read)?)?)
@@ -104,6 +104,6 @@ pub fn decode_map(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
     String::from_utf8(content).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..offset]).count();
-        MapError::NoText { file: file.to_owned(), line, offset }
+        MapError::InvalidUtf8 { file: file.to_owned(), line, offset }
     })
 }

@@ -1,8 +1,8 @@
-//! What is followed at run time: files that change under the running process.
+//! Files that the process follows at run time.
 //!
-//! A [`Source`] knows how to load one value; [`keep_fresh`] says when, and puts it into its [`Live`] place. Events of
-//! the file system are only wake-ups: what counts is the content, compared with what was loaded last. A bad change
-//! keeps the last good value.
+//! A [`Source`] loads one value. [`keep_fresh`] decides when to load, and publishes the result in a [`Live`] value.
+//! Events of the file system only trigger a load, which compares the content with the last one. After a bad change, the
+//! last good value stays in use.
 
 mod certificate_files;
 mod client_ca;
@@ -31,40 +31,40 @@ pub use self::{
 };
 use crate::state::{Live, Load, LoadError, Retry};
 
-/// Something that is loaded from files of one directory.
+/// A value that is loaded from files of one directory.
 pub trait Source: Send + 'static {
-    /// What is loaded.
+    /// Type of the value.
     type Value: Send + Sync + 'static;
 
     /// Returns the directory to watch.
     fn directory(&self) -> &Path;
 
-    /// Loads the files if they have changed, where `live` holds what is in use. Runs on a thread that may block.
+    /// Loads the files if they have changed; `live` holds the value in use. Runs on a thread that may block.
     ///
     /// # Errors
-    /// If the files cannot be read, or what they hold must not be used.
+    /// If the files cannot be read, or their content must not be used.
     fn load(&mut self, live: &Live<Self::Value>) -> Result<Loaded<Self::Value>, LoadError>;
 }
 
 /// The result of a load.
 #[derive(Debug)]
 pub enum Loaded<T> {
-    /// The files hold what is in use.
+    /// The files hold the value in use.
     InUse,
-    /// The files hold something new.
+    /// The files hold a new value.
     New(T, Load),
-    /// The files are as they were at the last load, whatever its result.
+    /// The files have not changed since the last load, whatever its result.
     Unchanged,
 }
 
-/// When to look at the files.
+/// The times between loads.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Time to wait after an event for others of the same change.
+    /// Debounce: time to wait after an event for others of the same change.
     pub debounce: Duration,
-    /// Time to wait without an event.
+    /// Time after which the files are loaded without an event.
     pub poll: Duration,
-    /// Time to wait after a failure, or if the directory cannot be watched.
+    /// Retry delay after a failure, or if the directory cannot be watched.
     pub retry: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Default for Timing {
             debounce: Duration::from_millis(250),
             // A lost event is caught well within the minute that the kubelet itself takes.
             poll: Duration::from_secs(30),
-            // Often enough to be ready soon after a late mount.
+            // Short enough to become ready quickly after a late mount.
             retry: Duration::from_secs(1),
         }
     }
@@ -90,17 +90,17 @@ pub async fn keep_fresh<S: Source>(
 ) {
     let mut watch = DirectoryWatch::new(source.directory());
     loop {
-        // The watch comes before the look, so that no change falls between them.
+        // The watch starts before the load, so that no change is missed between them.
         let is_watched = watch.renew();
-        let place = live.clone();
+        let target = live.clone();
         let refreshed = tokio::task::spawn_blocking(move || {
-            let retry = refresh(&mut source, &place);
+            let retry = refresh(&mut source, &target);
             (source, retry)
         });
-        // A load that hangs, as on a dead network volume, does not keep the process from ending.
+        // A load that hangs, as on a dead network volume, must not block the shutdown.
         let Some(refreshed) = stop.run_until_cancelled(refreshed).await else { return };
         let retry;
-        // `refresh` catches a panic; the other error is the end of the runtime.
+        // `refresh` catches panics, so the only error left is the shutdown of the runtime.
         let Ok(refreshed) = refreshed else { return };
         (source, retry) = refreshed;
         let wait =
@@ -118,7 +118,7 @@ pub async fn keep_fresh<S: Source>(
     }
 }
 
-/// Loads `source` into `live` once, and returns when to load again. A panic of the source is a failed load.
+/// Loads `source` into `live` once, and returns the time of the next load. A panic of the source is a failed load.
 pub fn refresh<S: Source>(source: &mut S, live: &Live<S::Value>) -> Retry {
     let loaded = catch_unwind(AssertUnwindSafe(|| source.load(live))).unwrap_or_else(|panic| {
         let reason = panic_message(&*panic);
@@ -177,10 +177,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_a_loader_is_a_failed_load_and_the_next_one_succeeds() {
+    async fn a_panic_of_a_loader_is_a_failed_load_and_the_next_load_succeeds() {
         let live = Arc::new(Live::new(Subject::WebhookTemplate, Arc::default()));
         let mut source = Panicking { loads: 0 };
-        assert_eq!(refresh(&mut source, &live), Retry::Soon);
+        assert_eq!(refresh(&mut source, &live), Retry::AfterDelay);
         let error = "the loader panicked: load 1 went wrong";
         assert_eq!(live.status().last_error.as_deref(), Some(error));
         let stop = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! The template of the webhook configuration: from its file, or the built-in one.
+//! Loads the template of the webhook configuration from its file, or uses the built-in one.
 
 use std::{
     fs, io,
@@ -15,7 +15,8 @@ use crate::{
     state::{HasStatus, Live, Load, LoadError, Summary},
 };
 
-/// Maximum number of entries of the directory that are read. A ConfigMap has a few; a file that is named may be anywhere.
+/// Maximum number of entries of the directory that are read. A ConfigMap has a few, but a file that the settings name
+/// may be in any directory.
 const MAX_LISTED_FILES: usize = 1000;
 
 /// Maximum number of files that a log line names.
@@ -32,23 +33,23 @@ pub enum TemplateFile {
 
 /// Loads the template of the webhook configuration.
 ///
-/// The built-in template takes the place of a default file that does not exist, but not of one that existed before:
-/// whoever removes it, as by pruning a ConfigMap, rarely means to change which pods are swapped. It does so after a
-/// restart.
+/// The built-in template is used if the default file does not exist, but not if the file existed before. A removal of
+/// the file, for example of a pruned ConfigMap, is rarely meant to change which pods are swapped. It takes effect after
+/// a restart.
 #[derive(Debug)]
 pub struct TemplateSource {
     file: TemplateFile,
     directory: PathBuf,
-    /// Files that were found in place of the one with the template, which are logged once.
-    beside: Vec<String>,
+    /// Other files that were found while the template file is missing. They are logged once.
+    other_files: Vec<String>,
 }
 
 impl TemplateSource {
-    /// Prepares to load `file`.
+    /// Creates the source of the template in `file`.
     #[must_use]
     pub fn new(file: TemplateFile) -> Self {
         let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &file;
-        Self { directory: directory_of(path), file, beside: Vec::new() }
+        Self { directory: directory_of(path), file, other_files: Vec::new() }
     }
 
     fn file(&self) -> &Path {
@@ -89,27 +90,27 @@ impl TemplateSource {
         }
     }
 
-    /// Warns of files in the directory while it lacks the one with the template, which is the mistake of a ConfigMap
-    /// with another key.
+    /// Warns of other files in the directory while the template file is missing. The usual cause is a ConfigMap with a
+    /// wrong key.
     fn warn_of_other_files(&mut self, origin: &Origin) {
-        let beside = match origin {
-            Origin::BuiltIn => files_beside(self.file()),
+        let other_files = match origin {
+            Origin::BuiltIn => other_files(self.file()),
             _ => Vec::new(),
         };
-        if beside != self.beside && !beside.is_empty() {
+        if other_files != self.other_files && !other_files.is_empty() {
             warn!(
-                file = %self.file().display(), found = beside.join(", "),
+                file = %self.file().display(), found = other_files.join(", "),
                 hint = "the key of the ConfigMap has to be imageswap-mwc",
                 "other files found in place of the webhook template"
             );
         }
-        self.beside = beside;
+        self.other_files = other_files;
     }
 }
 
-/// Returns the names of some files in the directory of `file`, without hidden ones, such as those by which
-/// the kubelet exchanges a volume.
-fn files_beside(file: &Path) -> Vec<String> {
+/// Returns the names of some files in the directory of `file`, without hidden ones, such as the kubelet's own entries
+/// in a volume.
+fn other_files(file: &Path) -> Vec<String> {
     let entries = file.parent().and_then(|directory| fs::read_dir(directory).ok());
     let entries = entries.into_iter().flatten().flatten().take(MAX_LISTED_FILES);
     let names = entries.map(|entry| entry.file_name());
@@ -156,7 +157,7 @@ mod tests {
 
     const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 
-    /// A source with the place that it loads into, as when the process starts.
+    /// A source with the value that it loads, as after the start of the process.
     struct Followed {
         source: TemplateSource,
         live: Live<Template>,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_leaves_the_last_good_template() {
+    fn a_bad_file_keeps_the_last_good_template() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("template.yaml");
         let named = Followed::new(TemplateFile::Named(file.clone()));
@@ -196,12 +197,12 @@ mod tests {
         assert_eq!(followed.refresh(), Retry::WhenChanged);
         assert_eq!(followed.timeout(), 9);
         fs::write(&file, "broken: [").unwrap();
-        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!(followed.refresh(), Retry::AfterDelay);
         assert_eq!(followed.timeout(), 9);
     }
 
     #[test]
-    fn a_file_that_vanishes_leaves_its_template_until_a_restart() {
+    fn a_removed_file_keeps_its_template_until_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("template.yaml");
         let start = || Followed::new(TemplateFile::Default(file.clone()));
@@ -209,38 +210,38 @@ mod tests {
         let mut followed = start();
         assert!(!followed.is_built_in());
         fs::remove_file(&file).unwrap();
-        assert_eq!(followed.refresh(), Retry::Soon);
+        assert_eq!(followed.refresh(), Retry::AfterDelay);
         assert_eq!((followed.timeout(), followed.is_built_in()), (json!(9), false));
         let mut restarted = start();
         assert_eq!((restarted.timeout(), restarted.is_built_in()), (json!(5), true));
-        // A file with the text of the built-in template is a file all the same.
+        // A file with the text of the built-in template still counts as a file.
         fs::write(&file, BUILT_IN).unwrap();
         assert_eq!(followed.refresh(), Retry::WhenChanged);
         assert_eq!(restarted.refresh(), Retry::WhenChanged);
         fs::remove_file(&file).unwrap();
-        assert_eq!(restarted.refresh(), Retry::Soon);
+        assert_eq!(restarted.refresh(), Retry::AfterDelay);
     }
 
     #[test]
-    fn files_beside_the_template_are_told_without_hidden_ones() {
+    fn other_files_are_reported_without_hidden_ones() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("imageswap-mwc.yaml");
-        assert_eq!(files_beside(&file), [""; 0]);
+        assert_eq!(other_files(&file), [""; 0]);
         for name in ["..data", "template.yaml", "imageswap-mwc"] {
             fs::write(directory.path().join(name), "").unwrap();
         }
-        assert_eq!(files_beside(&file), ["imageswap-mwc", "template.yaml"]);
-        assert_eq!(files_beside(&directory.path().join("missing/imageswap-mwc.yaml")), [""; 0]);
-        // They are noticed also when the built-in template is in use already.
+        assert_eq!(other_files(&file), ["imageswap-mwc", "template.yaml"]);
+        assert_eq!(other_files(&directory.path().join("missing/imageswap-mwc.yaml")), [""; 0]);
+        // They are found even if the built-in template is already in use.
         fs::remove_file(directory.path().join("template.yaml")).unwrap();
         fs::remove_file(directory.path().join("imageswap-mwc")).unwrap();
         let mut followed = Followed::new(TemplateFile::Default(file.clone()));
-        assert_eq!(followed.source.beside, [""; 0]);
+        assert_eq!(followed.source.other_files, [""; 0]);
         fs::write(directory.path().join("unused"), "").unwrap();
         followed.refresh();
-        assert_eq!(followed.source.beside, ["unused"]);
+        assert_eq!(followed.source.other_files, ["unused"]);
         fs::write(&file, BUILT_IN).unwrap();
         followed.refresh();
-        assert_eq!(followed.source.beside, [""; 0]);
+        assert_eq!(followed.source.other_files, [""; 0]);
     }
 }

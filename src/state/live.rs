@@ -1,4 +1,4 @@
-//! One value that can change at run time.
+//! A value that can change at run time.
 
 use std::{fmt, sync::Arc};
 
@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use super::{HasStatus, Load, LoadError, LoadObserver, LoadStatus, Subject};
 
-/// A value in use, which whoever loads it replaces as a whole, and how it was loaded.
+/// A value in use, which is replaced as a whole, and its load status.
 ///
-/// A failure never replaces the value: the last good one stays in use. Log and metrics follow from the calls here, so
-/// that all values are reported alike, and a lasting failure is reported once. Anybody may read; one task writes, which
-/// follows the source of the value.
+/// A failure never replaces the value: the last good one stays in use. The methods here log and count each load, so
+/// that all values are reported in the same way and a repeated failure is reported once. Any task may read; only the
+/// task that follows the source of the value writes.
 pub struct Live<T> {
     subject: Subject,
     current: ArcSwapOption<T>,
@@ -20,11 +20,11 @@ pub struct Live<T> {
     on_change: OnChange<T>,
 }
 
-/// What is done with each new value.
+/// Called with each new value.
 type OnChange<T> = Box<dyn Fn(&Arc<T>) + Send + Sync>;
 
 impl<T> Live<T> {
-    /// Creates the place of a value, without one.
+    /// Creates a live value that is not loaded yet.
     #[must_use]
     pub fn new(subject: Subject, observer: Arc<LoadObserver>) -> Self {
         Self {
@@ -36,18 +36,18 @@ impl<T> Live<T> {
         }
     }
 
-    /// Calls `on_change` with each new value, before it counts as loaded.
+    /// Sets a function that is called with each new value, before the value counts as loaded.
     #[must_use]
     pub fn on_change(self, on_change: impl Fn(&Arc<T>) + Send + Sync + 'static) -> Self {
         Self { on_change: Box::new(on_change), ..self }
     }
 
-    /// Returns the value in use, without waiting.
+    /// Returns the value in use without waiting; `None` if none is loaded.
     pub fn load(&self) -> Guard<Option<Arc<T>>> {
         self.current.load()
     }
 
-    /// Returns the value in use, to be kept.
+    /// Returns the value in use as a shared pointer, which may be kept; `None` if none is loaded.
     #[must_use]
     pub fn load_full(&self) -> Option<Arc<T>> {
         self.current.load_full()
@@ -68,19 +68,19 @@ impl<T> Live<T> {
         });
     }
 
-    /// Notes that a load has found the value that is in use: an earlier failure is over.
+    /// Records that a load found the value in use again. Clears an earlier failure.
     pub fn confirm(&self) {
         if self.status.load().last_error.is_some() {
             self.set_status(LoadStatus { last_error: None, ..(**self.status.load()).clone() });
         }
     }
 
-    /// Notes that a load failed; what is in use stays so.
+    /// Records a failed load. The value in use stays.
     pub fn fail(&self, error: &LoadError) {
         let message = error.to_string();
         let status = self.status.load_full();
         let is_known = status.last_error.as_ref() == Some(&message);
-        // Each map that is refused is another one, also if the reason is the same.
+        // Each refused map is reported, because it is a different map even if the reason is the same.
         if is_known && matches!(error, LoadError::Failed { .. }) {
             return;
         }
@@ -93,7 +93,7 @@ impl<T> Live<T> {
         self.set_status(LoadStatus { last_error, diagnostics, ..(*status).clone() });
     }
 
-    /// Says why there is no value yet, for the readiness probe. It has no effect once there is one.
+    /// Sets the reason why the value is not loaded yet, for the readiness probe. Has no effect after the first load.
     pub fn explain_absence(&self, reason: &str) {
         let status = self.status.load_full();
         if !status.is_loaded() {
@@ -118,7 +118,7 @@ impl<T: Send + Sync> HasStatus for Live<T> {
 }
 
 impl<T> fmt::Debug for Live<T> {
-    /// Shows the status alone: the value may hold a key.
+    /// Writes only the status: the value may contain a key.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Live")
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_keeps_the_last_good_value_and_ends_with_the_next_success() {
+    fn a_failure_keeps_the_last_good_value_until_the_next_success() {
         let changes = Arc::new(AtomicU32::new(0));
         let counted = changes.clone();
         let live = Live::new(Subject::WebhookTemplate, Arc::default());
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(live.load_full().as_deref(), Some(&1));
         assert_eq!((live.status().generation, live.status().last_error.clone()), (1, None));
         live.fail(&LoadError::transient("gone"));
-        live.explain_absence("there is a value, so this is not said");
+        live.explain_absence("ignored after the first load");
         assert_eq!(live.status().last_error.as_deref(), Some("gone"));
         assert_eq!(live.load_full().as_deref(), Some(&1));
         live.confirm();

@@ -1,4 +1,4 @@
-//! Metrics of what is loaded.
+//! Metrics of loads.
 
 use metrics::{Counter, Gauge};
 
@@ -13,9 +13,9 @@ closed_enum! {
     pub enum ReloadResult {
         /// The new value is in use.
         Applied => "applied",
-        /// It could not be read, or was not valid.
+        /// The new value could not be read, or was not valid.
         Failed => "failed",
-        /// It was readable, and must not be used.
+        /// The new value was readable, but must not be used.
         Refused => "refused",
     }
 }
@@ -52,7 +52,7 @@ const CLIENT_CA_RELOADS: Metric = Metric::counter(
     &["result"],
 );
 
-/// Handles of the metrics of what is loaded.
+/// Handles of the metrics of loads.
 #[derive(Debug)]
 pub(super) struct LoadMetrics {
     pub(super) map_reloads: Family<(ReloadResult,), Counter>,

@@ -1,7 +1,7 @@
-//! The state that the rooms of the program share: what is in use, how it was loaded, and if that is enough to serve.
+//! The state that the modules of the program share: the values in use, their load status, and readiness.
 //!
-//! [`Live`] holds one value that can change at run time, such as the map. Sources and the controller publish values;
-//! the server reads them. [`Readiness`] and metrics come from the same [`LoadStatus`].
+//! [`Live`] holds a value that can change at run time, such as the map. Sources and the controller publish values; the
+//! server reads them. [`Readiness`] and metrics follow from the same [`LoadStatus`].
 
 mod live;
 mod metrics;

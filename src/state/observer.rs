@@ -1,4 +1,4 @@
-//! Log and metrics of every load.
+//! Logs and counts loads.
 
 use time::OffsetDateTime;
 use tracing::{field::display, info, warn};
@@ -10,12 +10,12 @@ use crate::{
     rules::{Diagnostics, KeyKind, Severity},
 };
 
-/// Logs and counts loads, alike for all values.
+/// Logs and counts loads in the same way for all values.
 #[derive(Debug)]
 pub struct LoadObserver(LoadMetrics);
 
 impl Default for LoadObserver {
-    /// Creates an observer whose metrics nobody reads.
+    /// Creates an observer with its own registry, for tests.
     fn default() -> Self {
         Self::new(&Registry::default())
     }
@@ -28,9 +28,9 @@ impl LoadObserver {
         Self(LoadMetrics::new(registry))
     }
 
-    /// Reports a value that is in use from now on.
+    /// Reports a value that was put into use.
     pub(super) fn loaded(&self, subject: Subject, load: &Load) {
-        // A prefix is a setting, so nothing was loaded.
+        // The prefix is a setting, so nothing was loaded.
         if !matches!(load.summary, Summary::LegacyPrefix) {
             self.count(subject, ReloadResult::Applied);
         }
@@ -83,7 +83,7 @@ impl LoadObserver {
         );
     }
 
-    /// Reports a load that failed, with the origin of what stays in use.
+    /// Reports a failed load. `in_use` is the origin of the value that stays in use.
     pub(super) fn failed(&self, subject: Subject, error: &LoadError, in_use: Option<&Origin>) {
         match error {
             LoadError::Failed { message, .. } => {
@@ -110,7 +110,7 @@ impl LoadObserver {
     }
 }
 
-/// Returns the log message of a load that failed.
+/// Returns the log message of a failed load.
 fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
     match (subject, in_use) {
         (Subject::Certificate, Some(_)) => {
@@ -131,7 +131,7 @@ fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
     }
 }
 
-/// Returns the log message of a value that is refused.
+/// Returns the log message of a refused value.
 fn refusal(subject: Subject, in_use: Option<&Origin>) -> &'static str {
     match (subject, in_use) {
         (Subject::Certificate, Some(_)) => "certificate refused, keeping the last good certificate",

@@ -1,4 +1,4 @@
-//! Decides if the process can serve, and if not, says why.
+//! Decides if the process can serve, and gives the reasons if it cannot.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use super::HasStatus;
 
 /// The readiness of the process.
 ///
-/// What was loaded once stays ready: a bad reload keeps the last good value, which can still serve.
+/// A value that was loaded once stays ready: a failed reload keeps the last good value, which can still be used.
 #[derive(Default)]
 pub struct Readiness {
     awaited: Vec<Arc<dyn HasStatus>>,
@@ -20,13 +20,13 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Creates the readiness of a process that can serve when all of `awaited` are loaded.
+    /// Creates the readiness of a process that can serve when all `awaited` values are loaded.
     #[must_use]
     pub fn new(awaited: Vec<Arc<dyn HasStatus>>) -> Self {
         Self { awaited, draining: AtomicBool::new(false) }
     }
 
-    /// Notes that the process is shutting down: it is not ready from now on.
+    /// Records that the process is shutting down, and so is not ready any more.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -37,7 +37,7 @@ impl Readiness {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Returns the reasons why the process is not ready; none if it is.
+    /// Returns the reasons why the process is not ready; empty if it is ready.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let missing = self.awaited.iter().filter_map(|awaited| {
@@ -65,7 +65,7 @@ mod tests {
     use crate::origin::Origin;
 
     #[test]
-    fn what_was_loaded_once_stays_ready_until_the_drain() {
+    fn a_loaded_value_stays_ready_until_the_drain() {
         let map = Arc::new(Live::new(Subject::Map, Arc::default()));
         let certificate = Arc::new(Live::new(Subject::Certificate, Arc::default()));
         let readiness = Readiness::new(vec![map.clone(), certificate.clone()]);

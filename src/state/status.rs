@@ -1,4 +1,4 @@
-//! How a value came into use, or why it did not.
+//! The load status of a value: how it was loaded, or why the load failed.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ closed_enum! {
     pub enum Subject {
         /// The serving certificate with its key.
         Certificate => "certificate",
-        /// The certificate authorities of clients that may ask for reviews.
+        /// The certificate authorities of clients that may post reviews.
         ClientCa => "client CA",
         /// The map.
         Map => "map",
@@ -29,21 +29,21 @@ closed_enum! {
 pub struct Load {
     /// The origin of the value.
     pub origin: Origin,
-    /// The value in numbers.
+    /// The summary of the value.
     pub summary: Summary,
-    /// The findings in it; empty for anything but a map.
+    /// The diagnostics of the value; empty unless it is a map.
     pub diagnostics: Arc<Diagnostics>,
 }
 
 impl Load {
-    /// Describes a value without diagnostics.
+    /// Creates a load without diagnostics.
     #[must_use]
     pub fn new(origin: Origin, summary: Summary) -> Self {
         Self { origin, summary, diagnostics: Arc::default() }
     }
 }
 
-/// A loaded value in numbers.
+/// The summary of a loaded value.
 #[derive(Clone, Debug)]
 pub enum Summary {
     /// The serving certificate.
@@ -55,9 +55,9 @@ pub enum Summary {
     ClientCa {
         /// Number of authorities.
         authorities: usize,
-        /// Number of those that were not there before.
+        /// Number of authorities that the file did not contain before.
         added: usize,
-        /// Number of those that were there before.
+        /// Number of authorities that the file no longer contains.
         removed: usize,
     },
     /// The prefix of LEGACY mode, which never changes.
@@ -68,56 +68,56 @@ pub enum Summary {
     WebhookTemplate,
 }
 
-/// A map in numbers.
+/// The summary of a map.
 #[derive(Clone, Debug)]
 pub struct MapSummary {
     /// Number of rules of each kind, in the order of [`KeyKind::ALL`].
     pub rules: [usize; KeyKind::ALL.len()],
-    /// Differences from the map before.
+    /// Differences from the previous map.
     pub changes: RuleChanges,
 }
 
-/// Why a value could not be loaded.
+/// The reason why a value could not be loaded.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It cannot be read, or is not valid.
+    /// The value cannot be read, or is not valid.
     #[error("{message}")]
     Failed {
-        /// The place, and what is wrong.
+        /// The origin and the error.
         message: String,
-        /// When to try again.
+        /// The time of the next try.
         retry: Retry,
     },
-    /// It can be read, and must not be used.
+    /// The value can be read, but must not be used.
     #[error("{origin} is refused: {reason}")]
     Refused {
-        /// The place.
+        /// The origin of the value.
         origin: Origin,
-        /// What is wrong.
+        /// The reason.
         reason: String,
-        /// The findings in it; empty for anything but a map.
+        /// The diagnostics of the value; empty unless it is a map.
         diagnostics: Arc<Diagnostics>,
     },
 }
 
-/// When to load again after a failure.
+/// The time of the next try after a failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// Soon: the failure may end by itself, as when a volume is mounted late.
-    Soon,
-    /// When the files change.
+    /// After a delay: the failure may be temporary, for example if a volume is mounted late.
+    AfterDelay,
+    /// After the next change of the files.
     WhenChanged,
 }
 
 impl LoadError {
-    /// Makes a failure that may end by itself.
+    /// Creates an error that may be temporary.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands the error over")]
     pub fn transient(message: impl ToString) -> Self {
-        Self::Failed { message: message.to_string(), retry: Retry::Soon }
+        Self::Failed { message: message.to_string(), retry: Retry::AfterDelay }
     }
 
-    /// Returns when to load again.
+    /// Returns the time of the next try.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
@@ -127,40 +127,40 @@ impl LoadError {
     }
 }
 
-/// The state of one value: what is in use, and how the last load ended.
+/// The state of a live value: the value in use, and the result of the last load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadStatus {
-    /// Number of values that were put into use; 0 as long as there is none.
+    /// Number of values that were put into use so far.
     pub generation: u64,
-    /// The time at which the value in use was loaded.
+    /// The time at which the value in use was loaded; `None` if no value is loaded.
     pub loaded_at: Option<OffsetDateTime>,
-    /// The load of the value in use.
+    /// The load of the value in use; `None` if no value is loaded.
     pub load: Option<Load>,
-    /// The failure of the last load; `None` if it succeeded.
+    /// The error of the last load; `None` if it succeeded.
     pub last_error: Option<String>,
-    /// The findings of the last load, also if it was refused.
+    /// The diagnostics of the last load, even if it was refused.
     pub diagnostics: Arc<Diagnostics>,
 }
 
 impl LoadStatus {
-    /// Returns true if there is a value in use.
+    /// Returns true if a value is in use.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.generation > 0
     }
 
-    /// Returns the origin of the value in use.
+    /// Returns the origin of the value in use; `None` if no value is loaded.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.load.as_ref().map(|load| &load.origin)
     }
 }
 
-/// A value whose status can be read, whatever its type.
+/// A live value of any type whose status can be read.
 pub trait HasStatus: Send + Sync {
-    /// Returns what the value is.
+    /// Returns the kind of value.
     fn subject(&self) -> Subject;
 
-    /// Returns how the value was loaded.
+    /// Returns the status of the value.
     fn status(&self) -> Arc<LoadStatus>;
 }

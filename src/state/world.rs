@@ -1,4 +1,4 @@
-//! Everything that decides about reviews, put together from its parts.
+//! The world in use: the rules and settings that decide about reviews.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     rules::Policy,
 };
 
-/// The [`World`] in use, which is put together anew when one of its parts changes.
+/// The [`World`] in use, which is rebuilt when one of its parts changes.
 #[derive(Debug)]
 pub struct CurrentWorld {
     scope: Scope,
@@ -17,18 +17,18 @@ pub struct CurrentWorld {
 }
 
 impl CurrentWorld {
-    /// Creates a world without a policy, which decides nothing yet.
+    /// Creates the state without a world, until the first policy is set.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         Self { scope, world: ArcSwapOption::empty() }
     }
 
-    /// Returns the world in use; `None` as long as there is no policy.
+    /// Returns the world in use; `None` if no policy is set yet.
     pub fn load(&self) -> Guard<Option<Arc<World>>> {
         self.world.load()
     }
 
-    /// Decides by `policy` from now on.
+    /// Replaces the policy.
     pub fn set_policy(&self, policy: &Arc<Policy>) {
         self.world.store(Some(Arc::new(World::new(policy.clone(), self.scope.clone()))));
     }

@@ -12,13 +12,14 @@ use x509_parser::{certificate::X509Certificate, error::X509Error, prelude::FromD
 
 use super::{CertificateError, Roots, Validity, key_id, pem::pem_reason};
 
-/// Validity of an authority. It is renewed at half of that: rare in the life of a cluster, and years before it expires.
+/// Validity of an authority. It is replaced at half of that, which is rare in the life of a cluster and years before it
+/// expires.
 const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
 
-/// How long a certificate is valid: 12 months, as in the original.
+/// Validity of a certificate: 12 months, as in the original.
 const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
 
-/// How far back the validity begins, for API servers whose clock is behind.
+/// Time by which the start of the validity lies in the past, for API servers whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::hours(1);
 
 /// A root certificate and its key.
@@ -29,7 +30,7 @@ pub struct Authority {
     validity: Validity,
 }
 
-/// Why an authority cannot be read.
+/// An error in a stored authority.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// The certificate cannot be parsed.
@@ -38,11 +39,11 @@ pub enum AuthorityError {
     /// The certificate cannot issue others.
     #[error("the certificate cannot issue others: {0}")]
     Issuer(rcgen::Error),
-    /// There is no private key that can be used. The parser's own error may quote the key.
+    /// There is no usable private key. The parser's own error may quote the key.
     #[error("no PEM block of a usable private key")]
     Key,
     /// The key belongs to another certificate.
-    #[error("the key is not that of the certificate")]
+    #[error("the key does not belong to the certificate")]
     Mismatch,
     /// There is no certificate.
     #[error("no PEM block of a certificate: {0}")]
@@ -69,14 +70,14 @@ impl fmt::Debug for PemPair {
 }
 
 impl Authority {
-    /// Makes an authority with a new ECDSA P-256 key.
+    /// Creates an authority with a new ECDSA P-256 key.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// If the system provides no randomness.
     pub fn generate(now: OffsetDateTime) -> Result<Self, CertificateError> {
         let key = KeyPair::generate()?;
         let mut parameters = CertificateParams::default();
-        // Go tells authorities apart by name, so each has its own.
+        // Go distinguishes authorities by name, so each needs its own.
         let name = format!("imageswap CA {}", key_id(key.public_key_raw()));
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -92,7 +93,7 @@ impl Authority {
     /// Reads an authority from its certificate and key, and checks that they belong together.
     ///
     /// # Errors
-    /// When one of them is no PEM, or the key is of another certificate.
+    /// If one of them is not valid PEM, or the key belongs to another certificate.
     pub fn from_pem(certificate: &[u8], key: &str) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(certificate)
             .map_err(|error| AuthorityError::Pem(pem_reason(&error)))?;
@@ -110,7 +111,7 @@ impl Authority {
     /// Issues a certificate with a new key for a server with these names.
     ///
     /// # Errors
-    /// When a name is no valid host name or address.
+    /// If a name is not a valid host name or address.
     pub fn issue(
         &self,
         names: &[String],
@@ -123,25 +124,25 @@ impl Authority {
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
         parameters.not_before = now - CLOCK_SKEW;
-        // Nothing outlives the authority that vouches for it.
+        // A certificate is not valid for longer than its authority.
         parameters.not_after = self.validity.not_after.min(now + CERTIFICATE_VALIDITY);
         let certificate = parameters.signed_by(&key, &self.issuer)?.pem();
         Ok(PemPair { certificate, key: key.serialize_pem() })
     }
 
-    /// The root certificate, as one to trust.
+    /// Returns the root certificate.
     #[must_use]
     pub fn root(&self) -> Roots {
         Roots::from(self.certificate.clone())
     }
 
-    /// The root's key in PEM.
+    /// Returns the key of the root in PEM.
     #[must_use]
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// When the root is valid.
+    /// Returns the validity of the root.
     #[must_use]
     pub fn validity(&self) -> Validity {
         self.validity
@@ -159,7 +160,7 @@ mod tests {
         let (begin, end) = key.split_at(60);
         for broken in [
             key.replace("END PRIVATE", "END"),
-            // What stands before an empty line is taken for headers.
+            // The parser takes the text before an empty line for headers.
             format!("{begin}\n\n{end}"),
             begin.to_owned(),
             String::new(),

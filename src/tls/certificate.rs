@@ -23,8 +23,8 @@ use crate::{
     state::{Load, Summary},
 };
 
-/// The names of certificate and key, in files as in a Secret, in the order in which they are looked for: those of the
-/// original, then those of a `kubernetes.io/tls` Secret, as cert-manager writes it.
+/// Names of certificate and key, in files and in Secrets, in order of precedence: those of the original, then those of
+/// a `kubernetes.io/tls` Secret, as cert-manager writes it.
 pub const FILE_NAMES: [(&str, &str); 2] = [("cert.pem", "key.pem"), ("tls.crt", "tls.key")];
 
 /// A certificate that is ready to be served.
@@ -34,32 +34,32 @@ pub struct ServingCertificate {
     validity: Validity,
 }
 
-/// Why there is no certificate to serve.
+/// An error in a serving certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// None of the pairs of files is there.
+    /// No pair of files exists.
     #[error("{directory}: neither cert.pem and key.pem nor tls.crt and tls.key are there")]
     Missing {
-        /// Where they were looked for.
+        /// The directory of the files.
         directory: PathBuf,
     },
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// There is no PEM block of the kind that is wanted.
+    /// There is no PEM block of the expected kind.
     #[error("{origin}: no PEM block of {wanted}: {reason}")]
     Pem {
-        /// The place of the text.
+        /// The origin of the text.
         origin: Origin,
-        /// What was looked for.
+        /// The expected kind.
         wanted: &'static str,
-        /// What is wrong.
+        /// The error of the parser, without a quotation.
         reason: &'static str,
     },
     /// The first certificate of the chain cannot be parsed.
     #[error("{origin}: the first certificate cannot be parsed: {reason}")]
     Certificate {
-        /// The place of the chain.
+        /// The origin of the chain.
         origin: Origin,
         /// The error of the parser.
         reason: X509Error,
@@ -67,33 +67,33 @@ pub enum CertificateError {
     /// Key and certificate do not belong together, or the key is of an unknown kind.
     #[error("{key}: not a usable key for the certificate in {certificate}: {reason}")]
     Mismatch {
-        /// The place of the key.
+        /// The origin of the key.
         key: Origin,
-        /// The place of the certificate.
+        /// The origin of the certificate.
         certificate: Origin,
         /// The error of rustls.
         reason: Box<rustls::Error>,
     },
-    /// A certificate could not be made.
-    #[error("making a certificate: {0}")]
+    /// A certificate could not be created.
+    #[error("creating a certificate: {0}")]
     Generate(#[from] rcgen::Error),
 }
 
 impl ServingCertificate {
     /// Reads the pair of files in `directory`.
     ///
-    /// The kubelet exchanges all files of a volume at once, by the symbolic link `..data`; it is
-    /// followed once, so that certificate and key are of one generation.
+    /// The kubelet replaces all files of a volume at once, through the symbolic link `..data`. The link is resolved
+    /// once, so certificate and key are of the same generation.
     ///
     /// # Errors
-    /// When the files are not there, are no PEM, or do not belong together.
+    /// If the files do not exist, are not valid PEM, or do not belong together.
     pub fn read(directory: &Path) -> Result<Self, CertificateError> {
         let generation = fs::canonicalize(directory.join("..data"));
         let generation = generation.unwrap_or_else(|_| directory.to_owned());
         let pair = FILE_NAMES
             .map(|(certificate, key)| (generation.join(certificate), generation.join(key)))
             .into_iter()
-            // One that is there but cannot be read, or lacks its other half, is an error below.
+            // A pair that is unreadable or incomplete is chosen too, and causes an error below.
             .find(|(certificate, key)| !is_missing(certificate) || !is_missing(key));
         let Some((certificate_file, key_file)) = pair else {
             return Err(CertificateError::Missing { directory: directory.to_owned() });
@@ -105,7 +105,7 @@ impl ServingCertificate {
     /// Reads a chain and its key from PEM. The origins are for errors.
     ///
     /// # Errors
-    /// When they are no PEM, or do not belong together.
+    /// If they are not valid PEM, or do not belong together.
     pub fn from_pem(
         certificate: &[u8],
         key: &[u8],
@@ -132,7 +132,10 @@ impl ServingCertificate {
         Self::new(chain, key, certificate_origin, key_origin)
     }
 
-    /// Checks that a chain and a key belong together. The origins are for errors.
+    /// Creates a serving certificate from a chain and its key. The origins are for errors.
+    ///
+    /// # Errors
+    /// If the first certificate cannot be parsed, or chain and key do not belong together.
     pub(super) fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -157,13 +160,13 @@ impl ServingCertificate {
         Ok(Self { key: Arc::new(key), validity })
     }
 
-    /// Describes the certificate that was loaded from `origin`.
+    /// Describes the certificate as loaded from `origin`.
     #[must_use]
     pub fn load(&self, origin: Origin) -> Load {
         Load::new(origin, Summary::Certificate { not_after: self.validity.not_after })
     }
 
-    /// Returns the time in which the certificate is valid.
+    /// Returns the validity of the certificate.
     #[must_use]
     pub fn validity(&self) -> Validity {
         self.validity
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_names_the_file_and_what_was_wanted() {
+    fn each_error_names_the_file_and_the_expected_content() {
         let ((certificate, key), (other, _)) = (pem_pair(), pem_pair());
         let too_large = "x".repeat(usize::try_from(super::super::pem::MAX_PEM_BYTES).unwrap() + 1);
         let one_line = key.replace('\n', " ");
@@ -219,20 +222,16 @@ mod tests {
             (
                 &*certificate,
                 &*one_line,
-                "key.pem: no PEM block of a private key: a block has no end",
+                "key.pem: no PEM block of a private key: a block has no END line",
             ),
-            (
-                &*certificate,
-                &*cut,
-                "a line begins as the first of a block, and does not end as one",
-            ),
+            (&*certificate, &*cut, "a BEGIN line lacks its closing dashes"),
         ] {
             let directory = tempfile::tempdir().unwrap();
             fs::write(directory.path().join("cert.pem"), certificate).unwrap();
             fs::write(directory.path().join("key.pem"), key).unwrap();
             let error = ServingCertificate::read(directory.path()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
-            assert!(error.len() < 300, "a part of the file is in it: {error}");
+            assert!(error.len() < 300, "the error quotes a part of the file: {error}");
         }
         let empty = tempfile::tempdir().unwrap();
         let error = ServingCertificate::read(empty.path()).unwrap_err().to_string();
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_pair_is_read_under_either_pair_of_names() {
+    fn a_valid_pair_is_read_under_either_pair_of_names() {
         let (certificate, key) = pem_pair();
         for (certificate_name, key_name) in FILE_NAMES {
             let directory = tempfile::tempdir().unwrap();

@@ -27,24 +27,24 @@ use super::{
 };
 use crate::state::Live;
 
-/// How long a verdict on a client holds, while the authorities stay the same.
+/// Time for which the result of a check of a client stays valid, while the authorities stay the same.
 ///
-/// A certificate may end while its connection lives on, and nobody minds a minute of that. Checking
-/// signatures for each request would cost more than the request.
-const VERDICT_LIFE: time::Duration = time::Duration::MINUTE;
+/// A certificate may expire while its connection is open, and a minute of that is harmless. A check of the signatures
+/// for each request would cost more than the request.
+const CHECK_VALIDITY: time::Duration = time::Duration::MINUTE;
 
-/// Why a client CA file cannot be used.
+/// An error in a client CA file.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientCaError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// It holds no certificates of authorities.
+    /// The file does not hold usable CA certificates.
     #[error("{file}: {reason}")]
     Roots {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The error in its content.
         reason: RootsError,
     },
 }
@@ -74,7 +74,7 @@ pub struct ClientTrust {
 }
 
 impl ClientTrust {
-    /// Trusts clients of the authorities that `roots` holds; none as long as there are none.
+    /// Creates a verifier that trusts clients of the authorities in `roots`, and no client while `roots` is empty.
     #[must_use]
     pub fn new(roots: Arc<Live<Roots>>) -> Self {
         Self { roots, provider: Arc::new(ring::default_provider()) }
@@ -91,7 +91,7 @@ impl ClientTrust {
         let unknown = rustls::CertificateError::UnknownIssuer;
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(roots.valid_at(now).cloned());
-        // The only error is that no root is left.
+        // The builder fails only if there is no root.
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(store), self.provider.clone())
                 .build()
@@ -107,8 +107,8 @@ impl ClientCertVerifier for ClientTrust {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // The names of the authorities would help a client that has several certificates, and tell
-        // everybody who asks whom this cluster trusts.
+        // The names of the authorities would help a client that has several certificates. They would also show every
+        // client which authorities this cluster trusts.
         &[]
     }
 
@@ -151,29 +151,29 @@ impl ClientCertVerifier for ClientTrust {
     }
 }
 
-/// A client that has shown, in the handshake of its connection, that it has the key of a certificate.
+/// A client that has proved in the handshake of its connection that it has the key of a certificate.
 ///
-/// A connection may outlive the trust in its client, so that the chain is judged again when the
-/// authorities have changed, and every minute.
+/// The trust in a client may end before its connection does. So the chain is checked again after a change of the
+/// authorities, and every minute.
 #[derive(Debug)]
 pub struct KnownClient {
     chain: Vec<CertificateDer<'static>>,
     trust: Arc<ClientTrust>,
-    verdict: ArcSwap<Verdict>,
+    last_check: ArcSwap<TrustCheck>,
 }
 
-/// What was found of a client the last time.
+/// The result of the last check of a client.
 #[derive(Debug)]
-struct Verdict {
+struct TrustCheck {
     is_trusted: bool,
-    /// The authorities that were in use then.
+    /// The authorities that were in use at the time of the check.
     roots: Option<Arc<Roots>>,
-    judged: OffsetDateTime,
+    checked_at: OffsetDateTime,
 }
 
 impl KnownClient {
-    /// The client of a connection whose handshake has just succeeded with this chain, which begins
-    /// with the client's own certificate; none when the chain is empty.
+    /// Creates the client of a connection whose handshake has just succeeded with this chain, which starts with the
+    /// client's own certificate. Returns `None` if the chain is empty.
     #[must_use]
     pub fn new(
         trust: Arc<ClientTrust>,
@@ -184,33 +184,33 @@ impl KnownClient {
             return None;
         }
         let chain: Vec<_> = chain.iter().map(|der| der.clone().into_owned()).collect();
-        // Judged anew: the authorities may have changed since the handshake asked them.
-        let verdict = ArcSwap::from_pointee(judge(&trust, &chain, now));
-        Some(Self { chain, trust, verdict })
+        // Checked again, because the authorities may have changed since the handshake.
+        let last_check = ArcSwap::from_pointee(check(&trust, &chain, now));
+        Some(Self { chain, trust, last_check })
     }
 
-    /// Whether the client is trusted at this time, which is now.
+    /// Returns true if the client is trusted at `now`, the current time.
     #[must_use]
     pub fn is_trusted(&self, now: OffsetDateTime) -> bool {
-        let verdict = self.verdict.load();
-        let age = now - verdict.judged;
-        let is_recent = !age.is_negative() && age < VERDICT_LIFE;
+        let last = self.last_check.load();
+        let age = now - last.checked_at;
+        let is_recent = !age.is_negative() && age < CHECK_VALIDITY;
         let current = self.trust.roots.load();
-        let is_same = match (&verdict.roots, &*current) {
-            (Some(judged_by), Some(current)) => Arc::ptr_eq(judged_by, current),
+        let is_same = match (&last.roots, &*current) {
+            (Some(last), Some(current)) => Arc::ptr_eq(last, current),
             _ => false,
         };
         if is_recent && is_same {
-            return verdict.is_trusted;
+            return last.is_trusted;
         }
-        let verdict = judge(&self.trust, &self.chain, now);
-        let is_trusted = verdict.is_trusted;
-        self.verdict.store(Arc::new(verdict));
+        let new = check(&self.trust, &self.chain, now);
+        let is_trusted = new.is_trusted;
+        self.last_check.store(Arc::new(new));
         is_trusted
     }
 }
 
-fn judge(trust: &ClientTrust, chain: &[CertificateDer<'_>], now: OffsetDateTime) -> Verdict {
+fn check(trust: &ClientTrust, chain: &[CertificateDer<'_>], now: OffsetDateTime) -> TrustCheck {
     let roots = trust.roots.load_full();
     let is_trusted = match (chain.split_first(), &roots) {
         (Some((leaf, intermediates)), Some(roots)) => {
@@ -218,7 +218,7 @@ fn judge(trust: &ClientTrust, chain: &[CertificateDer<'_>], now: OffsetDateTime)
         }
         _ => false,
     };
-    Verdict { is_trusted, roots, judged: now }
+    TrustCheck { is_trusted, roots, checked_at: now }
 }
 
 #[cfg(test)]
@@ -239,14 +239,14 @@ mod tests {
         live.publish(roots.clone(), Load::new(Origin::Generated, summary));
     }
 
-    /// A trust in these roots, and the place that holds them.
+    /// Returns a verifier for these roots, and the live value that holds them.
     fn trust_in(roots: &Roots) -> (Arc<ClientTrust>, Arc<Live<Roots>>) {
         let live = Arc::new(Live::new(Subject::ClientCa, Arc::default()));
         publish(&live, roots);
         (Arc::new(ClientTrust::new(live.clone())), live)
     }
 
-    /// The file of an authority, and a client of it whose certificate is valid for a day.
+    /// Returns the roots of a new authority, and the chain of a client of it, which is valid for a day.
     fn authority(now: OffsetDateTime) -> (Roots, Vec<CertificateDer<'static>>) {
         let authority = Authority::generate(now).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_trusted_until_its_certificate_ends_or_its_authority_goes() {
+    fn a_client_is_trusted_until_its_certificate_expires_or_its_authority_is_removed() {
         let now = OffsetDateTime::now_utc();
         let (authorities, chain) = authority(now);
         let (others, stranger) = authority(now);
@@ -270,16 +270,16 @@ mod tests {
         let known = KnownClient::new(trust.clone(), &chain, now).unwrap();
         assert!(!KnownClient::new(trust.clone(), &stranger, now).unwrap().is_trusted(now));
         assert!(KnownClient::new(trust.clone(), &[], now).is_none());
-        let end = now + time::Duration::DAY;
+        let expiry = now + time::Duration::DAY;
         let (second, minute) = (time::Duration::SECOND, time::Duration::MINUTE);
         for (time, is_trusted) in [
             (now, true),
             (now + minute, true),
-            (end - second, true),
-            // Within the minute that a verdict holds.
-            (end + second * 30, true),
-            (end + minute, false),
-            // The clock is put back.
+            (expiry - second, true),
+            // Within the minute for which a check stays valid.
+            (expiry + second * 30, true),
+            (expiry + minute, false),
+            // The clock is set back.
             (now, true),
             (now - minute * 2, false),
             (now, true),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_has_ended_vouches_for_nobody() {
+    fn clients_of_an_expired_authority_are_not_trusted() {
         let now = OffsetDateTime::now_utc();
         let (authorities, chain) = authority(now);
         let (trust, _live) = trust_in(&authorities);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_of_a_file_names_it_and_says_what_is_wrong() {
+    fn each_error_names_the_file_and_the_mistake() {
         let now = OffsetDateTime::now_utc();
         let root = Authority::generate(now).unwrap().root().to_pem();
         let key = KeyPair::generate().unwrap().serialize_pem();
@@ -314,8 +314,8 @@ mod tests {
             ("", "there is no PEM block of a certificate in it"),
             ("garbage", "there is no PEM block of a certificate in it"),
             (&*key, "there is no PEM block of a certificate in it"),
-            (&*root.replace('\n', " "), "a block has no end; each marker is a line of its own"),
-            (&*key.replace('\n', " "), "a block has no end; each marker is a line of its own"),
+            (&*root.replace('\n', " "), "a block has no END line; each marker needs its own line"),
+            (&*key.replace('\n', " "), "a block has no END line; each marker needs its own line"),
             (&*format!("{root}{no_der}"), "certificate 2: "),
             (&*" ".repeat((1 << 20) + 1), "larger than 1048576 bytes"),
         ] {
@@ -324,7 +324,7 @@ mod tests {
             let error = read_client_ca(file.path()).unwrap_err().to_string();
             let place = format!("{}: ", file.path().display());
             assert!(error.starts_with(&place) && error.contains(expected), "{error}");
-            assert!(error.len() < 300, "a part of the file is in it: {error}");
+            assert!(error.len() < 300, "the error quotes a part of the file: {error}");
         }
         let missing = read_client_ca("/nowhere/ca.pem".as_ref()).unwrap_err().to_string();
         assert_eq!(missing, "/nowhere/ca.pem: No such file or directory (os error 2)");

@@ -1,8 +1,8 @@
-//! PEM as Go reads it, which decides what the API server trusts.
+//! Parses PEM like Go, and so like the API server.
 //!
-//! Go's `pem.Decode` and `CertPool.AppendCertsFromPEM` skip a block that they cannot use and go on with
-//! the next one: <https://pkg.go.dev/encoding/pem#Decode>. The parser of rustls stops at such a block.
-//! Nothing is reported here: this is for reading what others have written, not for checking it.
+//! Go's `pem.Decode` and `CertPool.AppendCertsFromPEM` skip an invalid block and continue with the next one:
+//! <https://pkg.go.dev/encoding/pem#Decode>. The parser of rustls stops at such a block. This module reports no errors,
+//! because it reads bundles of other writers and does not check them.
 
 use base64::{
     Engine, alphabet,
@@ -14,8 +14,7 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END_ANY: &[u8] = b"-----END ";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// Base64 as Go's `StdEncoding` decodes it: padding is required, the bits after the last byte may have
-/// any value.
+/// Base64 as Go's `StdEncoding` decodes it. Padding is required, and the bits after the last byte may have any value.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -26,12 +25,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Returns the content of each block of the type `CERTIFICATE` that is well-formed and has no headers.
 pub(super) fn certificate_blocks(text: &[u8]) -> Vec<Vec<u8>> {
     let mut blocks = Vec::new();
-    // The lines since the last BEGIN line, if that was one of a certificate.
+    // The lines since the last BEGIN line, if it is that of a certificate.
     let mut open: Option<Vec<u8>> = None;
     for line in text.split(|byte| *byte == b'\n') {
         let line = trimmed(line);
         if line.starts_with(BEGIN_ANY) {
-            // A block that has no end is dropped for the next one.
+            // Drops an open block without an END line.
             open = (line == BEGIN).then(Vec::new);
         } else if line.starts_with(END_ANY) {
             let body = open.take().filter(|_| line == END);
@@ -71,7 +70,7 @@ mod tests {
             ("another type", block.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 0),
             ("types that differ", block.replace("END CERTIFICATE", "END KEY"), 0),
             ("headers", block.replace("YWJj", "Proc-Type: 4\n\nYWJj"), 0),
-            ("no base64", block.replace("YWJj", "YW*j"), 0),
+            ("invalid base64", block.replace("YWJj", "YW*j"), 0),
             ("truncated base64", block.replace("YWJj", "YWJjYQ"), 0),
             ("a first line without its end", block.replacen("-----\n", "\n", 1), 0),
             ("a last line without its end", block.trim_end().trim_end_matches('-').into(), 0),

@@ -1,6 +1,6 @@
-//! Certificates: read, made, verified, and replaced while serving.
+//! Certificates: reads, creates and verifies them, and replaces them while serving.
 //!
-//! Nothing here waits or makes a call; `sources` and `controller` know where certificates are stored.
+//! This module never waits and makes no calls. `sources` and `controller` know where certificates are stored.
 
 mod authority;
 mod certificate;
@@ -26,10 +26,10 @@ pub use self::{
 };
 pub use tokio_rustls::rustls::pki_types::ServerName;
 
-/// A name for a public key, a point on the curve P-256: the first 32 bits of its X coordinate, which
-/// are as good as random.
+/// Returns a name for a public key, a point on the curve P-256. It is the first 32 bits of the X coordinate, which are
+/// as good as random.
 fn key_id(public_key: &[u8]) -> String {
-    // The first byte is the same for all keys: it says that the point is not compressed.
+    // The first byte is the same for all keys. It marks the point as not compressed.
     match public_key {
         [_, a, b, c, d, ..] => format!("{:08x}", u32::from_be_bytes([*a, *b, *c, *d])),
         _ => String::new(),

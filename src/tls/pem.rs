@@ -1,4 +1,4 @@
-//! PEM files, read within a limit, and errors that quote nothing of them.
+//! Reads PEM files within a size limit. Its errors do not quote them.
 
 use std::{
     io,
@@ -11,10 +11,10 @@ use crate::bounded_read::read_regular_up_to;
 
 /// Maximum size of a file with a certificate chain or a key, in bytes.
 ///
-/// A chain of ten RSA-4096 certificates has some 25 KB; a Secret is at most 1 MiB.
+/// A chain of ten RSA-4096 certificates has about 25 KB, and the maximum size of a Secret is 1 MiB.
 pub(super) const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
-/// Why a PEM file cannot be read.
+/// An error in the read of a PEM file.
 #[derive(Debug, thiserror::Error)]
 pub enum PemFileError {
     /// The file is too large for certificates or a key.
@@ -42,19 +42,17 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, PemFileError> {
     }
 }
 
-/// Returns what is wrong with a PEM text, without the text.
+/// Returns the error in a PEM text without quoting the text.
 ///
-/// The parser's own message quotes the line, which is the whole key where its line breaks were lost.
+/// The parser's own message quotes the line. If the line breaks are missing, that line is the whole key.
 pub(super) fn pem_reason(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::NoItemsFound => "no items found",
         pem::Error::MissingSectionEnd { .. } => {
-            "a block has no end; each marker is a line of its own"
+            "a block has no END line; each marker needs its own line"
         }
-        pem::Error::IllegalSectionStart { .. } => {
-            "a line begins as the first of a block, and does not end as one"
-        }
-        pem::Error::Base64Decode(_) => "a block is no base64",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line lacks its closing dashes",
+        pem::Error::Base64Decode(_) => "a block is not valid base64",
         _ => "it cannot be read",
     }
 }

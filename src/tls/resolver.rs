@@ -1,4 +1,4 @@
-//! Hands each TLS handshake the certificate in use.
+//! Provides the certificate in use to each TLS handshake.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use tokio_rustls::rustls::{
 use super::ServingCertificate;
 use crate::state::Live;
 
-/// Serves the certificate that is in use when a handshake begins.
+/// Serves the certificate that is in use at the start of a handshake.
 #[derive(Debug)]
 pub struct CertificateResolver(Arc<Live<ServingCertificate>>);
 
 impl CertificateResolver {
-    /// Serves what `certificate` holds; a handshake fails as long as it holds nothing.
+    /// Creates a resolver of `certificate`. Handshakes fail while it is empty.
     #[must_use]
     pub fn new(certificate: Arc<Live<ServingCertificate>>) -> Self {
         Self(certificate)

@@ -1,4 +1,4 @@
-//! The certificates that a client trusts, as in a caBundle.
+//! Root certificates that a client trusts, as in a caBundle.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Roots(Vec<CertificateDer<'static>>);
 
-/// Why a PEM text holds no usable roots.
+/// An error in a PEM text of roots.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// One of the certificates cannot be read or used.
@@ -29,7 +29,7 @@ pub enum RootsError {
     Certificate {
         /// The number of the certificate, from 1.
         number: usize,
-        /// What is wrong.
+        /// The error of the parser.
         reason: String,
     },
     /// There is no certificate.
@@ -40,22 +40,22 @@ pub enum RootsError {
     Pem(&'static str),
 }
 
-/// Why a client with some roots does not accept a certificate.
+/// The reason why a client with some roots does not accept a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The certificate is not for the name.
-    #[error("it is not for the name {0}")]
+    /// The certificate is not valid for the name.
+    #[error("not valid for the name {0}")]
     Name(String),
-    /// Anything else: signed by another root, not valid now, not for servers.
+    /// Any other reason: signed by another root, not valid now, not for servers.
     #[error("{0}")]
     Untrusted(String),
 }
 
 impl Roots {
-    /// Reads the certificates of a PEM text; what else is in it does not count.
+    /// Parses the certificates of a PEM text; other text in it is ignored.
     ///
     /// # Errors
-    /// When a block of a certificate is broken or holds no certificate.
+    /// If a block of a certificate is invalid or does not contain a certificate.
     pub fn from_pem(text: &[u8]) -> Result<Self, RootsError> {
         let mut roots = Self::default();
         for (index, certificate) in CertificateDer::pem_slice_iter(text).enumerate() {
@@ -69,13 +69,12 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Reads a caBundle as the API server does: blocks that are no certificates are skipped, and those
-    /// beside them count.
+    /// Parses a caBundle like the API server: skips blocks that are not valid certificates, and reads the others.
     #[must_use]
     pub fn from_bundle(text: &[u8]) -> Self {
         let mut roots = Self::default();
         for block in certificate_blocks(text) {
-            // Go takes no bytes after the certificate.
+            // Go accepts no bytes after the certificate.
             if X509Certificate::from_der(&block).is_ok_and(|(rest, _)| rest.is_empty()) {
                 roots.push(block.into());
             }
@@ -83,7 +82,7 @@ impl Roots {
         roots
     }
 
-    /// The certificates as PEM text.
+    /// Returns the certificates in PEM.
     #[must_use]
     pub fn to_pem(&self) -> String {
         let blocks: Vec<_> =
@@ -97,7 +96,7 @@ impl Roots {
         self.0.is_empty()
     }
 
-    /// Number of roots.
+    /// Returns the number of roots.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -127,11 +126,11 @@ impl Roots {
         Self(self.0.iter().filter(|root| !others.0.contains(root)).cloned().collect())
     }
 
-    /// Checks what a client that trusts these roots would: that one of them signed the chain, that
-    /// it is valid at the time, meant for servers, and for `name`.
+    /// Verifies a certificate like a client that trusts these roots: one of them signed the chain, the chain is valid
+    /// at `now`, and the certificate is for servers and for `name`.
     ///
     /// # Errors
-    /// When a client would not accept the certificate.
+    /// If a client would not accept the certificate.
     pub fn verify(
         &self,
         certificate: &ServingCertificate,
@@ -155,8 +154,8 @@ impl Roots {
         result.map(drop).map_err(|error| refusal(&error, name))
     }
 
-    /// Those that are valid at a time. Go, and so the API server, checks the time of a root too;
-    /// webpki does not.
+    /// Returns the roots that are valid at `now`. Go, and so the API server, checks the validity of a root too; webpki
+    /// does not.
     pub(super) fn valid_at(
         &self,
         now: OffsetDateTime,
@@ -169,10 +168,10 @@ impl Roots {
         })
     }
 
-    /// Checks that each can vouch for others, as far as that can be told without them.
+    /// Checks that each root is a usable trust anchor.
     ///
     /// # Errors
-    /// When one cannot; the message has its number.
+    /// If one is not; the message has its number.
     pub(super) fn check(&self) -> Result<(), RootsError> {
         let mut store = RootCertStore::empty();
         for (index, root) in self.0.iter().enumerate() {
@@ -197,8 +196,10 @@ impl From<CertificateDer<'static>> for Roots {
     }
 }
 
-/// Checks a certificate that is a root itself. The API server, like all of Go, accepts that; rustls
-/// would not if the certificate may sign others, as those that `openssl req -x509` makes.
+/// Verifies a certificate that is a root itself.
+///
+/// The API server, like all Go programs, accepts it. rustls would not if the certificate may sign others, like those
+/// that `openssl req -x509` creates.
 fn verify_itself(
     certificate: &ServingCertificate,
     leaf: &CertificateDer<'_>,
@@ -207,7 +208,7 @@ fn verify_itself(
 ) -> Result<(), TrustError> {
     let Validity { not_before, not_after } = certificate.validity();
     if now < not_before || not_after < now {
-        let reason = format!("it is valid from {not_before} to {not_after} only");
+        let reason = format!("valid only from {not_before} to {not_after}");
         return Err(TrustError::Untrusted(reason));
     }
     ParsedCertificate::try_from(leaf)
@@ -238,13 +239,13 @@ mod tests {
     }
 
     fn served(certificate: &str, key: &str) -> ServingCertificate {
-        let place = || crate::origin::Origin::Generated;
-        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place())
+        let origin = || crate::origin::Origin::Generated;
+        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), origin(), origin())
             .unwrap()
     }
 
     #[test]
-    fn a_certificate_is_accepted_by_its_root_for_its_names_while_it_is_valid() {
+    fn a_certificate_is_accepted_under_its_root_for_its_names_while_it_is_valid() {
         let now = OffsetDateTime::now_utc();
         let (authority, other) =
             (Authority::generate(now).unwrap(), Authority::generate(now).unwrap());
@@ -256,7 +257,7 @@ mod tests {
         for (roots, host, days, expected) in [
             (&authority.root(), "h.svc", 0, ""),
             (&both, "127.0.0.1", 364, ""),
-            (&both, "other.svc", 0, "it is not for the name other.svc"),
+            (&both, "other.svc", 0, "not valid for the name other.svc"),
             (&other.root(), "h.svc", 0, "invalid peer certificate: UnknownIssuer"),
             (&both, "h.svc", 366, "invalid peer certificate: certificate expired"),
             (&both, "h.svc", -1, "no root trust anchors were provided"),
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_read_as_they_are_written_and_each_counts_once() {
+    fn roots_are_parsed_as_they_were_written_without_duplicates() {
         let now = OffsetDateTime::now_utc();
         let (first, second) =
             (Authority::generate(now).unwrap(), Authority::generate(now).unwrap());
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_block_in_a_bundle_leaves_the_roots_beside_it() {
+    fn an_invalid_block_in_a_bundle_does_not_affect_the_other_roots() {
         let now = OffsetDateTime::now_utc();
         let (first, second) =
             (Authority::generate(now).unwrap().root(), Authority::generate(now).unwrap().root());
@@ -314,7 +315,7 @@ mod tests {
         let truncated = [&lines[..2], &lines[lines.len() - 1..]].concat().join("\n") + "\n";
         for (name, between) in [
             ("text", "a comment: nothing\n"),
-            ("no base64", &*second.replace("MII", "M*I")),
+            ("invalid base64", &*second.replace("MII", "M*I")),
             ("truncated base64", &*truncated),
             ("no certificate", "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n"),
             ("headers", &*second.replacen('\n', "\nComment: old\n\n", 1)),

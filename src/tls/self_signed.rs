@@ -1,4 +1,4 @@
-//! A certificate that signs itself, for development.
+//! A self-signed certificate, for development.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use time::{Duration, OffsetDateTime};
@@ -7,16 +7,16 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use super::{CertificateError, ServingCertificate};
 use crate::origin::Origin;
 
-/// How long the certificate is valid. It lives in memory only, so no longer than the process.
+/// Validity of the certificate. It is kept only in memory, so it does not outlive the process.
 const VALIDITY: Duration = Duration::days(365);
 
-/// How far back the validity begins, for clients whose clock is behind.
+/// Time by which the start of the validity lies in the past, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
 
-/// Makes an ECDSA P-256 certificate for `names`, host names or IP addresses.
+/// Creates an ECDSA P-256 certificate for `names`, which are host names or IP addresses.
 ///
 /// # Errors
-/// When a name is no valid host name.
+/// If a name is not a valid host name or address.
 pub fn self_signed(names: &[String]) -> Result<ServingCertificate, CertificateError> {
     let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name.push(DnType::CommonName, "imageswap (self-signed)");

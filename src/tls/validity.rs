@@ -1,4 +1,4 @@
-//! When a certificate is valid.
+//! The validity of a certificate.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio_rustls::rustls::pki_types::UnixTime;
 use x509_parser::certificate::X509Certificate;
 
-/// The time in which a certificate is valid.
+/// The period in which a certificate is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Validity {
-    /// When it begins.
+    /// Start of the validity.
     pub not_before: OffsetDateTime,
-    /// When it ends.
+    /// Expiry time.
     pub not_after: OffsetDateTime,
 }
 
@@ -24,26 +24,26 @@ impl Validity {
         }
     }
 
-    /// Whether it has ended.
+    /// Returns true if the validity has expired.
     #[must_use]
-    pub fn is_over(&self, now: OffsetDateTime) -> bool {
+    pub fn has_expired(&self, now: OffsetDateTime) -> bool {
         self.not_after <= now
     }
 
-    /// Whether half of it is over, which is when a successor is due: late enough to be rare, and
-    /// early enough that a failing renewal is noticed long before the end.
+    /// Returns true if half of the validity is over, at which the certificate is renewed. This is late enough to be
+    /// rare, and early enough to notice a failing renewal long before the expiry.
     #[must_use]
-    pub fn is_half_over(&self, now: OffsetDateTime) -> bool {
+    pub fn is_half_expired(&self, now: OffsetDateTime) -> bool {
         self.not_before + (self.not_after - self.not_before) / 2 <= now
     }
 
-    /// When it ends, as in RFC 3339.
+    /// Returns the expiry time, formatted according to RFC 3339.
     #[must_use]
-    pub fn end(&self) -> String {
+    pub fn expiry(&self) -> String {
         self.not_after.format(&Rfc3339).unwrap_or_default()
     }
 
-    /// The whole days that are left; none once it has ended.
+    /// Returns the number of whole days until the expiry; 0 after it.
     #[must_use]
     pub fn days_left(&self, now: OffsetDateTime) -> i64 {
         (self.not_after - now).whole_days().max(0)
@@ -63,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_successor_is_due_at_half_of_the_life() {
+    fn a_certificate_is_half_expired_in_the_middle_of_its_validity() {
         let not_before = OffsetDateTime::UNIX_EPOCH;
         let validity = Validity { not_before, not_after: not_before + Duration::days(100) };
-        for (day, is_half_over, is_over, days_left) in [
+        for (day, is_half_expired, has_expired, days_left) in [
             (0, false, false, 100),
             (49, false, false, 51),
             (50, true, false, 50),
@@ -74,8 +74,8 @@ mod tests {
             (200, true, true, 0),
         ] {
             let now = not_before + Duration::days(day);
-            assert_eq!(validity.is_half_over(now), is_half_over, "day {day}");
-            assert_eq!(validity.is_over(now), is_over, "day {day}");
+            assert_eq!(validity.is_half_expired(now), is_half_expired, "day {day}");
+            assert_eq!(validity.has_expired(now), has_expired, "day {day}");
             assert_eq!(validity.days_left(now), days_left, "day {day}");
         }
     }

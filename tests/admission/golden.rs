@@ -1,4 +1,4 @@
-//! Answers to captured reviews, compared byte for byte with recorded ones.
+//! Answers to captured reviews, compared byte for byte with recorded answers.
 //!
 //! The order of JSON fields does not matter to an API server, but an unintended change shows here. To record
 //! intended changes, run the test with `IMAGESWAP_WRITE_GOLDEN` set, and review the difference.
@@ -26,7 +26,7 @@ const REVIEWS: [&str; 8] = [
     "07-delete-pod",
 ];
 
-/// Policies of each kind, by the name that they have in the files.
+/// Returns a policy of each kind, with its name in the files.
 fn policies() -> [(&'static str, Policy); 4] {
     let maps = |text: &str| Policy::Maps(Box::new(LoadedMap::from_text(text).unwrap().rules));
     [

@@ -29,7 +29,7 @@ ghcr.io/acme::h.io/acme
 
 const LABEL: &str = "k8s.twr.io/imageswap";
 
-/// Changes as pairs of JSON Pointer and new image.
+/// Changes, as pairs of JSON Pointer and new image.
 type Changes = &'static [(&'static str, &'static str)];
 
 fn world(map: &str) -> World {
@@ -41,8 +41,8 @@ fn fixture(name: &str) -> Value {
     serde_json::from_str(&support::reviews::fixture(name)).unwrap()
 }
 
-/// Answers a review, and checks the answer in every way that does not depend on the case: kube's
-/// types parse it, it names the review's uid, and it patches exactly `changes`.
+/// Answers a review and checks the answer: kube's types parse it, it has the uid of the review, and it patches exactly
+/// `changes`.
 fn assert_answer(name: &str, review: &Value, map: &str, outcome: &str, changes: Changes) {
     let body = review.to_string();
     let world = world(map);
@@ -77,23 +77,23 @@ fn assert_answer(name: &str, review: &Value, map: &str, outcome: &str, changes: 
     assert_eq!(patched, expected, "{name}");
 }
 
-/// Reads review and answer with the types of kube, and compares the answer with the one that kube
-/// makes for the same request and patch.
+/// Reads review and answer with the types of kube, and compares the answer with the one that kube makes for the same
+/// request and patch.
 fn assert_kube_agrees(
     name: &str,
     review: &Value,
     mut answer: Value,
     patch: Option<json_patch::Patch>,
 ) {
-    // On the wire a patch is base64, as Go writes bytes, and `status` may be missing; kube's type
-    // takes an array of numbers and wants a status.
+    // On the wire a patch is base64, as Go writes bytes, and `status` is optional. kube's type needs an array of
+    // numbers and a status.
     answer["response"]["status"] = json!({});
     if let Some(patch) = answer["response"]["patch"].as_str() {
         answer["response"]["patch"] = json!(STANDARD.decode(patch).unwrap());
     }
     let answer: AdmissionReview<DynamicObject> = serde_json::from_value(answer).unwrap();
     let mut request = review.clone();
-    // An object without metadata is no DynamicObject; the answer does not depend on it.
+    // A DynamicObject needs metadata. The answer does not depend on it.
     request["request"]["object"] = Value::Null;
     request["request"]["oldObject"] = Value::Null;
     let request: AdmissionReview<DynamicObject> = serde_json::from_value(request).unwrap();
@@ -115,7 +115,7 @@ fn assert_kube_agrees(
     assert_eq!(operations(response.patch), operations(expected.patch), "{name}");
 }
 
-/// A captured review with some places set to other values.
+/// Returns a captured review with other values at some JSON Pointers.
 fn edited(name: &str, edits: &[(&str, Value)]) -> Value {
     let mut review = fixture(name);
     for (pointer, value) in edits {

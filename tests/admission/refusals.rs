@@ -46,7 +46,7 @@ fn deep_nesting_is_skipped_without_recursion() {
     assert_eq!(Review::from_slice(body.as_bytes()).unwrap().request().uid(), "a");
 }
 
-/// A list takes far more memory than the text of it.
+/// A list takes far more memory than its text.
 #[test]
 fn too_many_containers_are_refused() {
     let review = |containers: usize, old_volumes: usize| {

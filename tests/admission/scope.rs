@@ -1,5 +1,4 @@
-//! Images and objects that are left alone whatever the map says: controlled objects, and images that are
-//! never pulled.
+//! Images and objects that no map changes: controlled objects, and images that are never pulled.
 
 use imageswap::{
     admission::{Review, Scope, World, plan},

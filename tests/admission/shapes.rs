@@ -12,7 +12,7 @@ const UPDATE: &str = "02-update-pod";
 pub(crate) const DEPLOYMENT: &str = "04-create-deployment";
 const CRON_JOB: &str = "05-create-cronjob";
 
-/// Expected changes of the deployment when nothing prevents a swap.
+/// Expected changes of the deployment if nothing prevents a swap.
 pub(crate) const DEPLOYMENT_CHANGES: Changes = &[
     ("/spec/template/spec/initContainers/0/image", "hub.corp/mirror-docker.io/busybox"),
     (
@@ -56,7 +56,7 @@ fn the_disable_label_leaves_the_object_alone() {
     let review = edited(CRON_JOB, &edits);
     assert_answer("label on the job template of a cron job", &review, MAP, "disabled", &[]);
 
-    // Only a cron job has a job template.
+    // Only a CronJob has a job template.
     let edits = [("/request/object/spec/jobTemplate", json!({ "metadata": labelled }))];
     let review = edited(DEPLOYMENT, &edits);
     assert_answer("job template of a deployment", &review, MAP, "swapped", DEPLOYMENT_CHANGES);
@@ -68,10 +68,10 @@ fn the_disable_label_leaves_the_object_alone() {
     }
 }
 
-/// Nobody has validated the labels when the webhook is asked.
+/// The API server validates labels only after it has called the webhook.
 #[test]
 fn many_labels_are_read_in_time() {
-    // To compare each with each would take minutes; a busy machine takes a second or two.
+    // To compare each label with all others would take minutes. A busy machine needs a second or two.
     const LONGEST: Duration = Duration::from_secs(30);
     let labels: Map<_, _> =
         (0..300_000).map(|number| (format!("l{number}"), json!("disabled"))).collect();
@@ -291,7 +291,7 @@ fn escapes_in_strings_are_read_and_written() {
         ("/request/object/spec/initContainers", json!([])),
         ("/request/object/spec/volumes", json!([])),
     ];
-    // An image with such characters is none; an escape of another one is read as what it stands for.
+    // An image with such characters is not valid. An escape of another character is decoded.
     let changes: Changes = &[("/spec/containers/1/image", "quay.corp/b")];
     let review = edited(POD, &edits);
     assert_answer("escapes", &review, MAP, "swapped", changes);
@@ -304,7 +304,7 @@ fn escapes_in_strings_are_read_and_written() {
 
 #[test]
 fn a_pod_of_the_largest_size_is_read() {
-    // The API server takes objects of up to 3 MiB.
+    // The API server accepts objects of up to 3 MiB.
     let environment: Vec<_> =
         (0..3000).map(|n| json!({ "name": format!("V{n}"), "value": "x".repeat(1000) })).collect();
     let edits = [

@@ -7,6 +7,7 @@
 
 mod paths;
 mod source;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 

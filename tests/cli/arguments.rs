@@ -62,7 +62,7 @@ fn help_names_every_variable() {
             let run = workspace.imageswap(&[command, &[flag]].concat()).run();
             assert_eq!((run.code, &*run.stderr), (Some(0), ""), "{}", run.description);
             assert!(run.stdout.contains("Usage: imageswap"), "{}", run.stdout);
-            // A line may break behind the colon.
+            // A line may break after the colon.
             let named = run.stdout.split("[env:").skip(1).map(str::trim_start);
             let mut named: Vec<_> = named.map(|text| text.split('=').next().unwrap()).collect();
             named.sort_unstable();
@@ -112,7 +112,7 @@ fn the_version_names_the_crate_version_and_the_git_revision() {
 #[test]
 fn invalid_arguments_exit_with_2() {
     let workspace = Workspace::new(&[("map", "default::d.io\n")]);
-    // arguments, what the error says
+    // arguments, part of the error
     for (arguments, error) in [
         (&["frobnicate"][..], "unrecognized subcommand 'frobnicate'"),
         (&["check"], "<FILE>..."),
@@ -132,7 +132,7 @@ fn invalid_arguments_exit_with_2() {
         run.assert_usage_error(&[error]);
         assert_eq!(run.stdout, "", "{}", run.description);
     }
-    // Without any argument the help takes the place of the error.
+    // Without arguments, the help is printed instead of an error.
     let run = workspace.imageswap::<&str>(&[]).run();
     assert_eq!((run.code, &*run.stdout), (Some(2), ""));
     assert!(run.stderr.contains("Usage: imageswap <COMMAND>"), "{}", run.stderr);

@@ -17,10 +17,10 @@ const CLEAN: &str = "default::d.io\n";
 const WARNINGS: &str = "default:d.io\n";
 const ERRORS: &str = "default::d.io\nbroken\n";
 
-/// Line (0 for the whole file), code, and the other line that takes part (0 for none).
+/// Line (0 for the whole file), code, and the related line (0 for none).
 type Finding = (u64, &'static str, u64);
 
-/// The findings about `file` in the JSON output, after a look at what does not depend on the case.
+/// Returns the findings about `file` in the JSON output, and checks the fields that do not depend on the case.
 fn findings(run: &Finished, file: &str, map: &str) -> Vec<(u64, String, u64)> {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let lines: Vec<_> = map.trim_start_matches('\u{feff}').lines().collect();
@@ -101,7 +101,7 @@ fn check_finds_mistakes_between_rules() {
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
         (
-            "mistake-behind-the-byte-order-mark",
+            "mistake-after-the-byte-order-mark",
             "\u{feff}default:d.io",
             &[(1, "deprecated-separator", 0)],
         ),
@@ -138,7 +138,7 @@ fn check_finds_mistakes_between_rules() {
         ),
     ];
     let workspace = Workspace::new(&cases.map(|(name, map, _)| (name, map)));
-    // All in one run, so that a diagnostic must be told with the right file too.
+    // All files are checked in one run, so each diagnostic must name the right file.
     let files = cases.map(|(name, ..)| name);
     let run =
         workspace.imageswap(&[&["check", "--output", "json"], files.as_slice()].concat()).run();
@@ -158,7 +158,7 @@ error[not-a-map]: this is a manifest in YAML or JSON, not a map
 1 | apiVersion: v1
   | ^^^^^^^^^^^^^^
   |
-  = help: give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`
+  = help: use the map itself, which in a ConfigMap is the value of the key `maps`; a map has no `---` line
 
 maps.yaml: 0 rules, 1 error, 0 warnings
 ";
@@ -175,7 +175,7 @@ b.io::c.io
 no separator
 ";
 
-/// Text about the mistakes of [`MAP_WITH_MISTAKES`].
+/// Text output for [`MAP_WITH_MISTAKES`].
 const MISTAKES_AS_TEXT: &str = "\
 warning[chain]: images that this rule makes are sent on to `c.io` by line 3
  --> map.conf:2:7
@@ -238,7 +238,7 @@ fn text_output_looks_like_compiler_errors() {
 }
 
 #[test]
-fn the_exit_code_tells_errors_from_warnings() {
+fn the_exit_code_distinguishes_errors_from_warnings() {
     let workspace = Workspace::new(&[
         ("clean", CLEAN),
         ("warnings", WARNINGS),
@@ -270,7 +270,7 @@ fn the_exit_code_tells_errors_from_warnings() {
 }
 
 #[test]
-fn check_goes_on_after_a_missing_file() {
+fn check_continues_after_a_missing_file() {
     let workspace = Workspace::new(&[("errors", ERRORS), ("clean", CLEAN)]);
     let run = workspace.imageswap(&["check", "errors", "missing", "clean"]).run();
     let summaries: Vec<_> = run.stdout.lines().filter(|line| line.contains(" rule, ")).collect();
@@ -293,7 +293,7 @@ fn diagnostics_beyond_the_limit_are_counted() {
     let workspace = Workspace::new(&[("map", map)]);
     let run = workspace.imageswap(&["check", "map"]).run();
     let shown = run.stdout.lines().filter(|line| line.starts_with("error[invalid-rule]")).count();
-    // The error that there is no rule is shown too.
+    // One of the diagnostics is the error that the map has no rules.
     assert_eq!(shown, MAX_KEPT_DIAGNOSTICS - 1);
     let summary = "map: 0 rules, 1501 errors, 0 warnings (501 more not shown)";
     assert_eq!(run.stdout.lines().last(), Some(summary));
@@ -305,7 +305,7 @@ fn diagnostics_beyond_the_limit_are_counted() {
 
 #[test]
 fn a_long_line_is_cut() {
-    // What is shown ends behind 400 characters; the rule may end, and the target begin, anywhere.
+    // A line is cut after 400 characters. The end of the rule and the start of the target may be on either side.
     for length in 390..410 {
         let key = "x".repeat(length);
         let map = format!("default::\n{key} # comment\n{key}.io::D.io/{key} # comment\n");
@@ -337,7 +337,7 @@ fn a_byte_order_mark_counts_on_the_first_line_only() {
 #[test]
 fn common_mistakes_in_keys_are_found() {
     for (rule, hint) in [
-        ("*.corp.io::z.io", "registry keys know no wildcards; write `[REPLACE]*.corp.io/*`"),
+        ("*.corp.io::z.io", "registry keys do not support wildcards; write `[REPLACE]*.corp.io/*`"),
         ("https//ghcr.io::z.io", "write `docker.io/https//ghcr.io` for images of Docker Hub"),
         (
             "quay.io/ACME::z.io",
@@ -360,7 +360,7 @@ fn common_mistakes_in_keys_are_found() {
 }
 
 #[test]
-fn a_map_too_large_to_compare_all_globs_is_checked_in_part_and_says_so() {
+fn a_map_with_too_many_globs_to_compare_is_reported_as_partly_checked() {
     let globs: Vec<_> = (0..1500).map(|n| format!("[REPLACE]a{n}/*::d.io\n")).collect();
     let workspace = Workspace::new(&[("map", format!("default::\n{}", globs.concat()))]);
     let run = workspace.imageswap(&["check", "map"]).run();

@@ -1,4 +1,4 @@
-//! Colors of the help, of `check` and of the log, which follow the same variables.
+//! Colors of the help, of `check` and of the log.
 
 use std::{fs::File, io::Read, os::fd::OwnedFd, sync::mpsc, thread};
 
@@ -8,7 +8,7 @@ use crate::{DEADLINE, Invocation, Workspace};
 
 const ESCAPE: char = '\u{1b}';
 
-/// Variables, and the presence of colors on a terminal and in a file.
+/// Variables, colors on a terminal, and colors in a file.
 type Case = (&'static [(&'static str, &'static str)], bool, bool);
 
 const CASES: [Case; 10] = [
@@ -24,7 +24,7 @@ const CASES: [Case; 10] = [
     (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false, false),
 ];
 
-/// Runs the program with both outputs on a terminal, and returns what it writes.
+/// Runs the program with standard output and standard error on a terminal, and returns the output.
 fn on_terminal(Invocation(mut command): Invocation) -> String {
     let terminal: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     unlockpt(&terminal).unwrap();
@@ -32,12 +32,12 @@ fn on_terminal(Invocation(mut command): Invocation) -> String {
     let program_side = ioctl_tiocgptpeer(&terminal, flags).unwrap();
     command.stdout(program_side.try_clone().unwrap()).stderr(program_side);
     let mut child = command.spawn().unwrap();
-    // Reading ends when nobody has the other side open any more.
+    // Reading ends as soon as the other side is closed everywhere, so this process must not keep it open.
     drop(command);
     let (sender, output) = mpsc::channel();
     thread::spawn(move || {
         let (mut terminal, mut output) = (File::from(terminal), Vec::new());
-        // The end is an error (EIO); all that was written before it is in `output`.
+        // Reading ends with an error (EIO). By then `output` contains everything that was written.
         let _ = terminal.read_to_end(&mut output);
         sender.send(output)
     });
@@ -56,7 +56,7 @@ fn help_check_and_log_follow_the_same_variables() {
         for arguments in [
             &["--help"][..],
             &["check", "map"],
-            // Without a cluster it ends after a few lines.
+            // Without a cluster it exits after a few lines.
             &["init", "--log-format", "text", "--maps", "map"],
         ] {
             let invocation = || {

@@ -7,7 +7,7 @@ use crate::Workspace;
 const COMMANDS: [&str; 6] = ["serve", "init", "swap", "explain", "check", "completions"];
 
 #[test]
-fn each_shell_gets_a_script_that_knows_all_commands() {
+fn the_script_of_each_shell_contains_all_commands() {
     let workspace = Workspace::new::<&str>(&[]);
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = workspace.imageswap(&["completions", shell]).run();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{RULES, Workspace};
 
-/// A case: name, arguments, and all that is printed.
+/// Name, arguments, and standard output.
 type Case = (&'static str, &'static [&'static str], &'static str);
 
 const CASES: [Case; 10] = [

@@ -1,7 +1,7 @@
-//! The program on the command line: output and exit code of each command.
+//! Tests of the command line: output and exit code of each command.
 //!
-//! The tests start the program with a clean environment, each in a directory of its own. A running `serve` is
-//! tested in `tests/server`; here it always fails to start.
+//! Each test starts the program in a directory of its own, with a clean environment. Here `serve` always fails to
+//! start; `tests/server` tests it while it runs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -31,7 +31,7 @@ use std::{
 use support::secrets::Secrets;
 use tempfile::TempDir;
 
-/// A map with a rule of every kind, one on each line.
+/// A map with one rule of each kind.
 const RULES: &str = "\
 default::d.io
 noswap_wildcards::keep.io,local
@@ -41,11 +41,10 @@ q.io::d.io/q
 off.io::
 ";
 
-/// How long the program may run. Each test takes milliseconds; the limit only keeps a `serve` that
-/// starts by mistake from running for ever.
+/// Timeout for the program. Each test takes milliseconds; the timeout only ends a `serve` that starts by mistake.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A directory with the files of one test, in which the program runs.
+/// A directory with the files of a test. The program runs in it.
 struct Workspace(TempDir);
 
 impl Workspace {
@@ -57,14 +56,14 @@ impl Workspace {
         workspace
     }
 
-    /// The program with these arguments, an empty standard input, and none of the settings that
-    /// the environment of the tests may hold.
+    /// Returns the program with these arguments, an empty standard input, and no settings from the environment of the
+    /// tests.
     fn imageswap<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Invocation {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imageswap"));
         command.args(arguments).current_dir(&self.0);
         for (name, _) in env::vars_os() {
             let is_setting = name.as_encoded_bytes().starts_with(b"IMAGESWAP_");
-            // All but the first change how the program prints.
+            // All but the first change the format of the output.
             let others =
                 ["IMAGE_PREFIX", "CI", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "NO_COLOR", "TERM"];
             if is_setting || others.map(OsStr::new).contains(&&*name) {
@@ -85,8 +84,7 @@ impl Invocation {
         self
     }
 
-    /// Gives the program a file with `content` as its standard input, so that nobody has to write
-    /// while it runs.
+    /// Sets standard input to a file with `content`. With a file, nothing has to be written while the program runs.
     fn input(mut self, content: impl AsRef<[u8]>) -> Self {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content.as_ref()).unwrap();
@@ -95,7 +93,7 @@ impl Invocation {
         self
     }
 
-    /// Runs the program to its end.
+    /// Runs the program until it exits.
     fn run(mut self) -> Finished {
         let mut errors = tempfile::tempfile().unwrap();
         let (mut child, description) = self.start(&errors);
@@ -120,14 +118,14 @@ impl Invocation {
         Finished { description, code, stdout, stderr }
     }
 
-    /// Starts the program with its standard output in a pipe.
+    /// Starts the program with standard output in a pipe.
     fn start(&mut self, errors: &File) -> (Child, String) {
         let command = self.0.stdout(Stdio::piped()).stderr(errors.try_clone().unwrap());
         (command.spawn().unwrap(), format!("{command:?}"))
     }
 }
 
-/// What came of a run.
+/// Exit code and output of a run.
 struct Finished {
     description: String,
     code: Option<i32>,
@@ -136,7 +134,7 @@ struct Finished {
 }
 
 impl Finished {
-    /// Checks that all went well and nothing but `stdout` was printed.
+    /// Checks for exit code 0, and that only `stdout` was printed.
     #[track_caller]
     fn assert_success(&self, stdout: &str) {
         self.assert_exit(0, stdout, "");
@@ -159,7 +157,7 @@ impl Finished {
         }
     }
 
-    /// The lines of the standard output, each a JSON object with exactly `fields`.
+    /// Returns the lines of standard output. Each must be a JSON object with exactly `fields`.
     #[track_caller]
     fn records(&self, fields: &[&str]) -> Vec<serde_json::Value> {
         let records: Vec<serde_json::Value> =

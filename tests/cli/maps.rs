@@ -1,4 +1,4 @@
-//! Unusable map files, in each command that reads one.
+//! Unusable map files, with each command that reads a map.
 
 use std::fs::{self, File};
 
@@ -6,10 +6,10 @@ use imageswap::rules::MAX_MAP_BYTES;
 
 use crate::Workspace;
 
-/// What stands before the error of a command that takes one map.
+/// Prefix of the error of a command that reads one map.
 const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used: ";
 
-/// A workspace with map files that cannot be used, and the error that each must give.
+/// Creates a workspace with map files that cannot be used, and returns the error that each must give.
 fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
     let workspace = Workspace::new(&[("binary", b"default::d.io\n\nq.io::\xff\n")]);
     fs::create_dir(workspace.0.path().join("directory")).unwrap();
@@ -18,14 +18,14 @@ fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
     let errors = [
         ("missing", "missing: No such file or directory (os error 2)".to_owned()),
         ("directory", "directory: Is a directory (os error 21)".to_owned()),
-        ("binary", "binary:3: no UTF-8 text: byte 21 of the file, from 0, is not valid".to_owned()),
+        ("binary", "binary:3: not valid UTF-8 at byte 21 of the file, counted from 0".to_owned()),
         ("large", format!("large: larger than {MAX_MAP_BYTES} bytes")),
     ];
     (workspace, errors)
 }
 
 #[test]
-fn swap_names_an_unusable_map() {
+fn swap_reports_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         let error = format!("error: {CONTEXT}{error}\n");
@@ -37,7 +37,7 @@ fn swap_names_an_unusable_map() {
 }
 
 #[test]
-fn a_map_that_serve_would_refuse_gives_no_answer() {
+fn a_map_that_serve_refuses_gives_no_result() {
     let workspace = Workspace::new(&[
         ("empty", "# nothing\n"),
         ("broken", "broken\n"),
@@ -75,7 +75,7 @@ fn init_logs_errors_of_the_map() {
         ("good", "true", &[]),
         ("missing", "true", &[]),
     ] {
-        // Without a cluster it ends soon after.
+        // Without a cluster, `init` exits soon after the check.
         let init = workspace.imageswap(&["init", "--log-format", "json", "--maps", file]);
         let init = init.variable("IMAGESWAP_STRICT_MAPS", strict);
         let run = init.variable("KUBECONFIG", "missing").run();
@@ -90,7 +90,7 @@ fn init_logs_errors_of_the_map() {
 }
 
 #[test]
-fn explain_names_an_unusable_map() {
+fn explain_reports_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         let run = workspace.imageswap(&["explain", "--maps", file, "nginx"]).run();
@@ -101,7 +101,7 @@ fn explain_names_an_unusable_map() {
 }
 
 #[test]
-fn check_names_an_unusable_map() {
+fn check_reports_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {
         for output in ["text", "json"] {
@@ -112,7 +112,7 @@ fn check_names_an_unusable_map() {
 }
 
 #[test]
-fn a_map_of_the_largest_size_is_read() {
+fn a_map_of_the_maximum_size_is_read() {
     let mut map = b"default::d.io\n#".to_vec();
     map.resize(MAX_MAP_BYTES, b'x');
     let workspace = Workspace::new(&[("map", map)]);

@@ -1,19 +1,19 @@
-//! Standard output and standard error that cannot be written to.
+//! Standard output and standard error that are closed or full.
 
 use std::io::{BufRead, BufReader, Read, Seek};
 
 use crate::{RULES, Workspace};
 
 #[test]
-fn a_closed_standard_output_is_no_error() {
+fn a_closed_standard_output_is_not_an_error() {
     let broken = format!("{}\n", "b".repeat(200)).repeat(900);
     let deprecated = (0..1000).map(|n| format!("{n}.{}.io:d.io", "b".repeat(60)));
     let deprecated = format!("default::d.io\n{}", deprecated.collect::<Vec<_>>().join("\n"));
     let files = [("rules", RULES), ("broken", &broken), ("deprecated", &deprecated)];
     let workspace = Workspace::new(&files);
-    // What the program prints must be more than the 64 KiB that a pipe holds.
+    // The output must be larger than the 64 KiB that a pipe can buffer.
     let images = "nginx\n".repeat(100_000);
-    // arguments, the first line, the exit code: that of `check` is an answer of its own
+    // arguments, first line, exit code: for `check` it does not depend on the output
     for (arguments, first, code) in [
         (&["swap", "--maps", "rules"][..], "d.io/nginx", 0),
         (&["swap", "--maps", "rules", "--output", "json"], r#"{"image":"nginx","#, 0),

@@ -1,4 +1,4 @@
-//! `imageswap serve` when it cannot start.
+//! `imageswap serve` if it cannot start.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -9,7 +9,7 @@ use support::secrets::Secrets;
 
 use crate::{Finished, Invocation, Workspace};
 
-/// Variable, flag, values that are not valid, and what is accepted.
+/// Variable, flag, invalid values, and the accepted values in words.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
 
 const SETTINGS: [Setting; 18] = [
@@ -17,86 +17,82 @@ const SETTINGS: [Setting; 18] = [
         "IMAGESWAP_ADMIN_LISTEN",
         "--admin-listen",
         &["localhost:80", ":8080", "127.0.0.1:65536"],
-        "it is an IP address and a port, such as [::]:8080",
+        "an IP address and a port, such as [::]:8080",
     ),
     (
         "IMAGESWAP_CSR_SIGNER_NAME",
         "--csr-signer-name",
         &["kubelet-serving", "example/x", "example.com/", "example.com/a b"],
-        "it is a domain, a slash and a name, such as kubernetes.io/kubelet-serving",
+        "a domain, a slash and a name, such as kubernetes.io/kubelet-serving",
     ),
-    ("IMAGESWAP_DISABLE_AUTO_MWC", "--disable-auto-mwc", &["maybe"], "it is true or false"),
+    ("IMAGESWAP_DISABLE_AUTO_MWC", "--disable-auto-mwc", &["maybe"], "true or false"),
     (
         "IMAGESWAP_DISABLE_LABEL",
         "--disable-label",
         &["a b", "/x", "a/", "a/b/c", "a=b"],
-        "it is the name of a label, such as k8s.twr.io/imageswap",
+        "the name of a label, such as k8s.twr.io/imageswap",
     ),
     (
         "IMAGESWAP_LISTEN",
         "--listen",
         &["5000", "localhost:5000", "::1:5000"],
-        "it is an IP address and a port, such as [::]:5000",
+        "an IP address and a port, such as [::]:5000",
     ),
-    ("IMAGESWAP_LOG_FORMAT", "--log-format", &["xml"], "it is auto, json or text"),
-    (
-        "IMAGESWAP_LOG_LEVEL",
-        "--log-level",
-        &["LOUD", "1"],
-        "it is DEBUG, INFO, WARNING, ERROR or OFF",
-    ),
+    ("IMAGESWAP_LOG_FORMAT", "--log-format", &["xml"], "auto, json or text"),
+    ("IMAGESWAP_LOG_LEVEL", "--log-level", &["LOUD", "1"], "DEBUG, INFO, WARNING, ERROR or OFF"),
     (
         "IMAGESWAP_MAX_BODY_BYTES",
         "--max-body-bytes",
         &["4095", "67108865", "8Mi", "1e6"],
-        "it is a number of bytes from 4096 to 67108864",
+        "a number of bytes from 4096 to 67108864",
     ),
     (
         "IMAGESWAP_MAX_CONNECTIONS",
         "--max-connections",
         &["0", "1000001", "many"],
-        "it is a number from 1 to 1000000",
+        "a number from 1 to 1000000",
     ),
-    ("IMAGESWAP_MODE", "--mode", &["FANCY"], "it is MAPS or LEGACY"),
+    ("IMAGESWAP_MODE", "--mode", &["FANCY"], "MAPS or LEGACY"),
     (
         "IMAGESWAP_NAMESPACE_NAME",
         "--namespace-name",
         &["A", "a_b", "a-", "a.b"],
-        "it is the name of a namespace, such as imageswap-system",
+        "the name of a namespace, such as imageswap-system",
     ),
     (
         "IMAGESWAP_SHUTDOWN_DELAY",
         "--shutdown-delay",
         &["3h", "1.5s", "61m", "s"],
-        "it is a whole number with the unit ms, s or m, such as 3s, of at most an hour",
+        "a whole number with the unit ms, s or m, such as 3s, of at most an hour",
     ),
     (
         "IMAGESWAP_SHUTDOWN_TIMEOUT",
         "--shutdown-timeout",
         &["20 seconds", "3600001ms"],
-        "it is a whole number with the unit ms, s or m, such as 20s, of at most an hour",
+        "a whole number with the unit ms, s or m, such as 20s, of at most an hour",
     ),
-    ("IMAGESWAP_MAPS_OPTIONAL", "--maps-optional", &["maybe", "2"], "it is true or false"),
-    ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "it is true or false"),
-    ("IMAGESWAP_SWAP_NEVER_PULLED", "--swap-never-pulled", &["Never"], "it is true or false"),
-    ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "it is managed, files or self-signed"),
+    ("IMAGESWAP_MAPS_OPTIONAL", "--maps-optional", &["maybe", "2"], "true or false"),
+    ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "true or false"),
+    ("IMAGESWAP_SWAP_NEVER_PULLED", "--swap-never-pulled", &["Never"], "true or false"),
+    ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "managed, files or self-signed"),
     (
         "IMAGESWAP_WEBHOOK_URL",
         "--webhook-url",
         &["10.0.0.5", "http://10.0.0.5/", "https://me@h.io/", "https://h.io/?a", "https://h.io/#a"],
-        "it is an https URL without user, query or fragment, such as https://10.0.0.5:5000/",
+        "an https URL without user, query or fragment, such as https://10.0.0.5:5000/",
     ),
 ];
 
-/// A port that is taken for as long as the value lives.
+/// Binds a port, which stays in use until the listener is dropped.
 fn taken_port() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-/// `serve` with both ports set to one that is taken, unless `arguments` or variables that are set
-/// later say otherwise: if it bound anything, it would fail with 1.
+/// Returns `serve` with both addresses set to a port in use. If it tries to bind, it fails with code 1.
+///
+/// `arguments`, and variables that are set later, may change the addresses.
 fn serve(workspace: &Workspace, taken: SocketAddr, arguments: &[&str]) -> Invocation {
     workspace
         .imageswap(&[&["serve"], arguments].concat())
@@ -111,7 +107,8 @@ fn an_invalid_setting_ends_serve_before_it_binds() {
     let (_listener, taken) = taken_port();
     for (variable, flag, values, accepts) in SETTINGS {
         for value in values {
-            let error = format!("error: {variable} ({flag}): `{value}` is not valid; {accepts}\n");
+            let error =
+                format!("error: {variable} ({flag}): `{value}` is not valid; expected {accepts}\n");
             serve(&workspace, taken, &[flag, value]).run().assert_exit(2, "", &error);
             let by_variable = serve(&workspace, taken, &[]).variable(variable, value);
             by_variable.run().assert_exit(2, "", &error);
@@ -139,20 +136,24 @@ fn an_unusable_client_ca_file_ends_serve_before_it_binds() {
         ("empty.pem", "there is no PEM block of a certificate in it"),
         ("garbage.pem", "there is no PEM block of a certificate in it"),
         ("key.pem", "there is no PEM block of a certificate in it"),
-        ("one-line.pem", "a block has no end; each marker is a line of its own"),
+        ("one-line.pem", "a block has no END line; each marker needs its own line"),
         ("no-der.pem", "certificate 1: "),
     ] {
         let (variable, flag) = ("IMAGESWAP_CLIENT_CA_FILE", "--client-ca-file");
         let begin = format!("{variable} ({flag}): {file}: {reason}");
-        let end = "it is a PEM file with the certificates of the authorities whose clients may ask \
-                   for reviews\n";
+        let end =
+            "expected a PEM file with the certificates of the CAs whose clients may send reviews\n";
         for run in [
             serve(&workspace, taken, &[flag, file]).run(),
             serve(&workspace, taken, &["--dev"]).variable(variable, file).run(),
         ] {
             run.assert_usage_error(&[&begin, end]);
             assert_eq!(run.stdout, "");
-            assert!(run.stderr.len() < 400, "a part of the file is in it: {}", run.stderr);
+            assert!(
+                run.stderr.len() < 400,
+                "the error contains a part of the file: {}",
+                run.stderr
+            );
         }
     }
 }
@@ -211,7 +212,7 @@ fn an_unknown_variable_is_reported_with_the_nearest_setting() {
     assert_eq!(warnings, expected);
 }
 
-/// The log, which is JSON because the standard error is no terminal.
+/// Returns the lines of the log. They are JSON, because standard error is not a terminal.
 fn log_lines(run: &Finished) -> Vec<Value> {
     run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -8,7 +8,7 @@ const CLEAN: &str = "default::d.io\n";
 const ERRORS: &str = "default::d.io\nbroken\n";
 
 #[test]
-fn a_dash_is_the_standard_input() {
+fn a_dash_stands_for_standard_input() {
     let workspace = Workspace::new(&[("clean", CLEAN), ("errors", ERRORS)]);
     let run = workspace.imageswap(&["check", "-"]).input(ERRORS).run();
     let expected = "\
@@ -33,21 +33,21 @@ error[invalid-rule]: there is no `::` between key and target
     let run = workspace.imageswap(&["check", "--output", "json", "-"]).input(ERRORS).run();
     let records = run.records(&FIELDS);
     assert_eq!((&records[0]["file"], &records[0]["line"]), (&"<stdin>".into(), &2.into()));
-    // A file of that name has to be given with its directory.
+    // A file of that name must be given with its directory.
     let named = Workspace::new(&[("-", CLEAN)]);
     let run = named.imageswap(&["check", "./-"]).input(ERRORS).run();
     run.assert_success("./-: 1 rule, 0 errors, 0 warnings\n");
 }
 
 #[test]
-fn the_standard_input_has_the_limits_of_a_file() {
+fn standard_input_has_the_limits_of_a_file() {
     let workspace = Workspace::new(&[("clean", CLEAN)]);
     let too_large = vec![b'#'; MAX_MAP_BYTES + 1];
     for (input, error) in [
         (&too_large[..], format!("<stdin>: larger than {MAX_MAP_BYTES} bytes")),
         (
             b"default::d.io\n\xff",
-            "<stdin>:2: no UTF-8 text: byte 14 of the file, from 0, is not valid".to_owned(),
+            "<stdin>:2: not valid UTF-8 at byte 14 of the file, counted from 0".to_owned(),
         ),
     ] {
         let run = workspace.imageswap(&["check", "-", "clean"]).input(input).run();

@@ -16,7 +16,7 @@ fn arguments_are_swapped_in_their_order() {
     let arguments = ["swap", "--maps", "rules", "nginx:1.27", "off.io/a", "", "q.io/a@sha256:ab"];
     let expected = "d.io/nginx:1.27\noff.io/a\n\nd.io/q/a@sha256:ab\n";
     workspace.imageswap(&arguments).run().assert_success(expected);
-    // With images as arguments the standard input is not read.
+    // With images as arguments, standard input is not read.
     workspace.imageswap(&arguments).input("redis\n").run().assert_success(expected);
 }
 
@@ -47,7 +47,7 @@ fn json_output_is_one_record_a_line() {
 {"image":"","result":"","swapped":false,"reason":"empty","rule":null,"line":null}
 "#,
     );
-    // Quotes and control characters are escaped, so that a record is always one line.
+    // Quotes and control characters are escaped, so a record is always one line.
     let odd = "q.io/a\"\\\n\u{7}é";
     let run = workspace.imageswap(&[json.as_slice(), &[odd]].concat()).run();
     let records = run.records(&FIELDS);
@@ -68,7 +68,7 @@ fn json_gives_each_reason_with_its_rule() {
         ("invalid", "default::d.io\nq.io::https://d.io\n"),
         ("no-default", "q.io::d.io\n"),
     ]);
-    // environment, map, image, result (none: left alone), reason, rule with its line
+    // environment, map, image, result (`None`: left alone), reason, rule with its line
     let cases = [
         (&[][..], "rules", "d.io/x", None, "already-swapped", Some(("default", 1))),
         (&[], "rules", "nginx", Some("d.io/nginx"), "default", Some(("default", 1))),
@@ -112,7 +112,7 @@ fn json_gives_each_reason_with_its_rule() {
         });
         assert_eq!(run.records(&FIELDS), [expected], "{reason}");
     }
-    // The pull policy is not a matter of the map.
+    // This reason depends on the pull policy, not on the map.
     for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::NeverPulled) {
         assert!(cases.iter().any(|case| case.4 == reason.as_str()), "no case for {reason:?}");
     }
@@ -189,7 +189,7 @@ fn legacy_mode_is_set_by_the_environment() {
 fn a_flag_wins_over_its_variable() {
     let maps = [("one", "default::one.io"), ("two", "default::two.io")];
     let workspace = Workspace::new(&maps);
-    // The flags, and whose registry the image goes to with `IMAGESWAP_MAPS_FILE=one`.
+    // The flags, and the result with `IMAGESWAP_MAPS_FILE=one`.
     for (flags, expected) in [
         (&[][..], "one.io/x\n"),
         (&["--maps", "two"], "two.io/x\n"),
@@ -207,7 +207,8 @@ fn a_flag_wins_over_its_variable() {
 #[test]
 fn an_unknown_mode_is_reported_with_variable_and_flag() {
     let workspace = Workspace::new(&[("rules", RULES)]);
-    let expected = "error: IMAGESWAP_MODE (--mode): `FANCY` is not valid; it is MAPS or LEGACY\n";
+    let expected =
+        "error: IMAGESWAP_MODE (--mode): `FANCY` is not valid; expected MAPS or LEGACY\n";
     for command in ["swap", "explain"] {
         let flag = workspace.imageswap(&[command, "--maps", "rules", "--mode", "FANCY", "x"]);
         flag.run().assert_exit(2, "", expected);

@@ -1,4 +1,4 @@
-//! A client of the Kubernetes API, for requests that are too frequent or too exact for kubectl.
+//! A client of the Kubernetes API, for requests that are too frequent or too specific for kubectl.
 
 use std::path::Path;
 
@@ -16,28 +16,28 @@ pub(crate) struct Api {
     runtime: Runtime,
 }
 
-/// An object as it was after one write.
+/// An object after one write.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
-    /// What happened: `ADDED`, `MODIFIED` or `DELETED`.
+    /// The type of the write: `ADDED`, `MODIFIED` or `DELETED`.
     pub(crate) event: String,
     pub(crate) object: Value,
 }
 
 impl Version {
-    /// Tells versions apart and puts them in order, also those of different objects.
+    /// Returns the number of the version, which orders the versions of all objects.
     pub(crate) fn number(&self) -> u64 {
         number(&self.object)
     }
 }
 
-/// The number of an object's or list's version.
+/// Returns the resource version of an object or a list.
 pub(crate) fn number(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
 impl Api {
-    /// A client by the kubeconfig of a file.
+    /// Creates a client from a kubeconfig file.
     pub(crate) fn new(kubeconfig: &Path) -> Self {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(async {
@@ -49,17 +49,17 @@ impl Api {
         Self { client, runtime }
     }
 
-    /// What runs whatever is asynchronous in the tests.
+    /// Returns the runtime for the asynchronous parts of the tests.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// The client, for asynchronous use.
+    /// Returns the client, for asynchronous use.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// Reads an object or list; none when there is none.
+    /// Reads an object or list; `None` if it does not exist.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
         match self.try_get(path) {
             Ok(found) => found,
@@ -67,7 +67,7 @@ impl Api {
         }
     }
 
-    /// Reads an object or list, unless the API server cannot be asked; none when there is none.
+    /// Reads an object or list; `None` if it does not exist. Fails if the API server does not answer.
     pub(crate) fn try_get(&self, path: &str) -> kube::Result<Option<Value>> {
         match self.send(Method::GET, path, None) {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
@@ -80,7 +80,7 @@ impl Api {
         self.try_post(path, object).unwrap()
     }
 
-    /// Creates an object in a list, unless it is refused.
+    /// Creates an object in a list. Fails if it is refused.
     pub(crate) fn try_post(&self, path: &str, object: &Value) -> kube::Result<Value> {
         self.send(Method::POST, path, Some(object))
     }
@@ -95,7 +95,7 @@ impl Api {
         self.send(Method::PATCH, path, Some(fields)).unwrap()
     }
 
-    /// Deletes an object, which may be gone already.
+    /// Deletes an object if it exists.
     pub(crate) fn delete(&self, path: &str) {
         match self.send(Method::DELETE, path, None) {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
@@ -103,21 +103,19 @@ impl Api {
         }
     }
 
-    /// The version of a list now, for `history`.
+    /// Returns the current version of a list, for `history`.
     pub(crate) fn now(&self, list: &str) -> u64 {
         number(&self.get(list).unwrap())
     }
 
-    /// All that was written to the objects of a list after a version of it, in order. That is
-    /// exact: what is short-lived is in it too.
+    /// Returns all writes to the objects of a list after a version of it, in order. Short-lived states are included.
     pub(crate) fn history(&self, list: &str, since: u64) -> Vec<Version> {
         self.try_history(list, since).unwrap()
     }
 
-    /// All that was written after a version of a list, unless the API server does not know that any
-    /// more.
+    /// Returns all writes after a version of a list. Fails if the API server no longer knows that version.
     pub(crate) fn try_history(&self, list: &str, since: u64) -> Result<Vec<Version>, String> {
-        // The API server ends the watch, the shortest time for which is a second.
+        // The API server ends the watch after a second, which is the minimum.
         let path = format!("{list}?watch=1&resourceVersion={since}&timeoutSeconds=1");
         let request = Request::get(path).body(Vec::new()).unwrap();
         let events = self.runtime.block_on(self.client.request_text(request));

@@ -4,18 +4,18 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair}
 use support::certificates::{Authority, Pair};
 use time::{Duration, OffsetDateTime};
 
-use crate::secrecy::keep_key;
+use crate::secrecy::record_key;
 
-/// Makes certificate and key, in PEM, of a server with these names and addresses.
+/// Creates the certificate and key, in PEM, of a server with these names and addresses.
 pub(crate) fn server_pair(authority: &Authority, names: &[&str]) -> (String, String) {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     let mut parameters = CertificateParams::new(names).unwrap();
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    kept(authority.issue(&parameters))
+    recorded(authority.issue(&parameters))
 }
 
-/// Makes certificate and key, in PEM, of a client. Kubernetes reads the user from the common name, and
-/// the group from the organization.
+/// Creates the certificate and key, in PEM, of a client. Kubernetes reads the user from the common name, and the group
+/// from the organization.
 pub(crate) fn client_pair(
     authority: &Authority,
     user: &str,
@@ -27,21 +27,21 @@ pub(crate) fn client_pair(
         parameters.distinguished_name.push(DnType::OrganizationName, group);
     }
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    kept(authority.issue(&parameters))
+    recorded(authority.issue(&parameters))
 }
 
-/// Makes certificate and key, in PEM, of a server on loopback, past half of the certificate's lifetime.
-/// The issuer is the authority with this certificate and key.
+/// Creates the certificate and key, in PEM, of a server on loopback. More than half of the validity is over. The issuer
+/// is the authority with this certificate and key.
 pub(crate) fn aged_pair(root: &str, root_key: &str) -> (String, String) {
     let issuer = Issuer::from_ca_cert_pem(root, KeyPair::from_pem(root_key).unwrap()).unwrap();
     let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     parameters.not_before = OffsetDateTime::now_utc() - Duration::days(200);
     parameters.not_after = OffsetDateTime::now_utc() + Duration::days(165);
-    kept(Pair::issued(&parameters, &issuer))
+    recorded(Pair::issued(&parameters, &issuer))
 }
 
-fn kept(pair: Pair) -> (String, String) {
-    keep_key(&pair.key);
+fn recorded(pair: Pair) -> (String, String) {
+    record_key(&pair.key);
     (pair.certificate, pair.key)
 }

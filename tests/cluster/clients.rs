@@ -11,7 +11,7 @@ use crate::{
     webhook::{Files, Launch, Webhook},
 };
 
-/// How the API server begins to say that a webhook was of no use.
+/// Start of the API server's message about a failed call.
 const FAILED: &str =
     "failed calling webhook \"imageswap.webhook.k8s.twr.io\": failed to call webhook";
 
@@ -32,7 +32,7 @@ fn unknown(cluster: &Cluster) {
     assert_eq!(cluster.api.get(&format!("{PODS}/refused")), None);
     assert_probed(cluster, &webhook);
     assert!(webhook.metric("imageswap_http_request_total{method=\"POST\",status=\"403\"}") > 1.0);
-    webhook.assert_calm_but_for(&["review refused"]);
+    webhook.assert_no_warnings_except(&["review refused"]);
 }
 
 fn known(cluster: &Cluster) {
@@ -49,16 +49,16 @@ fn known(cluster: &Cluster) {
     assert_eq!(images(&created), ["app=one.example.com/nginx:1.27"]);
     assert_probed(cluster, &webhook);
 
-    // Over the connection that is there, then over a new one.
+    // Over the open connection, then over a new one.
     files.write("clients.pem", &other.pem());
-    let gone = "its authority is no longer one of those in IMAGESWAP_CLIENT_CA_FILE";
-    cluster.await_failure(&[FAILED, gone]);
+    let removed = "its authority is no longer one of those in IMAGESWAP_CLIENT_CA_FILE";
+    cluster.await_failure(&[FAILED, removed]);
     cluster.service.cut();
     cluster.await_failure(&[FAILED, "tls: unknown certificate authority"]);
     assert_probed(cluster, &webhook);
     assert!(webhook.metric("imageswap_tls_handshake_failures_total") > 0.0);
 
-    // What is no authority changes nothing; both do.
+    // An invalid file changes nothing. A file with both authorities is accepted.
     files.write("clients.pem", "none");
     webhook.await_log("client CA reload failed, keeping the last good client CA");
     cluster.await_failure(&[FAILED, "tls: unknown certificate authority"]);
@@ -68,26 +68,26 @@ fn known(cluster: &Cluster) {
         webhook.metric(&format!("imageswap_client_ca_reloads_total{{result=\"{result}\"}}"))
     };
     expect((reloads("applied"), reloads("failed")), &(3.0, 1.0)).unwrap();
-    webhook.assert_calm_but_for(&[
+    webhook.assert_no_warnings_except(&[
         "review refused",
         "TLS handshake failed",
         "client CA reload failed",
     ]);
-    // An API server refuses everybody until it has read the roles.
+    // The API server refuses all requests until it has read the roles.
     cluster.control_plane.clear_audit();
 }
 
 fn text_log(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files).with("IMAGESWAP_LOG_FORMAT", "text");
     let webhooks = [launch.start_ready()];
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     cluster.request_rotation("imageswap-tls");
     cluster.await_rotation(CERTIFICATE);
     cluster.request_rotation("imageswap-tls-ca");
     cluster.await_rotation(AUTHORITY);
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(before.served(), after.served());
     assert_ne!(before.root(), after.root());
     cluster.assert_called(&webhooks[0]);
@@ -96,7 +96,7 @@ fn text_log(cluster: &Cluster) {
     }
 }
 
-/// Fails when a page is not answered to a client without a certificate.
+/// Fails if a client without a certificate cannot get a page.
 fn assert_probed(cluster: &Cluster, webhook: &Webhook) {
     let roots = bundle(cluster.state().configuration.as_ref().unwrap());
     for path in ["/healthz", "/livez", "/readyz", "/metrics"] {
@@ -108,9 +108,9 @@ fn assert_probed(cluster: &Cluster, webhook: &Webhook) {
 }
 
 impl Cluster {
-    /// A webhook that is called, and answers the clients of the authorities in a file.
+    /// Starts a webhook that the API server calls, and that answers only clients of the authorities in a file.
     fn start_for_clients(&self, files: &Files) -> Webhook {
-        self.forget();
+        self.clear_state();
         let launch: Launch = self.managed(files);
         let webhook =
             launch.with_path("IMAGESWAP_CLIENT_CA_FILE", files.path("clients.pem")).start_ready();
@@ -120,7 +120,7 @@ impl Cluster {
         webhook
     }
 
-    /// Waits until the creation of a pod is refused for these reasons.
+    /// Waits until the creation of a pod fails with these texts in the message.
     fn await_failure(&self, reasons: &[&str]) {
         eventually(&format!("a failure by {reasons:?}"), || match self.try_probe() {
             Err(kube::Error::Api(status))

@@ -1,4 +1,4 @@
-//! The webhook configuration: when the webhook creates it, repairs it, and leaves it alone.
+//! The webhook configuration: its creation and repair, and the cases in which the webhook does not change it.
 
 use std::{
     sync::{
@@ -21,26 +21,26 @@ use crate::{
     webhook::{Files, Launch},
 };
 
-/// The longest that a configuration may stay changed.
+/// Timeout for the repair of a changed configuration.
 const REPAIR: Duration = Duration::from_secs(10);
 
-/// How often the admissions enforcer of AKS looks, here.
+/// Interval between the observations of the simulated admissions enforcer of AKS.
 const ENFORCEMENT: Duration = Duration::from_millis(20);
 
-/// The mark by which it leaves a configuration alone.
+/// The mark of a configuration that the enforcer does not change.
 const ENFORCER_MARK: &str = "admissions.enforcer/disabled";
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("a configuration is made when the webhook is ready", creation),
+    ("a configuration is created when the webhook is ready", creation),
     ("a configuration that was changed is repaired", repair),
     ("a configuration that was deleted stays deleted until a restart", deletion),
-    ("a configuration that is somebody else's is left alone", foreign),
+    ("a configuration that another party manages is not changed", unmanaged),
     ("a configuration that points elsewhere is taken over", elsewhere),
-    ("a controller that leaves marked configurations alone is not fought", enforcer),
+    ("a controller that skips marked configurations causes no conflict", enforcer),
 ];
 
 fn creation(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     // There is no map yet.
     let files = Files::new("");
     let launch = cluster.managed(&files).with_path("IMAGESWAP_MAPS_FILE", files.path("late.conf"));
@@ -55,18 +55,18 @@ fn creation(cluster: &Cluster) {
     assert!(!reason.contains("certificate"), "{reason}");
     assert_eq!(cluster.api.get(CONFIGURATION), None);
     files.write("late.conf", MAP);
-    let made = cluster.await_configuration();
+    let created = cluster.await_configuration();
     webhook.await_ready();
     let root = data(&cluster.api.get(AUTHORITY).unwrap(), "rootca.pem").unwrap();
-    assert_eq!(String::from_utf8(bundle(&made)), String::from_utf8(root));
-    assert_eq!(made["metadata"]["ownerReferences"][0]["kind"], "ClusterRole");
-    assert_eq!(made["metadata"]["ownerReferences"][0]["name"], "imageswap-write");
+    assert_eq!(String::from_utf8(bundle(&created)), String::from_utf8(root));
+    assert_eq!(created["metadata"]["ownerReferences"][0]["kind"], "ClusterRole");
+    assert_eq!(created["metadata"]["ownerReferences"][0]["name"], "imageswap-write");
 }
 
 fn repair(cluster: &Cluster) {
     let files = Files::new(MAP);
     cluster.assert_repairs("by a URL", &cluster.managed(&files));
-    // There is no Service, which only a call would find out.
+    // The Service does not exist, but only a call would show that.
     cluster.assert_repairs("by the Service", &cluster.managed(&files).by_service());
 }
 
@@ -80,7 +80,7 @@ fn elsewhere(cluster: &Cluster) {
         (service, by_url.clone(), ("url", json!(cluster.service.url()))),
         (url, by_url.by_service(), ("service.name", json!("imageswap"))),
     ] {
-        cluster.forget();
+        cluster.clear_state();
         let mut original = configuration_of_the_original(cluster);
         let bundle = original["webhooks"][0]["clientConfig"]["caBundle"].take();
         original["webhooks"][0]["clientConfig"] = before.clone();
@@ -89,7 +89,7 @@ fn elsewhere(cluster: &Cluster) {
         let webhook = launch.start_ready();
         let (field, value) = expected;
         let pointer = format!("/webhooks/0/clientConfig/{}", field.replace('.', "/"));
-        eventually("the take-over", || {
+        eventually("the takeover", || {
             let found = cluster.api.get(CONFIGURATION).unwrap();
             expect(found.pointer(&pointer).cloned(), &Some(value.clone())).map_err(|_| found)
         });
@@ -97,24 +97,24 @@ fn elsewhere(cluster: &Cluster) {
         let (other, _) = before.as_object().unwrap().iter().next().unwrap();
         assert_eq!(found["webhooks"][0]["clientConfig"][other], Value::Null);
         cluster.rotate_certificate();
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
 }
 
-/// What the admissions enforcer of AKS does to each webhook configuration that has no mark.
+/// Simulates the admissions enforcer of AKS, which changes each webhook configuration without the mark.
 fn enforcer(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let since = cluster.api.now(CONFIGURATIONS);
-    let looks = AtomicUsize::new(0);
+    let observations = AtomicUsize::new(0);
     thread::scope(|scope| {
-        // Dropped at the end, which ends the thread.
+        // The drop at the end stops the thread.
         let (_stop, stopped) = channel::<()>();
-        let looks = &looks;
+        let observations = &observations;
         scope.spawn(move || {
             while stopped.recv_timeout(ENFORCEMENT) == Err(RecvTimeoutError::Timeout) {
                 let Some(found) = cluster.api.get(CONFIGURATION) else { continue };
-                looks.fetch_add(1, Ordering::SeqCst);
+                observations.fetch_add(1, Ordering::SeqCst);
                 let selector = &found["webhooks"][0]["namespaceSelector"];
                 let is_marked = found["metadata"]["labels"][ENFORCER_MARK] == "true"
                     || found["metadata"]["annotations"][ENFORCER_MARK] == "true";
@@ -132,14 +132,14 @@ fn enforcer(cluster: &Cluster) {
         let webhook = cluster.managed(&files).start_ready();
         cluster.await_configuration();
         for _ in 0..2 {
-            let before = looks.load(Ordering::SeqCst);
+            let before = observations.load(Ordering::SeqCst);
             cluster.rotate_certificate();
-            eventually("looks of the enforcer", || {
-                let now = looks.load(Ordering::SeqCst);
+            eventually("observations of the enforcer", || {
+                let now = observations.load(Ordering::SeqCst);
                 if now > before + 20 { Ok(()) } else { Err(now) }
             });
         }
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     });
     let history = cluster.api.history(CONFIGURATIONS, since);
     let events: Vec<_> = history.iter().map(|version| &version.event).collect();
@@ -147,7 +147,7 @@ fn enforcer(cluster: &Cluster) {
 }
 
 fn deletion(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let webhook = cluster.managed(&files).start_ready();
     cluster.service.set_endpoints(&[&webhook]);
@@ -155,49 +155,49 @@ fn deletion(cluster: &Cluster) {
     cluster.control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-webhook"]);
     webhook.await_log("webhook configuration deleted");
     cluster.await_probe("app=probe:1");
-    // It still works otherwise, and looks at everything again.
+    // Everything else still works.
     cluster.rotate_certificate();
     assert_eq!(cluster.api.get(CONFIGURATION), None);
     let again = cluster.managed(&files).start_ready();
     cluster.await_configuration();
     cluster.await_probe("app=one.example.com/probe:1");
-    // Back again, it is kept by the first one too.
+    // The first webhook manages the new configuration too.
     drop(again);
     cluster.api.patch(CONFIGURATION, &json!({ "webhooks": [] }));
     cluster.await_probe("app=one.example.com/probe:1");
 }
 
-fn foreign(cluster: &Cluster) {
-    cluster.forget();
+fn unmanaged(cluster: &Cluster) {
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let disabled = launch.clone().with("IMAGESWAP_DISABLE_AUTO_MWC", "TRUE");
     let webhook = disabled.start_ready();
     cluster.rotate_certificate();
     assert_eq!(cluster.api.get(CONFIGURATION), None);
-    // One that another has made is not touched either.
-    let maker = launch.start_ready();
+    // A configuration of another webhook is not changed either.
+    let creator = launch.start_ready();
     let mut found = cluster.await_configuration();
-    drop(maker);
+    drop(creator);
     found["webhooks"][0]["failurePolicy"] = json!("Ignore");
     let changed = cluster.api.put(CONFIGURATION, &found);
     cluster.rotate_certificate();
     assert_eq!(cluster.api.get(CONFIGURATION).unwrap(), changed);
-    // It only says what whoever owns the configuration has to do.
-    for complaint in webhook.complaints() {
-        let message = complaint["message"].as_str().unwrap();
-        assert!(message.contains("put it into caBundle"), "{complaint}");
+    // The webhook only logs what the owner of the configuration has to do.
+    for warning in webhook.warnings() {
+        let message = warning["message"].as_str().unwrap();
+        assert!(message.contains("new root missing from caBundle"), "{warning}");
     }
 }
 
 impl Cluster {
-    /// Fails unless whatever is changed in the configuration is put right by a webhook.
+    /// Fails unless a webhook reverts each change of the configuration.
     fn assert_repairs(&self, mode: &str, launch: &Launch) {
-        self.forget();
+        self.clear_state();
         let webhook = launch.start_ready();
         let right = self.await_configuration();
         let roots = bundle(&right);
-        let foreign = STANDARD.encode(Authority::new("foreign").pem());
+        let other = STANDARD.encode(Authority::new("other").pem());
         let broken = "-----BEGIN CERTIFICATE-----\nb*d\n-----END CERTIFICATE-----\n";
         let broken = STANDARD.encode([broken.as_bytes(), &roots].concat());
         let client = |field: &str, value: Value| {
@@ -218,7 +218,7 @@ impl Cluster {
         };
         let service = json!({ "service": { "name": "other", "namespace": NAMESPACE } });
         for (what, webhooks) in [
-            ("another caBundle", client("caBundle", json!(foreign))),
+            ("another caBundle", client("caBundle", json!(other))),
             ("no caBundle", client("caBundle", json!(""))),
             ("a broken block in caBundle", client("caBundle", json!(broken))),
             ("another URL", destination(json!({ "url": "https://127.0.0.1:1" }))),
@@ -239,14 +239,14 @@ impl Cluster {
             eprintln!("      {mode}, {what}: repaired in {} ms", took.as_millis());
             assert!(took < REPAIR, "{what}: {took:?}");
         }
-        // What it does not know about stays.
+        // Fields outside the template are kept.
         let labels = json!({ "metadata": { "labels": { "team": "images" } } });
         self.api.patch(CONFIGURATION, &labels);
         self.rotate_certificate();
         let found = self.api.get(CONFIGURATION).unwrap();
         assert_eq!(found["metadata"]["labels"]["team"], "images");
         assert_eq!(found["webhooks"], right["webhooks"]);
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
 
     /// Waits for the webhook configuration.
@@ -262,13 +262,13 @@ impl Cluster {
         });
     }
 
-    /// Asks for a new certificate, as an operator does, and waits until it is there.
+    /// Requests a new certificate like an operator, and waits until it is issued.
     pub(crate) fn rotate_certificate(&self) {
         self.request_rotation("imageswap-tls");
         self.await_rotation(CERTIFICATE);
     }
 
-    /// Asks for a new certificate or authority, as an operator does.
+    /// Requests a new certificate or authority like an operator.
     pub(crate) fn request_rotation(&self, secret: &str) {
         let annotation = format!("{ROTATE}=now");
         self.control_plane.kubectl(&[
@@ -281,7 +281,7 @@ impl Cluster {
         ]);
     }
 
-    /// Waits until a request for a new certificate or authority has been taken.
+    /// Waits until a request for a new certificate or authority has been handled.
     pub(crate) fn await_rotation(&self, secret: &str) {
         eventually("the end of a request", || {
             let found = self.api.get(secret).unwrap();

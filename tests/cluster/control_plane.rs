@@ -1,7 +1,7 @@
 //! A Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager and kubectl.
 //!
-//! There is deliberately no scheduler and no kubelet. Objects are stored, admitted and reconciled as in any
-//! cluster, but pods never run.
+//! There is deliberately no scheduler and no kubelet. Objects are stored, admitted and reconciled as in any cluster,
+//! but pods never run.
 
 use std::{
     fs::{self, OpenOptions},
@@ -24,13 +24,13 @@ use tokio::net::TcpSocket;
 
 use crate::identities::{ADMISSION_CONFIGURATION, Identities};
 
-/// How long the API server may take to be ready; it takes about ten seconds on two busy cores.
+/// Timeout for the start of the API server. It takes about ten seconds on two busy cores.
 const START_DEADLINE: Duration = Duration::from_mins(2);
 
-/// How often a start is tried, when another process took a port between its choice and its use.
+/// Maximum number of attempts to start. Another process may take a port between its choice and its use.
 const START_ATTEMPTS: usize = 3;
 
-/// How many last lines of a log are shown; a failed start says why in fewer.
+/// Number of lines at the end of each log that are printed. A failed start gives its reason in fewer.
 const LOG_LINES: usize = 30;
 
 /// The processes of the control plane, until it is dropped.
@@ -40,11 +40,11 @@ pub(crate) struct ControlPlane {
     authority: Authority,
     api_server: u16,
     etcd: u16,
-    /// How many lines of the audit log are left out.
+    /// Number of lines of the audit log that are skipped.
     audited: AtomicUsize,
     /// Additional flags of the API server.
     flags: &'static [&'static str],
-    /// Those that need others come after them.
+    /// The processes in the order of their dependencies.
     processes: Mutex<Vec<Process>>,
 }
 
@@ -54,16 +54,16 @@ struct Process {
     log: PathBuf,
 }
 
-/// A port that nobody listens on and nobody else can take.
+/// A reserved port, on which nothing listens.
 pub(crate) struct HeldPort(TcpSocket);
 
 impl ControlPlane {
-    /// Starts the control plane from a folder with the four programs, with additional flags of the API
-    /// server, and waits until it serves.
+    /// Starts the control plane from a folder with the four programs, with additional flags of the API server, and
+    /// waits until it serves.
     ///
     /// # Panics
     ///
-    /// When it does not start; the message holds the end of each log.
+    /// If it does not start. The message contains the end of each log.
     pub(crate) fn start(assets: &Path, flags: &'static [&'static str]) -> Self {
         let mut started = Self::try_start(assets, flags);
         for _ in 1..START_ATTEMPTS {
@@ -93,13 +93,13 @@ impl ControlPlane {
         control_plane.start_etcd(etcd_peers)?;
         control_plane.start_api_server()?;
         control_plane.start_controller_manager()?;
-        // Pods are refused in a namespace until the controller manager has made this account.
+        // Pods are refused in a namespace until the controller manager has created this account.
         control_plane
             .await_success("the default account", &["get", "serviceaccount", "default"])?;
         Ok(control_plane)
     }
 
-    /// Who may talk to it.
+    /// Returns the credentials for the control plane.
     pub(crate) fn identities(&self) -> Identities<'_> {
         Identities {
             directory: self.directory.path(),
@@ -108,32 +108,32 @@ impl ControlPlane {
         }
     }
 
-    /// The path of a file of the control plane.
+    /// Returns the path of a file of the control plane.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// The authority of the cluster.
+    /// Returns the certificate authority of the cluster.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// What the webhook has asked the API server, as the audit log has it.
+    /// Returns the audited requests of the webhook to the API server.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let log = fs::read_to_string(self.file("audit.log")).unwrap();
         let lines = log.lines().skip(self.audited.load(Ordering::SeqCst));
         lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Leaves out of the audit what has been asked so far.
+    /// Removes the requests so far from the audit.
     pub(crate) fn clear_audit(&self) {
         self.audited.fetch_add(self.audit().len(), Ordering::SeqCst);
     }
 
-    /// Ends the API server at once; its port is kept for it. The controller manager ends too, as one
-    /// does that cannot renew its lease.
+    /// Kills the API server and reserves its port. Kills the controller manager too, because it would exit without its
+    /// lease.
     pub(crate) fn kill_api_server(&self) -> HeldPort {
-        // All but etcd, which needs none of the others.
+        // All processes but etcd, which does not depend on the others.
         for mut process in self.processes.lock().unwrap().drain(1..) {
             process.child.kill().unwrap();
             process.child.wait().unwrap();
@@ -175,7 +175,7 @@ impl ControlPlane {
             "--bind-address=127.0.0.1",
             &format!("--secure-port={}", self.api_server),
             "--advertise-address=127.0.0.1",
-            // Endpoints cannot be on loopback, and no pod asks for those of the API server.
+            // Endpoints cannot be on loopback, and no pod uses those of the API server.
             "--endpoint-reconciler-type=none",
             "--service-cluster-ip-range=10.0.0.0/24",
             "--authorization-mode=RBAC",
@@ -194,7 +194,7 @@ impl ControlPlane {
         arguments.extend(self.flags);
         let admission = file(ADMISSION_CONFIGURATION);
         let admission = format!("--admission-control-config-file={admission}");
-        // Once there is one, which takes effect with the next start.
+        // The file takes effect with the next start after its creation.
         if self.file(ADMISSION_CONFIGURATION).exists() {
             arguments.push(&admission);
         }
@@ -207,7 +207,7 @@ impl ControlPlane {
         let arguments = [
             &format!("--kubeconfig={}", file("controller-manager.kubeconfig")),
             "--leader-elect=false",
-            // Nobody asks for its health or metrics.
+            // Its health and metrics are not used.
             "--secure-port=0",
             "--use-service-account-credentials",
             &format!("--service-account-private-key-file={}", file("accounts.key")),
@@ -218,7 +218,7 @@ impl ControlPlane {
         self.spawn("kube-controller-manager", &arguments)
     }
 
-    /// Starts a program of the control plane; its output goes to a file.
+    /// Starts a program of the control plane with its output in a file.
     fn spawn(&self, name: &'static str, arguments: &[&str]) -> Result<(), String> {
         let log = self.file(&format!("{name}.log"));
         let output = OpenOptions::new().create(true).append(true).open(&log).unwrap();
@@ -234,14 +234,14 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// A program of the assets, apart from the environment of the test.
+    /// Returns the command of a program of the assets, without the environment of the test.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.assets.join(name));
         command.current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
         command
     }
 
-    /// Repeats a kubectl command until it succeeds; fails early when a process has ended.
+    /// Repeats a kubectl command until it succeeds. Fails early if a process has exited.
     fn await_success(&self, what: &str, arguments: &[&str]) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -265,7 +265,7 @@ impl ControlPlane {
         }
     }
 
-    /// The end of each process's log.
+    /// Returns the end of the log of each process.
     fn logs(&self) -> String {
         let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = processes.iter().map(|process| {
@@ -291,7 +291,7 @@ impl Drop for ControlPlane {
     }
 }
 
-/// Ports that no process has at the moment, each another.
+/// Returns different ports that are free at the moment.
 fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     let listeners = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())

@@ -1,4 +1,4 @@
-//! The optional policy of the manifests refuses images that the disable label lets pass.
+//! The optional policy of the manifests refuses images of pods with the disable label.
 
 use std::fs;
 
@@ -16,9 +16,9 @@ use crate::{
 const POLICY: &str = "deploy/enforce.yaml";
 
 pub(crate) const STEPS: &[Step<Swapping>] =
-    &[("a policy refuses images that the label lets pass", disabled_images)];
+    &[("a policy refuses images of pods with the disable label", disabled_images)];
 
-/// Creates the pod on the standard input, without storing it.
+/// Arguments of kubectl that create the pod on the standard input, without storing it.
 const DRY_RUN: [&str; 3] = ["create", "--dry-run=server", "-f=-"];
 
 fn disabled_images(swapping: &Swapping) {
@@ -31,9 +31,9 @@ fn disabled_images(swapping: &Swapping) {
     fs::write(&file, text).unwrap();
     let file = format!("-f={}", file.display());
     control_plane.apply(&[&file]);
-    let stranger = disabled("stranger", "nginx:1.27");
+    let outsider = disabled("outsider", "nginx:1.27");
     let refusal =
-        eventually("a refusal", || match control_plane.try_kubectl(&DRY_RUN, Some(&stranger)) {
+        eventually("a refusal", || match control_plane.try_kubectl(&DRY_RUN, Some(&outsider)) {
             Ok(answer) => Err(answer),
             Err(refusal) => Ok(refusal),
         });
@@ -41,10 +41,10 @@ fn disabled_images(swapping: &Swapping) {
     assert_creations_checked(control_plane);
     assert_updates_checked(control_plane);
     control_plane.kubectl(&["delete", &file]);
-    eventually("no refusal", || control_plane.try_kubectl(&DRY_RUN, Some(&stranger)));
+    eventually("no refusal", || control_plane.try_kubectl(&DRY_RUN, Some(&outsider)));
 }
 
-/// Checks that the policy sees images after the swap, and in every place.
+/// Checks that the policy sees images after the swap, and in all fields.
 fn assert_creations_checked(control_plane: &ControlPlane) {
     let mut pod = pod_of("enforced", &["nginx:1.27"]);
     pod["spec"]["initContainers"] = json!([{ "name": "init", "image": "busybox" }]);
@@ -60,7 +60,7 @@ fn assert_creations_checked(control_plane: &ControlPlane) {
             "model=one.example.com/acme/model:v3",
         ]
     );
-    // A host that only begins like the mirror is another one.
+    // A host of which the mirror is only a prefix is not the mirror.
     for (list, entry, image) in [
         ("initContainers", json!({ "name": "init", "image": "busybox" }), "busybox"),
         (
@@ -69,14 +69,14 @@ fn assert_creations_checked(control_plane: &ControlPlane) {
             "one.example.com.evil/m",
         ),
     ] {
-        let mut pod = disabled("stranger", "one.example.com/nginx:1.27");
+        let mut pod = disabled("outsider", "one.example.com/nginx:1.27");
         pod["spec"][list] = json!([entry]);
         let refusal = control_plane.try_kubectl(&DRY_RUN, Some(&pod)).unwrap_err();
         assert!(refusal.contains(&format!("not at a mirror: {image}")), "{refusal}");
     }
 }
 
-/// Checks that a pod from before the policy can be changed, but gets no other foreign image.
+/// Checks that a pod from before the policy can be changed, but that no other image outside the mirror can be added.
 fn assert_updates_checked(control_plane: &ControlPlane) {
     control_plane.kubectl(&["label", "pod", "running", "-n", SWAPPED, "stage=test"]);
     let set = ["set", "image", "pod/running", "app=nginx:1.28", "-n", SWAPPED];
@@ -88,7 +88,7 @@ fn assert_updates_checked(control_plane: &ControlPlane) {
     assert!(refusal.contains("not at a mirror: quay.io/tools/debug:1"), "{refusal}");
 }
 
-/// Makes a pod with the disable label.
+/// Returns a pod with the disable label.
 fn disabled(name: &str, image: &str) -> Value {
     let mut pod = pod_of(name, &[image]);
     pod["metadata"]["labels"] = json!({ LABEL: "disabled" });

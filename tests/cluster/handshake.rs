@@ -1,5 +1,5 @@
-//! TLS connections to the webhook that do not come from the API server: the certificate it serves, and the
-//! roots that verify it.
+//! TLS connections to the webhook that do not come from the API server: the certificate it serves, and the roots that
+//! verify it.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,32 +22,32 @@ use tokio_rustls::{
 };
 use x509_parser::certificate::X509Certificate;
 
-/// The longest that one connection may take.
+/// Timeout for one connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A certificate; it is shown by its serial number.
+/// A certificate, which is displayed as its serial number.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Certificate(Vec<u8>);
 
 impl Certificate {
-    /// The certificates of a PEM text.
+    /// Returns all certificates of a PEM text.
     pub(crate) fn all(pem: &[u8]) -> Vec<Self> {
         let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap();
         all.into_iter().map(|der| Self(der.to_vec())).collect()
     }
 
-    /// The first certificate of a PEM text.
+    /// Returns the first certificate of a PEM text.
     pub(crate) fn first(pem: &[u8]) -> Self {
         Self::all(pem).remove(0)
     }
 
-    /// When it ends, in seconds since 1970.
-    pub(crate) fn end(&self) -> f64 {
-        let end = self.parsed().validity().not_after.timestamp();
-        f64::from(u32::try_from(end).unwrap())
+    /// Returns the expiry time in seconds since 1970.
+    pub(crate) fn expiry(&self) -> f64 {
+        let expiry = self.parsed().validity().not_after.timestamp();
+        f64::from(u32::try_from(expiry).unwrap())
     }
 
-    /// When it ends, as RFC 3339 has it.
+    /// Returns the expiry time, formatted according to RFC 3339.
     pub(crate) fn not_after(&self) -> String {
         self.parsed().validity().not_after.to_datetime().format(&Rfc3339).unwrap()
     }
@@ -63,16 +63,16 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The certificate that a server shows, if a client with these roots, in PEM, accepts it.
+/// Returns the certificate of a server. Fails if a client with these roots, in PEM, does not accept it.
 ///
-/// The server does not learn of a refusal, which it would log.
+/// The server does not notice a refusal, so it does not log one.
 pub(crate) async fn served(address: SocketAddr, roots: &[u8]) -> Result<Certificate, String> {
     let stream = connect(address, roots).await?;
     Ok(Certificate(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()))
 }
 
-/// Gets a page of the port of the webhook, from a client with these roots and without a certificate:
-/// its status line, headers and body.
+/// Gets a page from the port of the webhook, with these roots and without a client certificate. Returns the status
+/// line, headers and body.
 pub(crate) async fn page(address: SocketAddr, roots: &[u8], path: &str) -> Result<String, String> {
     let mut stream = connect(address, roots).await?;
     let exchange = async {
@@ -89,17 +89,17 @@ pub(crate) async fn page(address: SocketAddr, roots: &[u8], path: &str) -> Resul
 
 async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStream>, String> {
     let mut store = RootCertStore::empty();
-    // What is no certificate is skipped, as by the API server.
+    // Invalid certificates are skipped, as in the API server.
     store.add_parsable_certificates(Certificate::all(roots).into_iter().map(|root| root.0.into()));
     let provider = Arc::new(ring::default_provider());
-    let judge = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
-    let judge = judge.build().map_err(|error| error.to_string())?;
-    let verifier = Arc::new(Trusting::new(Some(judge)));
+    let verifier = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
+    let verifier = verifier.build().map_err(|error| error.to_string())?;
+    let trusting = Arc::new(Trusting::new(Some(verifier)));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
+        .with_custom_certificate_verifier(trusting.clone())
         .with_no_client_auth();
     let handshake = async {
         let stream = TcpStream::connect(address).await?;
@@ -108,7 +108,7 @@ async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStrea
     };
     let stream = timeout(DEADLINE, handshake).await.map_err(|_| "no handshake in time")?;
     let stream = stream.map_err(|error| error.to_string())?;
-    match verifier.refusal.lock().unwrap().take() {
+    match trusting.refusal.lock().unwrap().take() {
         Some(refusal) => Err(refusal.to_string()),
         None => Ok(stream),
     }

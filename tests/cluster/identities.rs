@@ -11,16 +11,16 @@ use support::certificates::Authority;
 
 use crate::{
     certificates::{client_pair, server_pair},
-    secrecy::keep_token,
+    secrecy::record_token,
 };
 
-/// The token of the administrator, for clients that take no certificate.
+/// The token of the administrator, for clients that do not support client certificates.
 const ADMIN_TOKEN: &str = "cluster-test-administrator";
 
-/// The file that says how the API server shows webhooks who it is.
+/// The file with the API server's client certificate for webhooks.
 pub(crate) const ADMISSION_CONFIGURATION: &str = "admission.json";
 
-/// Everybody whose requests are written to the audit log: the webhook's service account.
+/// The group whose requests are written to the audit log: the webhook's service accounts.
 const AUDITED: &str = "system:serviceaccounts:imageswap-system";
 
 /// The files of a control plane whose API server is on a port of loopback.
@@ -31,7 +31,7 @@ pub(crate) struct Identities<'a> {
 }
 
 impl Identities<'_> {
-    /// Writes what the control plane starts with.
+    /// Writes the files that the control plane needs to start.
     pub(crate) fn write(&self) {
         self.write_file("ca.crt", &self.authority.pem());
         self.write_file("ca.key", &self.authority.key());
@@ -60,14 +60,14 @@ impl Identities<'_> {
         self.write_file("audit-policy.json", &policy.to_string());
     }
 
-    /// Writes the kubeconfig of whoever has a token; returns its path.
+    /// Writes a kubeconfig with a token, and returns its path.
     pub(crate) fn write_token_kubeconfig(&self, name: &str, token: &str) -> PathBuf {
-        keep_token(token);
+        record_token(token);
         self.write_kubeconfig(name, &json!({ "token": token }))
     }
 
-    /// Writes how the API server shows a webhook who it is: the webhook by `host:port`, and the
-    /// authority that signs for the API server.
+    /// Writes the API server's client certificate for a webhook. `host` is the `host:port` of the webhook, and
+    /// `authority` signs the certificate.
     pub(crate) fn write_webhook_client(&self, host: &str, authority: &Authority) {
         let pair = client_pair(authority, "kube-apiserver", None);
         let (certificate, key) = self.write_pair("webhook-client", pair);
@@ -93,7 +93,7 @@ impl Identities<'_> {
         self.write_file(ADMISSION_CONFIGURATION, &configuration.to_string());
     }
 
-    /// Writes the kubeconfig of whoever comes by a proxy, which has the token; returns its path.
+    /// Writes a kubeconfig for a proxy, which has the token itself, and returns its path.
     pub(crate) fn write_proxy_kubeconfig(&self, port: u16) -> PathBuf {
         let server = json!({ "server": format!("http://127.0.0.1:{port}") });
         self.write_kubeconfig_for(&format!("proxy-{port}"), &server, &json!({}))

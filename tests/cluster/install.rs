@@ -19,10 +19,10 @@ pub(crate) const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/imageswap-webhook";
 pub(crate) const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/// Asks for a new certificate or authority, on the Secret.
+/// Annotation of a Secret that requests a new certificate or authority.
 pub(crate) const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 
-/// The path of a file of this repository.
+/// Returns the path of a file of this repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -36,46 +36,46 @@ impl ControlPlane {
     }
 }
 
-/// What the webhook has stored.
+/// The objects that the webhook has stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) certificate: Option<Value>,
     pub(crate) authority: Option<Value>,
     pub(crate) configuration: Option<Value>,
-    /// The request for a certificate.
+    /// The certificate signing request.
     pub(crate) request: Option<Value>,
 }
 
 impl State {
-    /// Takes a write in.
-    pub(crate) fn take(&mut self, version: &Version) {
-        let place = match version.object["metadata"]["name"].as_str() {
+    /// Applies a write to the state.
+    pub(crate) fn apply(&mut self, version: &Version) {
+        let object = match version.object["metadata"]["name"].as_str() {
             Some("imageswap-tls") => &mut self.certificate,
             Some("imageswap-tls-ca") => &mut self.authority,
             Some("imageswap-webhook") => &mut self.configuration,
             _ if version.object["kind"] == "CertificateSigningRequest" => &mut self.request,
             _ => return,
         };
-        *place = (version.event != "DELETED").then(|| version.object.clone());
+        *object = (version.event != "DELETED").then(|| version.object.clone());
     }
 
-    /// The certificate in its Secret.
+    /// Returns the certificate in its Secret.
     pub(crate) fn served(&self) -> Certificate {
         Certificate::first(&data(self.certificate.as_ref().unwrap(), "cert.pem").unwrap())
     }
 
-    /// The root that certificates are signed by now.
+    /// Returns the root that signs certificates.
     pub(crate) fn root(&self) -> Certificate {
         Certificate::first(&data(self.authority.as_ref().unwrap(), "rootca.pem").unwrap())
     }
 }
 
-/// What a Secret holds under a key.
+/// Returns the value of a Secret under a key.
 pub(crate) fn data(secret: &Value, key: &str) -> Option<Vec<u8>> {
     Some(STANDARD.decode(secret["data"][key].as_str()?).unwrap())
 }
 
-/// A Secret of the webhook's namespace.
+/// Returns a Secret in the namespace of the webhook.
 pub(crate) fn secret(name: &str, annotations: &Value, content: &[(&str, &str)]) -> Value {
     let data = content.iter().map(|(key, value)| ((*key).to_owned(), json!(value)));
     json!({
@@ -87,7 +87,7 @@ pub(crate) fn secret(name: &str, annotations: &Value, content: &[(&str, &str)]) 
 }
 
 impl Cluster {
-    /// What the webhook has stored now.
+    /// Returns the objects that the webhook has stored.
     pub(crate) fn state(&self) -> State {
         State {
             certificate: self.api.get(CERTIFICATE),
@@ -97,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// Stores a state, in new objects.
+    /// Replaces the stored objects with new ones from a state.
     pub(crate) fn restore(&self, state: &State) {
         for (list, path, object) in [
             (SECRETS, CERTIFICATE, &state.certificate),
@@ -125,15 +125,15 @@ impl Cluster {
                     "spec": Map::from_iter(wanted),
                 }),
             );
-            // The cluster signs what is approved by itself.
+            // The cluster signs approved requests by itself.
             stored["status"]["conditions"] = request["status"]["conditions"].clone();
             let name = request["metadata"]["name"].as_str().unwrap();
             self.api.put(&format!("{REQUESTS}/{name}/approval"), &stored);
         }
     }
 
-    /// Removes what the webhook has stored, as on a cluster that never had it.
-    pub(crate) fn forget(&self) {
+    /// Removes all objects that the webhook has stored, like on a cluster that never had it.
+    pub(crate) fn clear_state(&self) {
         self.restore(&State::default());
     }
 }

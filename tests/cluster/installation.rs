@@ -19,7 +19,7 @@ use crate::{
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("each overlay is applied without a warning", overlays),
-    ("no creation fails while this takes over from the original", upgrade),
+    ("no creation fails while ImageSwap replaces the original", upgrade),
     ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 
@@ -37,8 +37,8 @@ fn overlays(cluster: &Cluster) {
 }
 
 fn upgrade(cluster: &Cluster) {
-    cluster.forget();
-    // What the original has stored: a certificate that the cluster has signed.
+    cluster.clear_state();
+    // The original has stored a certificate that the cluster has signed.
     let authority = cluster.control_plane.authority();
     let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
     let files = Files::new(MAP);
@@ -47,7 +47,7 @@ fn upgrade(cluster: &Cluster) {
     let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
     cluster.store(CERTIFICATE, &secret("imageswap-tls", &json!({}), &content));
     cluster.api.post(CONFIGURATIONS, &configuration_of_the_original(cluster));
-    // Here the program stands in for the original, which does the same: it serves.
+    // The program acts as the original, which also only serves.
     let mut old = from_files(&files).start_ready();
     cluster.service.set_endpoints(&[&old]);
     cluster.await_probe("app=one.example.com/probe:1");
@@ -57,13 +57,13 @@ fn upgrade(cluster: &Cluster) {
     let launch = cluster.managed(&files);
     let mut webhooks = [launch.start_ready(), launch.start_ready()];
     cluster.service.set_endpoints(&[&old, &webhooks[0], &webhooks[1]]);
-    // What is new does not stop what is old, which has to serve until the last pod is replaced.
+    // The new pods do not affect the old one, which has to serve until the last pod is replaced.
     let certificate = cluster.api.get(CERTIFICATE).unwrap();
     assert_eq!(Certificate::first(&data(&certificate, "cert.pem").unwrap()), before);
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
     old.terminate();
     assert_eq!(old.await_end().code(), Some(0));
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(after.served(), before);
     let cluster_root = Certificate::first(authority.pem().as_bytes());
     assert_eq!(after.bundle(), [after.root(), cluster_root].into());
@@ -73,15 +73,15 @@ fn upgrade(cluster: &Cluster) {
     roll(cluster, &launch, &mut webhooks);
     stream.await_creates(20);
     stream.end();
-    // What it does not know, it has left.
+    // Fields outside the template are kept.
     let configuration = after.configuration.unwrap();
     assert_eq!(configuration["metadata"]["labels"]["app"], "imageswap");
     for webhook in &webhooks {
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
 }
 
-/// The webhook configuration as the original writes it, with a block in caBundle that the API server skips.
+/// Returns the webhook configuration of the original, with a block in caBundle that the API server skips.
 pub(crate) fn configuration_of_the_original(cluster: &Cluster) -> Value {
     let root = cluster.control_plane.authority().pem();
     let root = format!("-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n{root}");
@@ -112,7 +112,7 @@ pub(crate) fn configuration_of_the_original(cluster: &Cluster) -> Value {
 }
 
 fn uninstallation(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let mut webhook = cluster.managed(&files).start_ready();
     cluster.service.set_endpoints(&[&webhook]);
@@ -122,14 +122,14 @@ fn uninstallation(cluster: &Cluster) {
     let install = repository("deploy/install.yaml");
     let control_plane = &cluster.control_plane;
     control_plane.kubectl(&["delete", "--filename", install.to_str().unwrap()]);
-    // It still runs, as pods do for a while, and does not put anything back.
-    eventually("the end of the configuration", || match cluster.api.get(CONFIGURATION) {
+    // The webhook still runs, as pods do for a while. It must not create anything again.
+    eventually("the deletion of the configuration", || match cluster.api.get(CONFIGURATION) {
         None => Ok(()),
         found => Err(found),
     });
     webhook.terminate();
     webhook.await_end();
-    // Whose account is deleted may do nothing, which is no fault of its roles.
+    // Requests of a deleted account are refused, which is not a fault of its roles.
     control_plane.clear_audit();
     cluster.service.set_endpoints(&[]);
     cluster.await_probe("app=probe:1");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{control_plane::ControlPlane, eventually};
 
 impl ControlPlane {
-    /// Runs kubectl as the administrator, with an object as its input; returns what it prints.
+    /// Runs kubectl as the administrator, with an object as its input, and returns its output.
     pub(crate) fn try_kubectl(
         &self,
         arguments: &[&str],
@@ -22,7 +22,7 @@ impl ControlPlane {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Dropped at the end of the statement, which ends the input.
+        // The input ends with the drop at the end of the statement.
         let written = child
             .stdin
             .take()
@@ -38,29 +38,28 @@ impl ControlPlane {
         }
     }
 
-    /// Runs a kubectl command that has to succeed.
+    /// Runs a kubectl command, which must succeed.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         self.try_kubectl(arguments, None).unwrap()
     }
 
-    /// Creates an object; returns it as it is stored.
+    /// Creates an object, and returns the stored object.
     pub(crate) fn create(&self, object: &Value) -> Value {
         parsed(&self.try_kubectl(&["create", "-f=-", "-o=json"], Some(object)).unwrap())
     }
 
-    /// Reads objects, by the arguments of `kubectl get`.
+    /// Reads objects with these arguments of `kubectl get`.
     pub(crate) fn stored(&self, arguments: &[&str]) -> Value {
         parsed(&self.kubectl(&[&["get", "-o=json"], arguments].concat()))
     }
 
-    /// Applies manifests, which the arguments name, and in which the API server must find nothing to
-    /// warn of.
+    /// Applies the manifests that the arguments name. Fails if the API server warns.
     pub(crate) fn apply(&self, arguments: &[&str]) {
         let apply = ["apply", "--server-side", "--warnings-as-errors"];
         self.kubectl(&[&apply, arguments].concat());
     }
 
-    /// Creates a namespace, and waits until pods can be made in it.
+    /// Creates a namespace, and waits until pods can be created in it.
     pub(crate) fn create_namespace(&self, name: &str, labels: &Value) {
         self.create(&json!({
             "apiVersion": "v1",
@@ -73,7 +72,7 @@ impl ControlPlane {
     }
 }
 
-/// Reads what kubectl prints with `-o=json`.
+/// Parses the output of kubectl with `-o=json`.
 pub(crate) fn parsed(printed: &str) -> Value {
     serde_json::from_str(printed).unwrap()
 }

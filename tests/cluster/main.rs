@@ -1,11 +1,11 @@
 //! The webhook in a cluster: a real control plane on loopback calls the real program, and the tests check the
 //! stored objects.
 //!
-//! `.ci/cluster` provides the control plane and runs the tests. Each test has a control plane of its own,
-//! which its steps share. The webhook runs outside of the cluster, as the installed service account.
+//! `.ci/cluster` provides the control plane and runs the tests. Each test has its own control plane, which its steps
+//! share. The webhook runs outside the cluster, as the installed service account.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stderr, reason = "tells the steps and why a test failed")]
+#![expect(clippy::print_stderr, reason = "prints the steps and the cause of a failure")]
 
 mod api;
 mod certificates;
@@ -54,13 +54,13 @@ use objects::{LABEL, images, pod_of};
 use service::Service;
 use webhook::{Files, Launch};
 
-/// Names the folder with the programs of the control plane, as `tests/cluster/assets` prints it.
+/// Environment variable with the folder of the programs of the control plane, which `tests/cluster/assets` prints.
 const ASSETS: &str = "IMAGESWAP_CLUSTER_ASSETS";
 
-/// A part of the names of the steps that are run; all when it is not set.
+/// Environment variable with a part of the names of the steps to run. All steps run if it is not set.
 const CHOSEN_STEPS: &str = "IMAGESWAP_CLUSTER_STEPS";
 
-/// The longest that a step may wait for anything.
+/// Timeout for each wait of a step.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The namespace whose objects are swapped.
@@ -72,7 +72,7 @@ const PLAIN: &str = "plain";
 /// The pods of the namespace whose objects are swapped.
 const PODS: &str = "/api/v1/namespaces/swapped/pods";
 
-/// The map that each step begins and ends with.
+/// The map at the start and at the end of each step.
 const MAP: &str = "default::one.example.com";
 
 #[test]
@@ -118,34 +118,34 @@ fn templates() {
     run("templates", |cluster| cluster, template::STEPS);
 }
 
-/// By itself, because the API server has another admission plugin.
+/// A separate test, because the API server has another admission plugin.
 #[test]
 fn owner() {
     run_with("owner", owner::FLAGS, |cluster| cluster, owner::STEPS);
 }
 
-/// By itself, because it waits for minutes.
+/// A separate test, because it waits for minutes.
 #[test]
 fn contested_trust() {
     run("contested trust", |cluster| cluster, trust::STEPS);
 }
 
-/// By itself, because the API server starts anew.
+/// A separate test, because it restarts the API server.
 #[test]
 fn client_certificates() {
     run("client certificates", |cluster| cluster, clients::STEPS);
 }
 
-/// By itself, because the controller manager takes a while to recover.
+/// A separate test, because the controller manager takes a while to recover.
 #[test]
 fn outage() {
     run("outage", |cluster| cluster, outage::STEPS);
 }
 
-/// A step by its name, on what the steps of a test share.
+/// The name of a step, and its function on the state that the steps of a test share.
 type Step<T> = (&'static str, fn(&T));
 
-/// Runs the steps of a test on a control plane; says so when there is none.
+/// Runs the steps of a test on a control plane. Prints that it skips them if there is none.
 fn run<T: AsRef<Cluster>>(test: &str, prepare: impl Fn(Cluster) -> T, steps: &[Step<T>]) {
     run_with(test, &[], prepare, steps);
 }
@@ -158,13 +158,13 @@ fn run_with<T: AsRef<Cluster>>(
     steps: &[Step<T>],
 ) {
     let Some(assets) = std::env::var_os(ASSETS) else {
-        // Straight to the standard error, because the output of a test that passes is not shown.
-        let told = writeln!(
+        // Directly to the standard error, because the test harness hides the output of a test that passes.
+        let written = writeln!(
             std::io::stderr(),
             "the cluster test `{test}` is SKIPPED: {ASSETS} is not set; run .ci/cluster, which \
              gets a control plane"
         );
-        return told.unwrap();
+        return written.unwrap();
     };
     let chosen = std::env::var(CHOSEN_STEPS).unwrap_or_default();
     let steps: Vec<_> = steps.iter().filter(|(name, _)| name.contains(&chosen)).collect();
@@ -178,7 +178,7 @@ fn run_with<T: AsRef<Cluster>>(
         let secrets = shared.as_ref().secrets_now();
         step(&shared);
         shared.as_ref().assert_permitted();
-        shared.as_ref().assert_discreet(secrets);
+        shared.as_ref().assert_no_secrets_printed(secrets);
         eprintln!("{test}: {name}: {} ms", begun.elapsed().as_millis());
     }
 }
@@ -187,9 +187,9 @@ fn run_with<T: AsRef<Cluster>>(
 struct Cluster {
     control_plane: ControlPlane,
     api: Api,
-    /// Where the API server calls the webhook.
+    /// The address at which the API server calls the webhook.
     service: Service,
-    /// How the webhook comes to the API server.
+    /// The kubeconfig of the webhook.
     kubeconfig: PathBuf,
 }
 
@@ -214,28 +214,28 @@ impl Cluster {
         Self { control_plane, api, service, kubeconfig }
     }
 
-    /// Creates a pod in the namespace that is swapped; returns it as it is stored.
+    /// Creates a pod in the namespace that is swapped, and returns the stored pod.
     fn create(&self, pod: &Value) -> Value {
         self.api.post(PODS, pod)
     }
 
-    /// The images that a pod `probe:1` would be stored with now.
+    /// Returns the images with which a pod `probe:1` would be stored.
     fn probe(&self) -> Vec<String> {
         self.try_probe().unwrap()
     }
 
-    /// The images that a pod `probe:1` would be stored with now, unless it is refused.
+    /// Returns the images with which a pod `probe:1` would be stored, or the error if it is refused.
     fn try_probe(&self) -> kube::Result<Vec<String>> {
         let probe = pod_of("probe", &["probe:1"]);
         Ok(images(&self.api.try_post(&format!("{PODS}?dryRun=All"), &probe)?))
     }
 
-    /// The webhook with a certificate and configuration of its own making.
+    /// Returns the launch of a webhook that manages its certificate and the webhook configuration.
     fn managed(&self, files: &Files) -> Launch {
         self.connected("serve", files)
     }
 
-    /// A command that talks to the cluster as the installed account.
+    /// Returns the launch of a command that calls the API server as the installed account.
     fn connected(&self, command: &'static str, files: &Files) -> Launch {
         Launch::new(command)
             .with_path("IMAGESWAP_MAPS_FILE", files.path("maps.conf"))
@@ -244,12 +244,12 @@ impl Cluster {
     }
 }
 
-/// Probes until there is no error; fails with the last one when [`DEADLINE`] has passed.
+/// Repeats `probe` until it succeeds. Fails with the last error after [`DEADLINE`].
 fn eventually<T, E: Debug>(what: &str, probe: impl FnMut() -> Result<T, E>) -> T {
     eventually_blocking(what, DEADLINE, probe)
 }
 
-/// Whether these are the expected ones; else they are the failure.
+/// Returns the found value as the error if it is not the expected one.
 fn expect<T: PartialEq<U>, U>(found: T, expected: &U) -> Result<(), T> {
     if found == *expected { Ok(()) } else { Err(found) }
 }

@@ -23,41 +23,41 @@ use crate::{
     webhook::{Files, Launch, Webhook},
 };
 
-/// Signs for servers whose requests look like those of kubelets.
+/// A signer of the cluster. It signs requests that look like those of kubelets.
 pub(crate) const SIGNER: &str = "kubernetes.io/kubelet-serving";
 
-/// The longest that a webhook may take to be ready when nothing has to be introduced.
+/// Timeout for the readiness of a webhook that does not wait for the CA propagation delay.
 const PROMPT: Duration = Duration::from_secs(5);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate of the webhook's own authority", own_authority),
     ("a certificate of a signer of the cluster", signer),
-    ("a signer of the cluster that is late", late_signer),
-    ("a user-provided certificate", brought),
-    ("a certificate in files, made by init", files),
+    ("a slow signer of the cluster", late_signer),
+    ("a user-provided certificate", user_provided),
+    ("a certificate in files that init writes", files),
 ];
 
 pub(crate) const CHANGES: &[Step<Cluster>] =
-    &[("no creation fails from one mode to the next", switching)];
+    &[("no creation fails during a change of the mode", switching)];
 
 fn own_authority(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let webhooks = [cluster.managed(&files).start_ready()];
-    let state = cluster.await_settled(&webhooks);
+    let state = cluster.await_stable(&webhooks);
     assert_eq!(state.bundle(), [state.root()].into());
     cluster.assert_called(&webhooks[0]);
-    webhooks[0].assert_calm();
+    webhooks[0].assert_no_warnings();
 }
 
 fn signer(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     cluster.allow_requests();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files).with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
     let webhooks = [launch.start_ready()];
-    let state = cluster.await_settled(&webhooks);
-    // The cluster vouches for it, and nobody here has the key of its authority.
+    let state = cluster.await_stable(&webhooks);
+    // The cluster has signed it, and the webhook does not have the key of the authority.
     let cluster_root = cluster.control_plane.authority().pem();
     assert_eq!(state.bundle(), [Certificate::first(cluster_root.as_bytes())].into());
     let certificate = state.certificate.as_ref().unwrap();
@@ -73,22 +73,22 @@ fn signer(cluster: &Cluster) {
     assert_eq!(issued.count(), 1);
     cluster.assert_called(&webhooks[0]);
     cluster.rotate_certificate();
-    let rotated = cluster.await_settled(&webhooks);
+    let rotated = cluster.await_stable(&webhooks);
     assert_ne!(state.served(), rotated.served());
     assert_eq!(state.bundle(), rotated.bundle());
-    webhooks[0].assert_calm();
+    webhooks[0].assert_no_warnings();
 }
 
 fn late_signer(cluster: &Cluster) {
-    /// A signer that is nobody but this test.
+    /// A signer that this test implements.
     const LATE: &str = "example.com/late";
 
-    cluster.forget();
+    cluster.clear_state();
     cluster.allow_requests();
     cluster.allow_approval(LATE);
     let files = Files::new(MAP);
     let webhook = cluster.managed(&files).with("IMAGESWAP_CSR_SIGNER_NAME", LATE).start();
-    // The first request is refused, and another one made.
+    // The first request is refused, so another one is created.
     let mut refused = cluster.await_request(LATE, "");
     let conditions = refused["status"]["conditions"].as_array_mut().unwrap();
     conditions.push(json!({ "type": "Failed", "status": "True", "message": "out of ink" }));
@@ -96,7 +96,7 @@ fn late_signer(cluster: &Cluster) {
     webhook.await_log("out of ink");
     let name = refused["metadata"]["name"].as_str().unwrap();
     let mut request = cluster.await_request(LATE, name);
-    // That one is left lying.
+    // The second request is not answered at first.
     webhook.await_log("was not signed within");
     let reason = webhook.readiness().unwrap_err();
     assert!(reason.contains(LATE), "{reason}");
@@ -110,45 +110,45 @@ fn late_signer(cluster: &Cluster) {
     cluster.assert_called(&webhook);
 }
 
-fn brought(cluster: &Cluster) {
-    cluster.forget();
+fn user_provided(cluster: &Cluster) {
+    cluster.clear_state();
     let files = Files::new(MAP);
-    let authority = Authority::new("brought");
-    let first = cluster.bring_pair(&authority);
-    cluster.bring_root(&authority);
+    let authority = Authority::new("user");
+    let first = cluster.provide_certificate(&authority);
+    cluster.provide_root(&authority);
     let launch = cluster.managed(&files);
     let first_webhook = launch.start_ready();
     let configuration = cluster.await_configuration();
     assert_eq!(bundle(&configuration), authority.pem().into_bytes());
-    // The next one is soon ready too: nothing else is trusted, so that nothing has to be waited for.
+    // The next replica becomes ready without a wait, because the root is already trusted.
     let begun = Instant::now();
     let webhooks = [first_webhook, launch.start_ready()];
     let took = begun.elapsed();
     assert!(took < PROMPT, "{took:?}");
     cluster.assert_called(&webhooks[0]);
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
-    let stream = Stream::start(cluster, "brought");
+    let stream = Stream::start(cluster, "user");
     let serve = |expected: &Certificate| {
         let mut served = webhooks.iter().map(|webhook| cluster.served_by(webhook));
         served.try_for_each(|served| expect(served, &Ok(expected.clone())).map_err(|_| "another"))
     };
     serve(&first).unwrap();
-    // Another that the root did not sign is refused, and the first one stays in use.
+    // Another certificate, which the root did not sign, is refused. The first one stays in use.
     let other = Authority::new("other");
-    let second = cluster.bring_pair(&other);
+    let second = cluster.provide_certificate(&other);
     for webhook in &webhooks {
         webhook.await_log("would not accept the certificate");
         expect(webhook.metric("imageswap_tls_reloads_total{result=\"refused\"}"), &1.0).unwrap();
         webhook.readiness().unwrap();
     }
     serve(&first).unwrap();
-    // With its root it is taken.
-    cluster.bring_root(&other);
+    // With its root, it is accepted.
+    cluster.provide_root(&other);
     eventually("the other certificate", || serve(&second));
     stream.await_creates(20);
     stream.end();
     cluster.assert_called(&webhooks[1]);
-    // Nothing of it was written by anybody else.
+    // The webhook did not write to the Secrets.
     for path in [CERTIFICATE, AUTHORITY] {
         let secret = cluster.api.get(path).unwrap();
         for manager in secret["metadata"]["managedFields"].as_array().unwrap() {
@@ -159,13 +159,13 @@ fn brought(cluster: &Cluster) {
 }
 
 fn files(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let init = cluster.connected("init", &files).with_path("IMAGESWAP_TLS_DIR", files.path(""));
     for _ in 0..2 {
         let mut init = init.spawn();
         assert_eq!(init.await_end().code(), Some(0), "{:?}", init.log());
-        init.assert_calm();
+        init.assert_no_warnings();
     }
     let state = cluster.state();
     assert_eq!(std::fs::read(files.path("cert.pem")).unwrap(), {
@@ -174,17 +174,17 @@ fn files(cluster: &Cluster) {
     let webhook = from_files(&files).start_ready();
     assert_eq!(cluster.served_by(&webhook).unwrap(), state.served());
     cluster.assert_called(&webhook);
-    webhook.assert_calm();
+    webhook.assert_no_warnings();
 }
 
 fn switching(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     cluster.allow_requests();
     let files = Files::new(MAP);
     let own = cluster.managed(&files);
     let mut webhooks = [own.start_ready(), own.start_ready()];
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
-    cluster.await_settled(&webhooks);
+    cluster.await_stable(&webhooks);
     let stream = Stream::start(cluster, "modes");
     let await_mode = |mode: &str, webhooks: &[Webhook], root: &dyn Fn() -> Vec<u8>| {
         eventually(mode, || {
@@ -194,50 +194,49 @@ fn switching(cluster: &Cluster) {
     };
     let signer = own.clone().with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
     let cluster_root = cluster.control_plane.authority().pem().into_bytes();
-    // One that is older follows one that is newer, whatever its own settings are, and does not undo
-    // what that has done.
+    // An older replica follows a newer one, whatever its own settings are, and does not revert its changes.
     replace(cluster, &signer, &mut webhooks, 1);
     await_mode("half of a rollout", &webhooks, &|| cluster_root.clone());
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     for label in ["once", "twice"] {
-        let label = json!({ "metadata": { "labels": { "looked-at": label } } });
+        let label = json!({ "metadata": { "labels": { "changed": label } } });
         cluster.api.patch(CONFIGURATION, &label);
         cluster.rotate_certificate();
     }
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_eq!(after.root(), before.root());
     assert_eq!(after.authority, before.authority);
     let mut change = |mode: &str, launch: &Launch, root: &dyn Fn() -> Vec<u8>| {
         let begun = Instant::now();
         roll(cluster, launch, &mut webhooks);
         await_mode(mode, &webhooks, root);
-        // The API server has to connect again, which it does to others.
+        // The restart forces the API server to open new connections.
         roll(cluster, launch, &mut webhooks);
         stream.await_creates(20);
         eprintln!("      {mode}: within {} ms", begun.elapsed().as_millis());
     };
     change("a signer of the cluster", &signer, &|| cluster_root.clone());
-    let authority = Authority::new("brought");
-    cluster.bring_pair(&authority);
-    cluster.bring_root(&authority);
-    let brought_root = authority.pem().into_bytes();
-    // A replica that starts now finds the root trusted, but not by API servers that are behind.
-    let brought = Certificate::first(&brought_root);
-    eventually("trust in the root", || expect(cluster.state().bundle().contains(&brought), &true));
-    change("a user-provided certificate", &own, &|| brought_root.clone());
+    let authority = Authority::new("user");
+    cluster.provide_certificate(&authority);
+    cluster.provide_root(&authority);
+    let user_root = authority.pem().into_bytes();
+    // A replica that starts now finds the root in the configuration, but slow API servers may not have it yet.
+    let root = Certificate::first(&user_root);
+    eventually("trust in the root", || expect(cluster.state().bundle().contains(&root), &true));
+    change("a user-provided certificate", &own, &|| user_root.clone());
     let init = cluster.connected("init", &files).with_path("IMAGESWAP_TLS_DIR", files.path(""));
     assert_eq!(init.spawn().await_end().code(), Some(0));
-    change("a certificate in files", &from_files(&files), &|| brought_root.clone());
+    change("a certificate in files", &from_files(&files), &|| user_root.clone());
     let unmark = ["annotate", "secret/imageswap-tls", "imageswap-byoc-", "-n=imageswap-system"];
     cluster.control_plane.kubectl(&unmark);
     change("the webhook's own authority", &own, &|| {
         let root = data(&cluster.api.get(AUTHORITY).unwrap(), "rootca.pem").unwrap();
-        if root == brought_root { Vec::new() } else { root }
+        if root == user_root { Vec::new() } else { root }
     });
     stream.end();
 }
 
-/// The program with a certificate from files, without a cluster.
+/// Returns the launch of a webhook with a certificate from files, without a cluster.
 pub(crate) fn from_files(files: &Files) -> Launch {
     Launch::new("serve")
         .with("IMAGESWAP_TLS_MODE", "files")
@@ -245,13 +244,13 @@ pub(crate) fn from_files(files: &Files) -> Launch {
         .with_path("IMAGESWAP_TLS_DIR", files.path(""))
 }
 
-/// The path of a request, or of a part of it.
+/// Returns the path of a certificate signing request, or of a part of it.
 fn request_path(request: &Value, part: &str) -> String {
     format!("{REQUESTS}/{}{part}", request["metadata"]["name"].as_str().unwrap())
 }
 
 impl Cluster {
-    /// Waits for a request to a signer that is approved, and not this one.
+    /// Waits for an approved request to a signer whose name is not `other`.
     fn await_request(&self, signer: &str, other: &str) -> Value {
         eventually("an approved request", || {
             let requests = self.api.get(REQUESTS).unwrap();
@@ -264,7 +263,7 @@ impl Cluster {
         })
     }
 
-    /// Grants the webhook to approve requests to a signer.
+    /// Permits the webhook to approve requests to a signer.
     fn allow_approval(&self, signer: &str) {
         let (group, version) = ("rbac.authorization.k8s.io", "v1");
         let lists = format!("/apis/{group}/{version}");
@@ -287,19 +286,19 @@ impl Cluster {
         self.control_plane.kubectl(&bind);
     }
 
-    /// Grants what is needed to have certificates signed.
+    /// Grants the permissions for certificate signing requests.
     pub(crate) fn allow_requests(&self) {
         let overlay = repository("deploy/overlays/csr");
         self.control_plane.apply(&["--kustomize", overlay.to_str().unwrap()]);
     }
 
-    /// The certificate that a webhook serves, if the API server accepts it.
+    /// Returns the certificate that a webhook serves. Fails if the API server does not accept it.
     fn served_by(&self, webhook: &Webhook) -> Result<Certificate, String> {
         let bundle = bundle(&self.api.get(CONFIGURATION).unwrap());
         self.handshake(webhook.address(), &bundle)
     }
 
-    /// The certificate that is served at an address, if it convinces with these roots.
+    /// Returns the certificate that is served at an address. Fails if it is not valid under these roots.
     pub(crate) fn handshake(
         &self,
         address: SocketAddr,
@@ -308,8 +307,8 @@ impl Cluster {
         self.api.runtime().block_on(served(address, roots))
     }
 
-    /// Brings a certificate: stores a pair of an authority, marked as the operator's own.
-    pub(crate) fn bring_pair(&self, authority: &Authority) -> Certificate {
+    /// Stores a user-provided certificate of an authority, with its key and the annotation.
+    pub(crate) fn provide_certificate(&self, authority: &Authority) -> Certificate {
         let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
         let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
         let mark = json!({ "imageswap-byoc": "true" });
@@ -317,13 +316,13 @@ impl Cluster {
         Certificate::first(certificate.as_bytes())
     }
 
-    /// Brings the root of a certificate.
-    pub(crate) fn bring_root(&self, authority: &Authority) {
+    /// Stores the root of a user-provided certificate.
+    pub(crate) fn provide_root(&self, authority: &Authority) {
         let content = [("rootca.pem", &*authority.pem())];
         self.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
     }
 
-    /// Creates a Secret, or sets what it has to hold.
+    /// Creates a Secret, or updates it.
     pub(crate) fn store(&self, path: &str, secret: &Value) {
         match self.api.get(path) {
             Some(_) => self.api.patch(path, secret),
@@ -331,7 +330,7 @@ impl Cluster {
         };
     }
 
-    /// Has the API server call a webhook, over a new connection.
+    /// Makes the API server call a webhook over a new connection.
     pub(crate) fn assert_called(&self, webhook: &Webhook) {
         self.service.set_endpoints(&[webhook]);
         self.service.cut();

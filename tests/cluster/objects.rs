@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::SWAPPED;
 
-/// The label of namespaces that are swapped, and of objects that are not.
+/// The label that enables namespaces, and that disables objects.
 pub(crate) const LABEL: &str = "k8s.twr.io/imageswap";
 
-/// A pod in the namespace that is swapped; its containers are `app`, `app1`, and so on.
+/// Returns a pod in the namespace that is swapped, with the containers `app`, `app1`, and so on.
 pub(crate) fn pod_of(name: &str, images: &[&str]) -> Value {
     let containers = images.iter().enumerate().map(|(index, image)| {
         let number = if index == 0 { String::new() } else { index.to_string() };
@@ -21,7 +21,7 @@ pub(crate) fn pod_of(name: &str, images: &[&str]) -> Value {
     })
 }
 
-/// A workload with the image `nginx:1.27`, in the namespace that is swapped.
+/// Returns a workload with the image `nginx:1.27`, in the namespace that is swapped.
 pub(crate) fn workload(api_version: &str, kind: &str, name: &str) -> Value {
     let labels = json!({ "app": name });
     let mut template = json!({
@@ -52,7 +52,7 @@ pub(crate) fn workload(api_version: &str, kind: &str, name: &str) -> Value {
     })
 }
 
-/// The images of a pod or of a template, each as `name=image`, image volumes last.
+/// Returns the images of a pod or of a template, each as `name=image`, image volumes last.
 pub(crate) fn images(pod: &Value) -> Vec<String> {
     let entries = |list: &'static str| pod["spec"][list].as_array().into_iter().flatten();
     let containers = ["initContainers", "containers", "ephemeralContainers"]

@@ -1,5 +1,5 @@
-//! The owner of the webhook configuration. It is optional: the API server lets only those change the owner
-//! who may also delete the object.
+//! The owner of the webhook configuration. It is optional, because the API server permits a change of the owner only to
+//! clients that may also delete the object.
 
 use std::{
     path::PathBuf,
@@ -13,53 +13,53 @@ use crate::{
     Cluster, MAP, Step, eventually, expect,
     install::{CONFIGURATION, CONFIGURATIONS, NAMESPACE, repository},
     installation::configuration_of_the_original,
-    proxy::{Fate, Proxy},
+    proxy::{Handling, Proxy},
     stream::bundle,
     webhook::{Files, Webhook},
 };
 
-/// The flags of the API server.
+/// Flags of the API server.
 pub(crate) const FLAGS: &[&str] =
     &["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"];
 
 /// The ClusterRole that owns the configuration.
 const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/imageswap-write";
 
-/// What the log says of an owner that is not there.
+/// Log message about a missing owner.
 const WARNING: &str = "owner of the webhook configuration not set";
 
-/// The account with the rights that the original has.
+/// The account with the permissions that the original has.
 const ORIGINAL: &str = "original";
 
-/// Maximum time of a repair while the lookup of the owner gets no answer; less than the ten seconds that
-/// other calls may take.
+/// Timeout for a repair while the lookup of the owner gets no answer. It is shorter than the ten seconds that other
+/// calls may take.
 const SLOW_REPAIR: Duration = Duration::from_secs(8);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("a configuration without an owner is taken over where its owner may not be set", take_over),
-    ("the rights of the original suffice", rights_of_the_original),
-    ("an owner stays while it cannot be looked up", carried_over),
+    ("a configuration is taken over without an owner if the owner may not be set", take_over),
+    ("the permissions of the original suffice", permissions_of_the_original),
+    ("an owner is kept while the lookup of it fails", carried_over),
     ("an unanswered lookup does not delay a repair", slow_lookup),
-    ("an owner that was recreated is named by its new uid", made_anew),
+    ("a recreated owner is set by its new uid", recreated),
 ];
 
 fn take_over(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let original = configuration_of_the_original(cluster);
     cluster.api.post(&format!("{CONFIGURATIONS}?fieldManager=OpenAPI-Generator"), &original);
     let files = Files::new(MAP);
     let webhooks = [cluster.managed(&files).start_ready()];
-    let taken = cluster.await_settled(&webhooks);
-    assert!(taken.bundle().contains(&taken.root()));
+    let after = cluster.await_stable(&webhooks);
+    assert!(after.bundle().contains(&after.root()));
     assert_unowned(cluster, &webhooks[0]);
     let refusal = "cannot set an ownerRef on a resource you can't delete";
     assert_eq!(webhooks[0].log_with(refusal).len(), 1);
-    // The refusals are what is tested.
+    // The refusals are the subject of this test.
     cluster.control_plane.clear_audit();
 }
 
-fn rights_of_the_original(cluster: &Cluster) {
-    cluster.forget();
+fn permissions_of_the_original(cluster: &Cluster) {
+    cluster.clear_state();
     let account = cluster.account_of_the_original();
     let files = Files::new(MAP);
     let launch =
@@ -68,16 +68,16 @@ fn rights_of_the_original(cluster: &Cluster) {
     assert_eq!(init.await_end().code(), Some(0), "{:?}", init.log());
     assert_eq!(init.log_with(WARNING).len(), 1);
     assert_eq!(cluster.await_configuration()["metadata"]["ownerReferences"], Value::Null);
-    cluster.forget();
+    cluster.clear_state();
     let webhooks = [launch("serve").start_ready()];
     cluster.await_configuration();
-    cluster.await_settled(&webhooks);
+    cluster.await_stable(&webhooks);
     assert_unowned(cluster, &webhooks[0]);
-    webhooks[0].assert_calm_but_for(&[WARNING]);
+    webhooks[0].assert_no_warnings_except(&[WARNING]);
 }
 
 fn carried_over(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let account = cluster.account_of_the_original();
     let files = Files::new(MAP);
     let owned = {
@@ -92,14 +92,14 @@ fn carried_over(cluster: &Cluster) {
         assert_eq!(cluster.api.get(CONFIGURATION).unwrap()["metadata"]["ownerReferences"], *owners);
     }
     assert_eq!(webhook.log_with(WARNING).len(), 1);
-    webhook.await_log("the owner that it has is kept");
+    webhook.await_log("the existing owner is kept");
 }
 
 fn slow_lookup(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let proxy = Proxy::start(cluster, &cluster.kubeconfig);
-    proxy.judge_by(|method, path| {
-        if method == Method::GET && path == ROLE { Fate::Silence } else { Fate::Forward }
+    proxy.handle_by(|method, path| {
+        if method == Method::GET && path == ROLE { Handling::Ignore } else { Handling::Forward }
     });
     let files = Files::new(MAP);
     let webhook = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig()).start_ready();
@@ -115,23 +115,23 @@ fn slow_lookup(cluster: &Cluster) {
     eprintln!("      repaired within {} ms", took.as_millis());
     assert!(took < SLOW_REPAIR, "{took:?}");
     assert_unowned(cluster, &webhook);
-    webhook.assert_calm_but_for(&[WARNING]);
-    // With an answer, the next write has the owner, which the API server refuses on an update.
-    proxy.judge_by(|_, _| Fate::Forward);
+    webhook.assert_no_warnings_except(&[WARNING]);
+    // After an answer, the next write contains the owner, which the API server refuses on an update.
+    proxy.handle_by(|_, _| Handling::Forward);
     cluster.assert_repaired("Ignore");
     webhook.await_log("cannot set an ownerRef");
     cluster.control_plane.clear_audit();
 }
 
-fn made_anew(cluster: &Cluster) {
-    cluster.forget();
+fn recreated(cluster: &Cluster) {
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let webhook = launch.start_ready();
     cluster.await_configuration();
     cluster.control_plane.kubectl(&["delete", "clusterrole", "imageswap-write"]);
-    // The garbage collector deletes it, and a webhook that has seen it does not create it again.
-    eventually("the end of the configuration", || match cluster.api.get(CONFIGURATION) {
+    // The garbage collector deletes the configuration, and a webhook that has seen it does not create it again.
+    eventually("the deletion of the configuration", || match cluster.api.get(CONFIGURATION) {
         None => Ok(()),
         found => Err(found),
     });
@@ -146,7 +146,7 @@ fn made_anew(cluster: &Cluster) {
     let role = cluster.api.get(ROLE).unwrap();
     let owner = &created["metadata"]["ownerReferences"][0]["uid"];
     assert_eq!(*owner, role["metadata"]["uid"]);
-    // What the first one remembers is the old owner.
+    // The first webhook still remembers the old owner.
     cluster.assert_repaired("Ignore");
     let repaired = cluster.api.get(CONFIGURATION).unwrap();
     assert_eq!(repaired["metadata"]["ownerReferences"], created["metadata"]["ownerReferences"]);
@@ -154,17 +154,17 @@ fn made_anew(cluster: &Cluster) {
     cluster.control_plane.clear_audit();
 }
 
-/// Fails unless the configuration has no owner, is kept right, and that was said once.
+/// Fails unless the configuration has no owner and is repaired, and one warning was logged.
 pub(crate) fn assert_unowned(cluster: &Cluster, webhook: &Webhook) {
     cluster.assert_repaired("Ignore");
     let configuration = cluster.api.get(CONFIGURATION).unwrap();
     assert_eq!(configuration["metadata"]["ownerReferences"], Value::Null);
     cluster.rotate_certificate();
-    assert_eq!(webhook.log_with(WARNING).len(), 1, "{:?}", webhook.complaints());
+    assert_eq!(webhook.log_with(WARNING).len(), 1, "{:?}", webhook.warnings());
 }
 
 impl Cluster {
-    /// Sets another `failurePolicy`, and waits until it is put right.
+    /// Sets another `failurePolicy`, and waits until it is repaired.
     pub(crate) fn assert_repaired(&self, policy: &str) {
         let right = self.api.get(CONFIGURATION).unwrap()["webhooks"].clone();
         let mut webhooks = right.clone();
@@ -176,8 +176,8 @@ impl Cluster {
         });
     }
 
-    /// An account that has what the original may do, and nothing else: webhook configurations and
-    /// requests for certificates, but nothing with roles.
+    /// Creates an account with exactly the permissions of the original: webhook configurations and certificate signing
+    /// requests, but no roles.
     fn account_of_the_original(&self) -> PathBuf {
         let group = "rbac.authorization.k8s.io";
         let lists = format!("/apis/{group}/v1");

@@ -1,4 +1,4 @@
-//! The rights of the service account: each one is needed, and no other one is.
+//! The permissions of the service account: each one is needed, and no other is.
 
 use serde_json::{Value, json};
 
@@ -12,19 +12,19 @@ use crate::{
     webhook::{Files, Webhook},
 };
 
-/// An account of its own, so that the installed one keeps its rights.
-const ACCOUNT: &str = "deprived";
+/// A separate account, because the installed account has to keep its permissions.
+const ACCOUNT: &str = "restricted";
 
 const ROLES: [&str; 2] = [
     "/apis/rbac.authorization.k8s.io/v1/namespaces/imageswap-system/roles/imageswap-ops",
     "/apis/rbac.authorization.k8s.io/v1/clusterroles/imageswap-write",
 ];
 
-pub(crate) const STEPS: &[Step<Cluster>] = &[("each right is needed", each_right)];
+pub(crate) const STEPS: &[Step<Cluster>] = &[("each permission is needed", each_permission)];
 
-/// A single thing that may be done.
+/// A single permission.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Right {
+struct Permission {
     verb: String,
     group: String,
     resource: String,
@@ -32,22 +32,22 @@ struct Right {
     is_namespaced: bool,
 }
 
-/// What fails without a right.
+/// The failure without a permission.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Loss {
-    /// The webhook does not get ready.
+    /// The webhook does not become ready.
     Readiness,
     /// There is no webhook configuration.
     Configuration,
-    /// A request for a new certificate is not granted.
+    /// A request for a new certificate is not handled.
     Renewal,
     /// The webhook configuration has no owner.
     Owner,
-    /// What is not seen at once is seen when something else happens, or after an hour.
+    /// A change is not seen at once, but with the next wake-up or after an hour.
     Notice,
 }
 
-/// What fails without each right; the right is told by verb, resource and name.
+/// The failure without each permission, which is identified by verb, resource and name.
 const LOSSES: &[(&str, Loss)] = &[
     ("create secrets", Loss::Readiness),
     ("get secrets/imageswap-tls", Loss::Readiness),
@@ -69,22 +69,22 @@ const LOSSES: &[(&str, Loss)] = &[
     ("approve signers/kubernetes.io/kubelet-serving", Loss::Readiness),
 ];
 
-fn each_right(cluster: &Cluster) {
+fn each_permission(cluster: &Cluster) {
     cluster.allow_requests();
-    let rights: Vec<_> = ROLES.iter().flat_map(|role| rights(cluster, role)).collect();
-    let mut titles: Vec<_> = rights.iter().map(Right::title).collect();
+    let permissions: Vec<_> = ROLES.iter().flat_map(|role| permissions(cluster, role)).collect();
+    let mut titles: Vec<_> = permissions.iter().map(Permission::title).collect();
     let mut expected: Vec<_> = LOSSES.iter().map(|(title, _)| (*title).to_owned()).collect();
     titles.sort();
     expected.sort();
     assert_eq!(titles, expected);
     let kubeconfig = cluster.control_plane.create_account(ACCOUNT);
     let files = Files::new(MAP);
-    for missing in &rights {
+    for missing in &permissions {
         let (_, loss) = LOSSES.iter().find(|(title, _)| *title == missing.title()).unwrap();
-        cluster.forget();
-        let left: Vec<_> = rights.iter().filter(|right| *right != missing).collect();
+        cluster.clear_state();
+        let left: Vec<_> = permissions.iter().filter(|permission| *permission != missing).collect();
         cluster.grant(&left);
-        cluster.await_rights(missing, &left);
+        cluster.await_permissions(missing, &left);
         let mut launch = cluster.managed(&files).with_path("KUBECONFIG", kubeconfig.clone());
         if missing.is_for_requests() {
             launch = launch.with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
@@ -96,10 +96,10 @@ fn each_right(cluster: &Cluster) {
     }
 }
 
-/// The single rights of a role.
-fn rights(cluster: &Cluster, role: &str) -> Vec<Right> {
+/// Returns the single permissions of a role.
+fn permissions(cluster: &Cluster, role: &str) -> Vec<Permission> {
     let role = cluster.api.get(role).unwrap();
-    let mut rights = Vec::new();
+    let mut permissions = Vec::new();
     for rule in role["rules"].as_array().unwrap() {
         let strings = |field: &str| -> Vec<String> {
             let entries = rule[field].as_array().into_iter().flatten();
@@ -112,7 +112,7 @@ fn rights(cluster: &Cluster, role: &str) -> Vec<Right> {
         for group in strings("apiGroups") {
             for resource in strings("resources") {
                 for verb in strings("verbs") {
-                    rights.extend(names.iter().map(|name| Right {
+                    permissions.extend(names.iter().map(|name| Permission {
                         verb: verb.clone(),
                         group: group.clone(),
                         resource: resource.clone(),
@@ -123,10 +123,10 @@ fn rights(cluster: &Cluster, role: &str) -> Vec<Right> {
             }
         }
     }
-    rights
+    permissions
 }
 
-impl Right {
+impl Permission {
     fn title(&self) -> String {
         let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
         format!("{} {}{name}", self.verb, self.resource)
@@ -141,12 +141,12 @@ impl Right {
         })
     }
 
-    /// Whether only a certificate of a signer needs it.
+    /// Returns true if only the mode with a signer needs the permission.
     fn is_for_requests(&self) -> bool {
         self.group == "certificates.k8s.io" || self.resource == "configmaps"
     }
 
-    /// What the API server says to whoever does not have it.
+    /// Returns a part of the API server's message about the missing permission.
     fn refusal(&self) -> String {
         if self.verb == "approve" {
             "user not permitted to approve requests with signerName".to_owned()
@@ -157,7 +157,7 @@ impl Right {
 }
 
 impl ControlPlane {
-    /// Makes an account whose roles have its name; returns its kubeconfig.
+    /// Creates an account whose roles have its name, and returns its kubeconfig.
     pub(crate) fn create_account(&self, name: &str) -> std::path::PathBuf {
         let [namespace, role] = [format!("-n={NAMESPACE}"), format!("--role={name}")];
         let subject = format!("--serviceaccount={NAMESPACE}:{name}");
@@ -171,7 +171,7 @@ impl ControlPlane {
 }
 
 impl Cluster {
-    /// Fails when the installed account was refused anything.
+    /// Fails if the API server has refused a request of the installed account.
     pub(crate) fn assert_permitted(&self) {
         let account = format!("system:serviceaccount:{NAMESPACE}:imageswap-sa");
         let mut audit = self.control_plane.audit();
@@ -180,8 +180,8 @@ impl Cluster {
         assert!(audit.is_empty(), "{audit:#?}");
     }
 
-    /// Gives the deprived account these rights, and no others.
-    fn grant(&self, rights: &[&Right]) {
+    /// Grants the restricted account these permissions, and no others.
+    fn grant(&self, permissions: &[&Permission]) {
         for (kind, namespace, list) in [
             (
                 "Role",
@@ -190,12 +190,14 @@ impl Cluster {
             ),
             ("ClusterRole", None, "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
         ] {
-            let rules = rights.iter().filter(|right| right.is_namespaced == namespace.is_some());
+            let rules = permissions
+                .iter()
+                .filter(|permission| permission.is_namespaced == namespace.is_some());
             let role = json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1",
                 "kind": kind,
                 "metadata": { "name": ACCOUNT, "namespace": namespace },
-                "rules": rules.map(|right| right.rule()).collect::<Vec<_>>(),
+                "rules": rules.map(|permission| permission.rule()).collect::<Vec<_>>(),
             });
             let path = format!("{list}/{ACCOUNT}");
             match self.api.get(&path) {
@@ -205,10 +207,10 @@ impl Cluster {
         }
     }
 
-    /// Waits until the deprived account has these rights, and one not.
-    fn await_rights(&self, missing: &Right, left: &[&Right]) {
-        eventually("the rights", || {
-            let wrong = left.iter().find(|right| !self.may(right));
+    /// Waits until the restricted account has the permissions `left`, but not `missing`.
+    fn await_permissions(&self, missing: &Permission, left: &[&Permission]) {
+        eventually("the permissions", || {
+            let wrong = left.iter().find(|permission| !self.may(permission));
             match wrong {
                 None if !self.may(missing) => Ok(()),
                 wrong => Err(format!("{wrong:?}")),
@@ -216,22 +218,22 @@ impl Cluster {
         });
     }
 
-    /// Whether the deprived account has a right.
-    fn may(&self, right: &Right) -> bool {
+    /// Returns true if the restricted account has a permission.
+    fn may(&self, permission: &Permission) -> bool {
         let (resource, subresource) =
-            right.resource.split_once('/').unwrap_or((&right.resource, ""));
+            permission.resource.split_once('/').unwrap_or((&permission.resource, ""));
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {
                 "user": format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}"),
                 "resourceAttributes": {
-                    "verb": right.verb,
-                    "group": right.group,
+                    "verb": permission.verb,
+                    "group": permission.group,
                     "resource": resource,
                     "subresource": subresource,
-                    "name": right.name.as_deref().unwrap_or_default(),
-                    "namespace": if right.is_namespaced { NAMESPACE } else { "" },
+                    "name": permission.name.as_deref().unwrap_or_default(),
+                    "namespace": if permission.is_namespaced { NAMESPACE } else { "" },
                 },
             },
         });
@@ -239,8 +241,8 @@ impl Cluster {
         self.api.post(path, &review)["status"]["allowed"] == true
     }
 
-    /// Has a webhook do all that it does, until it logs that it was refused a right.
-    fn await_refusal(&self, webhook: &Webhook, missing: &Right) {
+    /// Triggers all actions of a webhook until it logs that a permission is missing.
+    fn await_refusal(&self, webhook: &Webhook, missing: &Permission) {
         let mut is_requested = false;
         eventually(&missing.title(), || {
             if !is_requested && self.api.get(CERTIFICATE).is_some() {

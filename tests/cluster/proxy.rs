@@ -1,5 +1,5 @@
-//! A proxy between a webhook and the API server. It answers some requests itself, as an overloaded API server
-//! would, or as one rarely does.
+//! A proxy between a webhook and the API server. It answers some requests itself, to simulate an overloaded API server
+//! and rare errors.
 
 use std::{
     convert::Infallible,
@@ -20,31 +20,31 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::Cluster;
 
-/// What becomes of a request.
+/// The handling of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fate {
-    /// It is forwarded.
+pub(crate) enum Handling {
+    /// The request is forwarded.
     Forward,
-    /// It is never answered.
-    Silence,
-    /// It is refused with this status and reason.
+    /// The request is never answered.
+    Ignore,
+    /// The request is refused with this status and reason.
     Refuse(u16, &'static str),
 }
 
-type Judge = Box<dyn FnMut(&Method, &str) -> Fate + Send>;
+type Handler = Box<dyn FnMut(&Method, &str) -> Handling + Send>;
 
 /// A proxy, until it is dropped.
 pub(crate) struct Proxy {
     kubeconfig: PathBuf,
-    judge: Arc<Mutex<Judge>>,
+    handler: Arc<Mutex<Handler>>,
     accepting: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Forwards everything as the account of a kubeconfig.
+    /// Starts a proxy that forwards all requests as the account of a kubeconfig.
     pub(crate) fn start(cluster: &Cluster, account: &Path) -> Self {
-        let judge: Judge = Box::new(|_, _| Fate::Forward);
-        let judge = Arc::new(Mutex::new(judge));
+        let handler: Handler = Box::new(|_, _| Handling::Forward);
+        let handler = Arc::new(Mutex::new(handler));
         let runtime = cluster.api.runtime();
         let (listener, client) = runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -55,18 +55,21 @@ impl Proxy {
         });
         let port = listener.local_addr().unwrap().port();
         let kubeconfig = cluster.control_plane.identities().write_proxy_kubeconfig(port);
-        let accepting = runtime.spawn(accept(listener, client, judge.clone()));
-        Self { kubeconfig, judge, accepting }
+        let accepting = runtime.spawn(accept(listener, client, handler.clone()));
+        Self { kubeconfig, handler, accepting }
     }
 
-    /// How a webhook comes to it.
+    /// Returns the kubeconfig with which a webhook calls the proxy.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.kubeconfig.clone()
     }
 
-    /// Decides what becomes of requests from now on, by method and path.
-    pub(crate) fn judge_by(&self, judge: impl FnMut(&Method, &str) -> Fate + Send + 'static) {
-        *self.judge.lock().unwrap() = Box::new(judge);
+    /// Sets the handler that decides about requests by method and path.
+    pub(crate) fn handle_by(
+        &self,
+        handler: impl FnMut(&Method, &str) -> Handling + Send + 'static,
+    ) {
+        *self.handler.lock().unwrap() = Box::new(handler);
     }
 }
 
@@ -76,12 +79,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, client: Client, judge: Arc<Mutex<Judge>>) {
+async fn accept(listener: TcpListener, client: Client, handler: Arc<Mutex<Handler>>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (client, judge) = (client.clone(), judge.clone());
-        let service = service_fn(move |request| answer(request, client.clone(), judge.clone()));
-        // How it ends is for the webhook to notice.
+        let (client, handler) = (client.clone(), handler.clone());
+        let service = service_fn(move |request| answer(request, client.clone(), handler.clone()));
+        // The webhook notices an error of the connection itself.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
@@ -89,19 +92,19 @@ async fn accept(listener: TcpListener, client: Client, judge: Arc<Mutex<Judge>>)
 async fn answer(
     mut request: Request<Incoming>,
     client: Client,
-    judge: Arc<Mutex<Judge>>,
+    handler: Arc<Mutex<Handler>>,
 ) -> Result<Response<Either<Body, Full<hyper::body::Bytes>>>, Infallible> {
-    let fate = judge.lock().unwrap()(request.method(), request.uri().path());
-    match fate {
-        Fate::Forward => {
+    let handling = handler.lock().unwrap()(request.method(), request.uri().path());
+    match handling {
+        Handling::Forward => {
             request.headers_mut().remove(HOST);
             let (head, body) = request.into_parts();
             let body = body.collect().await.unwrap().to_bytes().to_vec();
             let answer = client.send(Request::from_parts(head, Body::from(body))).await.unwrap();
             Ok(answer.map(Either::Left))
         }
-        Fate::Silence => std::future::pending().await,
-        Fate::Refuse(code, reason) => {
+        Handling::Ignore => std::future::pending().await,
+        Handling::Refuse(code, reason) => {
             let status = json!({
                 "kind": "Status",
                 "apiVersion": "v1",

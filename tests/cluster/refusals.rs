@@ -1,4 +1,4 @@
-//! Refused reviews: the API server passes the message of the webhook on to whoever creates the pod.
+//! Refused reviews: the API server returns the message of the webhook to the client that creates the pod.
 
 use serde_json::json;
 
@@ -11,11 +11,11 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a body over the limit is refused with the limit", over_the_limit),
     ("a pod with too many containers is refused with their number", too_many_containers),
-    ("without a map a pod is refused with what is missing", without_map),
+    ("without a map a pod is refused with the reason", without_map),
 ];
 
 impl Cluster {
-    /// Creates a pod until the API server asks these endpoints, and returns the message of its refusal.
+    /// Creates a pod until this webhook refuses it, and returns the message of the refusal.
     fn refusal(&self, webhook: &Webhook, pod: &serde_json::Value, words: &str) -> String {
         self.service.set_endpoints(&[webhook]);
         self.service.cut();
@@ -40,7 +40,7 @@ fn over_the_limit(cluster: &Cluster) {
 
 fn too_many_containers(cluster: &Cluster) {
     let files = Files::new(MAP);
-    // With the defaults that the API server fills in, so many are larger than the default limit.
+    // With the defaults that the API server fills in, so many containers exceed the default limit.
     let launch = cluster.managed(&files).with("IMAGESWAP_MAX_BODY_BYTES", "67108864");
     let webhook = launch.start_ready();
     let mut pod = pod_of("many", &["nginx:1.27"]);

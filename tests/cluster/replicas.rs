@@ -36,20 +36,20 @@ fn start_with_signer(cluster: &Cluster) {
     assert_eq!(added(&history, "CertificateSigningRequest"), 1);
 }
 
-/// Starts replicas on a cluster without anything; returns them, and all that was written.
+/// Starts replicas on a cluster without any state, and returns them with all writes.
 fn start_together(cluster: &Cluster, launch: &Launch) -> (Vec<Webhook>, Vec<Version>) {
-    cluster.forget();
+    cluster.clear_state();
     let begin = cluster.begin();
     let webhooks = vec![launch.spawn(), launch.spawn(), launch.spawn()];
     for webhook in &webhooks {
         webhook.await_ready();
     }
-    cluster.await_settled(&webhooks);
+    cluster.await_stable(&webhooks);
     let history = cluster.since(&begin);
     assert_eq!(distinct(&history, &["cert.pem"]), 1);
     assert_eq!(added(&history, "MutatingWebhookConfiguration"), 1);
     for webhook in &webhooks {
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
     (webhooks, history)
 }
@@ -60,10 +60,10 @@ fn interrupted_start(cluster: &Cluster) {
     let own = cluster.managed(&files);
     let signer = own.clone().with("IMAGESWAP_CSR_SIGNER_NAME", SIGNER);
     for launch in [own, signer] {
-        cluster.forget();
+        cluster.clear_state();
         let begin = cluster.begin();
         let webhooks = [launch.start_ready()];
-        cluster.await_settled(&webhooks);
+        cluster.await_stable(&webhooks);
         let history = cluster.since(&begin);
         drop(webhooks);
         resume(cluster, &launch, &State::default(), &history);
@@ -71,14 +71,14 @@ fn interrupted_start(cluster: &Cluster) {
 }
 
 fn interrupted_rotation(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let mut webhooks = vec![launch.start_ready(), launch.start_ready(), launch.start_ready()];
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     let begin = cluster.begin();
     cluster.request_rotation("imageswap-tls-ca");
-    // Whoever takes a step does not live to take the next.
+    // The replica that takes an action is killed before it can take the next one.
     for message in ["CA created, not yet in use", "CA in use"] {
         let worker = eventually(message, || {
             let has_logged = |webhook: &Webhook| !webhook.logged(message).is_empty();
@@ -86,63 +86,63 @@ fn interrupted_rotation(cluster: &Cluster) {
         });
         webhooks.swap_remove(worker).kill();
     }
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(before.root(), after.root());
-    webhooks[0].assert_calm();
+    webhooks[0].assert_no_warnings();
     let history = cluster.since(&begin);
     assert_eq!(distinct(&history, &["next-rootca.pem"]), 1);
     drop(webhooks);
-    // Exactly after each write, and not only about then. The first one is the request.
+    // Now stop exactly after each write. The first write is the request.
     let mut requested = before;
-    requested.take(&history[0]);
+    requested.apply(&history[0]);
     resume(cluster, &launch, &requested, &history[1..]);
 }
 
-/// Puts the cluster into the state after each write of a history, and has others go on from there.
+/// Restores the state of the cluster after each write of a history, and lets new replicas continue from there.
 fn resume(cluster: &Cluster, launch: &Launch, before: &State, history: &[Version]) {
     let mut state = before.clone();
     for (number, version) in history.iter().enumerate() {
         let begun = Instant::now();
-        state.take(version);
+        state.apply(version);
         cluster.restore(&state);
         let webhooks = [launch.spawn(), launch.spawn()];
         webhooks.iter().for_each(Webhook::await_ready);
-        let after = cluster.await_settled(&webhooks);
-        // What was begun is finished, not begun again.
+        let after = cluster.await_stable(&webhooks);
+        // A started rotation is finished, not started again.
         if state.authority.is_some() {
             let root = state.next().unwrap_or_else(|| state.root());
             assert_eq!(after.root(), root, "write {number}");
         }
         for webhook in &webhooks {
-            webhook.assert_calm();
+            webhook.assert_no_warnings();
         }
         let (count, took) = (history.len(), begun.elapsed().as_millis());
         eprintln!("      resumed after write {number} of {count} within {took} ms");
     }
 }
 
-/// How many values there have been under some keys of Secrets.
+/// Returns the number of different values under some keys of Secrets.
 fn distinct(history: &[Version], keys: &[&str]) -> usize {
     let values =
         history.iter().flat_map(|version| keys.iter().filter_map(|key| data(&version.object, key)));
     values.collect::<BTreeSet<_>>().len()
 }
 
-/// How many objects of a kind were created.
+/// Returns the number of created objects of a kind.
 fn added(history: &[Version], kind: &str) -> usize {
     let is_added = |version: &&Version| version.event == "ADDED" && version.object["kind"] == kind;
     history.iter().filter(is_added).count()
 }
 
 impl Cluster {
-    /// The versions of all that the webhook stores.
+    /// Returns the current versions of the lists with objects of the webhook.
     fn begin(&self) -> [(&'static str, u64); 3] {
         [SECRETS, CONFIGURATIONS, REQUESTS].map(|list| (list, self.api.now(list)))
     }
 
-    /// What was written since then, in order.
+    /// Returns the writes since these versions, in order.
     fn since(&self, begin: &[(&'static str, u64)]) -> Vec<Version> {
-        // Each is waited for.
+        // Each history waits for a second, so read them in parallel.
         let mut history: Vec<_> = thread::scope(|scope| {
             let histories: Vec<_> = begin
                 .iter()

@@ -1,4 +1,4 @@
-//! Rotation of certificate and authority while pods are created: no creation fails.
+//! Rotation of certificate and certificate authority while pods are created: no creation fails.
 
 use std::{
     collections::BTreeSet,
@@ -15,10 +15,10 @@ use crate::{
     webhook::{Files, Launch, Webhook},
 };
 
-/// How long the API server trusts a new authority, at least, before it is used.
-pub(crate) const SETTLING: Duration = Duration::from_secs(30);
+/// CA propagation delay: minimum time for which the API server trusts a new authority before it is used.
+pub(crate) const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
-/// How far apart a change and its discovery by polling may be.
+/// Maximum time between a change and its discovery by polling.
 const SLACK: Duration = Duration::from_millis(500);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
@@ -29,13 +29,13 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
 ];
 
 fn certificate(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let mut webhooks = [launch.start_ready(), launch.start_ready()];
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
-    let before = cluster.await_settled(&webhooks);
-    let made = issued(&webhooks);
+    let before = cluster.await_stable(&webhooks);
+    let before_count = issued(&webhooks);
     let reloads =
         |webhook: &Webhook| webhook.metric("imageswap_tls_reloads_total{result=\"applied\"}");
     let loaded = webhooks.iter().map(reloads).sum::<f64>();
@@ -43,33 +43,33 @@ fn certificate(cluster: &Cluster) {
     stream.await_creates(20);
     let since = cluster.api.now(SECRETS);
     cluster.rotate_certificate();
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(before.served(), after.served());
     assert_eq!(before.root(), after.root());
     assert_eq!(before.bundle(), after.bundle());
-    // Of the two, one has done it: a write for the request, and another that grants it.
+    // Only one of the two replicas has written: one write is the request, and the other one issues the certificate.
     assert_eq!(cluster.writes(since, "imageswap-tls"), 2);
     assert_eq!(cluster.writes(since, "imageswap-tls-ca"), 0);
-    expect(issued(&webhooks), &(made + 1.0)).unwrap();
+    expect(issued(&webhooks), &(before_count + 1.0)).unwrap();
     expect(webhooks.iter().map(reloads).sum::<f64>(), &(loaded + 2.0)).unwrap();
     for webhook in &webhooks {
-        let end = webhook.metric("imageswap_tls_not_after_timestamp_seconds");
-        expect(end, &after.served().end()).unwrap();
+        let expiry = webhook.metric("imageswap_tls_not_after_timestamp_seconds");
+        expect(expiry, &after.served().expiry()).unwrap();
     }
-    // The API server's connections are older than the certificate; now it needs new ones.
+    // The connections of the API server are older than the certificate. The rollout forces new ones.
     roll(cluster, &launch, &mut webhooks);
     stream.await_creates(20);
     stream.end();
-    calm(&webhooks);
+    assert_all_without_warnings(&webhooks);
 }
 
 fn authority(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let mut webhooks = [launch.start_ready(), launch.start_ready()];
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     let stream = Stream::start(cluster, "authority");
     stream.await_creates(20);
     let since = cluster.api.now(SECRETS);
@@ -88,13 +88,13 @@ fn authority(cluster: &Cluster) {
     phase("it is trusted", &|state| state.bundle().contains(&next));
     let trusted = Instant::now();
     let promoted = phase("it is promoted", &|state| state.root() == next);
-    let settled = trusted.elapsed();
-    assert!(settled + SLACK > SETTLING, "{settled:?}");
+    let waited = trusted.elapsed();
+    assert!(waited + SLACK > PROPAGATION_DELAY, "{waited:?}");
     assert_eq!(promoted.next(), None);
     phase("a certificate is issued by it", &|state| state.served() != before.served());
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     eprintln!("      it is served by all after {} ms", begun.elapsed().as_millis());
-    // What it replaced stays trusted, for as long as its certificate would have been valid.
+    // The replaced root stays trusted until the last certificate under it has expired.
     assert_eq!(after.bundle(), [next, before.root()].into());
     assert_eq!(data(after.authority.as_ref().unwrap(), "previous-rootca.pem"), {
         data(before.authority.as_ref().unwrap(), "rootca.pem")
@@ -107,122 +107,122 @@ fn authority(cluster: &Cluster) {
     roll(cluster, &launch, &mut webhooks);
     stream.await_creates(20);
     stream.end();
-    calm(&webhooks);
+    assert_all_without_warnings(&webhooks);
 }
 
 fn both(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let webhooks = [cluster.managed(&files).start_ready()];
     cluster.service.set_endpoints(&[&webhooks[0]]);
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     let stream = Stream::start(cluster, "both");
     cluster.request_rotation("imageswap-tls-ca");
     cluster.request_rotation("imageswap-tls");
     cluster.await_rotation(CERTIFICATE);
     cluster.await_rotation(AUTHORITY);
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(before.served(), after.served());
     assert_ne!(before.root(), after.root());
     stream.end();
-    calm(&webhooks);
+    assert_all_without_warnings(&webhooks);
 }
 
 fn deletion(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
     let webhooks = [launch.start_ready(), launch.start_ready()];
     cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
-    let mut before = cluster.await_settled(&webhooks);
+    let mut before = cluster.await_stable(&webhooks);
     let stream = Stream::start(cluster, "deletion");
     for (secret, is_same_root) in [("imageswap-tls", true), ("imageswap-tls-ca", false)] {
         stream.await_creates(20);
         cluster.control_plane.kubectl(&["delete", "secret", secret, "-n=imageswap-system"]);
         let after = eventually("another certificate", || {
-            let state = cluster.await_settled(&webhooks);
+            let state = cluster.await_stable(&webhooks);
             if state.served() == before.served() { Err("the old one") } else { Ok(state) }
         });
         assert_eq!(before.root() == after.root(), is_same_root, "{secret}");
-        // The root of whatever may still be served stays trusted.
+        // The root of a certificate that may still be served stays trusted.
         assert!(after.bundle().contains(&before.root()), "{secret}");
         before = after;
     }
     stream.await_creates(20);
     stream.end();
-    calm(&webhooks);
+    assert_all_without_warnings(&webhooks);
 }
 
-/// Replaces each process by a new one, as a rollout does.
+/// Replaces each process with a new one, as in a rollout.
 pub(crate) fn roll(cluster: &Cluster, launch: &Launch, webhooks: &mut [Webhook]) {
     for index in 0..webhooks.len() {
         replace(cluster, launch, webhooks, index);
     }
 }
 
-/// Replaces one process by a new one.
+/// Replaces one process with a new one.
 pub(crate) fn replace(cluster: &Cluster, launch: &Launch, webhooks: &mut [Webhook], index: usize) {
     let new = launch.start_ready();
     let mut old = std::mem::replace(&mut webhooks[index], new);
     old.terminate();
     cluster.service.set_endpoints(&webhooks.iter().collect::<Vec<_>>());
     assert_eq!(old.await_end().code(), Some(0));
-    // A certificate and its root are brought one after the other.
-    old.assert_calm_but_for(&["would not accept the certificate by the root"]);
+    // The test stores a user-provided certificate first and its root second.
+    old.assert_no_warnings_except(&["would not accept the certificate by the root"]);
 }
 
-/// How many certificates and authorities were made by some processes.
+/// Returns the number of certificates and authorities that some processes have issued.
 pub(crate) fn issued(webhooks: &[Webhook]) -> f64 {
     webhooks.iter().map(Webhook::rotations).sum()
 }
 
-fn calm(webhooks: &[Webhook]) {
+fn assert_all_without_warnings(webhooks: &[Webhook]) {
     for webhook in webhooks {
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
 }
 
 impl State {
-    /// The root that certificates will be signed by, while it is being introduced.
+    /// Returns the next root, which will sign certificates after the CA propagation delay.
     pub(crate) fn next(&self) -> Option<Certificate> {
         let next = data(self.authority.as_ref().unwrap(), "next-rootca.pem")?;
         Some(Certificate::first(&next))
     }
 
-    /// The roots that the API server trusts.
+    /// Returns the roots that the API server trusts.
     pub(crate) fn bundle(&self) -> BTreeSet<Certificate> {
         Certificate::all(&bundle(self.configuration.as_ref().unwrap())).into_iter().collect()
     }
 }
 
 impl Cluster {
-    /// Waits until nothing is under way, and all these serve the stored certificate, which the
-    /// stored root has signed and the API server accepts.
-    pub(crate) fn await_settled(&self, webhooks: &[Webhook]) -> State {
-        eventually("a certificate that is served by all", || self.settled(webhooks))
+    /// Waits until no rotation is in progress, and all these webhooks serve the stored certificate. The stored root has
+    /// signed it, and the API server accepts it.
+    pub(crate) fn await_stable(&self, webhooks: &[Webhook]) -> State {
+        eventually("a certificate that is served by all", || self.stable_state(webhooks))
     }
 
-    fn settled(&self, webhooks: &[Webhook]) -> Result<State, String> {
+    fn stable_state(&self, webhooks: &[Webhook]) -> Result<State, String> {
         let state = self.state();
         let (Some(_), Some(authority), Some(configuration)) =
             (&state.certificate, &state.authority, &state.configuration)
         else {
-            return Err("something is not there".into());
+            return Err("an object is missing".into());
         };
         if data(authority, "rootca.pem").is_none() || state.next().is_some() {
-            return Err("an authority is being introduced".into());
+            return Err("a rotation of the authority is in progress".into());
         }
         let root = data(authority, "rootca.pem").unwrap();
         for roots in [root, bundle(configuration)] {
             for webhook in webhooks {
                 let served = self.handshake(webhook.address(), &roots)?;
-                expect(served, &state.served()).map_err(|_| "another is served")?;
+                expect(served, &state.served()).map_err(|_| "another certificate is served")?;
             }
         }
         Ok(state)
     }
 
-    /// How many times a Secret was written since a version of them all.
+    /// Returns the number of writes to a Secret since a version of the list.
     pub(crate) fn writes(&self, since: u64, name: &str) -> usize {
         let history = self.api.history(SECRETS, since);
         let names = history.iter().map(|version| &version.object["metadata"]["name"]);

@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::webhook::Webhook;
 
-/// Forwards connections to the endpoints, each to the next one. Like in a cluster, connections that
-/// are there stay with their endpoint.
+/// Forwards connections to the endpoints in turn. As in a cluster, open connections stay with their endpoint.
 pub(crate) struct Service {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -30,12 +29,12 @@ pub(crate) struct Service {
 struct Shared {
     endpoints: Mutex<Vec<SocketAddr>>,
     forwarded: AtomicUsize,
-    /// Cancelled when the connections that are there are to end.
+    /// Cancelled to close the open connections.
     connections: Mutex<CancellationToken>,
 }
 
 impl Service {
-    /// Takes connections on a port of loopback; there are no endpoints yet.
+    /// Starts to accept connections on a port of loopback, without endpoints.
     pub(crate) fn start(runtime: &Handle) -> Self {
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let shared = Arc::new(Shared::default());
@@ -46,28 +45,28 @@ impl Service {
         }
     }
 
-    /// Where it takes connections.
+    /// Returns the address on which it accepts connections.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it is called.
+    /// Returns the URL of the service.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// Makes these the endpoints.
+    /// Replaces the endpoints.
     pub(crate) fn set_endpoints(&self, webhooks: &[&Webhook]) {
         *self.shared.endpoints.lock().unwrap() =
             webhooks.iter().map(|webhook| webhook.address()).collect();
     }
 
-    /// How many connections have been forwarded so far.
+    /// Returns the number of connections so far.
     pub(crate) fn forwarded(&self) -> usize {
         self.shared.forwarded.load(Ordering::SeqCst)
     }
 
-    /// Cuts the connections that are there, so that the next request has to come over a new one.
+    /// Closes the open connections. The next request needs a new one.
     pub(crate) fn cut(&self) {
         std::mem::take(&mut *self.shared.connections.lock().unwrap()).cancel();
     }
@@ -91,7 +90,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Forwards a connection to the next endpoint that takes it; closes it when there is none.
+/// Forwards a connection to the next endpoint that accepts it. Closes it if there is none.
 async fn forward(mut client: TcpStream, shared: &Shared) {
     let mut endpoints = shared.endpoints.lock().unwrap().clone();
     let number = shared.forwarded.fetch_add(1, Ordering::SeqCst);
@@ -99,7 +98,7 @@ async fn forward(mut client: TcpStream, shared: &Shared) {
     endpoints.rotate_left(first);
     for endpoint in endpoints {
         if let Ok(mut server) = TcpStream::connect(endpoint).await {
-            // How it ends is for the two sides to notice.
+            // Both sides notice an error of the connection themselves.
             let _ = copy_bidirectional(&mut client, &mut server).await;
             return;
         }

@@ -1,4 +1,4 @@
-//! Secrets that a webhook finds when it starts: old, broken or expired.
+//! Stored Secrets at the start of a webhook: old, invalid or expired.
 
 use serde_json::json;
 use support::certificates::Authority;
@@ -13,9 +13,9 @@ use crate::{
 };
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
-    ("a certificate is renewed when half of its life is over", renewal),
-    ("a certificate that is broken is replaced", broken),
-    ("an authority is dropped when its last certificate has expired", over),
+    ("a certificate is renewed when half of its validity is over", renewal),
+    ("an invalid certificate is replaced", invalid),
+    ("an authority is dropped when its last certificate has expired", expired),
 ];
 
 fn renewal(cluster: &Cluster) {
@@ -29,15 +29,15 @@ fn renewal(cluster: &Cluster) {
     let webhooks = [cluster.managed(&files).start_ready()];
     let old = Certificate::first(certificate.as_bytes());
     let after = eventually("another certificate", || {
-        let state = cluster.await_settled(&webhooks);
+        let state = cluster.await_stable(&webhooks);
         if state.served() == old { Err("the old one") } else { Ok(state) }
     });
     assert_eq!(after.root(), before.root());
     assert_eq!(webhooks[0].logged("certificate issued").len(), 1);
-    webhooks[0].assert_calm();
+    webhooks[0].assert_no_warnings();
 }
 
-fn broken(cluster: &Cluster) {
+fn invalid(cluster: &Cluster) {
     let (_, other_key) = server_pair(&Authority::new("other"), &["127.0.0.1"]);
     for (name, content) in
         [("cert.pem", "no certificate"), ("key.pem", "no key"), ("key.pem", &*other_key)]
@@ -45,38 +45,38 @@ fn broken(cluster: &Cluster) {
         let (files, before) = cluster.stored_state();
         cluster.store(CERTIFICATE, &secret("imageswap-tls", &json!({}), &[(name, content)]));
         let webhooks = [cluster.managed(&files).start_ready()];
-        let after = cluster.await_settled(&webhooks);
+        let after = cluster.await_stable(&webhooks);
         assert_ne!(after.served(), before.served(), "{name}: {content}");
         assert_eq!(after.root(), before.root(), "{name}: {content}");
         webhooks[0].await_log("not usable");
     }
 }
 
-fn over(cluster: &Cluster) {
+fn expired(cluster: &Cluster) {
     let (files, before) = cluster.stored_state();
     let previous = Authority::new("previous").pem();
     let content = [("previous-rootca.pem", &*previous), ("previous-until", "2020-02-02T02:02:02Z")];
     cluster.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
     let webhooks = [cluster.managed(&files).start_ready()];
-    eventually("the end of the previous authority", || {
+    eventually("the removal of the previous authority", || {
         let authority = cluster.api.get(AUTHORITY).unwrap();
         expect(data(&authority, "previous-rootca.pem"), &None)
     });
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_eq!(after.served(), before.served());
-    eventually("its end in the configuration", || {
+    eventually("its removal from the configuration", || {
         expect(cluster.state().bundle(), &[before.root()].into())
     });
     assert_eq!(data(after.authority.as_ref().unwrap(), "previous-until"), None);
-    webhooks[0].assert_calm();
+    webhooks[0].assert_no_warnings();
 }
 
 impl Cluster {
-    /// What a webhook of its own authority leaves behind, and the files that it had.
+    /// Returns the state that a webhook with its own authority has stored, and its files.
     fn stored_state(&self) -> (Files, State) {
-        self.forget();
+        self.clear_state();
         let files = Files::new(MAP);
-        let state = self.await_settled(&[self.managed(&files).start_ready()]);
+        let state = self.await_stable(&[self.managed(&files).start_ready()]);
         (files, state)
     }
 }

@@ -1,4 +1,4 @@
-//! A continuous stream of new pods while something changes.
+//! A continuous stream of new pods during a change.
 
 use std::{
     collections::VecDeque,
@@ -24,17 +24,16 @@ use crate::{
     objects::{images, pod_of},
 };
 
-/// How many create pods side by side.
+/// Number of tasks that create pods in parallel.
 const CREATORS: usize = 4;
 
-/// How often each of them does. Together they leave the machine time for what changes.
+/// Interval between the creations of one task. It leaves the machine time for the change.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// How old the roots are that a handshake is tried with, besides the newest: as much as the caches
-/// of an API server may be behind.
+/// Age of the oldest roots with which handshakes are tried. The cache of an API server may be this old.
 const STALENESS: Duration = Duration::from_secs(5);
 
-/// Creates pods, and connects to the webhook as an API server would that is behind, until it ends.
+/// Creates pods, and connects to the webhook like a slow API server, until it is stopped.
 pub(crate) struct Stream {
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -44,19 +43,19 @@ pub(crate) struct Stream {
     runtime: tokio::runtime::Handle,
 }
 
-/// What came of a stream.
+/// The results of a stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Count {
     pub(crate) creates: usize,
     pub(crate) handshakes: usize,
-    /// What failed, each with when.
+    /// The failures, with their times.
     pub(crate) failures: Vec<String>,
-    /// The longest that a creation took.
+    /// The duration of the slowest creation.
     pub(crate) slowest: Duration,
 }
 
 impl Stream {
-    /// Begins to create pods, whose names begin with `prefix`, and whose images have to be swapped.
+    /// Starts to create pods. Their names start with `prefix`, and their images must be swapped.
     pub(crate) fn start(cluster: &Cluster, prefix: &str) -> Self {
         let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
         let runtime = cluster.api.runtime().handle().clone();
@@ -70,23 +69,23 @@ impl Stream {
             };
             tasks.spawn_on(every(PERIOD, stop.clone(), creator, Creator::create), &runtime);
         }
-        let visitor = Visitor {
+        let connector = Connector {
             client: cluster.api.client(),
             address: cluster.service.address(),
             bundles: VecDeque::new(),
             count: Arc::clone(&count),
             begun,
         };
-        tasks.spawn_on(every(PERIOD * 2, stop.clone(), visitor, Visitor::visit), &runtime);
+        tasks.spawn_on(every(PERIOD * 2, stop.clone(), connector, Connector::connect), &runtime);
         Self { stop, tasks, count, prefix: prefix.to_owned(), begun, runtime }
     }
 
-    /// How it stands.
+    /// Returns the results so far.
     pub(crate) fn count(&self) -> Count {
         self.count.lock().unwrap().clone()
     }
 
-    /// Waits until so many more pods have been created.
+    /// Waits until `more` more pods have been created.
     pub(crate) fn await_creates(&self, more: usize) {
         let before = self.count().creates;
         eventually("creations", || {
@@ -95,7 +94,7 @@ impl Stream {
         });
     }
 
-    /// Ends, and prints the numbers; nothing may have failed.
+    /// Stops the stream and prints the results. Fails if anything failed.
     pub(crate) fn end(mut self) {
         self.stop.cancel();
         self.runtime.block_on(async {
@@ -120,7 +119,7 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.stop.cancel();
         if thread::panicking() {
-            eprintln!("--- a stream of pods until then: {:#?}", self.count());
+            eprintln!("--- the stream of pods so far: {:#?}", self.count());
         }
     }
 }
@@ -128,7 +127,7 @@ impl Drop for Stream {
 async fn every<T>(
     period: Duration,
     stop: CancellationToken,
-    mut who: T,
+    mut state: T,
     run: impl AsyncFn(&mut T, usize),
 ) {
     let mut ticks = interval(period);
@@ -137,7 +136,7 @@ async fn every<T>(
         if stop.run_until_cancelled(ticks.tick()).await.is_none() {
             return;
         }
-        run(&mut who, number).await;
+        run(&mut state, number).await;
     }
 }
 
@@ -169,17 +168,17 @@ impl Creator {
     }
 }
 
-struct Visitor {
+struct Connector {
     client: Client,
     address: std::net::SocketAddr,
-    /// The roots of the webhook configuration, each with when they were read.
+    /// The roots of the webhook configuration, each with the time at which they were read.
     bundles: VecDeque<(Instant, Vec<u8>)>,
     count: Arc<Mutex<Count>>,
     begun: Instant,
 }
 
-impl Visitor {
-    async fn visit(&mut self, _number: usize) {
+impl Connector {
+    async fn connect(&mut self, _number: usize) {
         let request = Request::get(CONFIGURATION).body(Vec::new()).unwrap();
         let Ok(configuration) = self.client.request::<Value>(request).await else { return };
         let now = Instant::now();
@@ -200,12 +199,12 @@ impl Visitor {
     }
 }
 
-/// Bytes as an object of Kubernetes has them.
+/// Returns bytes in the encoding of Kubernetes objects.
 pub(crate) fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The roots that a webhook configuration makes the API server trust, in PEM.
+/// Returns the roots in the caBundle of a webhook configuration, in PEM.
 pub(crate) fn bundle(configuration: &Value) -> Vec<u8> {
     let bundle = &configuration["webhooks"][0]["clientConfig"]["caBundle"];
     STANDARD.decode(bundle.as_str().unwrap_or_default()).unwrap()

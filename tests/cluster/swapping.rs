@@ -20,18 +20,18 @@ const OTHER_MAP: &str = "default::two.example.com";
 pub(crate) const STEPS: &[Step<Swapping>] = &[
     ("the administrator has a certificate and a token", administrators),
     ("all images of a pod are swapped", pod),
-    ("a namespace without the label is left alone", other_namespace),
-    ("a pod with the disable label is left alone", disable_label),
+    ("pods in a namespace without the label are not swapped", other_namespace),
+    ("a pod with the disable label is not swapped", disable_label),
     ("the pods of workloads are swapped, and their templates are not", workloads),
     ("a new label does not change the images of a stored pod", label_of_a_stored_pod),
-    ("a new image of one container is swapped alone", image_of_a_stored_pod),
-    ("an ephemeral container is swapped alone", ephemeral_container),
+    ("only the new image of one container is swapped", image_of_a_stored_pod),
+    ("only a new ephemeral container is swapped", ephemeral_container),
     ("no creation fails while the map changes", creations_while_the_map_changes),
-    ("no creation fails while one instance takes over from another", takeover),
-    ("the webhook logged no warning", calm),
+    ("no creation fails while one instance replaces another", takeover),
+    ("the webhook logged no warning", no_warnings),
 ];
 
-/// A cluster with a webhook that runs, and what it reads.
+/// A cluster with a running webhook and its files.
 pub(crate) struct Swapping {
     pub(crate) cluster: Cluster,
     pub(crate) files: Files,
@@ -55,7 +55,7 @@ impl Swapping {
         swapping
     }
 
-    /// Waits until a pod's images would be swapped to a host.
+    /// Waits until the images of a pod would be swapped to a host.
     fn await_swap_to(&self, host: &str) {
         let swapped = format!("app={host}/probe:1");
         eventually(&format!("images from {host}"), || {
@@ -63,7 +63,7 @@ impl Swapping {
         });
     }
 
-    /// Runs something while the other map is in use.
+    /// Calls `run` while the other map is in use.
     fn with_other_map(&self, run: impl FnOnce()) {
         self.files.write("maps.conf", OTHER_MAP);
         self.await_swap_to("two.example.com");
@@ -72,12 +72,12 @@ impl Swapping {
         self.await_swap_to("one.example.com");
     }
 
-    /// The images of a stored pod.
+    /// Returns the images of a stored pod.
     fn images_of(&self, pod: &str) -> Vec<String> {
         images(&self.cluster.control_plane.stored(&["pod", pod, "-n", SWAPPED]))
     }
 
-    /// The images of the template of a stored object.
+    /// Returns the images of the template of a stored object.
     pub(crate) fn template_images_of(&self, object: &str) -> Vec<String> {
         let object = self.cluster.control_plane.stored(&[object, "-n", SWAPPED]);
         let spec = &object["spec"];
@@ -133,7 +133,7 @@ fn disable_label(swapping: &Swapping) {
 fn workloads(swapping: &Swapping) {
     let control_plane = &swapping.cluster.control_plane;
     let job = ["create", "job", "nightly-1", "--from=cronjob/nightly", "-n", SWAPPED];
-    // Of a StatefulSet, the second pod waits for the first to run, which no pod does here.
+    // The second pod of a StatefulSet waits until the first one runs, but no pod runs here.
     for (api_version, kind, name, label, pods) in [
         ("apps/v1", "Deployment", "web", "app=web", 2),
         ("apps/v1", "StatefulSet", "store", "app=store", 1),
@@ -206,10 +206,11 @@ fn ephemeral_container(swapping: &Swapping) {
 }
 
 fn creations_while_the_map_changes(swapping: &Swapping) {
-    /// So many are created at once, and those of them from the last on only with the new map.
+    /// Number of pods that are created in parallel.
     const CREATIONS: usize = 32;
+    /// Number of the first pod that is created only after the change of the map.
     const LATE: usize = 24;
-    /// So many have to be stored before the map changes.
+    /// Minimum number of pods that are stored before the map changes.
     const EARLY: usize = 4;
 
     let (changed, finished) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -248,10 +249,10 @@ fn creations_while_the_map_changes(swapping: &Swapping) {
 
 fn takeover(swapping: &Swapping) {
     let Swapping { cluster, webhook: standing, .. } = swapping;
-    // Each instance has a map of its own, so that an image tells which of them was asked.
+    // Each instance has its own map, so an image shows which instance was called.
     let [first_files, second_files] =
         ["first", "second"].map(|name| Files::new(&format!("default::{name}.example.com")));
-    // The API server's connection stays with the first until it ends; then it comes to the second.
+    // The connection of the API server stays with the first instance until that stops. Then it connects to the second.
     let delay = |files: &Files| cluster.managed(files).with("IMAGESWAP_SHUTDOWN_DELAY", "3s");
     let mut first = delay(&first_files).start_ready();
     cluster.service.set_endpoints(&[&first]);
@@ -274,10 +275,10 @@ fn takeover(swapping: &Swapping) {
     cluster.service.cut();
     cluster.await_probe("app=one.example.com/probe:1");
     for webhook in [&first, &second] {
-        webhook.assert_calm();
+        webhook.assert_no_warnings();
     }
 }
 
-fn calm(swapping: &Swapping) {
-    swapping.webhook.assert_calm();
+fn no_warnings(swapping: &Swapping) {
+    swapping.webhook.assert_no_warnings();
 }

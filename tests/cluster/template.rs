@@ -1,4 +1,4 @@
-//! The template of the webhook configuration: followed, copied from the live object, or refused.
+//! The template of the webhook configuration: changed, copied from the live object, or refused.
 
 use std::sync::{
     Arc,
@@ -11,23 +11,23 @@ use serde_json::json;
 use crate::{
     Cluster, MAP, Step, eventually, expect,
     install::{AUTHORITY, CONFIGURATION},
-    proxy::{Fate, Proxy},
+    proxy::{Handling, Proxy},
     webhook::Files,
 };
 
-/// The template that is built in.
+/// The built-in template.
 const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration follows its template", followed),
-    ("a template that is a copy of the live object is taken", copied),
+    ("a template that is a copy of the live object is accepted", copied),
     ("a template with an unknown path gets a warning", unanswered),
-    ("a conflict that the next attempt resolves is no failure", brief_conflict),
+    ("a conflict that the next attempt resolves is not a failure", brief_conflict),
     ("lasting conflicts do not block the renewal of the certificate", lasting_conflict),
 ];
 
 fn followed(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let template = |failure_policy: &str| {
         let failure_policy = format!("failurePolicy: {failure_policy}");
@@ -51,17 +51,17 @@ fn followed(cluster: &Cluster) {
         assert_eq!(line["source"], "file");
         assert!(line["file"].as_str().unwrap().ends_with("mwc.yaml"));
     }
-    // One that disappears stays in use.
+    // A removed template stays in use.
     std::fs::remove_file(files.path("mwc.yaml")).unwrap();
-    let vanished = "keeping the last good template";
-    webhook.await_log(vanished);
+    let removed = "keeping the last good template";
+    webhook.await_log(removed);
     cluster.assert_repaired("Ignore");
-    assert_eq!(webhook.log_with(vanished).len(), 1);
-    webhook.assert_calm_but_for(&[vanished]);
+    assert_eq!(webhook.log_with(removed).len(), 1);
+    webhook.assert_no_warnings_except(&[removed]);
 }
 
 fn copied(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let webhook = cluster.managed(&files).start_ready();
     let live = cluster.await_configuration();
@@ -74,24 +74,24 @@ fn copied(cluster: &Cluster) {
     let ignored = "metadata.creationTimestamp, metadata.generation, metadata.managedFields, \
                    metadata.ownerReferences, metadata.resourceVersion, metadata.uid";
     let what = "fields of the webhook template ignored";
-    // The version and uid are of a configuration that there is no more.
-    cluster.forget();
+    // The version and uid belong to a configuration that no longer exists.
+    cluster.clear_state();
     let webhooks = [launch.start_ready()];
     let created = cluster.await_configuration();
     assert_ne!(created["metadata"]["uid"], live["metadata"]["uid"]);
     cluster.assert_repaired("Ignore");
-    let before = cluster.await_settled(&webhooks);
+    let before = cluster.await_stable(&webhooks);
     cluster.rotate_certificate();
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(after.served(), before.served());
     let lines = webhooks[0].log_with(what);
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains(ignored) && lines[0].contains("mwc.yaml"), "{lines:?}");
-    webhooks[0].assert_calm_but_for(&[what]);
+    webhooks[0].assert_no_warnings_except(&[what]);
 }
 
 fn unanswered(cluster: &Cluster) {
-    cluster.forget();
+    cluster.clear_state();
     let files = Files::new(MAP);
     let webhook = "  - name: imageswap.webhook.k8s.twr.io\n";
     let service = "{ name: imageswap, namespace: imageswap-system, path: /webhook }";
@@ -113,7 +113,7 @@ fn unanswered(cluster: &Cluster) {
     ] {
         webhook.await_log(message);
         let lines: Vec<_> =
-            webhook.complaints().into_iter().filter(|line| line["message"] == message).collect();
+            webhook.warnings().into_iter().filter(|line| line["message"] == message).collect();
         assert_eq!(lines.len(), 1, "{message}");
         for (field, value) in fields {
             assert_eq!(lines[0][field], value, "{message}");
@@ -124,22 +124,22 @@ fn unanswered(cluster: &Cluster) {
 
 fn brief_conflict(cluster: &Cluster) {
     let (files, proxy) = (Files::new(MAP), Proxy::start(cluster, &cluster.kubeconfig));
-    cluster.forget();
+    cluster.clear_state();
     let refusals = Arc::new(AtomicUsize::new(0));
-    proxy.judge_by({
+    proxy.handle_by({
         let refusals = refusals.clone();
         let mut is_next = true;
         move |method, path| {
-            // Each second write.
+            // Refuse every second write.
             if method != Method::PATCH || path != CONFIGURATION {
-                return Fate::Forward;
+                return Handling::Forward;
             }
             is_next = !is_next;
             if is_next {
-                return Fate::Forward;
+                return Handling::Forward;
             }
             refusals.fetch_add(1, Ordering::SeqCst);
-            Fate::Refuse(409, "Conflict")
+            Handling::Refuse(409, "Conflict")
         }
     });
     let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
@@ -147,38 +147,38 @@ fn brief_conflict(cluster: &Cluster) {
     cluster.await_configuration();
     cluster.assert_repaired("Ignore");
     assert!(refusals.load(Ordering::SeqCst) >= 2);
-    webhook.assert_calm();
+    webhook.assert_no_warnings();
 }
 
 fn lasting_conflict(cluster: &Cluster) {
     let (files, proxy) = (Files::new(MAP), Proxy::start(cluster, &cluster.kubeconfig));
-    cluster.forget();
+    cluster.clear_state();
     let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
     let webhooks = [launch.start_ready()];
-    let before = cluster.await_settled(&webhooks);
-    proxy.judge_by(|method, path| {
+    let before = cluster.await_stable(&webhooks);
+    proxy.handle_by(|method, path| {
         let is_write = method == Method::PATCH && path == CONFIGURATION;
-        if is_write { Fate::Refuse(409, "Conflict") } else { Fate::Forward }
+        if is_write { Handling::Refuse(409, "Conflict") } else { Handling::Forward }
     });
-    // Something to write.
+    // A change makes the webhook write.
     let right = before.configuration.as_ref().unwrap()["webhooks"].clone();
     let mut webhooks_of_another = right.clone();
     webhooks_of_another[0]["failurePolicy"] = json!("Ignore");
     cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks_of_another }));
     cluster.rotate_certificate();
-    let after = cluster.await_settled(&webhooks);
+    let after = cluster.await_stable(&webhooks);
     assert_ne!(after.served(), before.served());
     assert_eq!(after.root(), before.root());
     webhooks[0]
         .await_log("apply the webhook configuration imageswap-webhook: the proxy says Conflict");
-    // A new root waits until it can be written.
+    // A new root waits until the configuration can be written.
     cluster.request_rotation("imageswap-tls-ca");
     cluster.await_rotation(AUTHORITY);
-    proxy.judge_by(|_, _| Fate::Forward);
+    proxy.handle_by(|_, _| Handling::Forward);
     eventually("the repair", || {
         expect(cluster.api.get(CONFIGURATION).unwrap()["webhooks"][0]["failurePolicy"].clone(), {
             &right[0]["failurePolicy"]
         })
     });
-    webhooks[0].assert_calm_but_for(&["the proxy says Conflict"]);
+    webhooks[0].assert_no_warnings_except(&["the proxy says Conflict"]);
 }

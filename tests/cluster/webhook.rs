@@ -16,31 +16,31 @@ use tempfile::TempDir;
 
 use crate::{
     eventually, expect,
-    secrecy::{self, Said},
+    secrecy::{self, Output},
 };
 
-/// The longest that a page of the admin port may take.
+/// Timeout for a page of the admin port.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A folder of files that the program reads.
 pub(crate) struct Files(TempDir);
 
 impl Files {
-    /// A folder with a map.
+    /// Creates a folder with a map.
     pub(crate) fn new(map: &str) -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         files.write("maps.conf", map);
         files
     }
 
-    /// Replaces a file at once, by renaming.
+    /// Replaces a file atomically, by a rename.
     pub(crate) fn write(&self, name: &str, content: &str) {
         let new = self.path(".new");
         fs::write(&new, content).unwrap();
         fs::rename(new, self.path(name)).unwrap();
     }
 
-    /// The path of a file.
+    /// Returns the path of a file.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -54,15 +54,15 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// A command that answers on ports that the system chooses, and logs for machines.
+    /// Creates a launch of a command that listens on free ports and logs in JSON.
     pub(crate) fn new(command: &'static str) -> Self {
         Self { command, environment: Vec::new() }
             .with("IMAGESWAP_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_ADMIN_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_LOG_FORMAT", "json")
-            // All that can be said, so that a secret in it would be found.
+            // The most verbose level, so that the search for secrets covers all messages.
             .with("IMAGESWAP_LOG_LEVEL", "DEBUG")
-            // As long as it takes to hear of the end; the endpoints are told at once.
+            // Long enough to remove the endpoint, which happens at once here.
             .with("IMAGESWAP_SHUTDOWN_DELAY", "1s")
     }
 
@@ -73,7 +73,7 @@ impl Launch {
         self
     }
 
-    /// Has the API server call the Service, as in a cluster.
+    /// Makes the API server call the Service, as in a cluster.
     pub(crate) fn by_service(mut self) -> Self {
         self.environment.retain(|(set, _)| *set != "IMAGESWAP_WEBHOOK_URL");
         self
@@ -98,7 +98,7 @@ impl Launch {
         webhook
     }
 
-    /// Starts the program, and waits for nothing.
+    /// Starts the program without waiting.
     pub(crate) fn spawn(&self) -> Webhook {
         let mut child = Command::new(env!("CARGO_BIN_EXE_imageswap"))
             .arg(self.command)
@@ -109,30 +109,30 @@ impl Launch {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = secrecy::listen();
+        let printed = secrecy::record_output();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut output = child.stdout.take().unwrap();
         thread::spawn({
-            let said = said.clone();
+            let printed = printed.clone();
             move || {
                 let mut text = Vec::new();
                 output.read_to_end(&mut text).unwrap();
-                said.lock().unwrap().extend(text);
+                printed.lock().unwrap().extend(text);
             }
         });
         thread::spawn({
-            let (log, said) = (log.clone(), said.clone());
+            let (log, printed) = (log.clone(), printed.clone());
             move || {
                 for line in lines {
                     let line = line.unwrap();
-                    said.lock().unwrap().extend([line.as_bytes(), b"\n"].concat());
+                    printed.lock().unwrap().extend([line.as_bytes(), b"\n"].concat());
                     let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
                     log.lock().unwrap().push(line);
                 }
             }
         });
-        Webhook { child, log, said }
+        Webhook { child, log, printed }
     }
 }
 
@@ -140,8 +140,8 @@ impl Launch {
 pub(crate) struct Webhook {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
-    /// Its output, its log as it is written, and its pages.
-    said: Said,
+    /// The output, the log and the pages of the process.
+    printed: Output,
 }
 
 impl Webhook {
@@ -150,17 +150,17 @@ impl Webhook {
         eventually("the start of the webhook", || self.bound("listen"));
     }
 
-    /// Where it takes reviews.
+    /// Returns the address for reviews.
     pub(crate) fn address(&self) -> SocketAddr {
         self.bound("listen").unwrap()
     }
 
-    /// An address that it logs when it has started; else all that it logged.
+    /// Returns an address from the log message of the start, or the whole log if the message is missing.
     fn bound(&self, listener: &str) -> Result<SocketAddr, Vec<Value>> {
         let address = match self.logged("imageswap started").pop() {
             Some(started) => started[listener].as_str().unwrap().to_owned(),
             None => {
-                // It may log as text.
+                // The log may be in the text format.
                 let line = self.log_with("imageswap started").pop().ok_or_else(|| self.log())?;
                 let (_, rest) = line.split_once(&format!(" {listener}=")).unwrap();
                 rest.split_whitespace().next().unwrap().to_owned()
@@ -169,7 +169,7 @@ impl Webhook {
         Ok(address.parse().unwrap())
     }
 
-    /// Gets a page of the admin port: its status line, headers and body.
+    /// Gets a page of the admin port. Returns the status line, headers and body.
     pub(crate) fn page(&self, path: &str) -> String {
         let address = self.bound("admin_listen").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -179,11 +179,11 @@ impl Webhook {
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        self.said.lock().unwrap().extend(answer.as_bytes());
+        self.printed.lock().unwrap().extend(answer.as_bytes());
         answer
     }
 
-    /// Whether it is ready; else why not.
+    /// Returns the page as the error if the webhook is not ready.
     pub(crate) fn readiness(&self) -> Result<(), String> {
         let page = self.page("/readyz");
         if page.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(page) }
@@ -195,30 +195,30 @@ impl Webhook {
         eventually("a webhook that is ready", || self.readiness());
     }
 
-    /// The value of a metric, by its name and labels as they are shown; 0 when it is not there.
+    /// Returns the value of a metric with this name and these labels; 0 if it is missing.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let page = self.page("/metrics");
         let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// How many certificates and authorities it has made.
+    /// Returns the number of certificates and authorities that it has issued.
     pub(crate) fn rotations(&self) -> f64 {
         self.metric("imageswap_certificate_rotations_total{result=\"issued\"}")
     }
 
-    /// All that it has logged.
+    /// Returns the whole log.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }
 
-    /// The lines that it logged with this message.
+    /// Returns the log lines with this message.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let log = self.log.lock().unwrap();
         log.iter().filter(|line| line["message"] == message).cloned().collect()
     }
 
-    /// The lines that it logged with this text anywhere.
+    /// Returns the log lines that contain this text in any field.
     pub(crate) fn log_with(&self, text: &str) -> Vec<String> {
         let has_text = |value: &Value| value.as_str().is_some_and(|value| value.contains(text));
         let log = self.log.lock().unwrap();
@@ -236,40 +236,40 @@ impl Webhook {
         });
     }
 
-    /// What it logged that is more than information.
-    pub(crate) fn complaints(&self) -> Vec<Value> {
-        let is_complaint = |line: &&Value| line["level"] != "INFO" && line["level"] != "DEBUG";
-        self.log.lock().unwrap().iter().filter(is_complaint).cloned().collect()
+    /// Returns the log lines at the levels WARN and ERROR.
+    pub(crate) fn warnings(&self) -> Vec<Value> {
+        let is_warning = |line: &&Value| line["level"] != "INFO" && line["level"] != "DEBUG";
+        self.log.lock().unwrap().iter().filter(is_warning).cloned().collect()
     }
 
-    /// Fails when it logged more than information.
-    pub(crate) fn assert_calm(&self) {
-        self.assert_calm_but_for(&[]);
+    /// Fails if it has logged a warning or an error.
+    pub(crate) fn assert_no_warnings(&self) {
+        self.assert_no_warnings_except(&[]);
     }
 
-    /// Fails when it complained of anything else than this.
-    pub(crate) fn assert_calm_but_for(&self, expected: &[&str]) {
-        let mut complaints = self.complaints();
-        complaints.retain(|complaint| {
-            let complaint = complaint.to_string();
-            !expected.iter().any(|expected| complaint.contains(expected))
+    /// Fails if it has logged a warning or an error without one of these texts.
+    pub(crate) fn assert_no_warnings_except(&self, expected: &[&str]) {
+        let mut warnings = self.warnings();
+        warnings.retain(|warning| {
+            let warning = warning.to_string();
+            !expected.iter().any(|expected| warning.contains(expected))
         });
-        expect(complaints, &Vec::<Value>::new()).unwrap();
+        expect(warnings, &Vec::<Value>::new()).unwrap();
     }
 
-    /// Ends it at once, as when its node is lost.
+    /// Kills the process at once, as if its node were lost.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Sends the signal to end.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has exited by itself.
     pub(crate) fn await_end(&mut self) -> ExitStatus {
         eventually("the end of a webhook", || self.child.try_wait().unwrap().ok_or("it runs"))
     }

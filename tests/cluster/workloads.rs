@@ -1,4 +1,4 @@
-//! Workloads whose templates are swapped too, which takes more rules than the default configuration has.
+//! Workloads whose templates are swapped too. This needs more rules than the default configuration has.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ use crate::{
 };
 
 pub(crate) const STEPS: &[Step<Swapping>] = &[
-    ("templates are swapped, and applying them again changes nothing", templates),
-    ("a disabled Deployment has one ReplicaSet, whatever the rules", disabled_deployment),
+    ("templates are swapped, and a second apply changes nothing", templates),
+    ("a disabled Deployment has one ReplicaSet with any rules", disabled_deployment),
 ];
 
 fn templates(swapping: &Swapping) {
@@ -45,7 +45,7 @@ fn templates(swapping: &Swapping) {
     control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-workloads"]);
 }
 
-/// What its own label turns off must not differ from what is made of its template.
+/// Checks that a disabled Deployment does not differ from the ReplicaSet that is created from its template.
 fn disabled_deployment(swapping: &Swapping) {
     let control_plane = &swapping.cluster.control_plane;
     configure(swapping);
@@ -60,7 +60,7 @@ fn disabled_deployment(swapping: &Swapping) {
         });
     };
     deploy(&disabled);
-    // The controller takes one Deployment after the other: by now it has looked at the first again.
+    // The controller handles one Deployment after the other, so it has now reconciled the first one again.
     deploy(&workload("apps/v1", "Deployment", "later"));
     let stored = control_plane.stored(&["deployment", "disabled", "-n", SWAPPED]);
     assert_eq!(images(&stored["spec"]["template"]), ["app=nginx:1.27"]);
@@ -75,11 +75,11 @@ fn disabled_deployment(swapping: &Swapping) {
     control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-workloads"]);
 }
 
-/// Makes the API server ask about workloads as well, by a configuration like the one that the webhook keeps.
+/// Makes the API server send workloads too, through a configuration like the one that the webhook manages.
 fn configure(swapping: &Swapping) {
     let control_plane = &swapping.cluster.control_plane;
-    let kept = swapping.cluster.api.get(CONFIGURATION).unwrap();
-    let mut webhook = kept["webhooks"][0].clone();
+    let managed = swapping.cluster.api.get(CONFIGURATION).unwrap();
+    let mut webhook = managed["webhooks"][0].clone();
     webhook["rules"] = json!([
         rule("apps", &["daemonsets", "deployments", "replicasets", "statefulsets"]),
         rule("batch", &["cronjobs", "jobs"]),
@@ -99,7 +99,7 @@ fn configure(swapping: &Swapping) {
     });
 }
 
-/// A rule of a webhook configuration: creations and updates of resources.
+/// Returns a rule of a webhook configuration, for creations and updates of resources.
 fn rule(group: &str, resources: &[&str]) -> Value {
     json!({
         "apiGroups": [group],

@@ -1,4 +1,4 @@
-//! Bodies of every size and shape: each gets the right status, and the process survives.
+//! Bodies of all sizes and shapes: each gets the right status, and the process survives.
 
 use hyper::Method;
 use support::{
@@ -16,10 +16,10 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// The largest body of a request, by default.
+/// Default maximum size of a body in bytes.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// How deep arrays and objects are nested: far deeper than a stack allows.
+/// Depth of nested arrays and objects: far deeper than a stack allows.
 const DEPTH: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +44,7 @@ async fn a_body_at_the_limit_is_answered_and_one_byte_more_gets_413() {
                         assert_eq!(answer.status, 413);
                         refused += 1;
                     }
-                    // A client over HTTP/1.1 that goes on writing may see the end before the answer.
+                    // A client over HTTP/1.1 that still writes may see the close before the answer.
                     Err(NoAnswer::Lost(error)) => {
                         assert!(length > MAX_BODY_BYTES && protocol == Protocol::Http1, "{error}");
                         cut_off += 1;
@@ -69,7 +69,7 @@ async fn a_body_at_the_limit_is_answered_and_one_byte_more_gets_413() {
     );
 }
 
-/// A review with `more` among the fields of its object.
+/// Returns a review whose object has the additional field `more`.
 fn review(more: &[u8]) -> Vec<u8> {
     let mut review =
         br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u",
@@ -85,7 +85,7 @@ fn nested(open: &str, close: &str) -> Vec<u8> {
     review(format!("\"x\":{value}").as_bytes())
 }
 
-/// Names, bodies, and the status that each gets.
+/// Returns named bodies, each with the expected status.
 fn cases() -> Vec<(&'static str, Vec<u8>, u16)> {
     let digits = "9".repeat(1_000_000);
     let keys: Vec<_> = (0..100_000).map(|number| format!("\"k{number}\":1,")).collect();
@@ -105,7 +105,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("100,000 keys", review(format!("{keys}\"x\":1").as_bytes()), 200),
         ("a key twice", review(b"\"x\":1,\"x\":2"), 200),
         ("a key twice that matters", review(b"\"spec\":{\"containers\":[]}"), 200),
-        ("half a surrogate pair", review(br#""x":"\ud800""#), 400),
+        ("unpaired surrogate", review(br#""x":"\ud800""#), 400),
         ("a surrogate pair the wrong way round", review(br#""x":"\udc00\ud800""#), 400),
         ("a surrogate pair", review(br#""x":"\ud83d\ude00""#), 200),
         ("an escaped NUL", review(br#""x":"\u0000""#), 200),

@@ -18,7 +18,7 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// Certificate and key of a bad pair, made of the pair in use and of the next one.
+/// Certificate and key of a bad pair, made from the pair in use and the next one.
 type Fault = for<'a> fn(&'a Pair, &'a Pair) -> (&'a [u8], &'a [u8]);
 
 const FAULTS: [Fault; 7] = [
@@ -36,7 +36,7 @@ fn serving(volume: &Volume) -> Program {
     Program::start(&["--dev", "--tls-mode", "files", "--tls-dir", directory])
 }
 
-/// Waits until so many pairs had a result.
+/// Waits until a result was counted for so many pairs.
 async fn await_reloads(program: &Program, result: &str, count: u8) {
     let name = format!("imageswap_tls_reloads_total{{result=\"{result}\"}}");
     eventually(&name, async || {
@@ -103,7 +103,7 @@ async fn an_expired_certificate_is_served_with_a_warning() {
     program.await_log("certificate has expired; the API server refuses it").await;
     let ends = metric(program.admin_address, "imageswap_tls_not_after_timestamp_seconds").await;
     assert_eq!(ends, Some(1_009_843_200.0));
-    // Clients that do not look at the dates are served as before.
+    // Clients that do not check the dates are still served.
     traffic.await_answers(50).await;
     volume.write(&good.files());
     await_reloads(&program, "applied", 3).await;

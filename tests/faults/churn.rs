@@ -1,4 +1,4 @@
-//! Many connections, opened and closed in every way: the process releases all of them.
+//! Many connections, opened and closed in all ways: the process releases all of them.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -23,14 +23,14 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// The connections from one address; each takes one of its 28,000 ports for a minute.
+/// Number of connections from one address. Each takes one of its 28,000 ports for a minute.
 const CONNECTIONS_OF_AN_ADDRESS: usize = 10_000;
 
-/// The connections that are made at once.
+/// Number of connections that are opened at once.
 const AT_ONCE: usize = 32;
 
-/// How much more memory may be in use after all connections than after the first tenth, in KiB:
-/// less than 4 KiB for each connection of the ordinary test, and what an allocator keeps.
+/// Maximum growth of memory from the first tenth of the connections to the end, in KiB: less than 4 KiB for each
+/// connection of the ordinary test, and what an allocator keeps.
 const GROWTH: u64 = 16 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,11 +59,11 @@ async fn closed_connections_release_memory_and_files() {
     );
 }
 
-/// What the process uses when only the traffic is left.
+/// Returns the usage of the process when only the traffic is left.
 async fn at_rest(program: &Program) -> Usage {
     eventually("the connections are closed", async || {
         let connections = metric(program.admin_address, "imageswap_connections").await;
-        // Those of the traffic, with old ones that are about to end, and that of the metrics.
+        // The connections of the traffic, with old ones that are about to close, and that of the metrics.
         (connections.unwrap() < 20.0).then_some(())
     })
     .await;
@@ -87,21 +87,21 @@ async fn open_and_close(address: SocketAddr, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// Ends a connection in one of the ways in which connections end.
+/// Opens a connection and closes it in one of several ways.
 async fn open_and_close_one(address: SocketAddr, number: usize) {
     let mut stream = connect(address, number).await;
     match number % 10 {
-        // A reset, at once and in the handshake.
+        // A reset, immediately or in the handshake.
         0 | 1 => stream.set_zero_linger().unwrap(),
         2 => {
             stream.write_all(b"\x16\x03\x01").await.unwrap();
             stream.set_zero_linger().unwrap();
         }
-        // What is no TLS.
+        // Bytes that are not TLS.
         3 => stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap(),
-        // An end without a word.
+        // A close without a message.
         4..=7 => stream.shutdown().await.unwrap(),
-        // A request, over either protocol.
+        // A request, over HTTP/1.1 or HTTP/2.
         way => {
             let mut client = Client::over(stream, PROTOCOLS[way - 8]).await.unwrap();
             let answer = if number % 20 < 10 {

@@ -1,8 +1,8 @@
 //! A system clock that jumps, under traffic.
 //!
-//! The tests use `libfaketime`, which replaces the clock of the program. The monotonic clock, by which
-//! timeouts are measured, does not jump, as on a real system. They need the feature `faketime`, because the
-//! library must be installed.
+//! The tests use `libfaketime`, which replaces the clock of the program. As on a real system, the monotonic clock,
+//! which measures timeouts, does not jump. The tests need the feature `faketime`, because the library must be
+//! installed.
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,14 +20,13 @@ use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
-/// The library, where `IMAGESWAP_FAKETIME` does not name another.
+/// Path of the library, unless `IMAGESWAP_FAKETIME` contains another.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-/// Jumps, in days from the real time: beyond the end of every certificate, before its beginning,
-/// and back.
+/// Jumps, in days from the real time: to after the expiry of all certificates, to before their validity, and back.
 const JUMPS: [i64; 6] = [400, -400, 1, -1, 20_000, 0];
 
-/// The program with a clock that is off by what `clock` holds, such as `+400d`.
+/// Starts the program with a clock that differs by the content of `clock`, such as `+400d`.
 fn serving(clock: &Path, map: &Path) -> Program {
     let library = std::env::var("IMAGESWAP_FAKETIME").unwrap_or_else(|_| LIBRARY.to_owned());
     assert!(Path::new(&library).exists(), "{library} is there; IMAGESWAP_FAKETIME names another");
@@ -41,7 +40,7 @@ fn serving(clock: &Path, map: &Path) -> Program {
     Program::launch(launcher, [ANY_PORT; 2], &["--maps", map, "--tls-mode", "self-signed"])
 }
 
-/// The date that the program takes to be today.
+/// Returns the current date of the program.
 async fn today(program: &Program) -> Date {
     let page = admin_get(program.admin_address, "/healthz").await.body;
     let page: Value = serde_json::from_str(&page).unwrap();
@@ -55,7 +54,7 @@ async fn clock_jumps_do_not_affect_requests_and_reloads() {
     let directory = tempfile::tempdir().unwrap();
     let clock = directory.path().join("clock");
     let turn = |days: i64| {
-        // Renamed into place, so that the library never reads half of it.
+        // Renamed into place, so that the library never reads a part of it.
         let next = directory.path().join("next");
         fs::write(&next, format!("{days:+}d\n")).unwrap();
         fs::rename(&next, &clock).unwrap();
@@ -77,13 +76,13 @@ async fn clock_jumps_do_not_affect_requests_and_reloads() {
         turn(days);
         let expected = OffsetDateTime::now_utc().date() + time::Duration::days(days);
         eventually("the new date", async || {
-            // Midnight may have passed in between.
+            // Midnight may have passed in the meantime.
             let today = today(&program).await;
             (today == expected || Some(today) == expected.next_day()).then_some(())
         })
         .await;
         traffic.await_answers(100).await;
-        // Connections that were open before are not taken to be idle for days.
+        // Open connections do not count as idle for days.
         for client in &mut idle {
             let answer = client.post(fixture("00-create-pod")).await.unwrap();
             assert_eq!(first_image(&answer), "good.io/library/busybox:1.36");

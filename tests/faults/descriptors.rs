@@ -1,4 +1,4 @@
-//! A process without free file descriptors, because of a limit and too many clients.
+//! A process without free file descriptors, because of a low limit and too many clients.
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
@@ -14,17 +14,17 @@ use tokio::{net::TcpStream, time::timeout};
 
 use crate::{alone, process::Usage, report, traffic::SAMPLE_IMAGE};
 
-/// The open files that the process may have.
+/// Limit of open files of the process.
 const LIMIT: usize = 64;
 
-/// The clients that connect and stay: several times what the limit lets in.
+/// Number of clients that connect and stay: several times the limit.
 const HOARDERS: usize = 200;
 
-/// How long the kubelet waits for a probe, at most: it is what the manifests leave at the default
-/// of a second, with room for a busy machine.
+/// Timeout for a probe: the kubelet's default of a second, which the manifests do not change, and time for a busy
+/// machine.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The program with a limit, set by the shell's `ulimit` with these options.
+/// Starts the program with a limit, which the shell's `ulimit` sets with these options.
 fn limited(options: &str) -> Program {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit {options} {LIMIT}; exec \"$0\" \"$@\""), &program::path()]);
@@ -35,13 +35,13 @@ fn limited(options: &str) -> Program {
 async fn without_free_file_descriptors_probes_are_answered_and_clients_wait() {
     let _alone = alone().await;
     let program = limited("-n");
-    assert!(program.logged("the limit of open files leaves room for fewer connections"));
+    assert!(program.logged("connection limit lowered to fit the limit of open files"));
     let mut known = Vec::new();
     for protocol in PROTOCOLS {
         known.push(Client::connect(program.address, protocol).await.unwrap());
     }
     let hoarders = hoard(program.address).await;
-    // The last of them is in the listen queue, behind those that are accepted.
+    // The last one is in the listen queue, behind the accepted ones.
     let places = eventually("no place is left", async || {
         let now = metric(program.admin_address, "imageswap_connections").await.unwrap();
         let then = metric(program.admin_address, "imageswap_connections").await.unwrap();

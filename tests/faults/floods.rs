@@ -1,4 +1,4 @@
-//! Floods of HTTP/2 frames, as in known attacks: the server ends the connection, or bounds what it costs.
+//! Floods of HTTP/2 frames, as in known attacks: the server closes the connection, or bounds its cost.
 
 use std::net::SocketAddr;
 
@@ -15,27 +15,27 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// The frames that are written at once.
+/// Number of frames that are written at once.
 const BATCH: usize = 64;
 
-/// What became of a connection that floods.
+/// The end of a flood.
 #[derive(Debug, Eq, PartialEq)]
 enum Ending {
-    /// The server ended it, with this error code.
+    /// The server closed the connection with this error code.
     GoneAway(u32),
-    /// The server ended it without a word, or the word was lost.
+    /// The server closed the connection without an error code, or the code was lost.
     Closed,
-    /// The server has read everything and goes on.
+    /// The server read everything and still serves the connection.
     Served,
 }
 
-/// A flood: its name, the frames that open it, and the frames number `n`.
+/// A flood: its name, the frames at its beginning, and the frames of round `n`.
 struct Flood {
     name: &'static str,
     opening: fn(&mut Vec<u8>),
     frames: fn(&mut Vec<u8>, u32),
-    /// Whether the connection may go on after all frames.
-    may_go_on: bool,
+    /// True if the server may still serve the connection after all frames.
+    may_survive: bool,
 }
 
 const FLOODS: [Flood; 11] = [
@@ -47,17 +47,17 @@ const FLOODS: [Flood; 11] = [
             append(to, HEADERS, END_HEADERS, 2 * n + 1, &block);
             append(to, RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes());
         },
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "reset by the server (CVE-2025-8671)",
         opening: |_| {},
         frames: |to, n| {
             append(to, HEADERS, END_HEADERS, 2 * n + 1, &header_block("POST", "/", &[]));
-            // An increment of nothing is an error of the stream.
+            // An increment of zero is an error of the stream.
             append(to, WINDOW_UPDATE, 0, 2 * n + 1, &[0; 4]);
         },
-        may_go_on: false,
+        may_survive: false,
     },
     Flood {
         name: "CONTINUATION (CVE-2024-27316)",
@@ -68,13 +68,13 @@ const FLOODS: [Flood; 11] = [
             append_text(&mut block, &"x".repeat(1000));
             append(to, CONTINUATION, 0, 1, &block);
         },
-        may_go_on: false,
+        may_survive: false,
     },
     Flood {
         name: "empty CONTINUATION",
         opening: |to| append(to, HEADERS, 0, 1, &header_block("POST", "/", &[])),
         frames: |to, _| append(to, CONTINUATION, 0, 1, &[]),
-        may_go_on: false,
+        may_survive: false,
     },
     Flood {
         name: "SETTINGS (CVE-2019-9515)",
@@ -84,31 +84,31 @@ const FLOODS: [Flood; 11] = [
             setting.extend((65_535 - n % 1000).to_be_bytes());
             append(to, SETTINGS, 0, 0, &setting);
         },
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "PING (CVE-2019-9512)",
         opening: |_| {},
         frames: |to, n| append(to, PING, 0, 0, &u64::from(n).to_be_bytes()),
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "empty DATA (CVE-2019-9518)",
         opening: |to| append(to, HEADERS, END_HEADERS, 1, &header_block("POST", "/", &[])),
         frames: |to, _| append(to, DATA, 0, 1, &[]),
-        may_go_on: false,
+        may_survive: false,
     },
     Flood {
         name: "PRIORITY (CVE-2019-9513)",
         opening: |_| {},
         frames: |to, n| append(to, PRIORITY, 0, 2 * (n % 1000) + 1, &[0, 0, 0, 0, 16]),
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "WINDOW_UPDATE",
         opening: |_| {},
         frames: |to, _| append(to, WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "headers of 64 KiB",
@@ -135,21 +135,21 @@ const FLOODS: [Flood; 11] = [
                 );
             }
         },
-        may_go_on: true,
+        may_survive: true,
     },
     Flood {
         name: "headers that unpack to 16 MiB",
         opening: |_| {},
         frames: |to, n| {
             let mut block = header_block("POST", "/", &[]);
-            // One header of 4,000 bytes for the table of the connection, and 4,000 times its number.
+            // A header of 4,000 bytes for the table of the connection, and 4,000 references to it.
             block.push(0x40);
             append_text(&mut block, "bomb");
             append_text(&mut block, &"x".repeat(4000));
             block.resize(block.len() + 4000, 0xbe);
             append(to, HEADERS, END_HEADERS | END_STREAM, 2 * n + 1, &block);
         },
-        may_go_on: true,
+        may_survive: true,
     },
 ];
 
@@ -172,12 +172,12 @@ async fn a_flood_of_frames_ends_no_other_connection() {
             format!("{name}: {ending:?} after {sent} times; {seen}; {usage}"),
         );
         seen.assert_complete();
-        assert!(flood.may_go_on || ending != Ending::Served, "{name}: {ending:?}");
+        assert!(flood.may_survive || ending != Ending::Served, "{name}: {ending:?}");
         usage.assert_peak_below(128);
     }
 }
 
-/// Floods until so many frames or bytes are sent or the server has ended the connection.
+/// Floods until so many frames or bytes are sent, or the server has closed the connection.
 async fn run(flood: &Flood, address: SocketAddr, frames: u32, bytes: usize) -> (Ending, u32) {
     let Http2 { mut reader, mut writer } = Http2::open(address).await;
     let mut opening = Vec::new();

@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame (RFC 9113), for requests that no client library would send.
+//! HTTP/2 frame by frame (RFC 9113), for requests that no client library sends.
 
 use std::{io, net::SocketAddr};
 
@@ -23,20 +23,20 @@ pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
-/// The flag of a SETTINGS or PING frame that answers one.
+/// The ACK flag of SETTINGS and PING frames.
 const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-/// The setting with the window of each stream that the server sends on.
+/// The setting for the initial window of the streams on which the server sends.
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// What is in the PING of a round trip.
+/// The payload of the PING of a round trip.
 const ROUND_TRIP: [u8; 8] = *b"faults:1";
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A frame that the server sent.
+/// A frame from the server.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -46,18 +46,18 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The error code of a GOAWAY frame.
+    /// Returns the error code of a GOAWAY frame.
     pub(crate) fn error_code(&self) -> u32 {
         u32::from_be_bytes(self.payload[4..8].try_into().unwrap())
     }
 
-    /// The last stream of a GOAWAY frame that may still be answered.
+    /// Returns the last stream of a GOAWAY frame that may still be answered.
     pub(crate) fn last_stream(&self) -> u32 {
         u32::from_be_bytes(self.payload[..4].try_into().unwrap())
     }
 
-    /// Whether a HEADERS frame begins an answer with the status 200, as every encoder writes it:
-    /// number 8 of the static table (RFC 7541).
+    /// Returns true if a HEADERS frame begins an answer with the status 200, as all encoders write it: number 8 of the
+    /// static table (RFC 7541).
     pub(crate) fn is_status_200(&self) -> bool {
         self.kind == HEADERS && self.payload.first() == Some(&0x88)
     }
@@ -110,7 +110,7 @@ impl Http2 {
         self.reader.next().await
     }
 
-    /// The next frame of a kind, unless the connection ends before it.
+    /// Returns the next frame of a kind; `None` if the connection is closed before.
     pub(crate) async fn next_of(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
@@ -120,7 +120,7 @@ impl Http2 {
         }
     }
 
-    /// Waits until the server has read everything up to here; none when the connection ends.
+    /// Waits until the server has read everything sent so far; `None` if the connection is closed.
     pub(crate) async fn round_trip(&mut self) -> Option<()> {
         self.send(PING, 0, 0, &ROUND_TRIP).await.ok()?;
         loop {
@@ -133,14 +133,14 @@ impl Http2 {
 }
 
 impl Frame {
-    /// Whether the server has read everything up to [`Writer::ask`].
+    /// Returns true if the server has read everything up to [`Writer::ask`].
     pub(crate) fn is_end_of_round_trip(&self) -> bool {
         self.kind == PING && self.flags & ACK != 0 && self.payload == ROUND_TRIP
     }
 }
 
 impl Reader {
-    /// The next frame; none when the connection has ended.
+    /// Returns the next frame; `None` if the connection is closed.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         timeout(DEADLINE, self.0.read_exact(&mut head)).await.unwrap().ok()?;
@@ -153,7 +153,7 @@ impl Reader {
 }
 
 impl Writer {
-    /// Sends frames that are there already.
+    /// Sends encoded frames.
     pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
         let written = async {
             self.0.write_all(frames).await?;
@@ -162,7 +162,7 @@ impl Writer {
         timeout(DEADLINE, written).await.unwrap()
     }
 
-    /// Asks for a frame that says that everything up to here was read.
+    /// Sends a PING. Its answer shows that the server has read everything before.
     pub(crate) async fn ask(&mut self) -> io::Result<()> {
         let mut frame = Vec::new();
         append(&mut frame, PING, 0, 0, &ROUND_TRIP);
@@ -179,7 +179,7 @@ pub(crate) fn append(to: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload
     to.extend(payload);
 }
 
-/// The headers of a request, without compression: each a literal that is not indexed.
+/// Returns the headers of a request without compression: each is a literal without indexing.
 pub(crate) fn header_block(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     let common = [

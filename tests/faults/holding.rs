@@ -1,4 +1,4 @@
-//! Peers that hold on to what they have: connections, streams, and answers that they do not read.
+//! Peers that hold resources: connections, streams, and answers that they do not read.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// The streams that a connection may have open.
+/// Maximum number of open streams of a connection.
 const STREAMS: u32 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,7 +45,7 @@ async fn connections_beyond_the_limit_wait_until_another_closes() {
     }
     let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(ask())).collect();
     for client in &mut waiting {
-        // Each has begun to connect, and gets no answer.
+        // Each client has begun to connect, and gets no answer.
         assert!(timeout(Duration::from_millis(20), client).await.is_err());
     }
     let handshakes = metric(program.admin_address, "imageswap_connections").await.unwrap();
@@ -55,7 +55,7 @@ async fn connections_beyond_the_limit_wait_until_another_closes() {
         assert_eq!(first_image(&answer), SAMPLE_IMAGE);
     }
     drop(inside);
-    // Each that is served leaves its place to the next.
+    // Each served client makes room for the next.
     let served: Vec<_> =
         waiting.into_iter().map(|client| tokio::spawn(async { drop(client.await) })).collect();
     for client in served {
@@ -80,7 +80,7 @@ async fn unread_answers_are_bounded_in_memory() {
         let before = Usage::of(&program);
         let mut held = Vec::new();
         for _ in 0..peers {
-            // A window of nothing: the server may send headers, and no byte of a body.
+            // A window of zero: the server may send headers, but no byte of a body.
             let mut peer = Http2::open_with(program.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
             peer.round_trip().await.unwrap();
             let mut frames = Vec::new();

@@ -1,8 +1,8 @@
 //! Faults: the real program under adverse conditions, and the effect on its clients.
 //!
 //! Each test causes one fault, mostly under ordinary traffic, and reports requests, memory and open files;
-//! `docs/reliability.md` has the table. The tests run one after the other, because they measure. With
-//! `IMAGESWAP_FAULTS=full` they do more of everything (`.ci/faults`).
+//! `docs/reliability.md` has the table. The tests run one after the other, because they measure.
+//! `IMAGESWAP_FAULTS=full` increases all numbers (`.ci/faults`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,13 +38,13 @@ async fn alone() -> MutexGuard<'static, ()> {
     alone
 }
 
-/// How much of something a test does: `ordinary`, or `full` when that is asked for.
+/// Returns `full` if the full tests are requested, and `ordinary` otherwise.
 fn scaled(ordinary: usize, full: usize) -> usize {
     let asked = std::env::var("IMAGESWAP_FAULTS");
     if asked.is_ok_and(|asked| asked == "full") { full } else { ordinary }
 }
 
-/// Prints what was seen, also when the test succeeds.
+/// Prints the results, even if the test succeeds.
 fn report(test: &str, seen: impl Display) {
     writeln!(stdout().lock(), "{test}: {seen}").unwrap();
 }

@@ -1,4 +1,4 @@
-//! Every bad state of the volume with the map, under traffic.
+//! All bad states of the volume with the map, under traffic.
 
 use std::{
     fs::{self, File},
@@ -22,15 +22,15 @@ use crate::{alone, process::Usage, report, scaled, traffic::Traffic};
 
 const FILE: &str = "maps.conf";
 
-/// The largest map that is read: 16 MiB.
+/// Maximum size of a map in bytes.
 const MAX_MAP_BYTES: usize = 16 * 1024 * 1024;
 
 const GOOD: &[u8] = b"default::good.io";
 
-/// What the map makes of the first image.
+/// The image that replaces the first image of the pod.
 const GOOD_IMAGE: &str = "good.io/library/busybox:1.36";
 
-/// A name, and what makes the file bad.
+/// A name, and a function that makes the file bad.
 type Fault = (&'static str, fn(&Path));
 
 fn serving(volume: &Volume) -> Program {
@@ -38,7 +38,7 @@ fn serving(volume: &Volume) -> Program {
     Program::start(&["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"])
 }
 
-/// Waits until so many loads had this result.
+/// Waits until so many loads with this result were counted.
 async fn await_reloads(program: &Program, result: &str, count: usize, what: &str) {
     eventually(what, async || (reloads(program, result).await >= count).then_some(())).await;
 }
@@ -72,7 +72,7 @@ async fn a_missing_or_unreadable_map_leaves_the_last_one_in_use() {
             let other = file.with_extension("other");
             fs::write(&other, "default::bad.io").unwrap();
             fs::set_permissions(&other, fs::Permissions::from_mode(0o0)).unwrap();
-            // Root may read what nobody may; then a name that is too long cannot be read.
+            // Root may read files without permissions. A path that is too long is unreadable for root too.
             if File::open(&other).is_ok() {
                 fs::remove_file(other).unwrap();
                 symlink("x".repeat(256), file).unwrap();
@@ -88,7 +88,7 @@ async fn a_missing_or_unreadable_map_leaves_the_last_one_in_use() {
         await_reloads(&program, "failed", bad + 1, name).await;
         traffic.await_answers(50).await;
         remove(&file);
-        // Another content with the same rule, so that it is seen to be read.
+        // Different content with the same rule, to show that the file was read.
         volume.write(&[(FILE, format!("default::good.io # after {name}").as_bytes())]);
         await_reloads(&program, "applied", good + 1, name).await;
         traffic.await_answers(50).await;
@@ -128,8 +128,7 @@ async fn a_map_at_the_limit_applies_and_one_byte_more_is_refused() {
     let traffic = Traffic::checked(program.address, |image| {
         [GOOD_IMAGE, "full.io/library/busybox:1.36"].contains(&image)
     });
-    // All of it is rules when all of it is asked for; compiling that many takes long without
-    // optimization.
+    // Only the full test fills the map with rules: to compile that many takes long without optimization.
     let rules = scaled(2_000, usize::MAX);
     let mut full = full_map(rules);
     let before = Instant::now();
@@ -156,7 +155,7 @@ async fn a_map_at_the_limit_applies_and_one_byte_more_is_refused() {
     );
 }
 
-/// A map of exactly the limit: so many rules as fit, up to `most`, and a comment.
+/// Returns a map of exactly the maximum size: as many rules as fit, up to `most`, and a comment.
 fn full_map(most: usize) -> Vec<u8> {
     let mut map = b"default::full.io\n".to_vec();
     for number in 0..most {

@@ -7,16 +7,16 @@ use support::program::Program;
 /// The memory and the open files of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// The memory in use now, in KiB.
+    /// Memory in use, in KiB.
     pub(crate) resident: u64,
-    /// The most memory that was ever in use, in KiB.
+    /// Peak of the memory in use, in KiB.
     pub(crate) peak: u64,
-    /// The open files, sockets among them.
+    /// Number of open files, including sockets.
     pub(crate) open_files: usize,
 }
 
 impl Usage {
-    /// What `program` uses at this moment.
+    /// Returns the current usage of `program`.
     pub(crate) fn of(program: &Program) -> Self {
         let process = format!("/proc/{}", program.child.id());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
@@ -28,7 +28,7 @@ impl Usage {
         Self { resident: kibibytes("VmRSS:"), peak: kibibytes("VmHWM:"), open_files }
     }
 
-    /// Checks that the process never had more than so many MiB.
+    /// Checks that the process never used more than so many MiB.
     #[track_caller]
     pub(crate) fn assert_peak_below(self, mebibytes: u64) {
         assert!(self.peak < mebibytes * 1024, "{self}; at most {mebibytes} MiB are right");

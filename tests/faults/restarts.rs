@@ -20,7 +20,7 @@ use crate::{
     traffic::{CLIENTS, SAMPLE_IMAGE, Traffic},
 };
 
-/// The answers between two restarts, so that each meets a server under load.
+/// Number of answers between two restarts, so that each restart hits a server under load.
 const ANSWERS_BETWEEN: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +76,7 @@ async fn requests_in_flight_are_answered_after_goaway() {
     let _alone = alone().await;
     let mut program = Program::start(&["--dev"]);
     let mut peer = Http2::open(program.address).await;
-    // By then the server has opened its window for all the bodies.
+    // The server has opened its window for all bodies by then.
     peer.round_trip().await.unwrap();
     let review = fixture("00-create-pod").into_bytes();
     let (first, rest) = review.split_at(review.len() / 2);
@@ -127,7 +127,7 @@ async fn a_request_in_flight_over_http_1_is_answered_before_exit() {
     );
     peer.write_all(head.as_bytes()).await.unwrap();
     peer.write_all(first).await.unwrap();
-    // What a client sends before the signal may also be read after it; both are promised.
+    // A request that is sent before the signal may be read after it. It is answered in both cases.
     program.terminate();
     program.await_log("shutting down").await;
     peer.write_all(rest).await.unwrap();
@@ -151,7 +151,7 @@ async fn an_endless_request_does_not_block_shutdown() {
     program.await_log("shutdown timeout expired with requests in flight").await;
 }
 
-/// Waits for the end of a program.
+/// Waits for the exit code of a program.
 async fn exit_code(program: &mut Program) -> Option<i32> {
     eventually("the end", async || program.child.try_wait().unwrap()).await.code()
 }

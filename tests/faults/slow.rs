@@ -27,10 +27,10 @@ use crate::{
     traffic::{SAMPLE_IMAGE, Traffic},
 };
 
-/// What a slow peer holds open; dropping it lets go.
+/// The resources of a slow peer, which are released on drop.
 type Held = Box<dyn Send>;
 
-/// The ways of being slow: each opens a connection and stops half way.
+/// Kinds of slow peers: each opens a connection and stops half way.
 const WAYS: usize = 5;
 
 async fn slow_peer(address: SocketAddr, way: usize) -> Held {
@@ -99,7 +99,7 @@ async fn a_thousand_slow_peers_do_not_slow_the_others() {
     for seen in [&before, &opening, &during] {
         seen.assert_complete();
     }
-    // On an idle machine both are a few milliseconds. What a busy one adds is the constant.
+    // On an idle machine both are a few milliseconds. The constant is for a busy machine.
     let bound = before.p99() * 5 + Duration::from_millis(250);
     assert!(during.p99() < bound, "p99 {:?}, and {:?} before", during.p99(), before.p99());
     assert!(opening.p99() < bound * 2, "p99 {:?}, and {:?} before", opening.p99(), before.p99());
@@ -133,7 +133,7 @@ async fn slow_peers_are_cut_off_by_the_timeouts() {
     let held = slow_peers(app.address(), peers).await;
     let seen = traffic.finish().await;
     seen.assert_complete();
-    // All peers are still there; it is the server who closes.
+    // All peers still hold their connections, so the server closes them.
     eventually("no connection but that of the metrics", async || {
         (metric(app.admin_address(), "imageswap_connections").await == Some(1.0)).then_some(())
     })
@@ -156,7 +156,7 @@ async fn a_peer_that_sends_single_bytes_is_cut_off() {
         let mut stream = tls(app.address(), Protocol::Http1).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         let begun = Instant::now();
-        // A byte now and then, until the server has had enough.
+        // A byte from time to time, until the server closes the connection.
         let mut answer = [0; 1024];
         let ended = loop {
             if stream.write_all(b"P").await.is_err() {

@@ -17,40 +17,39 @@ use support::{
 };
 use tokio::{net::TcpSocket, task::JoinHandle};
 
-/// The clients of each protocol.
+/// Number of clients of each protocol.
 const CLIENTS_OF_A_PROTOCOL: usize = 3;
 
-/// The clients of a traffic; each has at most one request in flight.
+/// Number of all clients. Each has at most one request in flight.
 pub(crate) const CLIENTS: usize = CLIENTS_OF_A_PROTOCOL * PROTOCOLS.len();
 
-/// The requests of a connection before the client makes a new one.
+/// Number of requests on a connection before the client opens a new one.
 const REQUESTS_OF_A_CONNECTION: usize = 50;
 
-/// The pause of a client between two requests, so that the clients do not take the processors from
-/// the fault and from the server.
+/// Pause of a client between two requests, so that the clients leave processor time for the fault and the server.
 const PACE: Duration = Duration::from_millis(3);
 
-/// Where the clients connect from: not where the server listens, so that none of them has the
-/// server's port while the server is away, not even by connecting to itself.
+/// Source address of the clients. It differs from that of the server, so that no client gets the port of the server
+/// while the server is down, not even by a connection to itself.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// What the image of an answer becomes with the sample map of `serve --dev`.
+/// The image that replaces the first image with the sample map of `serve --dev`.
 pub(crate) const SAMPLE_IMAGE: &str = "registry.example.com/official/busybox:1.36";
 
-/// Clients that post reviews until they are told to stop.
+/// Clients that post reviews until they are stopped.
 pub(crate) struct Traffic {
     tally: Arc<Tally>,
     clients: Vec<JoinHandle<()>>,
 }
 
-/// What came of the requests.
+/// The results of the requests.
 #[derive(Default)]
 pub(crate) struct Report {
-    /// The time that each answered request took, ascending.
+    /// Duration of each answered request, ascending.
     pub(crate) latencies: Vec<Duration>,
-    /// The requests that were sent and got no answer, or a wrong one.
+    /// Requests that were sent and got no answer, or a wrong one.
     pub(crate) lost: Vec<String>,
-    /// The connections that could not be made.
+    /// Connections that failed.
     pub(crate) unreachable: usize,
 }
 
@@ -62,12 +61,12 @@ struct Tally {
 }
 
 impl Traffic {
-    /// Starts asking; the first image of each answer has to be `image`.
+    /// Starts the clients. The first image of each answer must be `image`.
     pub(crate) fn start(address: SocketAddr, image: &'static str) -> Self {
         Self::checked(address, move |answer| answer == image)
     }
 
-    /// Starts asking; `is_expected` judges the first image of each answer.
+    /// Starts the clients. `is_expected` checks the first image of each answer.
     pub(crate) fn checked(
         address: SocketAddr,
         is_expected: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -95,14 +94,14 @@ impl Traffic {
         .await;
     }
 
-    /// Takes what was counted up to now; the traffic goes on.
+    /// Takes the results so far. The traffic continues.
     pub(crate) fn take(&self) -> Report {
         let mut report = std::mem::take(&mut *self.tally.report.lock().unwrap());
         report.latencies.sort_unstable();
         report
     }
 
-    /// Ends the traffic, after the requests in flight.
+    /// Stops the traffic after the requests in flight.
     pub(crate) async fn finish(self) -> Report {
         self.tally.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
@@ -115,12 +114,12 @@ impl Traffic {
 }
 
 impl Report {
-    /// How many requests were answered.
+    /// Returns the number of answered requests.
     pub(crate) fn answered(&self) -> usize {
         self.latencies.len()
     }
 
-    /// The time within which 99 of 100 requests were answered.
+    /// Returns the time within which 99 of 100 requests were answered.
     pub(crate) fn p99(&self) -> Duration {
         let place = (self.latencies.len() * 99).div_ceil(100);
         self.latencies[place.saturating_sub(1)]
@@ -142,7 +141,7 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Posts reviews until told to stop, on a new connection now and then.
+/// Posts reviews until the stop, on a new connection from time to time.
 async fn ask(address: SocketAddr, protocol: Protocol, tally: Arc<Tally>) {
     let review = fixture("00-create-pod");
     while !tally.stop.load(Ordering::Relaxed) {

@@ -6,25 +6,25 @@ mod properties;
 use imageswap::rules::{MapFile, RuleSet};
 use support::{
     cases::CASES,
-    oracle::{Oracle, Verdict},
+    oracle::{Decision, Oracle},
 };
 
 fn compile(map: &str) -> RuleSet {
     RuleSet::compile(MapFile::parse(map).0).unwrap()
 }
 
-fn verdict(rules: &RuleSet, image: &str) -> Verdict {
+fn decide(rules: &RuleSet, image: &str) -> Decision {
     let decision = rules.decide(image);
-    Verdict { result: decision.result(image), reason: decision.reason.as_str() }
+    Decision { result: decision.result(image), reason: decision.reason.as_str() }
 }
 
 #[test]
 fn every_case_holds_for_the_rule_set_and_for_the_oracle() {
     for case in CASES {
         let result = case.result.unwrap_or(case.image).to_owned();
-        let expected = Verdict { result, reason: case.reason };
+        let expected = Decision { result, reason: case.reason };
         let rules = compile(case.map);
-        assert_eq!(verdict(&rules, case.image), expected, "rule set: {}\n{}", case.image, case.map);
+        assert_eq!(decide(&rules, case.image), expected, "rule set: {}\n{}", case.image, case.map);
         let oracle = Oracle::new(case.map);
         assert_eq!(oracle.decide(case.image), expected, "oracle: {}\n{}", case.image, case.map);
         assert_eq!(rules.decide(case.image).swapped.is_some(), case.result.is_some());
@@ -41,7 +41,7 @@ fn every_case_is_idempotent() {
 }
 
 #[test]
-fn an_image_too_long_to_be_pulled_is_left_alone() {
+fn an_image_that_is_too_long_is_left_alone() {
     let rules = compile("default::d.io");
     assert_eq!(rules.decide(&"a".repeat(4096)).reason.as_str(), "default");
     assert_eq!(rules.decide(&"a".repeat(4097)).reason.as_str(), "too-long");

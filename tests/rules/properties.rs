@@ -1,6 +1,6 @@
-//! The laws of the swap rules, checked on random maps and images.
+//! Property tests of the swap rules on random maps and images.
 //!
-//! Maps and images are built from few small pieces, so that they often match.
+//! Maps and images consist of a few small pieces, so they often match.
 
 use imageswap::rules::lint;
 use proptest::{prelude::*, test_runner::RngSeed};
@@ -76,7 +76,7 @@ fn rule() -> impl Strategy<Value = String> {
 
 fn map() -> impl Strategy<Value = String> {
     let rules = prop::collection::vec(rule(), 0..6);
-    // Rules often share a target, which separate draws would rarely do.
+    // Rules often share a target. Independent random targets would rarely be equal.
     (rules, prop::option::of(target())).prop_map(|(rules, shared)| {
         let share = |(index, rule): (usize, String)| match (&shared, rule.split_once("::")) {
             (Some(shared), Some((key, _))) if index % 2 == 0 => format!("{key}::{shared}"),
@@ -90,7 +90,7 @@ fn images() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(image(), 1..12)
 }
 
-/// The same 4,096 cases each time; `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others.
+/// Configures the same 4,096 cases for each run. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` change them.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let rng_seed = match default.rng_seed {
@@ -109,7 +109,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_rule_set_and_the_oracle_decide_alike(map in map(), images in images()) {
+    fn the_rule_set_decides_like_the_oracle(map in map(), images in images()) {
         let map = Map::read(&map);
         for image in &images {
             map.assert_decides_like_oracle(image);
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn the_glob_and_the_oracle_match_alike(glob in glob(), texts in images()) {
+    fn globs_match_like_the_oracle(glob in glob(), texts in images()) {
         for text in &texts {
             laws::assert_matches_like_oracle(&glob, text);
         }

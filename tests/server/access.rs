@@ -1,4 +1,4 @@
-//! Client authentication: only clients of the configured authorities get reviews.
+//! Client authentication: only clients of the configured authorities may post reviews.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version:
 
 const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 
-/// A server in this process that knows the clients of the authorities in a file.
+/// Starts a server in this process that accepts the clients of the authorities in a file.
 async fn started(file: &Path) -> App {
     let client_ca_file = Some(file.to_owned());
     let settings = settings(RuleSource::BuiltIn("default::d.io"));
@@ -48,7 +48,7 @@ fn assert_swapped(answer: &Answer) {
 fn assert_refused(answer: &Answer, reason: &str) {
     assert_eq!(answer.status, 403, "{answer:?}");
     let body: Value = serde_json::from_str(&answer.body).unwrap();
-    // What the API server takes for a refusal whose message it hands on.
+    // The API server passes the message of such a refusal on.
     for (field, value) in [("apiVersion", "v1"), ("kind", "Status"), ("status", "Failure")] {
         assert_eq!(body[field], value, "{answer:?}");
     }
@@ -80,7 +80,7 @@ async fn only_known_clients_get_reviews_and_all_clients_get_pages() {
             let config = config(protocol, None, &[version]).into();
             let mut client = Client::with(program.address, &config).await.unwrap();
             for path in ["/", "/?timeout=10s", "/mutate"] {
-                // What else is wrong with a request is not for a stranger to know.
+                // An unknown client gets no other error of its request.
                 for (content_type, body) in [(Some("application/json"), "{}"), (None, "")] {
                     let body = Pieces::from(body);
                     let answer = client.send(Method::POST, path, content_type, body).await.unwrap();
@@ -98,7 +98,7 @@ async fn only_known_clients_get_reviews_and_all_clients_get_pages() {
     }
     let counted = "imageswap_http_request_total{method=\"POST\",status=\"403\"}";
     assert_eq!(metric(program.admin_address, counted).await, Some(refused));
-    // Not a line for each: at most one a second.
+    // At most one line a second, not one for each request.
     assert!(program.logged("review refused"));
     let failures = "imageswap_tls_handshake_failures_total";
     assert_eq!(metric(program.admin_address, failures).await, Some(0.0));
@@ -110,19 +110,19 @@ async fn an_invalid_client_certificate_fails_the_handshake() {
     let authority = Authority::new("clients");
     volume.write(&[("ca.pem", authority.pem().as_bytes())]);
     let app = started(&volume.directory().join("ca.pem")).await;
-    // Of the same name, which is not what counts.
+    // It has the same name, but another key.
     let namesake = Authority::new("clients").client();
     let bad = [
         ("of another authority", Authority::new("others").client()),
         ("of a namesake", namesake),
-        ("that has ended", authority.former_client()),
+        ("that has expired", authority.former_client()),
         ("of a server", authority.server()),
     ];
     let mut failures = 0.0;
     for (what, identity) in &bad {
         for version in [&TLS12, &TLS13] {
             let config = config(Protocol::Http2, Some(identity), &[version]).into();
-            // With TLS 1.3 the client learns of it with what it reads first.
+            // With TLS 1.3 the client receives the alert with its first read.
             if let Ok(mut client) = Client::with(app.address(), &config).await {
                 let answer = client.post(fixture("00-create-pod")).await;
                 assert!(answer.is_err(), "a certificate {what}: {answer:?}");
@@ -155,13 +155,13 @@ async fn new_client_authorities_apply_at_once_and_invalid_ones_are_refused() {
     assert!(post(address, Some(&two)).await.is_err());
     assert_eq!(reloads("applied").await, Some(1.0));
 
-    // Both, as during a rotation: the connection that is there goes on.
+    // Both authorities, as during a rotation: the open connection still works.
     volume.write(&[("ca.pem", [first.pem(), second.pem()].concat().as_bytes())]);
     eventually("both", async || (reloads("applied").await == Some(2.0)).then_some(())).await;
     assert_swapped(&client.post(fixture("00-create-pod")).await.unwrap());
     assert_swapped(&post(address, Some(&two)).await.unwrap());
 
-    // The first is gone: for the connection that is there, for new ones, and for old sessions.
+    // The first authority is removed: for the open connection, for new ones, and for old sessions.
     volume.write(&[("ca.pem", second.pem().as_bytes())]);
     eventually("the second", async || (reloads("applied").await == Some(3.0)).then_some(())).await;
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
@@ -175,7 +175,7 @@ async fn new_client_authorities_apply_at_once_and_invalid_ones_are_refused() {
     let one_line = second.pem().replace('\n', " ");
     let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let half = [&*first.pem(), no_der].concat();
-    // Each with another reason: what lasts is counted once.
+    // Each file has another error, because a repeated failure is counted once.
     let too_large = "x".repeat(2 << 20);
     let bad = ["garbage", &one_line, &half, &too_large];
     for (count, content) in (1_u8..).zip(bad) {
@@ -210,7 +210,7 @@ async fn sessions_are_not_resumed_with_client_authentication() {
             let mut seen = Vec::new();
             for _ in 0..2 {
                 let mut client = Client::with(app.address(), &config).await.unwrap();
-                // A ticket of TLS 1.3 has come with the first answer.
+                // The first answer came with a ticket of TLS 1.3.
                 assert_swapped(&client.post(fixture("00-create-pod")).await.unwrap());
                 seen.push(client.handshake);
             }

@@ -1,4 +1,4 @@
-//! The addresses that the program listens on when the system has no IPv6.
+//! The addresses on which the program listens if the system has no IPv6.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,7 +19,7 @@ use support::{
     volume::Volume,
 };
 
-/// A filter that refuses IPv6 sockets as a kernel without IPv6 does.
+/// Returns a filter that refuses IPv6 sockets like a kernel without IPv6.
 fn without_ipv6() -> BpfProgram {
     let is_ipv6 = SeccompCondition::new(
         0,
@@ -43,7 +43,7 @@ async fn without_ipv6_the_unspecified_address_is_that_of_ipv4() {
     volume.write(&[("maps.conf", b"default::d.io")]);
     let map = volume.directory().join("maps.conf").to_str().unwrap().to_owned();
     let filter = without_ipv6();
-    // A filter holds for its thread, and for the programs that the thread starts.
+    // A filter applies to its thread, and to the programs that the thread starts.
     let start = move || {
         seccompiler::apply_filter(&filter).unwrap();
         let any_port = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);

@@ -1,4 +1,4 @@
-//! The first message of a TLS client, byte by byte, to offer what no current client library can.
+//! The first message of a TLS client, byte by byte, to offer parameters that no current client library offers.
 
 use std::{net::SocketAddr, ops::RangeInclusive};
 
@@ -14,26 +14,25 @@ pub(crate) const TLS_1_1: u16 = 0x0302;
 pub(crate) const TLS_1_2: u16 = 0x0303;
 pub(crate) const TLS_1_3: u16 = 0x0304;
 
-/// What a server that would speak TLS 1.3 puts at the end of its random bytes when it has agreed on
-/// TLS 1.2, so that a client notices that somebody in between has talked it down (RFC 8446, section
-/// 4.1.3).
+/// The end of the random bytes of a server that supports TLS 1.3 and has negotiated TLS 1.2. A client detects a
+/// downgrade attack by it (RFC 8446, section 4.1.3).
 pub(crate) const DOWNGRADE: &[u8] = b"DOWNGRD\x01";
 
 /// The curves P-256, P-384 and X25519.
 const GROUPS: [u16; 3] = [23, 24, 29];
 
-/// ECDSA, RSA and Ed25519, with all hashes from SHA-1 on.
+/// The signature schemes of ECDSA, RSA and Ed25519, with all hashes from SHA-1 on.
 const SIGNATURES: [u16; 13] = [
     0x0203, 0x0403, 0x0503, 0x0603, 0x0201, 0x0401, 0x0501, 0x0601, 0x0804, 0x0805, 0x0806, 0x0807,
     0x0202,
 ];
 
-/// What a client offers.
+/// The offer of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Hello {
-    /// The version where all versions have it.
+    /// The version in the field that all versions have.
     pub(crate) version: u16,
-    /// The versions where TLS 1.3 has them; none for a client that is older.
+    /// The versions in the extension of TLS 1.3; empty for an older client.
     pub(crate) versions: Vec<u16>,
     pub(crate) suites: Vec<u16>,
     pub(crate) compressions: Vec<u8>,
@@ -42,7 +41,7 @@ pub(crate) struct Hello {
 }
 
 impl Hello {
-    /// What a client of TLS 1.2 offers.
+    /// Returns the offer of a client of TLS 1.2.
     pub(crate) fn tls12(suites: &[u16]) -> Self {
         Self {
             version: TLS_1_2,
@@ -54,12 +53,12 @@ impl Hello {
         }
     }
 
-    /// What a client of TLS 1.3 alone offers.
+    /// Returns the offer of a client that supports only TLS 1.3.
     pub(crate) fn tls13(suites: &[u16]) -> Self {
         Self { versions: vec![TLS_1_3], ..Self::tls12(suites) }
     }
 
-    /// The handshake message.
+    /// Returns the handshake message.
     pub(crate) fn message(&self) -> Vec<u8> {
         let mut body = self.version.to_be_bytes().to_vec();
         body.extend([7; 32]);
@@ -73,7 +72,7 @@ impl Hello {
     }
 
     fn extensions(&self) -> Vec<u8> {
-        // A key of X25519: any bytes but a few are one.
+        // A key of X25519: almost all byte strings are valid.
         let share = [&[0, 29][..], &sized_16(&[9; 32])].concat();
         let protocols: Vec<_> =
             self.protocols.iter().flat_map(|protocol| sized_8(protocol.as_bytes())).collect();
@@ -81,7 +80,7 @@ impl Hello {
             (10, sized_16(&list(&self.groups))),
             (11, sized_8(&[0])),
             (13, sized_16(&list(&SIGNATURES))),
-            // Renegotiation, if it comes to that, is to be secure (RFC 5746).
+            // Secure renegotiation (RFC 5746).
             (0xff01, sized_8(&[])),
         ];
         if !self.protocols.is_empty() {
@@ -97,25 +96,25 @@ impl Hello {
         extensions.collect()
     }
 
-    /// Sends it to a server, and reads what that says to it.
+    /// Sends the message to a server and reads the reply.
     pub(crate) async fn send(&self, address: SocketAddr) -> Reply {
         let message = self.message();
         send(address, &[&[22, 3, 1][..], &sized_16(&message)].concat()).await
     }
 }
 
-/// What a server says to the first message.
+/// The reply of a server to the first message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Reply {
-    /// It goes on.
+    /// The server continues the handshake.
     Agreed(Agreed),
-    /// It says why not.
+    /// The server refuses the handshake with an alert.
     Refused(Alert),
-    /// It goes away.
+    /// The server closes the connection without an alert.
     Closed,
 }
 
-/// An alert by its number (RFC 8446, section 6).
+/// An alert, by its number (RFC 8446, section 6).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Alert(pub(crate) u8);
 
@@ -124,14 +123,14 @@ pub(crate) const ILLEGAL_PARAMETER: Alert = Alert(47);
 pub(crate) const PROTOCOL_VERSION: Alert = Alert(70);
 pub(crate) const NO_APPLICATION_PROTOCOL: Alert = Alert(120);
 
-/// What a server has chosen.
+/// The choices of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Agreed {
     pub(crate) version: u16,
     pub(crate) suite: u16,
     pub(crate) compression: u8,
     pub(crate) random: Vec<u8>,
-    /// Its extensions, by kind.
+    /// The extensions, by kind.
     pub(crate) extensions: Vec<(u16, Vec<u8>)>,
 }
 
@@ -141,13 +140,13 @@ impl Agreed {
         Some(&extension.1)
     }
 
-    /// The application protocol.
+    /// Returns the application protocol.
     pub(crate) fn protocol(&self) -> Option<String> {
         Some(String::from_utf8(self.extension(16)?[3..].to_vec()).unwrap())
     }
 }
 
-/// Sends bytes to a server, and reads its first record.
+/// Sends bytes to a server and reads its first record.
 pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Reply {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -167,7 +166,7 @@ pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Reply {
     timeout(DEADLINE, exchange).await.unwrap()
 }
 
-/// Reads the first message of a server.
+/// Parses the first message of a server.
 fn agreed(message: &[u8]) -> Agreed {
     assert_eq!(message[0], 2, "{message:?}");
     let number = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
@@ -188,13 +187,14 @@ fn agreed(message: &[u8]) -> Agreed {
     Agreed { version, suite, compression, random, extensions }
 }
 
-/// The numbers of a range that a server chooses, asked for them all until it chooses none.
+/// Returns the numbers of a range that a server chooses: offers all of them again and again, without those chosen
+/// before.
 pub(crate) async fn chosen_of(
     range: RangeInclusive<u16>,
     hello: impl Fn(&[u16]) -> Hello,
     address: SocketAddr,
 ) -> Vec<u16> {
-    /// As many as go into one record with what else a client offers.
+    /// As many as fit into one record with the rest of the message.
     const AT_ONCE: usize = 8000;
 
     let mut chosen = Vec::new();
@@ -222,12 +222,12 @@ fn list(numbers: &[u16]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
-/// Bytes after their number, which is one byte.
+/// Returns bytes with their number before them, in one byte.
 fn sized_8(bytes: &[u8]) -> Vec<u8> {
     [&[u8::try_from(bytes.len()).unwrap()], bytes].concat()
 }
 
-/// Bytes after their number, which is two bytes.
+/// Returns bytes with their number before them, in two bytes.
 fn sized_16(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
 }

@@ -1,4 +1,4 @@
-//! Limits of size and time for what a peer sends.
+//! Limits of size and time for the data of a peer.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Long enough to do something, short enough to wait for.
+/// A timeout that is long enough for a step, and short enough to wait for.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
                 let mut client = Client::connect(app.address(), protocol).await.unwrap();
                 match client.post(body).await {
                     Ok(answer) => assert_eq!(answer.status, status, "{protocol:?} {length}"),
-                    // The server answers and closes while the client still writes; over HTTP/1.1
-                    // the client may see the closing first.
+                    // The server answers and closes while the client still writes. Over HTTP/1.1 the client may see
+                    // the close first.
                     Err(NoAnswer::Lost(error)) => {
                         assert_eq!(status, 413, "{protocol:?} {length}: {error}");
                     }
@@ -117,12 +117,12 @@ async fn requests_beyond_the_limit_for_waiting_requests_are_refused() {
     for first in ["", "{\"request\":"] {
         let before = metric(app.admin_address(), refused).await.unwrap_or_default();
         let hogs = stalled_requests(app.address(), first, 10).await;
-        // A connection may always have four.
+        // A connection may always have four waiting requests.
         eventually("six of the ten are refused", async || {
             (metric(app.admin_address(), refused).await == Some(before + 6.0)).then_some(())
         })
         .await;
-        // Those of others are answered all the same.
+        // Requests of other connections are still answered.
         for protocol in PROTOCOLS {
             let mut client = Client::connect(app.address(), protocol).await.unwrap();
             let pieces = fixture("00-create-pod").into_bytes();
@@ -208,15 +208,14 @@ async fn an_idle_connection_is_closed_gracefully() {
     .await;
 }
 
-/// The API server keeps connections for 90 s, and does not repeat a review that crosses with the end of
-/// one.
+/// The API server keeps connections for 90 s, and does not repeat a review that is lost in a close by the server.
 #[tokio::test]
 async fn the_header_timeout_spares_a_connection_that_has_sent_a_request() {
     let app = started(Limits { header_timeout: SHORT, ..Limits::default() }).await;
     for protocol in PROTOCOLS {
         let mut client = Client::connect(app.address(), protocol).await.unwrap();
         client.post(fixture("00-create-pod")).await.unwrap();
-        // Opened later, and closed by the server when its time is over.
+        // Opened later, and closed by the server after the idle timeout.
         let mut silent = tls(app.address(), protocol).await.unwrap();
         assert_closed(&mut silent).await;
         assert_eq!(client.post(fixture("00-create-pod")).await.unwrap().status, 200);
@@ -256,7 +255,7 @@ async fn connections_beyond_the_limit_wait_until_another_closes() {
     assert_eq!(answer.status, 200);
 }
 
-/// Waits until the server closes the connection, in whatever way.
+/// Waits until the server closes the connection, with or without an error.
 async fn assert_closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
     let mut rest = Vec::new();
     let _ = timeout(DEADLINE, stream.read_to_end(&mut rest)).await.unwrap();

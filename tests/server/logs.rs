@@ -22,7 +22,7 @@ const MAX_LINE_BYTES: usize = 1024;
 
 const REFUSED: &str = "review refused";
 
-/// Waits until the program has logged this message with this value of a field.
+/// Waits until the program has logged a message with a value of a field.
 pub(crate) async fn await_log_with(
     program: &Program,
     message: &str,
@@ -56,7 +56,7 @@ fn review_of_version(version: &str) -> String {
     json!({ "apiVersion": version, "request": { "uid": "a" } }).to_string()
 }
 
-/// Checks that no line is too long, and that none has a character that a terminal obeys.
+/// Checks that no line is too long or contains a terminal control character.
 fn assert_bounded(program: &Program) {
     for line in program.lines() {
         let text = line.to_string();
@@ -76,7 +76,7 @@ async fn the_log_line_about_a_refused_review_is_short() {
         let version = filler.repeat(200_000 / filler.len());
         assert_eq!(post(&program, "application/json", review_of_version(&version)).await, 400);
         await_log_with(&program, REFUSED, "status", json!(400)).await;
-        // A header holds no C0 characters.
+        // A header cannot contain C0 characters.
         let media_type = format!("x{filler}").replace(|c: char| c < ' ', "");
         let media_type = media_type.repeat(8000 / media_type.len());
         assert_eq!(post(&program, &media_type, "{}").await, 415);
@@ -131,7 +131,7 @@ async fn log_lines_about_a_review_are_short() {
     await_log_with(&program, "more images swapped", "more", 200 + 2 - 64).await;
 }
 
-/// Each of these frames was a line of the HTTP/2 library.
+/// The HTTP/2 library once logged a line for each of these frames.
 #[tokio::test]
 async fn frames_of_an_attacker_are_not_logged() {
     let (program, _volume) = serve("INFO").await;
@@ -141,14 +141,14 @@ async fn frames_of_an_attacker_are_not_logged() {
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     stream.write_all(&settings).await.unwrap();
     stream.write_all(&ping_ack.repeat(100)).await.unwrap();
-    // The answer to a ping of its own says that all before it were read.
+    // The answer to a ping shows that the server has read all frames before it.
     let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9];
     stream.write_all(&ping).await.unwrap();
     let mut received = Vec::new();
     while !received.windows(8).any(|window| window == [9; 8]) {
         assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the connection has ended");
     }
-    // A complaint of this program comes after all that those frames may have said.
+    // A warning of this program comes after all lines about those frames.
     assert_eq!(post(&program, "text/plain", "{}").await, 415);
     await_log_with(&program, REFUSED, "status", 415).await;
     assert!(program.lines().iter().all(|line| line["target"] != "h2::proto::ping_pong"));

@@ -22,7 +22,7 @@ const NOT_A_MAP: &str = "the file is a YAML or JSON manifest, not a map";
 const NO_DEFAULT: &str = "the map has no valid `default`, but the map in use has one";
 const ERRORS: &str = "the map has errors, and IMAGESWAP_STRICT_MAPS is set";
 
-/// Maps that never take the place of a good one, with the reason of a lenient and of a strict webhook.
+/// Maps that never replace a good one, with the reason of a lenient and of a strict webhook.
 const REFUSED: [(&str, &str, &str); 6] = [
     ("", NO_RULES, NO_RULES),
     ("# default::d.io\n\n", NO_RULES, NO_RULES),
@@ -32,7 +32,7 @@ const REFUSED: [(&str, &str, &str); 6] = [
     ("default::https://good.io", NO_DEFAULT, ERRORS),
 ];
 
-/// The program with the map of a volume.
+/// Starts the program with the map of a volume.
 fn serve(volume: &Volume, flags: &[&str]) -> Program {
     let file = volume.directory().join("maps.conf");
     let arguments = ["--maps", file.to_str().unwrap(), "--tls-mode", "self-signed"];
@@ -43,7 +43,7 @@ async fn reloads(admin: SocketAddr, result: &str) -> Option<f64> {
     metric(admin, &format!("imageswap_map_reloads_total{{result=\"{result}\"}}")).await
 }
 
-/// The image that `busybox:1.36` of the captured pod becomes.
+/// Returns the image that replaces `busybox:1.36` of the captured pod.
 async fn image(address: SocketAddr) -> String {
     let mut client = Client::connect(address, Protocol::Http1).await.unwrap();
     first_image(&client.post(fixture("00-create-pod")).await.unwrap())
@@ -127,7 +127,7 @@ async fn a_map_without_default_applies_at_start_with_a_warning() {
         assert!(image(program.address).await.starts_with("x.io/box"), "{map}");
         let errors = "imageswap_map_diagnostics{severity=\"error\"}";
         assert_eq!(metric(program.admin_address, errors).await, Some(1.0));
-        // Another one of its kind may take its place: there is no good default to lose.
+        // Another map without a default may replace it: there is no good default to lose.
         volume.write(&[("maps.conf", map.replace("x.io", "y.io").as_bytes())]);
         eventually(map, async || {
             (reloads(program.admin_address, "applied").await == Some(2.0)).then_some(())
@@ -151,18 +151,18 @@ async fn the_built_in_map_is_used_until_there_is_a_file() {
     assert_eq!(built_in().await, Some(1.0));
     assert_eq!(metric(admin, "imageswap_map_rules{kind=\"default\"}").await, Some(1.0));
 
-    // A file that must not apply leaves it in use.
+    // A refused file leaves the built-in map in use.
     volume.write(&[("maps.conf", MANIFEST.as_bytes())]);
     await_log_with(&program, "map refused, keeping the built-in map", "reason", NOT_A_MAP).await;
     assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     assert_eq!(built_in().await, Some(1.0));
 
-    // The first file counts as one at a start: whether it was there before the program is chance.
+    // The first file is treated as at a start, because it may have been created before or after the start.
     volume.write(&[("maps.conf", b"[EXACT]docker.io/library/busybox:1.36::x.io/box")]);
     eventually("the first file", async || (built_in().await == Some(0.0)).then_some(())).await;
     assert_eq!(image(program.address).await, "x.io/box");
 
-    // A file that goes away leaves the last map in use.
+    // A removed file leaves the last map in use.
     volume.replace();
     eventually("the loss", async || (reloads(admin, "failed").await == Some(1.0)).then_some(()))
         .await;
@@ -188,13 +188,13 @@ async fn a_map_that_comes_back_is_loaded_again() {
     for (flags, content, result, reason) in [
         (&[][..], MANIFEST.as_bytes(), "refused", NOT_A_MAP),
         (&["--maps-optional"], MANIFEST.as_bytes(), "refused", NOT_A_MAP),
-        (&["--maps-optional"], NO_TEXT, "failed", "no UTF-8 text"),
+        (&["--maps-optional"], NO_TEXT, "failed", "not valid UTF-8"),
     ] {
         let mut volume = Volume::new();
         volume.write(&[("maps.conf", content)]);
         let program = serve(&volume, flags);
         let admin = program.admin_address;
-        // What the probe says as long as it has never been ready.
+        // The answer of the probe until the first map is loaded.
         let says = async |text: &str| {
             eventually(text, async || {
                 admin_get(admin, "/readyz").await.body.contains(text).then_some(())

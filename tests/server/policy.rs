@@ -1,4 +1,4 @@
-//! The TLS policy of the server, found as a scanner would: by offering everything.
+//! The TLS policy of the server, found like a scanner does: by offering everything.
 
 use std::{
     io::{Read, Write},
@@ -46,7 +46,7 @@ use crate::hello::{
 
 const SSL_3: u16 = 0x0300;
 
-/// ECDHE for the key, AES-GCM or ChaCha20-Poly1305 for the rest.
+/// The cipher suites with ECDHE, and AES-GCM or ChaCha20-Poly1305.
 const ECDSA_SUITES: [SupportedCipherSuite; 3] = [
     TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
@@ -64,12 +64,12 @@ fn numbers(suites: &[SupportedCipherSuite]) -> Vec<u16> {
     suites.iter().map(|suite| suite.suite().into()).collect()
 }
 
-/// A server whose key is one for ECDSA.
+/// Starts a server with an ECDSA key.
 async fn ecdsa() -> App {
     App::start(settings(RuleSource::BuiltIn("default::d.io"))).await.unwrap()
 }
 
-/// A server whose key is one for RSA.
+/// Starts a server with an RSA key.
 async fn rsa() -> App {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rsa");
     let certificate = CertificateOrigin::Files(directory);
@@ -84,7 +84,7 @@ async fn only_tls_1_2_and_1_3_are_negotiated() {
     let app = ecdsa().await;
     let address = app.address();
     let suites = [numbers(&ECDSA_SUITES), numbers(&TLS13_SUITES), vec![0x002f, 0xc013]].concat();
-    // The version where all clients have it, where new ones do, and the answer.
+    // The version in the old field, the versions in the extension of TLS 1.3, and the answer.
     for (version, versions, expected) in [
         (TLS_1_2, &[][..], Some(TLS_1_2)),
         (TLS_1_2, &[TLS_1_2], Some(TLS_1_2)),
@@ -105,7 +105,7 @@ async fn only_tls_1_2_and_1_3_are_negotiated() {
         match (hello.send(address).await, expected) {
             (Reply::Agreed(agreed), Some(expected)) => {
                 assert_eq!(agreed.version, expected, "{hello:?}");
-                // Somebody in between cannot talk the two down to TLS 1.2 unnoticed.
+                // An attacker cannot downgrade the two to TLS 1.2 unnoticed.
                 let is_marked = agreed.random.ends_with(DOWNGRADE);
                 assert_eq!(is_marked, expected == TLS_1_2, "{hello:?}");
             }
@@ -126,8 +126,8 @@ async fn only_tls_1_2_and_1_3_are_negotiated() {
     assert!(!matches!(reply, Reply::Agreed(_)), "{reply:?}");
 }
 
-/// Of all numbers that a suite can have: so no CBC, no RC4, no 3DES, no export, none without a
-/// certificate or without encryption, and none whose secret is encrypted by the key of the server.
+/// Tries all numbers of cipher suites. So the server accepts no CBC, RC4, 3DES or export suite, no suite without a
+/// certificate or encryption, and no key exchange with the RSA key of the server.
 #[tokio::test]
 async fn only_suites_with_forward_secrecy_and_authenticated_encryption_are_chosen() {
     let (ecdsa, rsa) = (ecdsa().await, rsa().await);
@@ -227,7 +227,7 @@ async fn only_http_1_1_and_2_are_negotiated() {
             }
         }
     }
-    // Who names none gets HTTP/1.1.
+    // A client that offers no protocol gets HTTP/1.1.
     let mut config = config(Protocol::Http1, None, ALL_VERSIONS);
     config.alpn_protocols.clear();
     let mut client = Client::with(address, &config.into()).await.unwrap();
@@ -244,7 +244,7 @@ async fn early_data_is_off() {
         let mut client = Client::with(app.address(), &config).await.unwrap();
         assert_eq!(client.get("/livez").await.status, 200);
         assert_eq!(client.handshake, expected);
-        // There is a session to go on with, and the server has not allowed data in its first message.
+        // There is a session to resume, but the server has not allowed early data.
         let name = ServerName::try_from("localhost").unwrap();
         let mut next = ClientConnection::new(config.clone(), name).unwrap();
         assert!(next.early_data().is_none());
@@ -257,7 +257,7 @@ async fn renegotiation_is_refused() {
     let app = ecdsa().await;
     let hello = Hello::tls12(&numbers(&ECDSA_SUITES));
     let Reply::Agreed(agreed) = hello.send(app.address()).await else { panic!("no agreement") };
-    // It knows the attack, and says so: there was no connection before this one (RFC 5746).
+    // The server supports secure renegotiation, and confirms that this is the first handshake (RFC 5746).
     assert_eq!(agreed.extension(0xff01), Some(&[0][..]));
     let address = app.address();
     tokio::task::spawn_blocking(move || negotiate_again(address)).await.unwrap();
@@ -314,7 +314,7 @@ fn negotiate_again(address: SocketAddr) {
         InboundOpaqueMessage::new(ContentType::Alert, ProtocolVersion::TLSv1_2, &mut record);
     let alert = decrypter.decrypt(alert, received).unwrap();
     assert_eq!(alert.payload, [WARNING, NO_RENEGOTIATION]);
-    // To insist ends the connection: with an alert, or without one.
+    // A repeated request ends the connection, with or without an alert.
     if let Ok((kind, _)) = begin(1) {
         assert_eq!(kind, ALERT);
     }

@@ -27,12 +27,12 @@ const REQUESTS: usize = 10_000;
 const MAP_SWAPS: usize = 20;
 const CERTIFICATE_SWAPS: [usize; 2] = [7, 14];
 
-/// Which version of the map answers must come from.
+/// The versions of the map from which answers may come.
 #[derive(Default)]
 struct Versions {
-    /// The newest that was seen in an answer.
+    /// The newest version that an answer has shown.
     confirmed: AtomicUsize,
-    /// The newest that was written.
+    /// The newest version that was written.
     written: AtomicUsize,
     answers: AtomicUsize,
     swapped: AtomicUsize,
@@ -85,14 +85,14 @@ async fn no_request_fails_while_maps_and_certificates_change() {
     assert_eq!(metric(admin, &applied("tls")).await, Some(3.0));
 }
 
-/// Posts reviews until there were enough and all maps were seen; each answer must come from a map
-/// that was in use while it was asked for.
+/// Posts reviews until there were enough and all maps were seen. Each answer must come from a map that was in use
+/// during the request.
 async fn ask(address: SocketAddr, protocol: Protocol, versions: Arc<Versions>) {
     let review = fixture("00-create-pod");
     while versions.answers.load(Ordering::SeqCst) < REQUESTS
         || versions.swapped.load(Ordering::SeqCst) < MAP_SWAPS
     {
-        // New connections now and then, so that each certificate is met by many.
+        // New connections from time to time, so that many of them receive each certificate.
         let mut client = Client::connect(address, protocol).await.unwrap();
         for _ in 0..100 {
             let oldest = versions.confirmed.load(Ordering::SeqCst);
@@ -139,7 +139,7 @@ async fn an_invalid_map_leaves_the_last_one_in_use() {
         assert_eq!(admin_get(admin, "/readyz").await.status, 200);
     }
 
-    // A directory in the place of the file.
+    // A directory instead of the file.
     let file = volume.directory().join("maps.conf");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
@@ -151,7 +151,7 @@ async fn an_invalid_map_leaves_the_last_one_in_use() {
     failures += 1.0;
     assert_image_becomes(address, "good.io/library/busybox:1.36").await;
 
-    // The whole volume goes and comes back.
+    // The whole volume is removed and created again.
     volume.replace();
     eventually("a missing map", async || {
         (metric(admin, failed).await == Some(failures + 1.0)).then_some(())
@@ -207,7 +207,7 @@ async fn an_invalid_pair_leaves_the_last_one_in_use() {
     let reloads = |result: &'static str| async move {
         metric(admin, &format!("imageswap_tls_reloads_total{{result=\"{result}\"}}")).await
     };
-    // Without a certificate there is no handshake, and the probe says why.
+    // Without a certificate the handshake fails, and the probe shows the reason.
     eventually("not ready", async || {
         admin_get(admin, "/readyz").await.body.contains("cert.pem").then_some(())
     })
@@ -230,7 +230,7 @@ async fn an_invalid_pair_leaves_the_last_one_in_use() {
         assert_eq!(client.certificate.as_ref(), good.der);
     }
 
-    // cert-manager's names are read too.
+    // The file names of cert-manager work too.
     let tls = [("tls.crt", other.certificate.as_bytes()), ("tls.key", other.key.as_bytes())];
     volume.write(&tls);
     eventually("the other pair", async || (reloads("applied").await == Some(2.0)).then_some(()))

@@ -1,5 +1,5 @@
-//! Searches everything that the program prints for secrets: its log in both formats, its pages and its
-//! answers, also when the files with the keys are broken.
+//! Searches all output of the program for secrets: its log in both formats, its pages and its answers, also while the
+//! key files are broken.
 
 use std::{
     fs::{self, File},
@@ -30,10 +30,10 @@ use time::OffsetDateTime;
 
 const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 
-/// A token as a service account has one, which somebody sends by mistake.
+/// A token like that of a service account, which a client sends by mistake.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
 
-/// Certificate and key as they are in files, of a pair.
+/// Returns the files with certificate and key of a pair.
 type Break = fn(&Pair) -> [String; 2];
 
 /// Ways to break the pair of files.
@@ -46,7 +46,7 @@ const BREAKS: [(&str, Break); 7] = [
         [pair.certificate.clone(), line.replace("-----END PRIVATE KEY-----", "")]
     }),
     ("the key is cut", |pair| [pair.certificate.clone(), pair.key[..100].to_owned()]),
-    ("the key is no base64", |pair| [pair.certificate.clone(), pair.key.replace('M', "M?")]),
+    ("the key is not valid base64", |pair| [pair.certificate.clone(), pair.key.replace('M', "M?")]),
     ("the key is another one", |pair| [pair.certificate.clone(), Pair::make().key + &pair.key]),
     ("the key is where the certificate should be", |pair| {
         [pair.key.clone(), pair.certificate.clone()]
@@ -60,19 +60,19 @@ const BREAKS: [(&str, Break); 7] = [
 async fn no_secret_is_in_a_log_or_an_answer() {
     for (format, level) in [("json", "DEBUG"), ("text", "DEBUG"), ("text", "TRACE")] {
         let runs = BREAKS.map(|(how, broken)| async move {
-            let (said, secrets) = run(format, level, broken).await;
+            let (output, secrets) = run(format, level, broken).await;
             for text in ["imageswap stopped", "load failed", "reviewed", "process_cpu"] {
-                assert!(said.contains(text), "{how}: no `{text}` in {said}");
+                assert!(output.contains(text), "{how}: no `{text}` in {output}");
             }
-            let found = secrets.found_in(said.as_bytes());
-            assert!(found.is_empty(), "{how}, {format}: {found:?} in {said}");
+            let found = secrets.found_in(output.as_bytes());
+            assert!(found.is_empty(), "{how}, {format}: {found:?} in {output}");
         });
         join_all(runs).await;
     }
 }
 
-/// Runs the program with a broken pair of files, then with a good one, and with the broken one again.
-/// Returns all that it said, and what it should not have.
+/// Runs the program with a broken pair of files, then with a good one, and with the broken one again. Returns all of
+/// its output, and the secrets that the output must not contain.
 async fn run(format: &str, level: &str, broken: Break) -> (String, Secrets) {
     let (pair, authority) = (Pair::make(), Authority::new("clients"));
     let mut secrets = Secrets::new();
@@ -83,14 +83,14 @@ async fn run(format: &str, level: &str, broken: Break) -> (String, Secrets) {
     let broken = [("cert.pem", certificate.as_bytes()), ("key.pem", key.as_bytes())];
     let (mut tls, mut clients) = (Volume::new(), Volume::new());
     tls.write(&broken);
-    // The key does not belong there.
+    // A key in the wrong file.
     clients.write(&[("ca.pem", [authority.key(), authority.pem()].concat().as_bytes())]);
     let program = Run::start(format, level, &tls, &clients).await;
 
-    let mut said = String::new();
+    let mut output = String::new();
     eventually("a reason", async || {
         let page = admin_get(program.admin_address, "/readyz").await.body;
-        page.contains(".pem: ").then(|| said.push_str(&page))
+        page.contains(".pem: ").then(|| output.push_str(&page))
     })
     .await;
     let failures = |kind: &'static str| async move {
@@ -103,7 +103,7 @@ async fn run(format: &str, level: &str, broken: Break) -> (String, Secrets) {
     };
     tls.write(&pair.files());
     await_ready(program.admin_address).await;
-    said.push_str(&talk(program.address, &authority).await);
+    output.push_str(&talk(program.address, &authority).await);
     let before = failures("tls").await;
     tls.write(&broken);
     clients.write(&[("ca.pem", authority.key().replace('\n', " ").as_bytes())]);
@@ -112,24 +112,24 @@ async fn run(format: &str, level: &str, broken: Break) -> (String, Secrets) {
     })
     .await;
     for page in PAGES {
-        said.push_str(&admin_get(program.admin_address, page).await.body);
+        output.push_str(&admin_get(program.admin_address, page).await.body);
     }
-    said.push_str(&program.end().await);
-    (said, secrets)
+    output.push_str(&program.end().await);
+    (output, secrets)
 }
 
-/// Asks for everything, in good and in bad ways.
+/// Sends valid and invalid requests of all kinds.
 async fn talk(address: SocketAddr, authority: &Authority) -> String {
-    let mut said = String::new();
+    let mut output = String::new();
     let config = config(Protocol::Http2, Some(&authority.client()), ALL_VERSIONS).into();
     let mut known = Client::with(address, &config).await.unwrap();
     let mut stranger = Client::connect(address, Protocol::Http1).await.unwrap();
     let json = Some("application/json");
-    // A token in a place where nothing is asked for one.
+    // A token that no path needs.
     let in_body = format!("{{\"request\":{{\"uid\":1,\"token\":\"{TOKEN}\"}}}}");
     for client in [&mut known, &mut stranger] {
         for page in PAGES {
-            said.push_str(&client.get(page).await.body);
+            output.push_str(&client.get(page).await.body);
         }
         for (method, path, content_type, body) in [
             (Method::POST, "/", json, fixture("00-create-pod")),
@@ -141,13 +141,13 @@ async fn talk(address: SocketAddr, authority: &Authority) -> String {
             (Method::POST, "/nothing", json, TOKEN.to_owned()),
         ] {
             let answer = client.send(method, path, content_type, Pieces::from(body)).await.unwrap();
-            said.push_str(&answer.body);
+            output.push_str(&answer.body);
         }
     }
-    said
+    output
 }
 
-/// The program, whose output goes to files.
+/// The program, with its output in files.
 struct Run {
     child: Child,
     directory: tempfile::TempDir,
@@ -187,7 +187,7 @@ impl Run {
         Self { child, directory, address, admin_address }
     }
 
-    /// Ends the program in order; returns what it wrote.
+    /// Stops the program gracefully and returns its output.
     async fn end(mut self) -> String {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

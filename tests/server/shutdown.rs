@@ -24,7 +24,7 @@ use support::{
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// The clients of each protocol that ask without pause.
+/// Number of clients of each protocol that post without pause.
 const CLIENTS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,8 +63,8 @@ async fn a_signal_under_load_loses_no_request() {
     program.await_log("imageswap stopped").await;
 }
 
-/// Posts reviews, on a new connection whenever the old one has ended, until the server is gone;
-/// returns the requests that were sent and not answered.
+/// Posts reviews until the server is gone, on a new connection whenever the old one was closed. Returns the
+/// requests that were sent but not answered.
 async fn ask_until_gone(
     address: SocketAddr,
     protocol: Protocol,
@@ -75,7 +75,7 @@ async fn ask_until_gone(
     let mut lost = Vec::new();
     while !gone.load(Ordering::Relaxed) {
         let Ok(mut client) = Client::connect(address, protocol).await else {
-            // The port is closed, or was closed during the handshake: nothing was sent.
+            // The port is closed, or was closed during the handshake, so nothing was sent.
             gone.store(true, Ordering::Relaxed);
             break;
         };
@@ -117,7 +117,7 @@ async fn sigint_ends_the_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_in_the_listen_queue_are_served_before_exit() {
-    // More than the 128 that Tokio would accept in one go.
+    // More than the 128 that Tokio accepts without a pause.
     const QUEUED: usize = 140;
     let mut program = Program::start(&["--dev"]);
     await_ready(program.admin_address).await;

@@ -1,4 +1,4 @@
-//! Reviews that are still JSON, and nearly still reviews: captured ones, edited by choices.
+//! Edited reviews: captured reviews with random edits, which are still JSON and nearly valid.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -8,15 +8,15 @@ use support::reviews::CAPTURED;
 
 use super::PIECES;
 
-/// More edits would leave little of a review.
+/// Maximum number of edits. More would leave little of a review.
 const MAX_EDITS: usize = 12;
 
 static PARSED: LazyLock<Vec<Value>> = LazyLock::new(|| {
     CAPTURED.iter().map(|review| serde_json::from_str(review).unwrap_or_default()).collect()
 });
 
-/// Places that matter more than chance would have it.
-const PLACES: [&str; 14] = [
+/// Pointers to values that matter, to choose them more often than others.
+const POINTERS: [&str; 14] = [
     "",
     "/request",
     "/request/object",
@@ -67,7 +67,7 @@ static VALUES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     ]
 });
 
-/// The text of the review that `choices` make.
+/// Returns the text of the review that `choices` make.
 pub(crate) fn review(choices: &[u8]) -> Option<String> {
     let mut choices = Unstructured::new(choices);
     edited(&mut choices).ok()
@@ -84,13 +84,13 @@ fn edited(choices: &mut Unstructured<'_>) -> Result<String> {
 }
 
 fn edit(review: &mut Value, choices: &mut Unstructured<'_>) -> Result<()> {
-    let copy = choices.ratio(1, 4)?.then(|| place(review, choices).map(|place| place.clone()));
+    let copy = choices.ratio(1, 4)?.then(|| node(review, choices).map(|node| node.clone()));
     let copy = copy.transpose()?;
-    let place = place(review, choices)?;
+    let node = node(review, choices)?;
     match choices.int_in_range(0..=5)? {
-        0 => *place = value(copy, choices)?,
-        1 => remove_child(place, choices)?,
-        2 => match place {
+        0 => *node = value(copy, choices)?,
+        1 => remove_child(node, choices)?,
+        2 => match node {
             Value::Array(array) => {
                 let at = choices.int_in_range(0..=array.len())?;
                 array.insert(at, value(copy, choices)?);
@@ -98,17 +98,17 @@ fn edit(review: &mut Value, choices: &mut Unstructured<'_>) -> Result<()> {
             Value::Object(object) => {
                 object.insert(name(choices)?, value(copy, choices)?);
             }
-            _ => *place = value(copy, choices)?,
+            _ => *node = value(copy, choices)?,
         },
         3 => {
-            if let Value::Object(object) = place
+            if let Value::Object(object) = node
                 && let Some(child) = remove_entry(object, choices)?
             {
                 object.insert(name(choices)?, child);
             }
         }
         4 => {
-            if let Value::Array(array) = place
+            if let Value::Array(array) = node
                 && !array.is_empty()
             {
                 let (one, other) =
@@ -116,20 +116,20 @@ fn edit(review: &mut Value, choices: &mut Unstructured<'_>) -> Result<()> {
                 array.swap(one, other);
             }
         }
-        _ => *place = json!(string(choices)?),
+        _ => *node = json!(string(choices)?),
     }
     Ok(())
 }
 
-/// A place in the review, from one of [`PLACES`] a few steps down.
-fn place<'v>(review: &'v mut Value, choices: &mut Unstructured<'_>) -> Result<&'v mut Value> {
-    let start = *choices.choose(&PLACES)?;
+/// Returns a value in the review: a few levels below one of [`POINTERS`].
+fn node<'v>(review: &'v mut Value, choices: &mut Unstructured<'_>) -> Result<&'v mut Value> {
+    let start = *choices.choose(&POINTERS)?;
     let start = if review.pointer(start).is_some() { start } else { "" };
-    let Some(mut place) = review.pointer_mut(start) else {
+    let Some(mut node) = review.pointer_mut(start) else {
         return Err(arbitrary::Error::IncorrectFormat);
     };
     for _ in 0..choices.int_in_range(0..=5)? {
-        let children = match place {
+        let children = match node {
             Value::Array(array) => array.len(),
             Value::Object(object) => object.len(),
             _ => 0,
@@ -138,27 +138,27 @@ fn place<'v>(review: &'v mut Value, choices: &mut Unstructured<'_>) -> Result<&'
             break;
         }
         let child = choices.choose_index(children)?;
-        place = match place {
+        node = match node {
             Value::Array(array) => &mut array[child],
             Value::Object(object) => match object.values_mut().nth(child) {
                 Some(value) => value,
                 None => return Err(arbitrary::Error::IncorrectFormat),
             },
-            place => place,
+            node => node,
         };
     }
-    Ok(place)
+    Ok(node)
 }
 
-fn remove_child(place: &mut Value, choices: &mut Unstructured<'_>) -> Result<()> {
-    match place {
+fn remove_child(node: &mut Value, choices: &mut Unstructured<'_>) -> Result<()> {
+    match node {
         Value::Array(array) if !array.is_empty() => {
             array.remove(choices.choose_index(array.len())?);
         }
         Value::Object(object) => {
             remove_entry(object, choices)?;
         }
-        _ => *place = Value::Null,
+        _ => *node = Value::Null,
     }
     Ok(())
 }
@@ -186,22 +186,22 @@ fn name(choices: &mut Unstructured<'_>) -> Result<String> {
     Ok((*choices.choose(PIECES)?).to_owned())
 }
 
-/// A string of the input's own bytes.
+/// Returns a string of bytes of the input.
 fn string<'a>(choices: &mut Unstructured<'a>) -> Result<&'a str> {
     let length: usize = choices.int_in_range(0..=40)?;
     let bytes = choices.bytes(length.min(choices.len()))?;
     Ok(std::str::from_utf8(bytes).unwrap_or("quay.io/a\0b"))
 }
 
-/// Writes JSON as few would: with escapes that nothing asks for, space, and keys that come twice.
+/// A writer of unusual JSON: with unnecessary escapes, white space, and duplicate keys.
 struct Writer {
     text: String,
-    /// What the next oddity is taken from.
+    /// The state of the generator that chooses the oddities.
     style: u32,
 }
 
 impl Writer {
-    /// Whether an oddity stands here: one in `of`, and none at all in the style 0.
+    /// Returns true for an oddity: one in `of`, and never with style 0.
     fn is_odd(&mut self, of: u32) -> bool {
         // The generator of Numerical Recipes; its high bits are the random ones.
         self.style = match self.style {
@@ -240,7 +240,7 @@ impl Writer {
         self.text.push(closing);
     }
 
-    /// Writes a field, at times with another value of the same key before or after it.
+    /// Writes a field, sometimes with another value of the same key before or after it.
     fn field(&mut self, (key, value): (&String, &Value)) {
         let (is_first, is_last) = (self.is_odd(16), self.is_odd(16));
         if is_first {
@@ -288,12 +288,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_choices_a_review_is_as_captured() {
+    fn without_choices_a_review_is_unchanged() {
         assert_eq!(serde_json::from_str::<Value>(&review(&[]).unwrap()).unwrap(), PARSED[0]);
     }
 
     #[test]
-    fn every_edit_leaves_json() {
+    fn every_edited_review_is_json() {
         for seed in 0..=u8::MAX {
             let choices: Vec<u8> = (0..200u8).map(|n| n.wrapping_mul(31) ^ seed).collect();
             let text = review(&choices).unwrap();

@@ -1,11 +1,11 @@
-//! The AdmissionReview: bytes to an answer.
+//! The AdmissionReview: from bytes to an answer.
 //!
-//! An input is a body, or, when it begins with [`OF_EDITS`], choices by which a captured review is
-//! edited. The answer is held against a naive walk of what `serde_json` reads: the same refusal or
-//! the same patch, which an independent library applies.
+//! An input is a body or, if it begins with [`OF_EDITS`], a list of choices that edit a captured review. The answer is
+//! compared with a naive walk over the document of `serde_json`: the same refusal or the same patch, which an
+//! independent library applies.
 //!
-//! Where the two differ on purpose, nothing is compared: `serde_json` refuses numbers that no `f64`
-//! holds, and more than 128 levels of nesting.
+//! Two intended differences are not compared: `serde_json` refuses numbers that do not fit in an `f64`, and more than
+//! 128 levels of nesting.
 
 mod edit;
 mod naive;
@@ -22,7 +22,7 @@ use support::reviews::CAPTURED;
 
 use self::naive::Refusal;
 
-/// What reviews are made of.
+/// The pieces of reviews.
 pub const PIECES: &[&str] = &[
     "apiVersion",
     "admission.k8s.io/v1",
@@ -87,7 +87,7 @@ pub(crate) const OF_EDITS: u8 = 3;
 /// The label that turns swapping off.
 pub(crate) const DISABLE_LABEL: &str = "k8s.twr.io/imageswap";
 
-/// A map without a chain, so that a second review of a swapped object changes nothing.
+/// A world whose map has no chain, so that a second review of a swapped object changes nothing.
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let map = "default::d.io\ndocker.io::hub.corp/mirror-\nquay.io::quay.corp\n\
                ghcr.io/acme::h.io/acme\n[EXACT]busybox::h.io/box\nnoswap_wildcards::left.io\n";
@@ -95,10 +95,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World::new(Policy::Maps(Box::new(rules.unwrap_or_default())), Scope::default())
 });
 
-/// Tries the review of an input.
+/// Runs the review of an input.
 ///
 /// # Panics
-/// When it is refused or answered otherwise than it should be.
+/// If the review is refused or answered wrongly.
 pub fn run(data: &[u8]) {
     match data.split_first() {
         Some((&OF_EDITS, choices)) => {
@@ -123,12 +123,12 @@ fn assert_review(body: &[u8]) {
     let value = match serde_json::from_slice::<Value>(body) {
         Ok(value) => value,
         Err(error) => {
-            let is_on_purpose = ["number out of range", "recursion limit exceeded"]
+            let is_intended = ["number out of range", "recursion limit exceeded"]
                 .iter()
                 .any(|reason| error.to_string().starts_with(reason));
             match found {
-                Err(ReviewError::Json(error)) => assert_place(body, &error),
-                _ => assert!(is_on_purpose, "{error}: {}", shown()),
+                Err(ReviewError::Json(error)) => assert_position(body, &error),
+                _ => assert!(is_intended, "{error}: {}", shown()),
             }
             return;
         }
@@ -152,7 +152,7 @@ fn assert_review(body: &[u8]) {
     assert_answer(&value, &plan.settle(&Facts::default()).to_json(review), &changes);
 }
 
-fn assert_place(body: &[u8], error: &imageswap::admission::JsonError) {
+fn assert_position(body: &[u8], error: &imageswap::admission::JsonError) {
     let lines: Vec<_> = body.split(|&byte| byte == b'\n').collect();
     let line = lines.get(error.line() - 1);
     assert!(line.is_some_and(|line| error.column() <= line.len() + 1), "{error}: {lines:?}");
@@ -168,10 +168,11 @@ fn assert_refusal(error: &ReviewError, expected: &Refusal) {
     assert_eq!(found, *expected);
 }
 
-/// Checks that the answer is as the API server takes it, and that its patch sets the images that
-/// change and nothing else.
+/// Checks that the API server would accept the answer, and that its patch sets exactly the changed images.
 fn assert_answer(review: &Value, answer: &str, changes: &[(String, String)]) {
-    let Ok(mut answer) = serde_json::from_str::<Value>(answer) else { panic!("no JSON: {answer}") };
+    let Ok(mut answer) = serde_json::from_str::<Value>(answer) else {
+        panic!("not JSON: {answer}")
+    };
     let patch = answer["response"].as_object_mut().and_then(|response| response.remove("patch"));
     let version = review["apiVersion"].as_str().unwrap_or("admission.k8s.io/v1");
     let mut expected = json!({
@@ -187,7 +188,7 @@ fn assert_answer(review: &Value, answer: &str, changes: &[(String, String)]) {
     let Some(patch) = patch else { return };
     let patch = patch.as_str().and_then(|patch| STANDARD.decode(patch).ok()).unwrap_or_default();
     let Ok(patch) = serde_json::from_slice::<json_patch::Patch>(&patch) else {
-        panic!("no patch: {}", String::from_utf8_lossy(&patch))
+        panic!("not a patch: {}", String::from_utf8_lossy(&patch))
     };
     assert_eq!(patch.0.len(), changes.len(), "{patch}");
 
@@ -199,7 +200,7 @@ fn assert_answer(review: &Value, answer: &str, changes: &[(String, String)]) {
     let mut expected = review["request"]["object"].clone();
     for (pointer, image) in changes {
         match expected.pointer_mut(pointer) {
-            Some(place) => *place = json!(image),
+            Some(value) => *value = json!(image),
             None => panic!("there is no {pointer} in {expected}"),
         }
     }
@@ -207,7 +208,7 @@ fn assert_answer(review: &Value, answer: &str, changes: &[(String, String)]) {
     assert_swapped_once(&patched);
 }
 
-/// Checks that an object that is swapped is left alone when it comes again.
+/// Checks that a second review of a swapped object changes nothing.
 fn assert_swapped_once(review: &Value) {
     let body = review.to_string();
     let again = Review::from_slice(body.as_bytes());

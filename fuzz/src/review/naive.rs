@@ -1,4 +1,4 @@
-//! What is to come of a review, by walking the whole document.
+//! The expected result of a review, by a walk over the whole document.
 
 use imageswap::{
     excerpt::{MAX_VALUE_BYTES, excerpt},
@@ -6,7 +6,7 @@ use imageswap::{
 };
 use serde_json::Value;
 
-/// Why a document is refused.
+/// The reason why a document is refused.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
     NoRequest,
@@ -14,18 +14,18 @@ pub(crate) enum Refusal {
     UnsupportedVersion(String),
 }
 
-/// What is to come of a review.
+/// The expected result of a review.
 #[derive(Debug)]
 pub(crate) struct Expected {
     pub(crate) kind: &'static str,
     pub(crate) operation: &'static str,
-    /// None when the images decide whether it is `swapped` or `unchanged`.
+    /// `None` if the images decide between `swapped` and `unchanged`.
     outcome: Option<&'static str>,
-    /// The images of the object, in the order of the patch.
+    /// The images of the object to swap, in the order of the patch.
     images: Vec<Image>,
 }
 
-/// An image of the object that is to change if the request introduces it.
+/// An image of the object that must change if the request introduces it.
 #[derive(Debug)]
 struct Image {
     pointer: String,
@@ -33,11 +33,11 @@ struct Image {
     is_introduced: Introduced,
 }
 
-/// Whether a request introduces an image.
+/// The introduction of an image by a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Introduced {
     No,
-    /// Several containers have the image's name, which no API server lets pass: some had the image.
+    /// Several old containers have the name, which the API server never allows, and some had the image.
     Perhaps,
     Yes,
 }
@@ -56,8 +56,8 @@ const KINDS: [&str; 9] = [
 
 const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
 
-/// The lists of a pod with images: the list, the image and its pull policy in an element, and what names are unique
-/// in.
+/// The lists of a pod with images: the list, the pointers to image and pull policy in an element, and the group of
+/// lists in which names are unique.
 const LISTS: [(&str, &str, &str, &str); 4] = [
     ("initContainers", "/image", "/imagePullPolicy", "containers"),
     ("containers", "/image", "/imagePullPolicy", "containers"),
@@ -72,7 +72,7 @@ pub(crate) fn expected(review: &Value, label: &str, policy: &Policy) -> Result<E
     if let Some(version) = review["apiVersion"].as_str()
         && !["admission.k8s.io/v1", "admission.k8s.io/v1beta1"].contains(&version)
     {
-        // The error has an excerpt of it.
+        // The error contains an excerpt of the version.
         return Err(Refusal::UnsupportedVersion(excerpt(version, MAX_VALUE_BYTES).into_owned()));
     }
     let request = &review["request"];
@@ -98,15 +98,15 @@ fn outcome(
     label: &str,
     policy: &Policy,
 ) -> (Option<&'static str>, Vec<Image>) {
-    let (object, place) = (&request["object"], place_of_pod(kind));
-    let spec = format!("{place}/spec");
+    let (object, pod_parent) = (&request["object"], pod_pointer(kind));
+    let spec = format!("{pod_parent}/spec");
     let Some(pod) = object.pointer(&spec).filter(|pod| pod.is_object()) else {
         return (Some("no-images"), Vec::new());
     };
     if !["CREATE", "UPDATE"].contains(&operation) {
         return (Some("no-images"), Vec::new());
     }
-    let template = object.pointer(place).unwrap_or(&Value::Null);
+    let template = object.pointer(pod_parent).unwrap_or(&Value::Null);
     let job = if kind == "CronJob" { &object["spec"]["jobTemplate"] } else { &Value::Null };
     let is_disabled = |object: &&Value| object["metadata"]["labels"][label] == "disabled";
     if [object, template, job].iter().any(is_disabled) {
@@ -140,8 +140,8 @@ fn outcome(
     (None, images)
 }
 
-/// The JSON Pointer to what has the pod's `spec` in it.
-fn place_of_pod(kind: &str) -> &'static str {
+/// Returns the JSON Pointer to the object that contains the `spec` of the pod.
+fn pod_pointer(kind: &str) -> &'static str {
     match kind {
         "CronJob" => "/spec/jobTemplate/spec/template",
         "Pod" => "",
@@ -150,12 +150,12 @@ fn place_of_pod(kind: &str) -> &'static str {
     }
 }
 
-/// The images of a pod's spec: pointer, group, name, text, and whether it is never pulled.
+/// Returns the images of a pod spec: pointer, group, name, text, and true if the pull policy is `Never`.
 fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str, bool)> {
     let mut images = Vec::new();
     for (list, image, policy, group) in LISTS {
         for (index, element) in pod[list].as_array().into_iter().flatten().enumerate() {
-            // A pointer may also go through an array, which holds no image.
+            // A pointer may also lead through an array, which contains no image.
             let is_object =
                 element.is_object() && (list != "volumes" || element["image"].is_object());
             if let Some(text) = element.pointer(image).and_then(Value::as_str).filter(|_| is_object)
@@ -177,12 +177,12 @@ fn images_of(pod: &Value) -> Vec<(String, &'static str, &str, &str, bool)> {
 }
 
 impl Expected {
-    /// The outcome of a review with these changes.
+    /// Returns the expected outcome of a review with these changes.
     pub(crate) fn outcome(&self, changes: &[(String, String)]) -> &'static str {
         self.outcome.unwrap_or(if changes.is_empty() { "unchanged" } else { "swapped" })
     }
 
-    /// Whether these changes, of pointer and image, are those that are to be made.
+    /// Returns true if these changes, as pairs of pointer and image, are expected.
     pub(crate) fn allows(&self, changes: &[(String, String)]) -> bool {
         let mut changes = changes.iter();
         let mut change = changes.next();

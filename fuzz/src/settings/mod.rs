@@ -1,8 +1,8 @@
-//! Flags and environment: text to settings.
+//! Flags and environment variables: from text to settings.
 //!
-//! An input is lines: a variable with its value, as in an environment, or an argument as it stands.
-//! The value of a variable goes to its flag, because the environment of a process cannot be changed
-//! without `unsafe`; clap puts both in the same place. Which values are valid is read naively here.
+//! An input consists of lines: a variable with its value, as in an environment, or an argument. The value of a variable
+//! is passed as its flag, because the environment of a process cannot be changed without `unsafe`; clap treats both
+//! alike. A naive reading here decides which values are valid.
 
 mod naive;
 
@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    path::Path,
     sync::LazyLock,
     time::Duration,
 };
@@ -23,7 +24,7 @@ use imageswap::settings::{
 use self::naive::is_valid;
 use crate::inputs::{self, OF_PIECES, OF_RUNS};
 
-/// What variables and values are made of.
+/// The pieces of variables and values.
 pub const PIECES: &[&str] = &[
     "",
     "\n",
@@ -51,6 +52,7 @@ pub const PIECES: &[&str] = &[
     "IMAGESWAP_SHUTDOWN_DELAY=",
     "IMAGESWAP_SHUTDOWN_TIMEOUT=",
     "IMAGESWAP_POD_NAME=",
+    "IMAGESWAP_CLIENT_CA_FILE=",
     "IMAGESWAP_",
     "IMAGESWAP_PORT",
     "--dev",
@@ -96,7 +98,7 @@ pub const PIECES: &[&str] = &[
     "]",
 ];
 
-/// Longer values are no better.
+/// Maximum size of an input in bytes. Longer values would not find more.
 const MAX_BYTES: usize = 4096;
 
 #[derive(Parser)]
@@ -117,7 +119,7 @@ struct Swap {
     arguments: RuleArguments,
 }
 
-/// What an input asks for.
+/// The settings of an input.
 #[derive(Default)]
 struct Given {
     /// The values of variables that are settings of `serve`, the last of each.
@@ -127,11 +129,10 @@ struct Given {
     arguments: Vec<OsString>,
 }
 
-/// Tries the flags and variables of an input.
+/// Runs the flags and variables of an input.
 ///
 /// # Panics
-/// When a value is taken that is not valid, or refused though it is, or when an error does not name
-/// the variable.
+/// If an invalid value is accepted, a valid value is refused, or an error does not name the variable.
 pub fn run(data: &[u8]) {
     let given = Given::of(data);
     assert_unknown(&given.unknown);
@@ -156,7 +157,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Each variable with values that are valid and such that are not.
+/// Returns the variables with valid and invalid values.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     [
@@ -168,6 +169,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "IMAGESWAP_MAX_BODY_BYTES=8388608\nIMAGESWAP_MAX_CONNECTIONS=1000000\nIMAGESWAP_LOG_FORMAT=json",
         "IMAGESWAP_SHUTDOWN_DELAY=3s\nIMAGESWAP_SHUTDOWN_TIMEOUT=3600000ms\nIMAGESWAP_POD_NAME=x",
         "IMAGESWAP_DISABLE_LABEL=k8s.twr.io/imageswap\nIMAGESWAP_MAP_FILE=a\nIMAGESWAP_PORT_443=1",
+        "IMAGESWAP_CLIENT_CA_FILE=/client-ca/missing.pem\nIMAGESWAP_TLS_MODE=self-signed",
         "--listen=5000\n--maps\nfile\n--strict-maps",
     ]
     .iter()
@@ -175,7 +177,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     .collect()
 }
 
-/// The variables of a part of the command line, with their flags.
+/// The variables of a command, with their flags.
 type Flags = LazyLock<BTreeMap<String, String>>;
 
 static SERVE: Flags = LazyLock::new(variables::<Serve>);
@@ -199,7 +201,7 @@ impl Given {
         };
         let text = of_pieces.as_ref().map_or(data, |text| text.as_bytes());
         let mut given = Self::default();
-        // No argument and no variable holds a NUL byte.
+        // An argument or a variable cannot contain a NUL byte.
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.contains(&0)) {
             let at = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
             let name = String::from_utf8_lossy(&line[..at]).into_owned();
@@ -215,8 +217,8 @@ impl Given {
         given
     }
 
-    /// The flags as clap reads them; none when it refuses them, which it does only for what is no
-    /// text and for arguments of the input's own.
+    /// Returns the flags as clap reads them; `None` if it refuses them, which it only does for invalid UTF-8 and for
+    /// arguments of the input itself.
     fn parsed<T: Parser>(
         &self,
         is_plain: bool,
@@ -240,7 +242,7 @@ impl Given {
         }
     }
 
-    /// Checks that the settings are refused for a variable that is not valid, or valid as a whole.
+    /// Checks that the settings are refused because of an invalid variable, or are all valid.
     fn assert_result(&self, is_plain: bool, flags: &Flags, error: Option<&SettingsError>) {
         let message = error.map(SettingsError::to_string);
         let value = |variable: &str| {
@@ -251,46 +253,48 @@ impl Given {
                 .iter()
                 .find(|(variable, flag)| message.starts_with(&format!("{variable} (--{flag}): `")));
             let Some((variable, _)) = named else { panic!("{message} names no variable") };
-            assert!(message.contains("` is not valid; it is "), "{message}");
+            assert!(message.contains("` is not valid; expected "), "{message}");
             variable
         });
         if !is_plain {
             return;
         }
         let is_legacy = value("IMAGESWAP_MODE").eq_ignore_ascii_case("legacy");
-        let verdict = |variable: &str| is_valid(variable, value(variable), is_legacy);
+        let validity = |variable: &str| is_valid(variable, value(variable), is_legacy);
         match named {
             Some(variable) => {
-                assert_ne!(verdict(variable), Some(true), "{message:?}");
+                assert_ne!(validity(variable), Some(true), "{message:?}");
                 let shown = format!("`{}`", value(variable));
                 assert!(message.is_some_and(|message| message.contains(&shown)), "{shown}");
             }
             None => {
                 for variable in flags.keys() {
                     let value = value(variable);
-                    assert_ne!(verdict(variable), Some(false), "{variable} is taken: {value}");
+                    assert_ne!(validity(variable), Some(false), "{variable} accepts {value}");
                 }
             }
         }
     }
 }
 
-/// Checks what the rest of the program takes for granted.
+/// Checks the bounds on which the rest of the program relies.
 fn assert_bounds(settings: &ServeSettings) {
     let hour = Duration::from_hours(1);
     assert!(settings.shutdown_delay <= hour && settings.shutdown_timeout <= hour);
     assert!((4096..=64 << 20).contains(&settings.limits.max_body_bytes));
     assert!(settings.limits.max_buffered_bytes >= settings.limits.max_body_bytes);
     assert!((1..=1_000_000).contains(&settings.limits.max_connections));
-    assert!(!settings.pod_name.is_empty() && !settings.scope.disable_label.is_empty());
+    assert!(settings.pod_name.as_ref().is_none_or(|name| !name.is_empty()));
+    assert!(!settings.scope.disable_label.is_empty());
+    assert_ne!(settings.client_ca_file.as_deref(), Some(Path::new("")));
     if let CertificateOrigin::Managed(cluster) = &settings.certificate
-        && let Some(url) = &cluster.url
+        && let Some(url) = &cluster.controller.url
     {
         assert!(!url.host.is_empty(), "{}", url.url);
     }
 }
 
-/// Checks which variables count as mistyped settings.
+/// Checks which variables are reported as mistyped settings.
 fn assert_unknown(names: &[String]) {
     const KNOWN: [&str; 2] = ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE"];
     let is_injected = |name: &str| {
@@ -307,7 +311,7 @@ fn assert_unknown(names: &[String]) {
     for (name, nearest) in &found {
         let distance = |known: &str| strsim::damerau_levenshtein(name, known);
         let least = KNOWN.iter().map(|known| distance(known)).min();
-        // An edit for three letters is a typing error; more are another word.
+        // One edit for three letters is a typing error; with more edits it is another word.
         let most = (name.len() - "IMAGESWAP_".len()) / 3;
         assert_eq!(nearest.map(distance), least.filter(|least| *least <= most), "{name}");
     }

@@ -1,10 +1,10 @@
-//! A naive reading of which values the settings accept.
+//! A naive check of the values that the settings accept.
 
 use std::net::SocketAddr;
 
 use support::grammar;
 
-/// Returns true if a value without white space around it is valid, and `None` if only a parser can tell.
+/// Returns true if a value without surrounding white space is valid; `None` if only a parser can decide.
 pub(super) fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<bool> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(value));
     let is_number = |low: u64, high: u64| {
@@ -29,7 +29,7 @@ pub(super) fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<b
         "LOG_LEVEL" => {
             is_one_of(&["critical", "debug", "error", "info", "off", "trace", "warn", "warning"])
         }
-        "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
+        "CLIENT_CA_FILE" | "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
         "MAX_BODY_BYTES" => is_number(4096, 64 << 20),
         "MAX_CONNECTIONS" => is_number(1, 1_000_000),
         "MODE" => is_one_of(&["maps", "legacy"]),
@@ -37,7 +37,7 @@ pub(super) fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<b
             is_label_part(value, 63, "-") && !value.contains(|c: char| c.is_ascii_uppercase())
         }
         "SHUTDOWN_DELAY" | "SHUTDOWN_TIMEOUT" => {
-            // A number without a unit is one of seconds.
+            // A number without a unit means seconds.
             let units = [("", 3600), ("ms", 3_600_000), ("s", 3600), ("m", 60)];
             units.iter().any(|(unit, most)| {
                 value.strip_suffix(unit).and_then(number).is_some_and(|number| number <= *most)
@@ -64,18 +64,19 @@ fn is_label(value: &str) -> bool {
     prefix.is_none_or(|prefix| is_label_part(prefix, 253, "-.")) && is_label_part(name, 63, "-_.")
 }
 
-/// Returns false if a value is certainly no URL of a webhook.
+/// Returns false if a value is certainly not a URL of a webhook.
 fn may_be_url(value: &str) -> bool {
     let is_https = value.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    let place = value.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let port = place.rsplit(']').next().and_then(|end| end.split_once(':'));
+    let authority = value.get(8..).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let port = authority.rsplit(']').next().and_then(|end| end.split_once(':'));
     let is_port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok());
-    let has_host = !place.starts_with(':') && !place.starts_with("[]") && !place.is_empty();
-    let is_bare = !place.contains('@') && !value.contains(['?', '#']);
+    let has_host =
+        !authority.starts_with(':') && !authority.starts_with("[]") && !authority.is_empty();
+    let is_bare = !authority.contains('@') && !value.contains(['?', '#']);
     is_https && is_port && has_host && is_bare
 }
 
-/// Reads a number of digits; larger numbers than fit count as the largest that does.
+/// Parses decimal digits; a number that is too large counts as the maximum.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(u64::MAX))

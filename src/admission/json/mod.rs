@@ -1,16 +1,19 @@
-//! Reading JSON (RFC 8259) straight from the bytes, at the speed of skipping what nobody asks for.
+//! A JSON reader (RFC 8259) that works straight on the bytes and is fast at skipping values.
 //!
-//! A review holds some hundred values of which the webhook needs a dozen, so [`Reader::skip`] is what
-//! counts. It still checks all that it passes: what [`Reader`] accepts is JSON as a whole, as another
-//! parser would have it. Deliberately absent: a tree, recursion over what is skipped (a body cannot
-//! exhaust the stack), and the values of numbers, which are checked for their form only.
+//! A review contains some hundred values of which the webhook needs a dozen, so the speed of [`Reader::skip`] matters
+//! most. Skipped values are validated too: [`Reader`] accepts exactly the texts that are valid JSON. Deliberately
+//! absent: a tree, recursion over skipped values (a body cannot exhaust the stack), and the values of numbers, of which
+//! only the syntax is checked.
 
 mod escape;
+mod lenient;
 mod skip;
 
 use std::borrow::Cow;
 
-/// Why a text is no JSON, and where.
+pub(super) use self::lenient::{Fields, List, Object, Text, fields};
+
+/// A syntax error in a JSON text, with its position.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{problem} at line {line} column {column}")]
 pub struct JsonError {
@@ -20,48 +23,48 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// The line, from 1.
+    /// Returns the line, from 1.
     #[must_use]
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The byte within the line, from 1; 0 when the text ends before it.
+    /// Returns the byte within the line, from 1; 0 if the text ends before it.
     #[must_use]
     pub fn column(&self) -> usize {
         self.column
     }
 }
 
-/// A problem, and where it was found.
+/// A syntax error before its line and column are known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Fault {
+pub(super) struct SyntaxError {
     problem: &'static str,
-    /// How many bytes there are from there to the end of the text.
-    left: usize,
+    /// Number of bytes from the error to the end of the text.
+    remaining: usize,
 }
 
-pub(super) type Result<T> = std::result::Result<T, Fault>;
+pub(super) type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// A problem with what comes next.
+/// Creates an error at the beginning of `rest`.
 #[cold]
-fn fault(problem: &'static str, rest: &[u8]) -> Fault {
-    Fault { problem, left: rest.len() }
+fn syntax_error(problem: &'static str, rest: &[u8]) -> SyntaxError {
+    SyntaxError { problem, remaining: rest.len() }
 }
 
 /// A type that is read from a JSON value.
 pub(super) trait Read<'a>: Default {
-    /// Reads the next value, whatever its type, in the place of what was read before.
+    /// Reads the next value, whatever its type, and replaces the value that was read before.
     ///
     /// # Errors
-    /// When there is no JSON value.
+    /// If the next value is not valid JSON.
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()>;
 }
 
-/// Reads a text that is one value, and white space around it.
+/// Reads a text that consists of one value, with optional white space around it.
 ///
 /// # Errors
-/// When the text is no UTF-8 or no JSON.
+/// If the text is not valid UTF-8 or not valid JSON.
 pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Result<T, JsonError> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -71,11 +74,13 @@ pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Resul
     let mut value = T::default();
     let read = value.read(&mut reader).and_then(|()| match skip::space(reader.rest) {
         [] => Ok(()),
-        rest => Err(fault("trailing characters", rest)),
+        rest => Err(syntax_error("trailing characters", rest)),
     });
     match read {
         Ok(()) => Ok(value),
-        Err(Fault { problem, left }) => Err(error_at(bytes, bytes.len() - left, problem)),
+        Err(SyntaxError { problem, remaining }) => {
+            Err(error_at(bytes, bytes.len() - remaining, problem))
+        }
     }
 }
 
@@ -91,25 +96,25 @@ fn error_at(bytes: &[u8], at: usize, problem: &'static str) -> JsonError {
 
 const UNEXPECTED_END: &str = "unexpected end of the JSON";
 
-/// The most elements of arrays that are kept of one text: containers and volumes.
+/// Maximum number of array elements that are kept for one text: containers and volumes.
 ///
-/// An element is two bytes at least, and takes some hundred and more until the answer is written, so
-/// that a body of 8 MiB could make 350 MB of itself. No node runs a pod of a thousand containers.
+/// An element has at least two bytes in the text, and takes a hundred bytes or more in memory until the answer is
+/// written: a body of 8 MiB could take 350 MB. No node runs a pod of a thousand containers.
 const MAX_ELEMENTS: usize = 32_768;
 
 const TOO_MANY_ELEMENTS: &str = "more than 32768 containers and volumes";
 
-/// A place in a JSON text.
+/// A position in a JSON text.
 pub(super) struct Reader<'a> {
     text: &'a str,
-    /// What is not read yet.
+    /// The part of the text that is not read yet.
     rest: &'a [u8],
-    /// How many elements have been kept of arrays.
+    /// Number of array elements that are kept.
     elements: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a string, and skips any other value.
+    /// Reads a string; skips any other value and returns `None`.
     pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>> {
         match self.peek() {
             [b'"', string @ ..] => self.quoted(string).map(Some),
@@ -117,8 +122,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an object by calling `field` for each key, in UTF-8, which has to read or skip the
-    /// value, and skips any other value. Tells whether there was an object.
+    /// Reads an object: calls `field` for each key, in UTF-8, which has to read or skip the value of the key. Skips any
+    /// other value and returns false.
     pub(super) fn object(
         &mut self,
         mut field: impl FnMut(&[u8], &mut Self) -> Result<()>,
@@ -130,12 +135,12 @@ impl<'a> Reader<'a> {
             return Ok(true);
         }
         loop {
-            let [b'"', start @ ..] = self.peek() else { return Err(skip::no_key(self.rest)) };
+            let [b'"', start @ ..] = self.peek() else { return Err(skip::missing_key(self.rest)) };
             let special = skip::find_special(start);
             let decoded;
             let key = if let [b'"', after @ ..] = special {
                 self.rest = after;
-                // Not as text, which would have to be cut between characters.
+                // As bytes: to cut text would need a check of the character boundary.
                 start.get(..start.len() - special.len()).unwrap_or_default()
             } else {
                 decoded = self.quoted_with_escapes(start, special)?;
@@ -149,8 +154,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an array by calling `element` for each element, which has to read or skip it, and skips
-    /// any other value.
+    /// Reads an array: calls `element` for each element, which has to read or skip it. Skips any other value.
     pub(super) fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let [b'[', inner @ ..] = self.peek() else { return self.skip() };
         self.rest = inner;
@@ -173,29 +177,29 @@ impl<'a> Reader<'a> {
         Ok(value.starts_with(b"true"))
     }
 
-    /// Counts an element of an array that is kept.
+    /// Counts an array element that is kept.
     pub(super) fn count_element(&mut self) -> Result<()> {
         self.elements += 1;
         if self.elements > MAX_ELEMENTS {
-            return Err(fault(TOO_MANY_ELEMENTS, self.rest));
+            return Err(syntax_error(TOO_MANY_ELEMENTS, self.rest));
         }
         Ok(())
     }
 
-    /// Skips a value, and checks it.
+    /// Skips a value and validates it.
     pub(super) fn skip(&mut self) -> Result<()> {
         self.rest = skip::value(self.rest)?;
         Ok(())
     }
 
-    /// Skips white space, and gives what comes next.
+    /// Skips white space and returns the rest of the text.
     #[inline]
     fn peek(&mut self) -> &'a [u8] {
         self.rest = skip::space(self.rest);
         self.rest
     }
 
-    /// Whether a container ends here; otherwise another element follows the comma.
+    /// Returns true if the container ends here, and false if a comma and another element follow.
     #[inline]
     fn ends(&mut self, bracket: u8) -> Result<bool> {
         match self.peek() {
@@ -203,11 +207,11 @@ impl<'a> Reader<'a> {
                 self.rest = after;
                 Ok(*found == bracket)
             }
-            rest => Err(skip::no_end(bracket, rest)),
+            rest => Err(skip::missing_separator(bracket, rest)),
         }
     }
 
-    /// Reads the rest of a string; borrowed unless it has an escape.
+    /// Reads the rest of a string; borrows it unless it has an escape.
     #[inline]
     fn quoted(&mut self, string: &'a [u8]) -> Result<Cow<'a, str>> {
         let special = skip::find_special(string);
@@ -236,7 +240,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text between two places.
+    /// Returns the text between two positions.
     #[inline]
     fn between(&self, start: &[u8], end: &[u8]) -> &'a str {
         let length = self.text.len();

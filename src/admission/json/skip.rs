@@ -1,20 +1,20 @@
-//! Skipping JSON values, and checking them on the way.
+//! Skips JSON values and validates them.
 //!
-//! The functions take the rest of a text, and give what is left of it, which stays in registers. There
-//! is no recursion: the containers around a value are a bit each.
+//! The functions take the rest of a text and return what remains, so that the position stays in registers. There is no
+//! recursion: each container around a value is one bit.
 
 #![expect(
     clippy::inline_always,
-    reason = "a call for each of a review's 1,500 tokens would cost as much as what it does"
+    reason = "a call for each of the 1,500 tokens of a review would double its cost"
 )]
 
 use wide::u8x16;
 
-use super::{Fault, Result, escape, fault};
+use super::{Result, SyntaxError, escape, syntax_error};
 
 const EXPECTED_VALUE: &str = "expected a value";
 
-/// Skips the value that comes next, after white space or at once.
+/// Skips the next value, and white space before it.
 pub(super) fn value(mut rest: &[u8]) -> Result<&[u8]> {
     let mut open = Open::default();
     loop {
@@ -41,9 +41,9 @@ pub(super) fn value(mut rest: &[u8]) -> Result<&[u8]> {
             [b't', ..] => skip_literal(rest, b"true")?,
             [b'f', ..] => skip_literal(rest, b"false")?,
             [b'n', ..] => skip_literal(rest, b"null")?,
-            _ => return Err(fault(EXPECTED_VALUE, rest)),
+            _ => return Err(syntax_error(EXPECTED_VALUE, rest)),
         };
-        // After a value, end as many containers as end here.
+        // After a value, close all containers that end here.
         loop {
             if open.is_empty() {
                 return Ok(rest);
@@ -60,7 +60,7 @@ pub(super) fn value(mut rest: &[u8]) -> Result<&[u8]> {
                     break;
                 }
                 [found, after @ ..] if *found == bracket => after,
-                _ => return Err(no_end(bracket, rest)),
+                _ => return Err(missing_separator(bracket, rest)),
             };
             open.pop();
         }
@@ -90,7 +90,7 @@ fn after_space(mut rest: &[u8]) -> &[u8] {
 fn skip_key(rest: &[u8]) -> Result<&[u8]> {
     match rest {
         [b'"', key @ ..] => skip_colon(skip_string(key)?),
-        _ => Err(no_key(rest)),
+        _ => Err(missing_key(rest)),
     }
 }
 
@@ -99,7 +99,7 @@ fn skip_key(rest: &[u8]) -> Result<&[u8]> {
 pub(super) fn skip_colon(rest: &[u8]) -> Result<&[u8]> {
     match space(rest) {
         [b':', after @ ..] => Ok(after),
-        rest => Err(fault("expected `:`", rest)),
+        rest => Err(syntax_error("expected `:`", rest)),
     }
 }
 
@@ -110,14 +110,14 @@ fn skip_string(mut rest: &[u8]) -> Result<&[u8]> {
         rest = find_special(rest);
         rest = match rest {
             [b'"', after @ ..] => return Ok(after),
-            // By far the most escapes: of the object that `kubectl apply` keeps in an annotation.
+            // By far the most frequent escape: `kubectl apply` keeps the object as JSON in an annotation.
             [b'\\', b'"', after @ ..] => after,
             _ => escape::read(rest)?.0,
         };
     }
 }
 
-/// Goes to the next quotation mark, backslash or control character of a string, or to the end.
+/// Returns the text from the next quotation mark, backslash or control character on; empty if there is none.
 #[inline(always)]
 pub(super) fn find_special(mut rest: &[u8]) -> &[u8] {
     while let Some((block, after)) = rest.split_first_chunk() {
@@ -127,21 +127,21 @@ pub(super) fn find_special(mut rest: &[u8]) -> &[u8] {
         }
         rest = after;
     }
-    find_special_near_the_end(rest)
+    find_special_in_tail(rest)
 }
 
 #[cold]
 #[inline(never)]
-fn find_special_near_the_end(rest: &[u8]) -> &[u8] {
+fn find_special_in_tail(rest: &[u8]) -> &[u8] {
     let is_special = |&byte: &u8| byte <= LAST_CONTROL || byte == b'"' || byte == b'\\';
     let special = rest.iter().position(is_special).unwrap_or(rest.len());
     rest.get(special..).unwrap_or_default()
 }
 
-/// How many bytes of a string are looked at together: what every 64-bit processor compares at once.
+/// Number of bytes of a string that are compared at once: a vector of every 64-bit processor.
 const BLOCK_BYTES: usize = 16;
 
-/// Has a bit set, from the lowest on, for each byte that is a quotation mark, a backslash or a control
+/// Returns a bit for each byte, from the lowest on: set if the byte is a quotation mark, a backslash or a control
 /// character.
 #[inline(always)]
 fn special_bytes(block: [u8; BLOCK_BYTES]) -> u32 {
@@ -152,15 +152,15 @@ fn special_bytes(block: [u8; BLOCK_BYTES]) -> u32 {
     (quotes | backslashes | controls).to_bitmask()
 }
 
-/// The last of the characters that a string holds escaped only (RFC 8259, section 7).
+/// The last of the control characters, which a string contains only as escapes (RFC 8259, section 7).
 const LAST_CONTROL: u8 = 0x1f;
 
-/// Skips a number. Its form is checked, its size is not.
+/// Skips a number. Checks its syntax, not its size.
 fn skip_number(rest: &[u8]) -> Result<&[u8]> {
     let digits = rest.strip_prefix(b"-").unwrap_or(rest);
     let mut rest = match digits {
         [b'0', after @ ..] => match after {
-            [b'0'..=b'9', ..] => return Err(fault("invalid number; it begins with a zero", after)),
+            [b'0'..=b'9', ..] => return Err(syntax_error("invalid number; leading zero", after)),
             _ => after,
         },
         _ => skip_digits(digits)?,
@@ -186,38 +186,38 @@ fn skip_digits(rest: &[u8]) -> Result<&[u8]> {
             }
             Ok(rest)
         }
-        _ => Err(fault("invalid number; expected a digit", rest)),
+        _ => Err(syntax_error("invalid number; expected a digit", rest)),
     }
 }
 
 fn skip_literal<'a>(rest: &'a [u8], literal: &[u8]) -> Result<&'a [u8]> {
     rest.strip_prefix(literal).ok_or_else(|| {
         let same = rest.iter().zip(literal).take_while(|(byte, expected)| byte == expected);
-        fault(EXPECTED_VALUE, &rest[same.count()..])
+        syntax_error(EXPECTED_VALUE, &rest[same.count()..])
     })
 }
 
-/// What stands where a key should; right after the brace, an object may end.
+/// Creates the error for a missing key.
 #[cold]
-pub(super) fn no_key(rest: &[u8]) -> Fault {
+pub(super) fn missing_key(rest: &[u8]) -> SyntaxError {
     match rest {
-        [b'}', ..] => fault("trailing comma", rest),
-        _ => fault("expected a key in quotation marks", rest),
+        [b'}', ..] => syntax_error("trailing comma", rest),
+        _ => syntax_error("expected a key in quotation marks", rest),
     }
 }
 
-/// What stands where a container should end or go on.
+/// Creates the error for a missing comma or closing bracket.
 #[cold]
-pub(super) fn no_end(bracket: u8, rest: &[u8]) -> Fault {
+pub(super) fn missing_separator(bracket: u8, rest: &[u8]) -> SyntaxError {
     let problem = if bracket == b'}' { "expected `,` or `}`" } else { "expected `,` or `]`" };
-    fault(problem, rest)
+    syntax_error(problem, rest)
 }
 
-/// The containers around the value that is skipped; a bit for each, which is set for an object.
+/// The open containers around a skipped value: one bit for each, set for an object and clear for an array.
 struct Open {
-    /// The innermost ones, below a bit that is always set. The lowest bit is the innermost.
+    /// The innermost containers, below a bit that is always set. The lowest bit is the innermost container.
     bits: u64,
-    /// Those further out, in words that are full.
+    /// The outer containers, in full words.
     outer: Vec<u64>,
 }
 
@@ -252,7 +252,7 @@ impl Open {
         self.bits == 1
     }
 
-    /// What ends the innermost container.
+    /// Returns the bracket that closes the innermost container.
     #[inline(always)]
     fn closing_bracket(&self) -> u8 {
         if self.bits & 1 == 1 { b'}' } else { b']' }

@@ -1,12 +1,12 @@
-//! The reader against `serde_json`: the same texts are JSON, with the same strings in the same places.
+//! Compares the reader with `serde_json`: both accept the same texts, and read the same strings in the same places.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::*;
 
-/// Texts that are JSON, and such that nearly are.
-#[rustfmt::skip] // One line for each would hide which belong together.
+/// Texts that are valid JSON, and texts that nearly are.
+#[rustfmt::skip] // Related texts share a line.
 const TEXTS: &[&str] = &[
     "", " ", "{", "}", "[", "]", "[1", "[1,", "[,1]", "[1,]", "[1 2]", "[[]", "[]]", "[}", "{]",
     "[]", "{}", " [ ] ", "[ 1 , 2 ]", "\u{feff}[]", "[]\n\t\r ", "[]\u{b}", "[]\0", "\u{a0}[]",
@@ -24,7 +24,7 @@ const TEXTS: &[&str] = &[
     "[\"a\"\n\n:1]", "// no\n[]", "[1]/**/",
 ];
 
-/// A whole document, with null in the place of what the reader does not read: numbers and literals.
+/// A whole document, with null for the values that the reader does not read: numbers and literals.
 #[derive(Debug, Default, PartialEq)]
 struct Tree(Value);
 
@@ -57,7 +57,7 @@ fn tree(reader: &mut Reader<'_>) -> Result<Value> {
     })
 }
 
-/// A document that is only checked.
+/// A document that is only validated.
 #[derive(Default)]
 struct Skipped;
 
@@ -78,7 +78,7 @@ fn without_scalars(value: Value) -> Value {
     }
 }
 
-/// Checks that a text is read and skipped as `serde_json` reads it.
+/// Checks that the reader reads and skips a text as `serde_json` reads it.
 fn assert_agrees(text: &[u8]) {
     let shown = String::from_utf8_lossy(text);
     let skipped = from_slice::<Skipped>(text).map(|_| ());
@@ -86,7 +86,7 @@ fn assert_agrees(text: &[u8]) {
     assert_eq!(read.as_ref().map(|_| ()), skipped.as_ref().copied(), "{shown}");
     match serde_json::from_slice::<Value>(text) {
         Ok(value) => assert_eq!(read.map(|tree| tree.0), Ok(without_scalars(value)), "{shown}"),
-        // A number is checked for its form only, so it may be of any size.
+        // Only the syntax of a number is checked, so it may have any size.
         Err(error) if error.to_string().contains("number out of range") => {}
         Err(error) => assert!(skipped.is_err(), "{shown}: {error}"),
     }
@@ -103,7 +103,7 @@ fn each_kind_of_text_is_read_as_by_serde_json() {
 }
 
 #[test]
-fn every_byte_at_every_place_of_a_block_is_seen() {
+fn every_byte_at_every_position_of_a_block_is_checked() {
     for byte in 0..=u8::MAX {
         for place in 0..36 {
             for filler in *b"a\x7f!#]" {
@@ -118,9 +118,9 @@ fn every_byte_at_every_place_of_a_block_is_seen() {
 }
 
 #[test]
-fn nesting_of_any_depth_ends_where_it_should() {
+fn nesting_of_any_depth_needs_matching_brackets() {
     for depth in [1, 2, 63, 64, 65, 127, 128, 129, 1000, 100_000] {
-        // Objects and arrays in turn, so that each bracket has to be the right one.
+        // Objects and arrays alternate, so that a wrong bracket is found.
         let (opening, closing): (String, String) = (
             (0..depth).map(|level| if level % 3 == 0 { "{\"k\":" } else { "[" }).collect(),
             (0..depth).rev().map(|level| if level % 3 == 0 { '}' } else { ']' }).collect(),

@@ -1,18 +1,18 @@
-//! Measures for how long the webhook configuration has held roots that are about to be used.
+//! Measures how long the webhook configuration has held roots that are about to be used.
 
 use std::time::{Duration, Instant};
 
 use super::Configured;
 use crate::tls::Roots;
 
-/// The number of times that roots have to be taken out of the configuration before it is reported. A
-/// replica that is a step behind may do so once.
+/// Number of removals of roots from the configuration after which they are reported. A replica that is one action
+/// behind may remove them once.
 const MAX_REMOVALS: u32 = 3;
 
-/// A clock that runs while the configuration is found to hold some roots.
+/// A clock that runs while each observation finds some roots in the configuration.
 ///
-/// What this process has just written does not count until it is found there: another writer may take it
-/// out again each time, and then API servers trust the roots for moments only.
+/// Roots that this process has just written do not count until they are found there. Another writer may remove them
+/// each time, and then API servers trust the roots only for moments.
 #[derive(Debug, Default)]
 pub struct PropagationClock {
     observed: Option<Observation>,
@@ -21,34 +21,34 @@ pub struct PropagationClock {
 #[derive(Debug)]
 struct Observation {
     roots: Roots,
-    /// Since when each observation has found them.
+    /// Time since which each observation has found the roots.
     since: Option<Instant>,
-    /// True if the last observation has left them in the configuration.
+    /// True if the last observation left the roots in the configuration.
     is_held: bool,
-    /// The number of times that they were gone after that.
+    /// Number of times that the roots were removed after that.
     removals: u32,
 }
 
 /// An observation of roots in the configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Confirmation {
-    /// True if the configuration had them when it was read.
+    /// True if the configuration had the roots when it was read.
     pub is_found: bool,
-    /// True if it has them now, after it was written if necessary.
+    /// True if the configuration has them now, after it was written if necessary.
     pub is_held: bool,
 }
 
-/// For how long roots have been trusted.
+/// The time for which roots have been trusted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Propagation {
-    /// The time since they were first found, without a gap.
+    /// Time since the roots were first found, without a gap.
     pub time: Duration,
-    /// True once, when they were taken out often enough to be reported.
+    /// True once, when the roots have been removed often enough to be reported.
     pub is_contested: bool,
 }
 
 impl Confirmation {
-    /// Returns what two states of the configuration, as read and after the write, have of `roots`.
+    /// Compares two states of the configuration, as read and after the write, with `roots`.
     #[must_use]
     pub fn of(roots: &Roots, found: &Configured, held: &Configured) -> Self {
         Self { is_found: found.trusts(roots), is_held: held.trusts(roots) }
@@ -62,19 +62,18 @@ impl PropagationClock {
         self.observed.is_none()
     }
 
-    /// Returns true if the roots were written by the last observation, and have to be found there for the
-    /// clock to run.
+    /// Returns true if the last observation wrote the roots. The clock runs after the next one has found them.
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {
         self.observed.as_ref().is_some_and(|observed| observed.is_held && observed.since.is_none())
     }
 
-    /// Stops observing: no roots are about to be used.
+    /// Stops the clock, because no roots are about to be used.
     pub fn reset(&mut self) {
         self.observed = None;
     }
 
-    /// Notes an observation of `roots` at the time `now`.
+    /// Records an observation of `roots` at the time `now`.
     pub fn observe(
         &mut self,
         roots: &Roots,
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_count_as_trusted_from_when_they_are_found_and_not_from_when_they_are_written() {
+    fn the_clock_starts_when_roots_are_found_not_when_they_are_written() {
         let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
         let mut time = |seconds, confirmation| {
             clock.observe(&roots, confirmation, begin + Duration::from_secs(seconds)).time.as_secs()
@@ -122,7 +121,7 @@ mod tests {
         assert_eq!(time(10, FOUND), 0);
         assert_eq!(time(25, FOUND), 15);
         assert_eq!(time(40, FOUND), 30);
-        assert_eq!(time(41, WRITTEN), 0, "somebody has taken them out");
+        assert_eq!(time(41, WRITTEN), 0, "another client has removed them");
         assert_eq!(time(50, FOUND), 0);
         assert_eq!(time(51, MISSING), 0);
         assert_eq!(time(60, FOUND), 0);
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_roots_begin_anew() {
+    fn other_roots_restart_the_clock() {
         let (mut clock, first, second) = (PropagationClock::default(), roots(), roots());
         let (begin, end) = (Instant::now(), Instant::now() + PROPAGATION_DELAY);
         assert!(clock.is_idle());
@@ -147,11 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn roots_that_are_taken_out_again_and_again_are_never_trusted_and_are_reported_once() {
+    fn roots_that_are_repeatedly_removed_are_never_trusted_and_reported_once() {
         let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
         let mut reports = 0;
         for second in 0..200 {
-            // Each time it is found missing and written, and sometimes found as it was written.
+            // Most observations find the roots missing and write them; every third one finds them.
             let confirmation = if second % 3 == 1 { FOUND } else { WRITTEN };
             let held = clock.observe(&roots, confirmation, begin + Duration::from_secs(second));
             assert!(held.time < PROPAGATION_DELAY, "{held:?}");
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn roots_that_nobody_may_write_are_not_reported_as_taken_out() {
+    fn roots_that_may_not_be_written_are_not_reported_as_removed() {
         let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
         for _ in 0..10 {
             let held = clock.observe(&roots, MISSING, begin);

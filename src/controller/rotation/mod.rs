@@ -1,7 +1,7 @@
 //! The rotation of certificate authority and certificate, as a pure state machine: no cluster, no clock.
 //!
-//! The state of a rotation is in two Secrets alone, and each [`Action`] is one write to one of them. So any replica can
-//! take the next action, and a replica that stops leaves nothing half done.
+//! Two Secrets hold the whole state of a rotation, and each [`Action`] is one write to one of them. So any replica can
+//! take the next action, and a replica that stops leaves no action half done.
 
 mod clock;
 
@@ -18,17 +18,17 @@ use crate::{
 /// CA propagation delay: the time for which the webhook configuration has to trust a new root before a certificate
 /// under it is served.
 ///
-/// API servers learn of the configuration by a watch, most within a second. Half a minute is for API servers and
-/// replicas of this webhook that are behind.
+/// API servers learn of the configuration through a watch, most within a second. The rest of the half minute is for
+/// slow API servers and replicas of this webhook.
 pub const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
-/// Maximum number of retiring roots: still trusted, although nothing is signed by them any more.
+/// Maximum number of retiring roots, which are still trusted but sign no new certificates.
 ///
-/// Only rotations on request, one soon after the other, come that far. A replica would have to have missed as many of
-/// them to lose its trust.
+/// Only frequent rotations on request reach this number. A replica loses its trust only if it has
+/// missed as many rotations.
 const MAX_PREVIOUS: usize = 8;
 
-/// A certificate authority: its roots, and who holds the key.
+/// A certificate authority: its roots, and the owner of its key.
 #[derive(Debug)]
 pub struct CertificateAuthority {
     /// The roots.
@@ -40,22 +40,22 @@ pub struct CertificateAuthority {
 /// The owner of the key of a certificate authority.
 #[derive(Debug)]
 pub enum KeyOwner {
-    /// Somebody else: the cluster's signer, or the user who provided the certificate.
+    /// Another party: the cluster's signer, or the user who provided the certificate.
     External,
     /// This webhook.
     Own(Box<Authority>),
-    /// Nobody: there is a key that cannot be used.
+    /// Nobody: the stored key is not usable.
     Unusable,
 }
 
 /// The state of a rotation, as the Secret of the certificate authority holds it.
 #[derive(Debug, Default)]
 pub struct Rotation {
-    /// The authority that signs certificates now.
+    /// The authority that signs certificates.
     pub current: Option<CertificateAuthority>,
-    /// The authority that will sign them once the API server trusts it.
+    /// The authority that will sign certificates once the API server trusts it.
     pub next: Option<CertificateAuthority>,
-    /// The roots of authorities that signed them before.
+    /// The retiring roots: those of authorities that signed certificates before.
     pub previous: Roots,
     /// Expiry time of the last certificate that a previous root signed.
     pub previous_until: Option<OffsetDateTime>,
@@ -63,21 +63,21 @@ pub struct Rotation {
     pub is_requested: bool,
 }
 
-/// The issuer of certificates, by the settings.
+/// The issuer of certificates in the settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Issuer {
-    /// This webhook, by an authority of its own.
+    /// This webhook, with its own authority.
     Own,
-    /// A signer of the cluster, which these roots vouch for.
+    /// A signer of the cluster, whose certificates are valid under these roots.
     Signer(Roots),
 }
 
-/// The roots that the API server trusts by the webhook configuration.
+/// The roots that the API server trusts, according to the webhook configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Configured {
-    /// There is no configuration: the API server calls nobody.
+    /// There is no configuration, so the API server does not call the webhook.
     Absent,
-    /// There is one.
+    /// There is a configuration.
     Present {
         /// The roots of each webhook.
         bundles: Vec<Roots>,
@@ -86,14 +86,14 @@ pub enum Configured {
     },
 }
 
-/// Everything that is observed before an action is chosen.
+/// The observed state, from which the next action is chosen.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// The state of the rotation.
     pub rotation: &'a Rotation,
-    /// The certificate in its Secret, if it can be used.
+    /// The certificate in its Secret, if it is usable.
     pub certificate: Option<&'a ServingCertificate>,
-    /// The certificate that is served, which may be gone from its Secret.
+    /// The serving certificate, which may be missing in its Secret.
     pub served: Option<&'a ServingCertificate>,
     /// True if a new certificate is requested.
     pub is_renewal_requested: bool,
@@ -103,10 +103,10 @@ pub struct Observed<'a> {
     pub name: &'a ServerName<'static>,
     /// The roots that the API server trusts.
     pub configured: &'a Configured,
-    /// Time for which it has trusted the next authority, as far as this replica has seen.
+    /// Time for which this replica has seen that the API server trusts the next authority.
     pub next_trusted_for: Duration,
-    /// True if the state is to follow this replica's own settings. Replicas with different settings, as during a rollout,
-    /// would otherwise undo each other's work without a pause.
+    /// True if the state is to follow this replica's own settings. If it were always true, replicas with different
+    /// settings, as during a rollout, would revert each other's changes in a loop.
     pub may_switch: bool,
     /// The current time.
     pub now: OffsetDateTime,
@@ -123,50 +123,50 @@ pub enum Action {
     Nothing,
     /// Create the next authority.
     Prepare(PrepareCause),
-    /// Sign by the next authority from now on.
+    /// Let the next authority sign certificates from now on.
     Promote,
-    /// Wait until the API server is sure to trust the next authority.
+    /// Wait for the CA propagation delay of the next authority.
     Wait,
 }
 
 closed_enum! {
-    /// The cause for a new certificate.
+    /// The cause of a new certificate.
     pub enum IssueCause {
         /// Half of its validity is over.
         HalfExpired => "half of its validity is over",
-        /// There is no certificate that can be used.
+        /// There is no usable certificate.
         Missing => "there is no usable certificate",
         /// The authority in use did not sign it.
         OtherAuthority => "the certificate authority in use did not sign it",
-        /// It is not for the name that the API server calls.
-        OtherName => "it is not for the name that the API server calls",
+        /// It is not valid for the name that the API server calls.
+        OtherName => "it is not valid for the name that the API server calls",
         /// An annotation requests it.
         Requested => "a new one is requested",
     }
 }
 
 closed_enum! {
-    /// The cause for a new certificate authority.
+    /// The cause of a new certificate authority.
     pub enum PrepareCause {
         /// Half of its validity is over.
         HalfExpired => "half of its validity is over",
         /// There is no authority yet.
         Missing => "there is none yet",
-        /// The key of the next authority cannot be used.
-        NextUnusable => "the key of the next one cannot be used",
-        /// By the settings, another issuer signs certificates.
-        OtherIssuer => "another issuer is set",
+        /// The key of the next authority is not usable.
+        NextUnusable => "the key of the next one is not usable",
+        /// The settings name another issuer.
+        OtherIssuer => "the settings name another issuer",
         /// An annotation requests it.
         Requested => "a new one is requested",
-        /// Its key cannot be used.
-        Unusable => "its key cannot be used",
+        /// Its key is not usable.
+        Unusable => "its key is not usable",
     }
 }
 
 impl CertificateAuthority {
-    /// Roots whose key somebody else has.
+    /// Creates an authority whose key another party holds.
     #[must_use]
-    pub fn foreign(roots: Roots) -> Self {
+    pub fn external(roots: Roots) -> Self {
         Self { roots, key: KeyOwner::External }
     }
 }
@@ -181,7 +181,7 @@ impl Rotation {
     /// Returns all roots, which belong into the caBundle.
     #[must_use]
     pub fn bundle(&self) -> Roots {
-        // From the oldest to the newest, so that a promotion changes nothing here.
+        // From the oldest to the newest, so that a promotion does not change the bundle.
         let mut bundle = self.previous.clone();
         for authority in [&self.current, &self.next].into_iter().flatten() {
             bundle.add(&authority.roots);
@@ -190,17 +190,17 @@ impl Rotation {
     }
 
     /// Returns true if all certificates that the previous roots signed have expired.
-    fn is_previous_over(&self, now: OffsetDateTime) -> bool {
+    fn has_previous_expired(&self, now: OffsetDateTime) -> bool {
         !self.previous.is_empty() && self.previous_until.is_some_and(|until| until <= now)
     }
 
-    /// Takes an authority as the next.
+    /// Sets the next authority.
     pub fn prepare(&mut self, next: CertificateAuthority) {
         self.next = Some(next);
         self.is_requested = false;
     }
 
-    /// Trusts `roots` until a certificate that they vouch for has ended.
+    /// Keeps trusting `roots` until `until`, when the last certificate that they signed expires.
     pub fn keep_trusting(&mut self, roots: &Roots, until: OffsetDateTime) {
         self.previous.add(roots);
         // One authority may have many roots, none of which is dropped for another.
@@ -212,7 +212,7 @@ impl Rotation {
     pub fn promote(&mut self, certificate: Option<&ServingCertificate>, now: OffsetDateTime) {
         let Some(next) = self.next.take() else { return };
         if let Some(last) = self.current.replace(next) {
-            // Without a certificate there is none left that the last root has signed.
+            // Without a certificate, none that the last root signed is left in use.
             let until = certificate.map_or(now, |certificate| certificate.validity().not_after);
             self.keep_trusting(&last.roots, until);
         }
@@ -230,7 +230,7 @@ impl Rotation {
 }
 
 impl Configured {
-    /// Returns all roots that the API server trusts for any of its webhooks.
+    /// Returns all roots that the API server trusts in any of the webhooks.
     #[must_use]
     pub fn roots(&self) -> Roots {
         let mut roots = Roots::default();
@@ -242,7 +242,7 @@ impl Configured {
         roots
     }
 
-    /// Returns true if the API server trusts all `roots`, in each of its webhooks.
+    /// Returns true if the API server trusts all `roots`, in each of the webhooks.
     #[must_use]
     pub fn trusts(&self, roots: &Roots) -> bool {
         match self {
@@ -253,7 +253,7 @@ impl Configured {
         }
     }
 
-    /// Returns true if the API server calls a server with this certificate.
+    /// Returns true if the API server accepts this certificate for `name`, in each of the webhooks.
     #[must_use]
     pub fn accepts(
         &self,
@@ -270,12 +270,12 @@ impl Configured {
         }
     }
 
-    /// Returns true if no API server goes by another state of it: one that is behind knows either this one,
-    /// or none that would make it call. One that was deleted and created again with other roots within
-    /// [`PROPAGATION_DELAY`] is an exception that is not seen.
+    /// Returns true if no API server uses an older state of the configuration. A slow API server has either this state,
+    /// or no configuration at all. One case is not detected: a configuration that was deleted and created again with
+    /// other roots within [`PROPAGATION_DELAY`].
     ///
-    /// By the clock of the API server that wrote it and that of this machine: by as much as the latter
-    /// is ahead, a change is taken for older than it is.
+    /// The time of the change comes from the API server that wrote it, and `now` from this machine. If the clock of
+    /// this machine is ahead, a change seems older than it is.
     #[must_use]
     pub fn is_propagated(&self, now: OffsetDateTime) -> bool {
         match self {
@@ -286,7 +286,7 @@ impl Configured {
 }
 
 impl Issuer {
-    /// Returns true if certificates under this authority can be had.
+    /// Returns true if this issuer can issue certificates under `authority`.
     fn can_issue_by(&self, authority: &CertificateAuthority) -> bool {
         match (self, &authority.key) {
             (Self::Own, KeyOwner::Own(_)) => true,
@@ -309,7 +309,7 @@ impl Observed<'_> {
         if let Some(cause) = self.cause_to_issue() {
             return Action::Issue(cause);
         }
-        if self.rotation.is_previous_over(self.now) {
+        if self.rotation.has_previous_expired(self.now) {
             return Action::DropPrevious;
         }
         if self.rotation.next.is_some() { Action::Wait } else { Action::Nothing }
@@ -328,7 +328,7 @@ impl Observed<'_> {
         }
         match &current.key {
             KeyOwner::Unusable => return Some(PrepareCause::Unusable),
-            KeyOwner::Own(authority) if authority.validity().is_half_over(self.now) => {
+            KeyOwner::Own(authority) if authority.validity().is_half_expired(self.now) => {
                 return Some(PrepareCause::HalfExpired);
             }
             _ => {}
@@ -337,7 +337,7 @@ impl Observed<'_> {
         is_other.then_some(PrepareCause::OtherIssuer)
     }
 
-    /// Returns true if the API server goes on calling when certificates are signed by the next authority.
+    /// Returns true if the next authority can sign certificates without an interruption of calls.
     fn may_promote(&self) -> bool {
         let is_in_use = self
             .certificate
@@ -357,7 +357,7 @@ impl Observed<'_> {
         if self.is_renewal_requested {
             return Some(IssueCause::Requested);
         }
-        if certificate.validity().is_half_over(self.now) {
+        if certificate.validity().is_half_expired(self.now) {
             return Some(IssueCause::HalfExpired);
         }
         match current.roots.verify(certificate, self.name, self.now) {

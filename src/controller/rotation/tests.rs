@@ -1,4 +1,4 @@
-//! Each state of a rotation, and what follows.
+//! Each state of a rotation, and the action that follows.
 
 use time::Duration as Days;
 
@@ -7,23 +7,24 @@ use crate::{origin::Origin, tls::PemPair};
 
 const NAME: &str = "imageswap.imageswap-system.svc";
 
-/// A time with whole seconds, as certificates have it.
+/// A time in whole seconds, as in certificates.
 fn now() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
 }
 
 fn certificate(authority: &Authority, at: OffsetDateTime) -> ServingCertificate {
     let PemPair { certificate, key } = authority.issue(&[NAME.to_owned()], at).unwrap();
-    let place = || Origin::Generated;
-    ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place()).unwrap()
+    let origin = || Origin::Generated;
+    ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), origin(), origin())
+        .unwrap()
 }
 
-/// A configuration with these roots, as it was created.
+/// Returns a configuration with these roots, unchanged since its creation.
 fn present(bundles: Vec<Roots>) -> Configured {
     Configured::Present { bundles, changed: None }
 }
 
-/// A cluster in which everything is right, for a test to break.
+/// A cluster in which everything is right. A test changes a part of it.
 struct Scene {
     rotation: Rotation,
     certificate: Option<ServingCertificate>,
@@ -52,7 +53,7 @@ impl Scene {
         }
     }
 
-    /// With a next authority, which the API server trusts if `is_trusted`.
+    /// Returns a scene with a next authority, which the API server trusts if `is_trusted`.
     fn in_rotation(is_trusted: bool) -> Self {
         let mut scene = Self::new();
         scene.rotation.prepare(Authority::generate(now()).unwrap().into());
@@ -81,7 +82,7 @@ impl Scene {
 }
 
 #[test]
-fn where_everything_is_right_nothing_is_done() {
+fn nothing_is_done_if_everything_is_right() {
     assert_eq!(Scene::new().next_action(), Action::Nothing);
 }
 
@@ -102,7 +103,7 @@ fn an_empty_cluster_gets_an_authority_and_then_a_certificate() {
 }
 
 #[test]
-fn a_certificate_is_renewed_at_half_of_its_life_and_on_request() {
+fn a_certificate_is_renewed_at_half_of_its_validity_and_on_request() {
     let mut scene = Scene { now: now() + Days::days(182), ..Scene::new() };
     assert_eq!(scene.next_action(), Action::Nothing);
     scene.now += Days::days(1);
@@ -112,7 +113,7 @@ fn a_certificate_is_renewed_at_half_of_its_life_and_on_request() {
 }
 
 #[test]
-fn an_authority_is_succeeded_at_half_of_its_life_and_on_request() {
+fn an_authority_is_replaced_at_half_of_its_validity_and_on_request() {
     let mut scene = Scene { now: now() + Days::days(1825), ..Scene::new() };
     assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::HalfExpired));
     scene = Scene::new();
@@ -121,7 +122,7 @@ fn an_authority_is_succeeded_at_half_of_its_life_and_on_request() {
 }
 
 #[test]
-fn the_next_authority_signs_when_the_api_server_has_trusted_it_for_a_while() {
+fn the_next_authority_signs_after_the_ca_propagation_delay() {
     let mut scene = Scene::in_rotation(false);
     assert_eq!(scene.next_action(), Action::Wait);
     scene = Scene::in_rotation(true);
@@ -133,33 +134,33 @@ fn the_next_authority_signs_when_the_api_server_has_trusted_it_for_a_while() {
     let old = scene.rotation.current.as_ref().unwrap().roots.clone();
     let bundle = scene.rotation.bundle();
     scene.rotation.promote(scene.certificate.as_ref(), scene.now);
-    assert_eq!(scene.rotation.bundle(), bundle, "a promotion changes nothing that is trusted");
+    assert_eq!(scene.rotation.bundle(), bundle, "a promotion does not change the bundle");
     assert_eq!(scene.rotation.previous, old);
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
 
     let KeyOwner::Own(authority) = &scene.rotation.current.as_ref().unwrap().key else { panic!() };
-    let last_end = scene.certificate.as_ref().unwrap().validity().not_after;
+    let last_expiry = scene.certificate.as_ref().unwrap().validity().not_after;
     scene.certificate = Some(certificate(authority, scene.now));
     assert_eq!(scene.next_action(), Action::Nothing);
-    scene.now = last_end - Days::seconds(1);
+    scene.now = last_expiry - Days::seconds(1);
     scene.certificate = Some(certificate(authority, scene.now - Days::days(1)));
     assert_eq!(scene.next_action(), Action::Nothing);
-    scene.now = last_end;
+    scene.now = last_expiry;
     assert_eq!(scene.next_action(), Action::DropPrevious);
     scene.rotation.drop_previous();
     assert_eq!(scene.next_action(), Action::Nothing);
 }
 
 #[test]
-fn nothing_is_waited_for_where_the_api_server_calls_nobody_or_is_refused() {
+fn there_is_no_wait_if_the_api_server_does_not_call_or_rejects_the_certificate() {
     let mut scene = Scene::in_rotation(false);
     scene.configured = Configured::Absent;
     assert_eq!(scene.next_action(), Action::Promote);
-    // The certificate has ended.
+    // The certificate has expired.
     scene = Scene::in_rotation(false);
     scene.now = now() + Days::days(400);
     assert_eq!(scene.next_action(), Action::Promote);
-    // There is none, unless it is served still.
+    // There is no certificate, unless it is still served.
     scene = Scene::in_rotation(false);
     let served = scene.certificate.take();
     assert_eq!(scene.next_action(), Action::Promote);
@@ -168,7 +169,7 @@ fn nothing_is_waited_for_where_the_api_server_calls_nobody_or_is_refused() {
 }
 
 #[test]
-fn one_webhook_that_does_not_trust_the_next_authority_is_waited_for() {
+fn promotion_waits_for_the_last_webhook_that_does_not_trust_the_next_authority() {
     let mut scene = Scene::in_rotation(true);
     let old = scene.rotation.current.as_ref().unwrap().roots.clone();
     scene.configured = present(vec![scene.rotation.bundle(), old]);
@@ -178,7 +179,7 @@ fn one_webhook_that_does_not_trust_the_next_authority_is_waited_for() {
 }
 
 #[test]
-fn a_key_that_cannot_be_used_is_replaced() {
+fn an_authority_with_an_unusable_key_is_replaced() {
     let mut scene = Scene::new();
     scene.rotation.current.as_mut().unwrap().key = KeyOwner::Unusable;
     assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::Unusable));
@@ -188,16 +189,16 @@ fn a_key_that_cannot_be_used_is_replaced() {
 }
 
 #[test]
-fn another_issuer_is_taken_at_the_right_time_only() {
+fn another_issuer_is_used_only_if_the_replica_may_switch() {
     let cluster = Authority::generate(now()).unwrap();
     let mut scene = Scene { issuer: Issuer::Signer(cluster.root()), ..Scene::new() };
     assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::OtherIssuer));
-    // A replica with the old settings leaves the work of the new ones alone.
+    // A replica with the old settings does not revert the changes of the new ones.
     scene.may_switch = false;
     assert_eq!(scene.next_action(), Action::Nothing);
-    // The signer's roots sign: a certificate of theirs stays, one of another is replaced.
+    // With the signer's roots, a certificate under them stays, and one under other roots is replaced.
     scene.rotation = Rotation {
-        current: Some(CertificateAuthority::foreign(cluster.root())),
+        current: Some(CertificateAuthority::external(cluster.root())),
         ..Rotation::default()
     };
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
@@ -211,13 +212,13 @@ fn another_issuer_is_taken_at_the_right_time_only() {
 }
 
 #[test]
-fn another_name_is_taken_at_the_right_time_only() {
+fn a_certificate_for_another_name_is_replaced_only_if_the_replica_may_switch() {
     let mut scene = Scene::new();
     let KeyOwner::Own(authority) = &scene.rotation.current.as_ref().unwrap().key else { panic!() };
     let PemPair { certificate, key } = authority.issue(&["other".to_owned()], now()).unwrap();
-    let place = || Origin::Generated;
+    let origin = || Origin::Generated;
     let pair =
-        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), place(), place());
+        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), origin(), origin());
     scene.certificate = Some(pair.unwrap());
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherName));
     scene.may_switch = false;
@@ -225,7 +226,7 @@ fn another_name_is_taken_at_the_right_time_only() {
 }
 
 #[test]
-fn only_so_many_previous_roots_are_kept() {
+fn the_number_of_previous_roots_is_limited() {
     let mut rotation = Rotation::default();
     let roots: Vec<_> =
         (0..MAX_PREVIOUS + 2).map(|_| Authority::generate(now()).unwrap().root()).collect();
@@ -234,11 +235,11 @@ fn only_so_many_previous_roots_are_kept() {
     }
     assert!(!rotation.previous.contains_all(&roots[1]));
     assert!(roots[2..].iter().all(|root| rotation.previous.contains_all(root)));
-    assert_eq!(rotation.previous_until, Some(now() + Days::days(100)), "the latest end counts");
+    assert_eq!(rotation.previous_until, Some(now() + Days::days(100)), "the latest expiry counts");
 }
 
 #[test]
-fn a_configuration_is_settled_when_all_api_servers_know_it() {
+fn a_configuration_is_propagated_after_the_ca_propagation_delay() {
     let changed_before = |seconds| Configured::Present {
         bundles: Vec::new(),
         changed: Some(now() - Days::seconds(seconds)),

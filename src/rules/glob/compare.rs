@@ -1,6 +1,7 @@
-//! Globs compared with each other, and with the images that a rule makes. For the lints only.
+//! Comparison of globs with each other, and with the images that a rule produces. Only the lints use it.
 //!
-//! The answers err to one side, which each method names; none of them is wrong on the other.
+//! The results are conservative: each method names the side on which it may be wrong, and it is never wrong on the
+//! other.
 
 use super::{Builder, Class, Glob, Segment, Token};
 
@@ -14,16 +15,15 @@ enum Unit<'a> {
 }
 
 impl Glob {
-    /// Whether no text can match: a class of the glob is empty.
+    /// Returns true if no text can match, because a class of the glob is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units().iter().any(|unit| matches!(unit, Unit::Class(class) if class.is_empty()))
     }
 
-    /// Whether every text that `other` matches is matched by this glob too.
+    /// Returns true if this glob matches every text that `other` matches.
     ///
-    /// May answer no where the truth is yes (classes are compared by their text), never the
-    /// reverse.
+    /// It may return a wrong `false`, because classes are compared by their text, but never a wrong `true`.
     #[must_use]
     pub fn subsumes(&self, other: &Self) -> bool {
         wildcard_match(&self.units(), &other.units(), |own, others| match (own, others) {
@@ -36,17 +36,16 @@ impl Glob {
         })
     }
 
-    /// Whether some text matches both this glob and `other`.
+    /// Returns true if a text exists that matches both this glob and `other`.
     ///
-    /// May answer yes where the truth is no (two different classes count as overlapping), never
-    /// the reverse.
+    /// It may return a wrong `true`, because two different classes count as overlapping, but never a wrong `false`.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         intersect(&self.units(), &other.units())
     }
 
-    /// A glob for the last path segments of the texts that this one matches: it matches all of
-    /// them, and perhaps more.
+    /// Returns a glob for the last path segments of the texts that this glob matches. It matches all of them, and may
+    /// match more.
     #[must_use]
     pub fn last_segments(&self) -> Self {
         let tail = self.rest.last().unwrap_or(&self.head);
@@ -68,7 +67,7 @@ impl Glob {
         builder.finish()
     }
 
-    /// This glob with `text`, taken literally, put before it.
+    /// Returns this glob with the literal `text` before it.
     #[must_use]
     pub fn prefixed(mut self, text: &str) -> Self {
         let mut head = Builder::default();
@@ -81,21 +80,20 @@ impl Glob {
         self
     }
 
-    /// Whether some text that begins with `prefix` matches.
+    /// Returns true if a text that starts with `prefix` can match.
     ///
-    /// May answer yes where the truth is no (an empty class counts as matching), never the
-    /// reverse.
+    /// It may return a wrong `true`, because an empty class counts as matching, but never a wrong `false`.
     #[must_use]
     pub fn matches_some_extension_of(&self, prefix: &str) -> bool {
         let mut units = self.head.units();
         prefix.chars().all(|character| match units.next() {
             Some(unit) => unit.overlaps(&Unit::Literal(character)),
-            // The head ends within the prefix: a star takes the rest of it, if there is one.
+            // The head ends within the prefix. If a star follows, it matches the rest.
             None => !self.rest.is_empty(),
         })
     }
 
-    /// The glob without the stars that it begins with; none when it begins with none.
+    /// Returns the glob without its leading stars. `None` if it has no leading star.
     #[must_use]
     pub fn after_leading_stars(&self) -> Option<Self> {
         if !self.head.tokens.is_empty() {
@@ -110,7 +108,7 @@ impl Glob {
         Some(Self { head, rest: rest.collect() })
     }
 
-    /// Whether a run of characters between two stars reaches across a `/`.
+    /// Returns true if a segment after a star can match a `/` at a position other than its first.
     #[must_use]
     pub fn spans_slash(&self) -> bool {
         self.rest
@@ -118,7 +116,7 @@ impl Glob {
             .any(|segment| segment.units().skip(1).any(|unit| unit.overlaps(&Unit::Literal('/'))))
     }
 
-    /// Whether the glob consists of stars alone.
+    /// Returns true if the glob consists only of stars.
     #[must_use]
     pub fn matches_everything(&self) -> bool {
         !self.rest.is_empty()
@@ -155,7 +153,7 @@ impl Class {
     }
 }
 
-/// Matches `text` against `pattern`, whose stars take any run of units.
+/// Returns true if `pattern` matches `text`. A star in the pattern matches any sequence of units.
 fn wildcard_match<'a>(
     pattern: &[Unit<'a>],
     text: &[Unit<'a>],
@@ -185,10 +183,10 @@ fn wildcard_match<'a>(
     pattern[at..].iter().all(|unit| matches!(unit, Unit::Star))
 }
 
-/// Whether two sequences with stars have a text in common.
+/// Returns true if two sequences with stars match a common text.
 ///
-/// Walks the product of both, a row for each unit of `first`; a cell says whether the rests from
-/// there on have a text in common.
+/// It fills a table with a row for each unit of `first` and a column for each unit of `second`. A cell is true if the
+/// remaining units from there on match a common text.
 fn intersect(first: &[Unit<'_>], second: &[Unit<'_>]) -> bool {
     let mut below = vec![false; second.len() + 1];
     for row in (0..=first.len()).rev() {
@@ -226,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subsumption_never_claims_too_much() {
+    fn subsumption_is_never_wrongly_true() {
         for (glob, other, subsumes) in [
             ("*", "a?[b]*", true),
             ("a*", "ab*c", true),
@@ -242,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn intersection_never_claims_too_little() {
+    fn intersection_is_never_wrongly_false() {
         for (glob, other, intersects) in [
             ("a*", "*b", true),
             ("a*", "b*", false),
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn last_segments_of_a_glob() {
+    fn last_segments_match_the_end_of_every_match() {
         for (glob, inside, outside) in [
             ("quay.io/a/b:1", "b:1", "a"),
             ("*mysql:5.6", "mysql:5.6", "mysql:5.7"),

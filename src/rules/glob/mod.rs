@@ -1,12 +1,12 @@
-//! One shell glob: `*` any run of characters (`/` included), `?` one character, `[abc]`, `[a-z]`,
-//! `[!x]`.
+//! A shell glob: `*` matches any sequence of characters, including `/`; `?` matches one character; `[abc]`, `[a-z]` and
+//! `[!x]` match one character of a class.
 //!
-//! The semantics are those of Python's `fnmatch` on a case-sensitive system, because the maps of
-//! the original rely on them: an unclosed `[` is a literal, `]` right after the opening bracket is
-//! a member, a reversed range is empty.
+//! The semantics are those of Python's `fnmatch` on a case-sensitive system, because maps of the Python version rely on
+//! them: an unclosed `[` is a literal, `]` directly after the opening bracket is a member, and a reversed range is
+//! empty.
 //!
-//! A glob is deliberately not compiled to an automaton: thousands of them would not fit in one,
-//! and matching one is a few searches for literals.
+//! A glob is deliberately not compiled to an automaton. Thousands of globs do not fit into one, and matching a glob
+//! takes only a few searches for literals.
 
 mod compare;
 
@@ -15,13 +15,13 @@ use memchr::memmem;
 /// A parsed glob.
 #[derive(Clone, Debug)]
 pub struct Glob {
-    /// What stands before the first `*`.
+    /// The segment before the first `*`.
     head: Segment,
-    /// What stands after each `*`.
+    /// The segments after each `*`.
     rest: Vec<Segment>,
 }
 
-/// A run of tokens without `*`; it matches a fixed number of characters.
+/// A sequence of tokens without `*`. It matches a fixed number of characters.
 #[derive(Clone, Debug, Default)]
 struct Segment {
     tokens: Vec<Token>,
@@ -44,7 +44,7 @@ struct Class {
 }
 
 impl Glob {
-    /// Parses a glob; every string is one.
+    /// Parses a glob. Every string is a valid glob.
     #[must_use]
     pub fn parse(pattern: &str) -> Self {
         let mut builder = Builder::default();
@@ -67,10 +67,10 @@ impl Glob {
         builder.finish()
     }
 
-    /// Whether the glob matches the whole of `text`.
+    /// Returns true if the glob matches the whole of `text`.
     ///
-    /// Takes time in proportion to the product of both lengths at worst, when classes and `?`
-    /// follow a `*`; a few literal searches otherwise.
+    /// In the worst case, where classes and `?` follow a `*`, the time is proportional to the product of both lengths.
+    /// Otherwise it takes a few searches for literals.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let Some(mut position) = self.head.match_at(text, 0) else { return false };
@@ -84,7 +84,7 @@ impl Glob {
         last.matches_end_of(&text[position..])
     }
 
-    /// The literals that every matching text contains.
+    /// Returns the literals that every matching text contains.
     pub fn literals(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.head)
             .chain(&self.rest)
@@ -105,7 +105,7 @@ impl Segment {
         self.tokens.push(token);
     }
 
-    /// The end of the match that starts at byte `start`.
+    /// Returns the end of the match that starts at byte `start`, if there is one.
     fn match_at(&self, text: &str, start: usize) -> Option<usize> {
         let mut rest = &text[start..];
         for token in &self.tokens {
@@ -114,13 +114,13 @@ impl Segment {
         Some(text.len() - rest.len())
     }
 
-    /// The end of the first match that starts at byte `from` or later.
+    /// Returns the end of the first match that starts at byte `from` or later, if there is one.
     fn find(&self, text: &str, from: usize) -> Option<usize> {
         let leading =
             self.tokens.iter().take_while(|token| !matches!(token, Token::Literal(_))).count();
         if let Some(Token::Literal(literal)) = self.tokens.get(leading) {
-            // A match starts a fixed number of characters before the literal, so that the first
-            // literal that fits belongs to the first match.
+            // A match starts a fixed number of characters before the literal. So the first literal that fits belongs
+            // to the first match.
             let mut at = from;
             loop {
                 at += memmem::find(&text.as_bytes()[at..], literal.as_bytes())?;
@@ -144,7 +144,7 @@ impl Segment {
     }
 }
 
-/// Where the last so many characters of a text start; none when it has fewer.
+/// Returns the start of the last `characters` characters of a text. `None` if the text has fewer.
 fn start_of_last(text: &str, characters: usize) -> Option<usize> {
     match characters {
         0 => Some(text.len()),
@@ -170,13 +170,13 @@ impl Token {
 }
 
 impl Class {
-    /// Reads a class after its opening bracket, and returns what follows the closing one.
+    /// Parses a class after its opening bracket. Returns the class and the text after the closing bracket.
     fn parse(text: &str) -> Option<(Self, &str)> {
         let (negated, members) = match text.strip_prefix('!') {
             Some(members) => (true, members),
             None => (false, text),
         };
-        // A closing bracket in the first place is a member.
+        // A closing bracket directly after the opening one is a member.
         let first = members.chars().next()?.len_utf8();
         let end = first + members[first..].find(']')?;
         let mut ranges = Vec::new();
@@ -194,7 +194,7 @@ impl Class {
         Some((Self { negated, ranges }, &members[end + 1..]))
     }
 
-    /// The only character that the class contains, where its text shows that there is only one.
+    /// Returns the only member of the class, if its text has a single character.
     fn only_member(&self) -> Option<char> {
         match *self.ranges {
             [(low, high)] if low == high && !self.negated => Some(low),
@@ -220,7 +220,7 @@ impl Builder {
         self.current.push(token);
     }
 
-    /// A class with one member is that character, which a search for literals can find.
+    /// Adds a class. A class with one member becomes a literal, because a literal can be searched for.
     fn class(&mut self, class: Class) {
         match class.only_member() {
             Some(character) => self.literal.push(character),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_match_as_fnmatch_does() {
+    fn globs_match_like_fnmatch() {
         for (glob, text, matched) in [
             ("", "", true),
             ("*", "", true),

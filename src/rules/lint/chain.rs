@@ -1,9 +1,8 @@
-//! Chains: targets that another rule of the same map sends elsewhere.
+//! Chains: targets whose images another rule of the same map rewrites again.
 //!
-//! An image that one rule swaps would then be swapped again on a second pass, as it happens when
-//! the API server reinvokes the webhook or a controller copies a swapped template. A map without a
-//! chain is idempotent. The search therefore may report a chain that only a far-fetched image
-//! takes, and never misses one (as far as its [`Budget`] goes).
+//! A second pass happens if the API server reinvokes the webhook, or if a controller copies a rewritten template. It
+//! would then rewrite the image again. A map without a chain is idempotent. So the search may report a chain that only
+//! an unlikely image follows, but it never misses a chain within its [`Budget`].
 
 use std::collections::HashSet;
 
@@ -11,18 +10,18 @@ use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, ImageReference, LIBRARY, is_registry},
     rules::{
-        diagnostic::{Code, Related, shorten},
+        diagnostic::{Code, Diagnostic, shorten},
         glob::Glob,
         rule::{Effect, Key, Rule},
         target::Target,
-        targets::TargetIndex,
+        target_index::TargetIndex,
     },
 };
 
-/// Stands for a path segment, or the rest of one, that no rule names.
+/// Placeholder for a path segment, or the rest of one, that occurs in no rule.
 const ANY: &str = "\0";
 
-/// A rule that makes images, and the rule that claims them.
+/// A rule that produces images, and the rule that rewrites them again.
 type Link<'a> = (&'a Rule, &'a Rule);
 
 impl<'a> Linter<'a> {
@@ -50,13 +49,13 @@ impl<'a> Linter<'a> {
                 Key::Exact(_) => "give the rule its final target".to_owned(),
                 _ => format!("give the rule its final target, or narrow line {}", to.line),
             };
-            let label = "this rule claims them on a second pass".to_owned();
-            let related = Related { line: to.line, label };
-            self.report(Code::Chain, from, Part::Target, message, hint, Some(related));
+            let diagnostic = Diagnostic::new(Code::Chain, message, hint)
+                .related_to(to.line, "this rule claims them on a second pass");
+            self.report(from, Part::Target, diagnostic);
         }
     }
 
-    /// An exact target is one image, so the rule set itself tells what becomes of it.
+    /// Finds chains from exact targets. Such a target is one image, so the rule set can decide on it.
     fn links_from_exact_targets(&self) -> Vec<Link<'a>> {
         let exact = self.rules.rules().iter().filter(|rule| rule.key.exact().is_some());
         exact
@@ -68,11 +67,11 @@ impl<'a> Linter<'a> {
             .collect()
     }
 
-    /// Keys that lie under a target: an exact image, or a registry with a path prefix.
+    /// Finds chains to keys that are under a target: an exact image, or a registry with a path prefix.
     fn links_to_keys_under_a_target(&self) -> Vec<Link<'a>> {
         let mut links = Vec::new();
         let targets = &self.rules.targets;
-        // A key without a port also claims images with one, so targets are looked up without too.
+        // A key without a port also matches images with one. So targets are also looked up without their port.
         let with_port: Vec<_> = self
             .rules
             .rules()
@@ -107,35 +106,35 @@ impl<'a> Linter<'a> {
         links
     }
 
-    /// Registry rules that claim a target itself, and with it all images below.
+    /// Finds chains to registry rules that match a target itself, and with it all images below.
     fn links_to_registries_of_targets(&self) -> Vec<Link<'a>> {
         let mut links = Vec::new();
         if self.rules.default_rule().is_none() {
             return links;
         }
-        for rule in self.rules.rules().iter().filter(|rule| makes_images(rule)) {
+        for rule in self.rules.rules().iter().filter(|rule| produces_images(rule)) {
             for sample in samples(rule) {
                 let image = ImageReference::parse(&sample);
                 let Some(found) = self.rules.registries.longest_prefix(&image) else { continue };
-                let claiming = self.rules.rule(found.rule);
-                let stays = claiming.effect() != Effect::Swap
-                    || claiming.target.covers(&image)
-                    || (found.has_path && claiming.target.is_repository_of(&image));
+                let next = self.rules.rule(found.rule);
+                let stays = next.effect() != Effect::Swap
+                    || next.target.covers(&image)
+                    || (found.has_path && next.target.is_repository_of(&image));
                 if !stays {
-                    links.push((rule, claiming));
+                    links.push((rule, next));
                 }
             }
         }
         links
     }
 
-    /// Globs that claim what rules make, and whether some were not looked at.
+    /// Finds chains to globs. Also returns true if the budget did not suffice for all of them.
     fn links_to_globs(&self) -> (Vec<Link<'a>>, bool) {
         let globs: Vec<_> = self.rules.globs.iter().collect();
         let mut links = Vec::new();
         let mut seen = HashSet::new();
         let mut budget = Budget::new();
-        for rule in self.rules.rules().iter().filter(|rule| makes_images(rule)) {
+        for rule in self.rules.rules().iter().filter(|rule| produces_images(rule)) {
             let own = match &rule.key {
                 Key::Replace(text) => Some(Glob::parse(text)),
                 _ => None,
@@ -145,26 +144,26 @@ impl<'a> Linter<'a> {
             }
             let mut is_later = false;
             for (number, glob) in &globs {
-                let claiming = self.rules.rule(*number);
-                if claiming.line == rule.line {
+                let next = self.rules.rule(*number);
+                if next.line == rule.line {
                     is_later = true;
                     continue;
                 }
                 let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();
-                if !budget.take(claiming.key.exact_or_glob().len(), made_length) {
+                if !budget.take(next.key.exact_or_glob().len(), made_length) {
                     return (links, true);
                 }
-                let stays = claiming.effect() != Effect::Swap
+                let stays = next.effect() != Effect::Swap
                     || samples(rule)
                         .iter()
-                        .all(|sample| claiming.target.covers(&ImageReference::parse(sample)));
-                let claims = !stays
+                        .all(|sample| next.target.covers(&ImageReference::parse(sample)));
+                let is_chain = !stays
                     && match &own {
-                        Some(own) => claims_replaced(glob, own, rule, is_later),
-                        None => claims_relocated(glob, rule),
+                        Some(own) => matches_replaced(glob, own, rule, is_later),
+                        None => matches_relocated(glob, rule),
                     };
-                if claims {
-                    links.push((rule, claiming));
+                if is_chain {
+                    links.push((rule, next));
                 }
             }
         }
@@ -172,33 +171,34 @@ impl<'a> Linter<'a> {
     }
 }
 
-/// Whether the rule makes any number of images below its target.
-fn makes_images(rule: &Rule) -> bool {
+/// Returns true if the rule can produce any number of images below its target.
+fn produces_images(rule: &Rule) -> bool {
     rule.effect() == Effect::Swap && rule.key.exact().is_none()
 }
 
-/// What the images of a rule begin with.
-fn beginnings(rule: &Rule) -> Vec<String> {
+/// Returns the prefixes of the images that a rule produces.
+fn produced_prefixes(rule: &Rule) -> Vec<String> {
     let base = rule.target.base();
     if rule.target.is_prefix() {
-        // Behind the prefix stands the host, which a shorthand does not name.
+        // The host follows the prefix. For a shorthand it is Docker Hub.
         return vec![base.to_owned(), format!("{base}{DOCKER_HUB}/")];
     }
-    let mut beginnings = vec![format!("{base}/")];
+    let mut prefixes = vec![format!("{base}/")];
     if rule.target.is_bare_host() || names_repository(rule) {
-        beginnings.push(format!("{base}:"));
+        prefixes.push(format!("{base}:"));
     }
     if names_repository(rule) {
-        beginnings.extend([format!("{base}@"), base.to_owned()]);
+        prefixes.extend([format!("{base}@"), base.to_owned()]);
     }
-    beginnings
+    prefixes
 }
 
-/// Images that stand for all that the rule makes, as far as registry rules can tell them apart.
+/// Returns samples of the images that a rule produces, one for each case that registry rules can distinguish.
 fn samples(rule: &Rule) -> Vec<String> {
     let base = rule.target.base();
-    let joint = if rule.target.is_prefix() { "" } else { "/" };
-    let mut samples = vec![format!("{base}{joint}{ANY}"), format!("{base}{joint}{ANY}/{ANY}")];
+    let separator = if rule.target.is_prefix() { "" } else { "/" };
+    let mut samples =
+        vec![format!("{base}{separator}{ANY}"), format!("{base}{separator}{ANY}/{ANY}")];
     if names_repository(rule) {
         samples.push(format!("{base}:{ANY}"));
     }
@@ -206,13 +206,13 @@ fn samples(rule: &Rule) -> Vec<String> {
         samples.push(format!("{base}:{ANY}/{ANY}"));
     }
     if rule.target.is_prefix() {
-        // With the host behind it the prefix may be part of a registry's name.
+        // Together with the host, the prefix may be part of a registry's name.
         samples.push(format!("{base}{ANY}.{ANY}/{ANY}"));
     }
     samples
 }
 
-/// Whether an image can be the key itself with a tag, so that the target is a whole repository.
+/// Returns true if an image can be the key itself with a tag. The target is then a whole repository.
 fn names_repository(rule: &Rule) -> bool {
     match &rule.key {
         // `docker.io/x` is an organization: the image `x` is `docker.io/library/x`.
@@ -225,24 +225,25 @@ fn names_repository(rule: &Rule) -> bool {
     }
 }
 
-/// The rule with its target's port taken away; none when it has none.
+/// Returns the rule without the port of its target. `None` if the target has no port.
 fn without_port(rule: &Rule) -> Option<Rule> {
     let target = rule.target.text();
     let (registry, path) = target.split_once('/').unwrap_or((target, ""));
-    let (host, _) = registry.rsplit_once(':').filter(|_| makes_images(rule))?;
-    let joint = if path.is_empty() { "" } else { "/" };
-    let target = Target::new(&format!("{host}{joint}{path}"));
+    let (host, _) = registry.rsplit_once(':').filter(|_| produces_images(rule))?;
+    let separator = if path.is_empty() { "" } else { "/" };
+    let target = Target::new(&format!("{host}{separator}{path}"));
     Some(Rule::new(rule.key.clone(), target, &rule.file, rule.line))
 }
 
-/// An image below a registry key, with a port that the key does not name; none when it names one.
+/// Returns an image below a registry key, with a port added. `None` if the key already has a port.
 fn name_with_port(key: &str) -> Option<String> {
     let (host, path) = key.split_once('/').map_or((key, ""), |(host, _)| key.split_at(host.len()));
     (!host.contains(':')).then(|| format!("{host}:{ANY}{path}/{ANY}"))
 }
 
-/// The ways to write an image below a registry key, as far as targets can tell them apart; none
-/// when the key is no registry without a port.
+/// Returns the ways to write an image below a registry key, as far as targets can distinguish them.
+///
+/// Empty if the key does not start with a registry.
 fn names_of_images_below(key: &str) -> Vec<String> {
     if !is_registry(key.split('/').next().unwrap_or_default()) {
         return Vec::new();
@@ -251,7 +252,7 @@ fn names_of_images_below(key: &str) -> Vec<String> {
     if let Some(path) = key.strip_prefix(DOCKER_HUB).and_then(|path| path.strip_prefix('/')) {
         names.push(format!("{DOCKER_HUB_INDEX}/{path}/{ANY}"));
         names.push(format!("{path}/{ANY}"));
-        // An image of the library may be written without it.
+        // An official image may be written without `library/`.
         if let Some(name) = path.strip_prefix(LIBRARY).and_then(|rest| rest.strip_prefix('/')) {
             for registry in ["", "docker.io/", "index.docker.io/"] {
                 names.push(format!("{registry}{name}"));
@@ -263,31 +264,32 @@ fn names_of_images_below(key: &str) -> Vec<String> {
     names
 }
 
-/// Whether `glob` matches an image that a default or registry rule made of one that no glob
-/// matches.
-fn claims_relocated(glob: &Glob, rule: &Rule) -> bool {
-    let beginnings = beginnings(rule);
+/// Returns true if `glob` can match an image that a default or registry rule produces.
+///
+/// The old image matches no glob, because globs apply before these rules.
+fn matches_relocated(glob: &Glob, rule: &Rule) -> bool {
+    let prefixes = produced_prefixes(rule);
     match glob.after_leading_stars() {
-        None => beginnings.iter().any(|beginning| glob.matches_some_extension_of(beginning)),
-        // What follows the beginning is the end of the old image. A match that lies within it
-        // would have been found in the old image already, so only one that starts earlier counts.
+        None => prefixes.iter().any(|prefix| glob.matches_some_extension_of(prefix)),
+        // After the prefix comes the end of the old image. A match within it would also match the old image, so only
+        // a match that starts earlier counts.
         Some(tail) => {
-            beginnings.iter().any(|beginning| starts_within(&tail, beginning))
+            prefixes.iter().any(|prefix| starts_within(&tail, prefix))
                 || (rule.target.is_prefix() && glob.spans_slash())
         }
     }
 }
 
-/// Whether `tail` matches something that starts within `beginning` and goes on at will.
-fn starts_within(tail: &Glob, beginning: &str) -> bool {
-    beginning.char_indices().any(|(start, _)| tail.matches_some_extension_of(&beginning[start..]))
+/// Returns true if `tail` can match a text that starts within `prefix` and continues with any text.
+fn starts_within(tail: &Glob, prefix: &str) -> bool {
+    prefix.char_indices().any(|(start, _)| tail.matches_some_extension_of(&prefix[start..]))
 }
 
-/// Whether `glob` matches an image that the [REPLACE] rule `rule` with the glob `own` made.
-fn claims_replaced(glob: &Glob, own: &Glob, rule: &Rule, is_later: bool) -> bool {
+/// Returns true if `glob` can match an image that the `[REPLACE]` rule `rule` with the glob `own` produces.
+fn matches_replaced(glob: &Glob, own: &Glob, rule: &Rule, is_later: bool) -> bool {
     let base = rule.target.base();
-    let beginning = if rule.target.is_prefix() { base.to_owned() } else { format!("{base}/") };
-    let made = own.last_segments().prefixed(&beginning);
+    let prefix = if rule.target.is_prefix() { base.to_owned() } else { format!("{base}/") };
+    let made = own.last_segments().prefixed(&prefix);
     if !glob.intersects(&made) {
         return false;
     }
@@ -296,6 +298,6 @@ fn claims_replaced(glob: &Glob, own: &Glob, rule: &Rule, is_later: bool) -> bool
     }
     match glob.after_leading_stars() {
         None => true,
-        Some(tail) => starts_within(&tail, &beginning),
+        Some(tail) => starts_within(&tail, &prefix),
     }
 }

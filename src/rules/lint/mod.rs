@@ -1,8 +1,8 @@
-//! What the rules of a map mean together, and where that is hardly what was meant.
+//! Checks of all rules of a map together.
 //!
-//! The parser sees one line at a time; the lints see the compiled set: a missing default, targets
-//! that make no valid reference, rules that no image reaches, and chains. They run for `check` and
-//! after a reload, never on the way of a request.
+//! The parser sees one line at a time. The lints see the compiled set, and find a missing default, targets that do not
+//! give a valid reference, rules that no image can match, and chains. They run for `check` and after a reload, never
+//! during a request.
 
 mod chain;
 mod reach;
@@ -10,31 +10,31 @@ mod reach;
 use std::ops::Range;
 
 use super::{
-    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    diagnostic::{Code, Diagnostic, Diagnostics, shorten},
+    line::{rule_span, target_span, without_byte_order_mark},
     manifest,
-    map::{rule_span, target_span, without_mark},
     rule::{Effect, Key, Rule},
-    set::RuleSet,
+    rule_set::RuleSet,
 };
 
-/// The most pairs of globs, or of glob and target, that are compared.
+/// Maximum number of pairs of globs, or of a glob and a target, that are compared.
 ///
-/// Comparing all pairs of ten thousand globs would take minutes. A map with more pairs is compared
-/// as far as this, a few hundred milliseconds, and the diagnostics are marked as partial.
+/// Comparing all pairs of ten thousand globs would take minutes. With this limit it takes a few hundred milliseconds.
+/// If a map has more pairs, the rest is not compared, and the diagnostics are marked as partial.
 const MAX_COMPARED_PAIRS: usize = 500_000;
 
-/// The most steps of comparing the texts of pairs, of which each takes some nanoseconds.
+/// Maximum number of steps for comparing the texts of pairs. A step takes some nanoseconds.
 ///
-/// A pair takes as many as the product of both lengths at worst, which for two globs of 4 KB is
-/// as much as for twenty thousand common pairs.
+/// In the worst case, a pair takes as many steps as the product of both lengths. For two globs of 4 KB, these are as
+/// many as for twenty thousand common pairs.
 const MAX_COMPARED_STEPS: usize = 500_000_000;
 
-/// Lints the rules compiled from `text`, the map file's content.
+/// Checks the rules that were compiled from `text`, the content of the map file.
 ///
-/// A manifest in place of a map has one diagnostic already, from the parser, and no rules to lint.
+/// A manifest in place of a map already has a diagnostic from the parser, and no rules to check.
 #[must_use]
 pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
-    let text = without_mark(text);
+    let text = without_byte_order_mark(text);
     if manifest::first_line(text).is_some() {
         return Diagnostics::default();
     }
@@ -47,7 +47,7 @@ pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     linter.found
 }
 
-/// How much of the comparing is left.
+/// Number of pairs and steps that may still be compared.
 struct Budget {
     pairs: usize,
     steps: usize,
@@ -58,7 +58,7 @@ impl Budget {
         Self { pairs: MAX_COMPARED_PAIRS, steps: MAX_COMPARED_STEPS }
     }
 
-    /// Takes a pair of texts of these lengths; false when nothing is left.
+    /// Subtracts a pair of texts of these lengths. Returns false if the budget is used up.
     fn take(&mut self, length: usize, other_length: usize) -> bool {
         let left = (self.pairs.checked_sub(1), self.steps.checked_sub(length * other_length));
         if let (Some(pairs), Some(steps)) = left {
@@ -96,14 +96,8 @@ impl Linter<'_> {
         } else {
             return;
         };
-        self.found.push(Diagnostic {
-            code,
-            message: message.into(),
-            hint: format!("add `default::registry.example.com`, or `default::` to leave {which}"),
-            line: None,
-            span: 0..0,
-            related: None,
-        });
+        let hint = format!("add `default::registry.example.com`, or `default::` to leave {which}");
+        self.found.push(Diagnostic::new(code, message, hint));
     }
 
     fn invalid_targets(&mut self) {
@@ -121,21 +115,15 @@ impl Linter<'_> {
                 "`{}` makes no valid image reference, so the images of this rule are left alone",
                 shorten(rule.target.text())
             );
-            self.report(Code::InvalidTarget, rule, Part::Target, message, hint.into(), None);
+            let diagnostic = Diagnostic::new(Code::InvalidTarget, message, hint);
+            self.report(rule, Part::Target, diagnostic);
         }
     }
 
-    fn report(
-        &mut self,
-        code: Code,
-        rule: &Rule,
-        part: Part,
-        message: String,
-        hint: String,
-        related: Option<Related>,
-    ) {
+    /// Records a diagnostic about a part of the line of `rule`.
+    fn report(&mut self, rule: &Rule, part: Part, diagnostic: Diagnostic) {
         let span = self.span(rule.line, part);
-        self.found.push(Diagnostic { code, message, hint, line: Some(rule.line), span, related });
+        self.found.push(diagnostic.at(rule.line, span));
     }
 
     fn span(&self, line: u32, part: Part) -> Range<usize> {

@@ -1,54 +1,59 @@
-//! Rules that no image reaches.
+//! Rules that no image can match.
 
 use super::{Budget, Linter, Part};
 use crate::{
     image::{DOCKER_HUB, DOCKER_HUB_INDEX, is_registry, is_valid_reference},
     rules::{
-        diagnostic::{Code, Related, shorten},
-        rule::{Key, Rule},
+        diagnostic::{Code, Diagnostic, shorten},
+        rule::Key,
     },
 };
 
 impl Linter<'_> {
     pub(super) fn unreachable_rules(&mut self) {
-        self.keys_of_no_image();
+        self.invalid_keys();
         self.empty_globs();
         self.shadowed_globs();
-        self.behind_a_glob_for_everything();
+        self.rules_after_catch_all_glob();
     }
 
-    /// Keys that are no registry, no image, or no part of one.
-    fn keys_of_no_image(&mut self) {
+    /// Reports keys that are not a valid registry or image.
+    fn invalid_keys(&mut self) {
         for rule in self.rules.rules() {
             let found = match &rule.key {
                 Key::Registry(key) => registry_problem(key),
                 Key::Exact(image) if !is_valid_reference(image) => {
                     let hint = if image.contains(['*', '?', '[']) {
-                        format!("[EXACT] knows no wildcards; write `[REPLACE]{}`", shorten(image))
+                        format!(
+                            "[EXACT] does not support wildcards; write `[REPLACE]{}`",
+                            shorten(image)
+                        )
                     } else {
-                        "write the image exactly as pods name it".into()
+                        "write the image exactly as in the pods".into()
                     };
-                    Some((format!("`{}` is no valid image", shorten(image)), hint))
+                    Some((format!("`{}` is not a valid image", shorten(image)), hint))
                 }
                 _ => None,
             };
             if let Some((message, hint)) = found {
-                self.never_matches(rule, message, hint, None);
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint);
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
     }
 
-    /// Globs with a class that no character is in.
+    /// Reports globs with a class that contains no character.
     fn empty_globs(&mut self) {
         for (number, _) in self.rules.globs.iter().filter(|(_, glob)| glob.is_empty()) {
             let rule = self.rules.rule(number);
-            let message = "a range of this glob goes from high to low".to_owned();
-            let hint = "write the lower character first, as in `[a-z]`".to_owned();
-            self.never_matches(rule, message, hint, None);
+            let message = "a range of this glob goes from high to low";
+            let hint = "write the lower character first, as in `[a-z]`";
+            let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint);
+            self.report(rule, Part::Rule, diagnostic);
         }
     }
 
-    /// Globs of which every match goes to an earlier glob, or whose only match is an exact image.
+    /// Reports globs that are subsumed by an earlier glob, or whose only match is an exact image.
     fn shadowed_globs(&mut self) {
         let globs: Vec<_> = self.rules.globs.iter().collect();
         let mut budget = Budget::new();
@@ -73,10 +78,10 @@ impl Linter<'_> {
             });
             if let Some(shadow) = shadow {
                 let message = format!("every image of `{}` goes to an earlier rule", shorten(text));
-                let label = "this rule takes them".to_owned();
-                let related = Related { line: shadow.line, label };
-                let hint = "put the more specific rule first, or remove this one".to_owned();
-                self.never_matches(rule, message, hint, Some(related));
+                let hint = "put the more specific rule first, or remove this one";
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint)
+                    .related_to(shadow.line, "this rule takes them");
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
         if is_partial {
@@ -84,39 +89,30 @@ impl Linter<'_> {
         }
     }
 
-    /// Rules that come after the globs, when a glob matches every image.
-    fn behind_a_glob_for_everything(&mut self) {
+    /// Reports the rules that apply after the globs, if a glob matches every image.
+    fn rules_after_catch_all_glob(&mut self) {
         let mut globs = self.rules.globs.iter();
         let Some((number, _)) = globs.find(|(_, glob)| glob.matches_everything()) else { return };
         let line = self.rules.rule(number).line;
         for rule in self.rules.rules() {
             if matches!(rule.key, Key::Default | Key::NoswapWildcards | Key::Registry(_)) {
                 let message = format!("`{}` is never reached", shorten(&rule.key.to_string()));
-                let label = "this glob takes every image".to_owned();
-                let hint = "use `default` instead of a glob that matches everything".to_owned();
-                self.never_matches(rule, message, hint, Some(Related { line, label }));
+                let hint = "use `default` instead of a glob that matches everything";
+                let diagnostic = Diagnostic::new(Code::NeverMatches, message, hint)
+                    .related_to(line, "this glob takes every image");
+                self.report(rule, Part::Rule, diagnostic);
             }
         }
     }
-
-    fn never_matches(
-        &mut self,
-        rule: &Rule,
-        message: String,
-        hint: String,
-        related: Option<Related>,
-    ) {
-        self.report(Code::NeverMatches, rule, Part::Rule, message, hint, related);
-    }
 }
 
-/// Why no image has `key` as its registry and path prefix, and what would be right.
+/// Returns the reason why no image matches the registry key `key`, and a hint. `None` if images can match.
 fn registry_problem(key: &str) -> Option<(String, String)> {
     let (registry, path) = key.split_once('/').unwrap_or((key, ""));
     let shown = shorten(key);
     let lower = key.to_ascii_lowercase();
     if let Some(kind) = ["[exact]", "[replace]"].into_iter().find(|kind| lower.starts_with(kind)) {
-        let message = format!("`{shown}` is no registry");
+        let message = format!("`{shown}` is not a registry");
         return Some((message, format!("write `{}` in capitals", kind.to_ascii_uppercase())));
     }
     if registry == DOCKER_HUB_INDEX {
@@ -128,7 +124,7 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
     }
     if !is_registry(registry) {
         let message = format!(
-            "`{}` is no registry: it has no `.` and no `:`, and is not localhost",
+            "`{}` is not a registry: it has no `.` and no `:`, and is not localhost",
             shorten(registry)
         );
         let keyword =
@@ -140,23 +136,23 @@ fn registry_problem(key: &str) -> Option<(String, String)> {
         return Some((message, hint));
     }
     if path.contains([':', '@']) {
-        let message = format!("`{shown}` has a tag or digest, which registry rules do not look at");
+        let message = format!("`{shown}` has a tag or digest, which registry rules ignore");
         return Some((message, format!("write `[EXACT]{shown}` for this one image")));
     }
     if is_valid_reference(&format!("{key}/image")) {
         return None;
     }
     let hint = if key.contains(['*', '?']) {
-        format!("registry keys know no wildcards; write `[REPLACE]{shown}/*`")
+        format!("registry keys do not support wildcards; write `[REPLACE]{shown}/*`")
     } else {
         "write `host[:port][/path]`, without a scheme, the path in lower case".to_owned()
     };
     Some((format!("no valid image is below `{shown}`"), hint))
 }
 
-/// Whether `key` looks like `keyword` with a typing error.
+/// Returns true if `key` looks like `keyword` with a typing error.
 fn is_near(key: &str, keyword: &str) -> bool {
-    /// More would take other words for a keyword.
+    /// With more edits, other words would count as a keyword.
     const MAX_EDITS: usize = 2;
     key.len() <= keyword.len() + MAX_EDITS && strsim::damerau_levenshtein(key, keyword) <= MAX_EDITS
 }

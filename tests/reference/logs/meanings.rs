@@ -42,17 +42,9 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "`init` has checked the map file, and `serve` would not use it. `init` continues.",
     ),
     (
-        "a review could not be answered: the handler panicked",
-        "A fault of ImageSwap. The request was answered with 500; the connection and other requests continue.",
-    ),
-    (
         "cannot accept connections",
         "The system refuses new connections, usually because the process has too many open files. Open connections are \
          served.",
-    ),
-    (
-        "cannot watch",
-        "A directory cannot be watched. Its files are still read every 30 seconds or more often.",
     ),
     ("cert.pem and key.pem written", "`init` has written the certificate and the key for `serve`."),
     (
@@ -90,6 +82,15 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "connection ended",
         "A connection ended with an error, for example because the client closed it early.",
+    ),
+    (
+        "connection limit lowered to fit the limit of open files",
+        "The limit of open files allows fewer connections than `IMAGESWAP_MAX_CONNECTIONS`. Connections above the limit wait. \
+         Raise the limit of open files, or lower the setting.",
+    ),
+    (
+        "directory cannot be watched",
+        "A directory cannot be watched. Its files are still read every 30 seconds or more often.",
     ),
     (
         "fields of the webhook template ignored; they belong to the object that it was copied from",
@@ -141,6 +142,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     ("more images swapped", "A review has more rewritten images than are logged."),
     (
+        "new root missing from caBundle of the unmanaged webhook configuration",
+        "`IMAGESWAP_DISABLE_AUTO_MWC` is set, and a rotation waits until the root is in caBundle.",
+    ),
+    (
         "new root repeatedly removed from caBundle, waiting to use it",
         "Another tool overwrites the webhook configuration, so a rotation waits. See \
          [troubleshooting](../troubleshooting.md#a-rotation-does-not-finish).",
@@ -171,6 +176,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ("reconciliation succeeded again", "The first success after a failure."),
     ("retired CAs removed", "The webhook configuration no longer needs the roots of earlier CAs."),
     (
+        "review handler panicked",
+        "A fault of ImageSwap. The request was answered with 500; the connection and other requests continue.",
+    ),
+    (
         "review refused",
         "A review was answered with an error status. At most one line a second for each status. See \
          [statuses](http.md#statuses).",
@@ -193,11 +202,6 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The certificate in the Secret cannot be read, or does not match its key.",
     ),
     ("stored roots are not usable", "A root in the Secret cannot be read. ImageSwap replaces it."),
-    (
-        "the limit of open files leaves room for fewer connections than IMAGESWAP_MAX_CONNECTIONS allows; those beyond it \
-         wait",
-        "Raise the limit of open files, or lower the setting.",
-    ),
     ("unknown setting", "An environment variable looks like a setting, but is not one."),
     (
         "user-provided certificate expires soon; replace it in time",
@@ -214,17 +218,13 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "Someone has deleted it. See [break glass](../operations.md#break-glass).",
     ),
     (
-        "webhook configuration left alone, as configured",
+        "webhook configuration is not managed, as configured",
         "`IMAGESWAP_DISABLE_AUTO_MWC` is set. ImageSwap reads the configuration, but does not write it.",
     ),
     ("webhook configuration refused", "The API server does not accept the webhook configuration."),
     (
         "webhook configuration updated",
         "It differed from the template, or its caBundle has changed.",
-    ),
-    (
-        "webhook configuration, which is left alone, does not trust a new root",
-        "`IMAGESWAP_DISABLE_AUTO_MWC` is set, and a rotation waits until the root is in caBundle.",
     ),
     (
         "webhook template has a path that is not answered",

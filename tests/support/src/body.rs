@@ -1,4 +1,4 @@
-//! Bodies of requests: in pieces, of declared length or not, complete or stalled.
+//! Bodies of requests: in pieces, with or without a declared length, complete or stalled.
 
 use std::{
     collections::VecDeque,
@@ -19,13 +19,13 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Makes a body without a declared length.
+    /// Creates a body without a declared length.
     pub fn chunked(pieces: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         let pieces = pieces.into_iter().map(Into::into).collect();
         Self { left: pieces, declares_length: false, stalls: false }
     }
 
-    /// Makes a body that never ends after its first piece.
+    /// Creates a body that stalls after its first piece.
     pub fn stalled(first: impl Into<Bytes>) -> Self {
         Self { left: [first.into()].into(), declares_length: false, stalls: true }
     }

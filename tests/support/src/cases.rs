@@ -1,7 +1,7 @@
-//! Cases of the swap rules: a map, an image, and the decision. They cover every example in the
-//! specification and the test maps of the Python original.
+//! Cases of the swap rules: a map, an image, and the decision. They cover every example in the specification and the
+//! test maps of the Python version.
 
-/// A decision about one image.
+/// A map, an image, and the expected decision.
 pub struct Case {
     /// Text of the map.
     pub map: &'static str,
@@ -26,7 +26,7 @@ const LIBRARY: &str = "default::\ndocker.io::\ndocker.io/library::h.io/library";
 const ACME: &str = "default::d.io\nghcr.io/acme::h.io/acme-proxy";
 const HUB_PREFIX: &str = "default::d.io\ndocker.io::my.io/mirror-";
 
-/// A map of the original's tests with every kind of line, good and bad.
+/// A map from the tests of the Python version, with every kind of line, valid and invalid.
 const ORIGINAL: &str = "\
 default:default.example.com
 docker.io:my.example.com/mirror-
@@ -98,7 +98,7 @@ pub const CASES: &[Case] = &[
     case("default::d.io\n[REPLACE]*nvidia:*::h.io/base/", "nvcr.io/nvidia:v1", Some("h.io/base/nvidia:v1"), "replace"),
     case("default::d.io/proxy", "d.io/proxy/nginx", None, "already-swapped"),
 
-    // What section 3 says beyond its examples.
+    // Statements of section 3 without an example.
     case("default::d.io", "", None, "empty"),
     case("quay.io::q.io", "quay.io/a", None, "no-default"),
     case("[EXACT]a::b.io/a", "a", Some("b.io/a"), "exact"),
@@ -123,7 +123,7 @@ pub const CASES: &[Case] = &[
     case("default::d.io\n[EXACT]a::p.io/a", "p.io/a/b", Some("d.io/a/b"), "default"),
     case("default::docker.io", "nginx", None, "already-swapped"),
 
-    // Images that are not to be touched.
+    // Images that are always left alone.
     case("default::d.io", "auto", None, "placeholder"),
     case("default::d.io", "auto:1", Some("d.io/auto:1"), "default"),
     case("default::d.io", "docker.io/auto", Some("d.io/auto"), "default"),
@@ -144,7 +144,7 @@ pub const CASES: &[Case] = &[
     case("default::d.io\n[EXACT]${IMAGE}::r.io/x", "${IMAGE}", None, "malformed"),
     case("default::d.io", "q.io/a+b", Some("d.io/a+b"), "default"),
 
-    // Rules whose target makes no valid reference keep their images to themselves.
+    // Rules with an invalid target leave their images alone. No other rule applies to them.
     case("default::d.io\ndocker.io::https://h.io", "nginx", None, "invalid-target"),
     case("default::d.io\nq.io/a::h.io/Upper", "q.io/a/b", None, "invalid-target"),
     case("default::d.io\nq.io/a::h.io/Upper", "q.io/c/b", Some("d.io/c/b"), "default"),
@@ -156,16 +156,16 @@ pub const CASES: &[Case] = &[
     case("default::D.io/Upper-", "nginx", None, "invalid-target"),
     case("default::d.io\nq.io::h.io/Upper", "h.io/Upper/x", Some("d.io/Upper/x"), "default"),
 
-    // A manifest is no map.
+    // A manifest is not a map.
     case("apiVersion: v1\ndefault: d.io", "nginx", None, "no-default"),
 
-    // A key that names a whole repository, tag and digest apart.
+    // A key that names a whole repository, without tag and digest.
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "nginx:1.27", Some("h.io/web:1.27"), "registry"),
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "nginx@sha256:ab", Some("h.io/web@sha256:ab"), "registry"),
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "nginx", Some("h.io/web"), "registry"),
     case("default::d.io\ndocker.io/library/nginx::h.io/web", "h.io/web:1.27", None, "already-swapped"),
 
-    // The test maps of the Python original.
+    // The test maps of the Python version.
     case(ORIGINAL, "registry2.bar.com/jmsearcy/twrtools:latest", Some("default.example.com/jmsearcy/twrtools:latest"), "default"),
     case(ORIGINAL, "registry3.bar.com:8443/jmsearcy/twrtools:latest", Some("default.example.com/jmsearcy/twrtools:latest"), "default"),
     case(ORIGINAL, "default.io/paulbower/hello-kubernetes:1.5", Some("default.example.com/paulbower/hello-kubernetes:1.5"), "default"),

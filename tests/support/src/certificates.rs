@@ -1,4 +1,4 @@
-//! Certificate authorities, and certificates with their keys, that live as long as a test.
+//! Certificate authorities and certificates for a test.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
@@ -13,25 +13,25 @@ use crate::tls::Identity;
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// Makes a root. Go needs different names to distinguish two roots.
+    /// Creates a root. Go needs different names to distinguish two roots.
     pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(authority_parameters(name), key).unwrap())
     }
 
-    /// Makes an authority whose certificate this one signs.
+    /// Creates an intermediate authority, signed by this one.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::signed_by(authority_parameters(name), key, &self.0).unwrap())
     }
 
-    /// Certificate of the authority, in PEM.
+    /// Returns the certificate of the authority, in PEM.
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// Private key of the authority, in PEM.
+    /// Returns the private key of the authority, in PEM.
     pub fn key(&self) -> String {
         self.0.key().serialize_pem()
     }
@@ -47,19 +47,19 @@ impl Authority {
         request.signed_by(&self.0).unwrap().pem()
     }
 
-    /// Makes a client.
+    /// Creates a client.
     pub fn client(&self) -> Identity {
         self.issue(&client_parameters()).identity()
     }
 
-    /// Makes a client that also sends the certificate of the authority.
+    /// Creates a client that also sends the certificate of the authority.
     pub fn client_with_chain(&self) -> Identity {
         let mut identity = self.client();
         identity.chain.push(self.0.der().clone());
         identity
     }
 
-    /// Makes a client whose certificate has expired.
+    /// Creates a client whose certificate has expired.
     pub fn former_client(&self) -> Identity {
         let mut parameters = client_parameters();
         parameters.not_before = OffsetDateTime::now_utc() - Duration::days(2);
@@ -67,7 +67,7 @@ impl Authority {
         self.issue(&parameters).identity()
     }
 
-    /// Makes a client whose certificate is for servers only.
+    /// Creates a client whose certificate is only for servers.
     pub fn server(&self) -> Identity {
         let mut parameters = client_parameters();
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -101,7 +101,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Makes a self-signed pair for localhost.
+    /// Creates a self-signed pair for localhost.
     pub fn make() -> Self {
         let key = KeyPair::generate().unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -115,7 +115,7 @@ impl Pair {
         Self::of(&parameters.signed_by(&key, issuer).unwrap(), &key)
     }
 
-    /// The files of a Secret with this pair.
+    /// Returns the files of a Secret with this pair.
     pub fn files(&self) -> [(&'static str, &[u8]); 2] {
         [("cert.pem", self.certificate.as_bytes()), ("key.pem", self.key.as_bytes())]
     }

@@ -27,14 +27,14 @@ use crate::{
     wait::DEADLINE,
 };
 
-/// One connection to the webhook.
+/// A connection to the webhook.
 pub struct Client {
     sender: Sender,
     /// The certificate of the server.
     pub certificate: CertificateDer<'static>,
     /// The kind of handshake: full, or resumed from an earlier session.
     pub handshake: HandshakeKind,
-    /// The task of the connection, which ends with it.
+    /// The task of the connection, which ends together with it.
     pub ended: JoinHandle<hyper::Result<()>>,
 }
 
@@ -54,13 +54,13 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Reason for a missing answer.
+/// The reason for a missing answer.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// The server closed the connection with GOAWAY before it began with the request. The client may
-    /// send it again elsewhere (RFC 9113, section 6.8).
+    /// The server closed the connection with GOAWAY before it processed the request. The client may send the request
+    /// again elsewhere (RFC 9113, section 6.8).
     GivenUp,
-    /// There was no connection, or it ended before the request was sent.
+    /// There was no connection, or it was closed before the request was sent.
     NotSent(String),
     /// The request was sent, but not answered.
     Lost(String),
@@ -123,7 +123,7 @@ impl Client {
     ) -> Result<Answer, NoAnswer> {
         let mut request = Request::builder().method(method);
         if let Some(content_type) = content_type {
-            // As bytes, because some tests send other characters than ASCII.
+            // As bytes, because some tests send characters outside of ASCII.
             request = request.header(CONTENT_TYPE, content_type.as_bytes());
         }
         let answer = match &mut self.sender {
@@ -139,7 +139,7 @@ impl Client {
                 timeout(DEADLINE, sender.try_send_request(request)).await.unwrap()
             }
         };
-        // A request that comes back with the error was never sent.
+        // If the error contains the request, it was never sent.
         let answer = answer.map_err(|mut error| match error.take_message() {
             Some(_) => NoAnswer::NotSent(error.into_error().to_string()),
             None => no_answer(&error.into_error()),
@@ -165,7 +165,7 @@ impl Client {
 /// Classifies the error of a request that was handed to the connection.
 fn no_answer(error: &hyper::Error) -> NoAnswer {
     let error = format!("{error:?}");
-    // The reason is in the error of h2, which hyper only shows by `Debug`.
+    // The reason is in the error of h2, which hyper only shows with `Debug`.
     if error.contains("GoAway(b\"\", NO_ERROR, Remote)") {
         NoAnswer::GivenUp
     } else {
@@ -173,8 +173,9 @@ fn no_answer(error: &hyper::Error) -> NoAnswer {
     }
 }
 
-/// Posts a review over HTTP/2, and reads no more of the answer than the default window allows. The
-/// server keeps the rest until the value is dropped.
+/// Posts a review over HTTP/2 and reads no more of the answer than the default window allows.
+///
+/// The server keeps the rest until the value is dropped.
 pub async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
     const SMALLEST_WINDOW: u32 = 65_535;
     let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
@@ -191,8 +192,9 @@ pub async fn unread_answer(address: SocketAddr, review: String) -> impl Sized {
     (sender, answer)
 }
 
-/// Posts `count` reviews over one connection, whose bodies never end after their first piece. Dropping
-/// the value closes the connection.
+/// Posts `count` reviews over one connection, whose bodies stall after their first piece.
+///
+/// Dropping the value closes the connection.
 pub async fn stalled_requests(
     address: SocketAddr,
     first: &'static str,
@@ -210,8 +212,9 @@ pub async fn stalled_requests(
     tasks
 }
 
-/// Requests many pages of metrics over one connection, and reads none of them. The server keeps them
-/// until the value is dropped.
+/// Requests many metrics pages over one connection and reads none of them.
+///
+/// The server keeps them until the value is dropped.
 pub async fn unread_pages(address: SocketAddr) -> impl Sized {
     const PAGES: usize = 100;
     let stream = TokioIo::new(tls(address, Protocol::Http2).await.unwrap());
@@ -230,12 +233,12 @@ pub async fn unread_pages(address: SocketAddr) -> impl Sized {
     (sender, answers)
 }
 
-/// Gets a page of the admin server, over plain HTTP/1.1.
+/// Gets a page of the admin port, over plain HTTP/1.1.
 pub async fn admin_get(address: SocketAddr, path: &str) -> Answer {
     admin(address, Request::get(path).body(Pieces::default()).unwrap()).await
 }
 
-/// Posts JSON to the admin server.
+/// Posts JSON to the admin port.
 pub async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer {
     let request = Request::post(path).header(CONTENT_TYPE, "application/json");
     admin(address, request.body(body.into()).unwrap()).await

@@ -1,8 +1,7 @@
-//! A naive parser for the reference grammar of the container distribution project. It tries every way to
-//! split a text, and shares no code with the program.
+//! A naive parser for the reference grammar of the container distribution project. It tries every way to split a text.
+//! It shares no code with the program.
 //!
-//! `[domain[:port]/]path[:tag][@digest]`
-//! (<https://github.com/distribution/reference/blob/main/reference.go>).
+//! `[domain[:port]/]path[:tag][@digest]` (<https://github.com/distribution/reference/blob/main/reference.go>).
 
 /// Returns true if a registry would accept `text` as an image reference.
 pub fn is_reference(text: &str) -> bool {
@@ -14,7 +13,7 @@ pub fn is_reference(text: &str) -> bool {
         })
 }
 
-/// The text whole, and cut in two at each separator.
+/// Returns the whole text, and the text split in two at each separator.
 fn splits(text: &str, separator: char) -> impl Iterator<Item = (&str, Option<&str>)> {
     let cut = move |(at, found): (usize, &str)| (&text[..at], Some(&text[at + found.len()..]));
     std::iter::once((text, None)).chain(text.match_indices(separator).map(cut))
@@ -50,11 +49,11 @@ fn is_path(path: &str) -> bool {
     path.split('/').all(is_component)
 }
 
-/// Lower-case letters and digits, and between them `.`, `_`, `__` or any number of `-`.
+/// Returns true for lower-case letters and digits, with `.`, `_`, `__` or any number of `-` between them.
 fn is_component(component: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut separator = String::new();
-    // Before the first word there is no separator, which is none of those that may stand.
+    // A component must not start with a separator.
     let mut is_valid = component.bytes().next().is_some_and(is_word);
     for byte in component.bytes() {
         if is_word(byte) {
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_those_of_the_grammar() {
+    fn valid_references_follow_the_grammar() {
         let digest = "sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7";
         let long = "a".repeat(255);
         for valid in ["a", "a:1", "A.b:80/c", "[::1]/c", "a__b.c--d", "a/b_c:V-1_.", &long] {

@@ -1,11 +1,11 @@
-//! Laws of the swap rules: what must hold for every map, image and glob.
+//! Laws of the swap rules, which hold for every map, image and glob.
 //!
-//! `tests/rules` checks them on random maps, and `fuzz` on maps of its own. Each panics if it does not
-//! hold.
+//! `tests/rules` checks them on random maps, and `fuzz` on the maps of the fuzzer. Each function panics if its law does
+//! not hold.
 
 use imageswap::rules::{Code, Glob, MapFile, RuleSet, lint};
 
-use crate::oracle::{self, Oracle, Verdict};
+use crate::oracle::{self, Decision, Oracle};
 
 /// A map, as read by the program and by the oracle.
 pub struct Map<'t> {
@@ -21,7 +21,7 @@ impl<'t> Map<'t> {
         Self { text, rules, oracle: Oracle::new(text) }
     }
 
-    /// The map as the program compiles it.
+    /// Returns the rules that the program compiled from the map.
     pub fn rules(&self) -> &RuleSet {
         &self.rules
     }
@@ -29,8 +29,9 @@ impl<'t> Map<'t> {
     /// Checks that the program and the oracle make the same decision.
     pub fn assert_decides_like_oracle(&self, image: &str) {
         let decision = self.rules.decide(image);
-        let verdict = Verdict { result: decision.result(image), reason: decision.reason.as_str() };
-        assert_eq!(verdict, self.oracle.decide(image), "{image}\n{}", self.text);
+        let decision =
+            Decision { result: decision.result(image), reason: decision.reason.as_str() };
+        assert_eq!(decision, self.oracle.decide(image), "{image}\n{}", self.text);
     }
 
     /// Checks that `explain` and `decide` agree, and that the result is no longer than map and image.
@@ -68,7 +69,7 @@ impl<'t> Map<'t> {
         if oracle::is_manifest(&parsed.to_string()) {
             return;
         }
-        // Behind a byte-order mark, because a key may begin with another one.
+        // The text gets a byte-order mark, because the first key may start with another one.
         let (again, diagnostics) = MapFile::parse(&format!("\u{feff}{parsed}"));
         assert!(diagnostics.kept().is_empty(), "{diagnostics:?}");
         assert_eq!(parsed.rules.len(), again.rules.len(), "{}", self.text);
@@ -84,7 +85,7 @@ pub fn assert_matches_like_oracle(glob: &str, text: &str) {
     assert_eq!(matches, oracle::fnmatch(glob, text), "{glob} on {text}");
 }
 
-/// Checks that no text contradicts what the lints conclude about two globs.
+/// Checks that no text contradicts the relations of two globs that the lints rely on.
 pub fn assert_glob_relations_hold(one: &str, other: &str, texts: &[String]) {
     let (one_parsed, other_parsed) = (Glob::parse(one), Glob::parse(other));
     let intersects = one_parsed.intersects(&other_parsed);

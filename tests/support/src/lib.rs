@@ -1,9 +1,9 @@
-//! Code that the tests of imageswap share with each other and with the fuzz targets.
+//! Code that the tests of imageswap and the fuzz targets share.
 //!
-//! The modules for the rules need imageswap alone. The others start a server and talk to it; they come
-//! with the feature `server`, which the fuzz targets leave out.
+//! The modules for the rules only need imageswap. The others start a server and send requests to it. They need the
+//! feature `server`, which the fuzz targets disable.
 //!
-//! Nothing here is part of the program. A helper that only one test binary needs belongs to that binary.
+//! Nothing here is part of the program. A helper that only one test binary needs belongs in that binary.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_errors_doc, clippy::missing_panics_doc, reason = "as above")]

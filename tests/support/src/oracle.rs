@@ -1,11 +1,11 @@
-//! A naive implementation of the swap rules: no index, no automaton, one pass over all rules for each
-//! question. Tests compare the compiled rule set with it; it shares no code with the program.
+//! A naive implementation of the swap rules, without index or automaton: each step is a pass over all rules. Tests
+//! compare the compiled rule set with it. It shares no code with the program.
 
 use crate::grammar;
 
 /// A decision about an image.
 #[derive(Debug, Eq, PartialEq)]
-pub struct Verdict {
+pub struct Decision {
     /// The image after the decision.
     pub result: String,
     /// Name of the reason.
@@ -27,7 +27,7 @@ pub struct Image {
     pub host: String,
     /// The port of the registry.
     pub port: Option<String>,
-    /// All that follows the registry.
+    /// The part after the registry.
     pub path: String,
     /// True if the reference names no registry.
     pub shorthand: bool,
@@ -112,23 +112,23 @@ impl Oracle {
     }
 
     /// Decides about an image.
-    pub fn decide(&self, text: &str) -> Verdict {
-        if let Some(reason) = unfit(text) {
+    pub fn decide(&self, text: &str) -> Decision {
+        if let Some(reason) = reason_to_skip(text) {
             return leave(text, reason);
         }
-        if let Some(verdict) = self.exact(text) {
-            return verdict;
+        if let Some(decision) = self.exact(text) {
+            return decision;
         }
         if text == "auto" {
             return leave(text, "placeholder");
         }
         let image = Image::parse(text);
-        if let Some(verdict) = self.replace(&image) {
-            return verdict;
+        if let Some(decision) = self.replace(&image) {
+            return decision;
         }
         let Some(default) = self.target("default") else { return leave(text, "no-default") };
-        if let Some(verdict) = self.registry(&image) {
-            return verdict;
+        if let Some(decision) = self.registry(&image) {
+            return decision;
         }
         if let Some(substrings) = self.target("noswap_wildcards")
             && substrings.split(',').any(|part| !part.is_empty() && text.contains(part))
@@ -138,7 +138,7 @@ impl Oracle {
         self.default(default, &image)
     }
 
-    fn exact(&self, text: &str) -> Option<Verdict> {
+    fn exact(&self, text: &str) -> Option<Decision> {
         let key = format!("[EXACT]{text}");
         let target = self.target(&key)?;
         Some(match () {
@@ -148,7 +148,7 @@ impl Oracle {
         })
     }
 
-    fn replace(&self, image: &Image) -> Option<Verdict> {
+    fn replace(&self, image: &Image) -> Option<Decision> {
         let text = &image.text;
         let (key, target) = self.rules.iter().find(|(key, _)| {
             key.strip_prefix("[REPLACE]").is_some_and(|glob| fnmatch(glob, text))
@@ -167,7 +167,7 @@ impl Oracle {
         Some(swap(format!("{}{joint}{last}", target.trim_end_matches('/')), "replace"))
     }
 
-    fn registry(&self, image: &Image) -> Option<Verdict> {
+    fn registry(&self, image: &Image) -> Option<Decision> {
         let (key, target, rest) = self.registry_rule(image)?;
         if target.is_empty() {
             return Some(leave(&image.text, "registry"));
@@ -194,7 +194,7 @@ impl Oracle {
         Some(swap(result, "registry"))
     }
 
-    fn default(&self, target: &str, image: &Image) -> Verdict {
+    fn default(&self, target: &str, image: &Image) -> Decision {
         if target.is_empty() {
             return leave(&image.text, "default");
         }
@@ -210,7 +210,7 @@ impl Oracle {
         swap(format!("{}/{}", target.trim_end_matches('/'), image.path), "default")
     }
 
-    /// Key and target of the registry rule that applies, and the rest of the canonical path behind the key.
+    /// Returns key and target of the registry rule that applies, and the rest of the canonical path after the key.
     fn registry_rule(&self, image: &Image) -> Option<(&str, &str, String)> {
         let mut names = vec![image.registry.clone()];
         if image.port.is_some() {
@@ -225,7 +225,7 @@ impl Oracle {
                 .filter(|(key, _)| !key.starts_with("[EXACT]") && !key.starts_with("[REPLACE]"))
                 .filter(|(key, _)| key != "default" && key != "noswap_wildcards")
                 .filter(|(key, _)| bare == *key || bare.starts_with(&format!("{key}/")))
-                // A key must hold the registry whole: `name` is its first segment.
+                // The first segment of a key must be the whole registry, `name`.
                 .filter(|(key, _)| *key == name || key.starts_with(&format!("{name}/")))
                 .max_by_key(|(key, _)| key.len());
             if let Some((key, target)) = longest {
@@ -251,16 +251,16 @@ impl Oracle {
     }
 }
 
-fn leave(image: &str, reason: &'static str) -> Verdict {
-    Verdict { result: image.to_owned(), reason }
+fn leave(image: &str, reason: &'static str) -> Decision {
+    Decision { result: image.to_owned(), reason }
 }
 
-fn swap(result: String, reason: &'static str) -> Verdict {
-    Verdict { result, reason }
+fn swap(result: String, reason: &'static str) -> Decision {
+    Decision { result, reason }
 }
 
-/// Reason to leave an image alone whatever the rules are.
-fn unfit(text: &str) -> Option<&'static str> {
+/// Returns the reason to leave an image alone before any rule is tried, if there is one.
+fn reason_to_skip(text: &str) -> Option<&'static str> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-:/@+[]".contains(c);
     match () {
         () if text.is_empty() => Some("empty"),
@@ -270,7 +270,7 @@ fn unfit(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns true if the first line that is no comment starts a YAML or JSON document (section 1a).
+/// Returns true if the first line with content starts a YAML or JSON document (section 1a).
 pub fn is_manifest(text: &str) -> bool {
     let mut lines = text.split('\n').map(|line| line.split('#').next().unwrap().trim());
     let Some(first) = lines.find(|line| !line.is_empty()) else { return false };
@@ -278,7 +278,7 @@ pub fn is_manifest(text: &str) -> bool {
     first == "---" || first.starts_with('{') || (is_field && first.matches(':').count() == 1)
 }
 
-/// Returns true if the target makes a valid reference of the shortest image.
+/// Returns true if the target gives a valid reference with the shortest image.
 fn is_valid(key: &str, target: &str) -> bool {
     let base = target.trim_end_matches('/');
     grammar::is_reference(&if key.starts_with("[EXACT]") {
@@ -311,7 +311,7 @@ fn bare_host(base: &str) -> bool {
     !base.contains('/') && !base.contains(':')
 }
 
-/// Cuts tag and digest off.
+/// Removes tag and digest.
 pub fn without_tag_and_digest(name: &str) -> &str {
     let slash = name.find('/').unwrap();
     let name = match name[slash..].find('@') {
@@ -325,11 +325,11 @@ pub fn without_tag_and_digest(name: &str) -> &str {
     }
 }
 
-/// Matches a shell glob with the whole text.
+/// Returns true if a shell glob matches the whole text.
 pub fn fnmatch(glob: &str, text: &str) -> bool {
     let glob: Vec<char> = glob.chars().collect();
     let text: Vec<char> = text.chars().collect();
-    // reachable[i]: the glob so far matches the first i characters.
+    // `reachable[i]` is true if the glob up to here matches the first `i` characters.
     let mut reachable = vec![false; text.len() + 1];
     reachable[0] = true;
     let mut at = 0;
@@ -362,7 +362,7 @@ pub fn fnmatch(glob: &str, text: &str) -> bool {
 
 type Class = Box<dyn Fn(char) -> bool>;
 
-/// The character class that opens at `open`, if it is one, and the index behind it.
+/// Returns the character class that starts at `open`, if there is one, and the index after it.
 fn class(glob: &[char], open: usize) -> (Option<Class>, usize) {
     let mut start = open + 1;
     let negated = glob.get(start) == Some(&'!');

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{secrets::Secrets, wait::eventually};
 
-/// The address of a listener that may choose its port.
+/// The loopback address with port 0: the system chooses the port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A running `imageswap serve`. Dropping it kills the process, and checks that no secret was logged.
@@ -21,7 +21,7 @@ pub struct Program {
     pub child: Child,
     /// Address of the webhook.
     pub address: SocketAddr,
-    /// Address of the admin server.
+    /// Address of the admin port.
     pub admin_address: SocketAddr,
     log: Arc<Mutex<Vec<Value>>>,
 }
@@ -32,8 +32,8 @@ impl Program {
         Self::launch(Command::new(path()), [ANY_PORT; 2], arguments)
     }
 
-    /// Starts `imageswap serve` at the addresses of webhook and admin server. `launcher` is the program,
-    /// or a command that replaces itself by the program.
+    /// Starts `imageswap serve` with the addresses of webhook and admin port. `launcher` is the program, or a command
+    /// that replaces itself with the program.
     pub fn launch(
         mut launcher: Command,
         [address, admin_address]: [SocketAddr; 2],
@@ -80,7 +80,7 @@ impl Program {
         eventually(text, async || self.logged(text).then_some(())).await;
     }
 
-    /// Returns the log up to now: JSON, or a string for a line that is none.
+    /// Returns the log so far: a JSON value for each line, which is a string if the line is not JSON.
     pub fn lines(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }
@@ -92,7 +92,7 @@ impl Program {
     }
 }
 
-/// Path of the program that Cargo has built for the tests.
+/// Returns the path of the program that Cargo has built for the tests.
 pub fn path() -> String {
     env::var("CARGO_BIN_EXE_imageswap")
         .unwrap_or_else(|_| panic!("CARGO_BIN_EXE_imageswap is not set; run the tests with Cargo"))

@@ -1,4 +1,4 @@
-//! Searches the output of a program for secrets, in every form in which they might be printed.
+//! Searches the output of a program for secrets, in all forms in which they might be printed.
 
 use std::{
     ascii::escape_default,
@@ -17,8 +17,8 @@ const WINDOW: usize = 16;
 /// The same for base64: a multiple of three, so that there is no padding.
 const BASE64_WINDOW: usize = 15;
 
-/// Bytes before the secret number of a key on the curve P-256 (RFC 5915, section 3): version 1, and the
-/// header of a string of 32 bytes.
+/// Bytes before the secret number of a key on the curve P-256 (RFC 5915, section 3): version 1, and the header of a
+/// string of 32 bytes.
 const SCALAR_HEAD: [u8; 5] = [2, 1, 1, 4, 32];
 
 /// Texts that must not be in any output.
@@ -29,7 +29,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Makes a set that finds any key in PEM and any `Authorization` header with a token.
+    /// Creates a set that finds any key in PEM and any `Authorization` header with a token.
     pub fn new() -> Self {
         let any = [("PRIVATE KEY", "a key in PEM"), ("Bearer ey", "a header with a token")];
         let texts = any.map(|(text, name)| (text.as_bytes().to_vec(), name.to_owned()));
@@ -44,10 +44,10 @@ impl Secrets {
         for form in scalar.windows(WINDOW).flat_map(forms) {
             self.texts.insert(form, name.to_owned());
         }
-        // Whatever stands before the key, one of the windows starts at a multiple of three bytes.
+        // Base64 groups three bytes. One of the windows starts at such a group, whatever comes before the key.
         for window in scalar.windows(BASE64_WINDOW) {
             let letters = [STANDARD_NO_PAD.encode(window), URL_SAFE_NO_PAD.encode(window)];
-            // Also the bytes of the letters, as in an error about a line that could not be parsed.
+            // The bytes of the letters too, as in an error about a line that could not be parsed.
             for form in letters.iter().flat_map(|letters| forms(letters.as_bytes())) {
                 self.texts.insert(form, name.to_owned());
             }
@@ -73,7 +73,7 @@ impl Secrets {
     }
 }
 
-/// Returns the bytes in the forms in which programs print them.
+/// Returns the bytes in the forms in which programs print bytes.
 fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let joined = |between: &str, print: fn(&u8) -> String| {
         bytes.iter().map(print).collect::<Vec<_>>().join(between).into_bytes()

@@ -1,4 +1,4 @@
-//! A server in this process, and what its admin port shows.
+//! A server in this process, and the pages of its admin port.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     wait::{DEADLINE, eventually},
 };
 
-/// Settings of a server on loopback, on free ports.
+/// Returns the settings of a server on loopback, on free ports.
 pub fn settings(rules: RuleSource) -> ServeSettings {
     let any_port: SocketAddr = "127.0.0.1:0".parse().unwrap();
     ServeSettings {
@@ -47,7 +47,7 @@ pub async fn await_ready(admin: SocketAddr) {
         .await;
 }
 
-/// Reads a metric, given with its labels; `None` if the page does not have it.
+/// Returns the value of a metric, given with its labels; `None` if the page does not contain it.
 pub async fn metric(admin: SocketAddr, name: &str) -> Option<f64> {
     let page = admin_get(admin, "/metrics").await.body;
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;

@@ -38,10 +38,10 @@ pub enum Protocol {
     Http2,
 }
 
-/// All protocols.
+/// Both protocols.
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
-/// Connects, and completes a handshake for `protocol`.
+/// Connects and completes a handshake for `protocol`.
 pub async fn tls(address: SocketAddr, protocol: Protocol) -> io::Result<TlsStream<TcpStream>> {
     tls_over(TcpStream::connect(address).await?, config(protocol, None, ALL_VERSIONS).into()).await
 }
@@ -54,7 +54,7 @@ pub struct Identity {
     pub key: PrivateKeyDer<'static>,
 }
 
-/// Configuration of a client that accepts any server certificate.
+/// Returns the configuration of a client that accepts any server certificate.
 pub fn config(
     protocol: Protocol,
     identity: Option<&Identity>,
@@ -63,7 +63,7 @@ pub fn config(
     config_with(ring::default_provider(), protocol, identity, versions)
 }
 
-/// The same with a cryptography provider, which limits what the client can negotiate.
+/// Returns the same configuration with a cryptography provider, which limits what the client can negotiate.
 pub fn config_with(
     provider: CryptoProvider,
     protocol: Protocol,
@@ -100,7 +100,7 @@ pub(crate) async fn tls_over(
     timeout(DEADLINE, handshake).await.unwrap()
 }
 
-/// A verifier that accepts any certificate, but checks that the server has its key.
+/// A verifier that accepts any certificate, but checks that the server has the key.
 #[derive(Debug)]
 pub struct Trusting {
     judge: Option<Arc<WebPkiServerVerifier>>,
@@ -110,7 +110,7 @@ pub struct Trusting {
 }
 
 impl Trusting {
-    /// Makes a verifier. It asks `judge`, if there is one, and only records the answer.
+    /// Creates a verifier. If there is a `judge`, its answer is only recorded.
     pub fn new(judge: Option<Arc<WebPkiServerVerifier>>) -> Self {
         let algorithms = ring::default_provider().signature_verification_algorithms;
         Self { judge, refusal: Mutex::default(), algorithms }

@@ -1,4 +1,4 @@
-//! A volume that changes as the kubelet changes those of ConfigMaps and Secrets.
+//! A volume that changes like the volumes of ConfigMaps and Secrets.
 
 use std::{
     fs,
@@ -8,8 +8,9 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A mounted ConfigMap or Secret. Each file is a symbolic link through `..data`, which leads to the
-/// directory in use.
+/// A mounted ConfigMap or Secret.
+///
+/// Each file is a symbolic link through `..data`, which links to the directory in use.
 pub struct Volume {
     _parent: TempDir,
     directory: PathBuf,
@@ -17,7 +18,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Makes an empty volume.
+    /// Creates an empty volume.
     pub fn new() -> Self {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("volume");
@@ -25,7 +26,7 @@ impl Volume {
         Self { _parent: parent, directory, generation: 0 }
     }
 
-    /// Path of the volume.
+    /// Returns the path of the volume.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -52,7 +53,7 @@ impl Volume {
         }
     }
 
-    /// Removes the volume, and makes an empty one in its place.
+    /// Removes the volume and creates an empty one.
     pub fn replace(&mut self) {
         fs::remove_dir_all(&self.directory).unwrap();
         fs::create_dir(&self.directory).unwrap();

@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a deadline.
+//! Waits for a condition, with a deadline.
 
 use std::{
     fmt::Debug,
@@ -12,10 +12,10 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// Interval between two probes.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Probes until there is a value, and returns it.
+/// Probes until there is a value, and returns the value.
 ///
 /// # Panics
-/// When the deadline has passed.
+/// If the deadline passes.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -30,7 +30,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 /// Probes until there is no error, and returns the value. Blocks the thread.
 ///
 /// # Panics
-/// With the last error, when `deadline` has passed.
+/// With the last error, if `deadline` passes.
 pub fn eventually_blocking<T, E: Debug>(
     what: &str,
     deadline: Duration,

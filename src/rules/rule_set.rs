@@ -1,6 +1,6 @@
-//! The compiled rules of a map, and the order in which they decide.
+//! The compiled rules of a map, and the order in which they apply.
 //!
-//! Sections 3 and 5 of the swap rules. A rule set is immutable: a changed map is a new one.
+//! It implements sections 3 and 5 of the swap rules. A rule set is immutable: a changed map gives a new one.
 
 use std::hash::BuildHasher;
 
@@ -9,26 +9,26 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    decision::{Decision, PLACEHOLDER, Reason, SwappedImage, untouchable},
+    decision::{Decision, PLACEHOLDER, Reason, SwappedImage, reason_to_skip},
     explain::{NoTrace, Step, Trace},
     glob::Glob,
-    globs::GlobSet,
-    map::MapFile,
-    registry::{Found, RegistryTrie},
+    glob_set::GlobSet,
+    map_file::MapFile,
+    registry_trie::{RegistryMatch, RegistryTrie},
     rule::{Effect, Key, Rule},
-    targets::TargetIndex,
+    target_index::TargetIndex,
 };
 use crate::image::{ImageReference, MAX_IMAGE_BYTES};
 
-/// The rules of one map, ready to decide.
+/// The rules of a map, compiled for decisions.
 ///
-/// The cost of a decision does not grow with the number of rules: exact images are one probe of a
-/// hash table, registries one probe a path segment, globs and wildcards one pass over the image.
+/// The cost of a decision does not grow with the number of rules: exact images take one probe of a hash table,
+/// registries one probe for each path segment, globs and wildcards one pass over the image.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
     hasher: RandomState,
-    /// The `[EXACT]` rules by their image.
+    /// The indices of the `[EXACT]` rules, by image.
     exact: HashTable<u32>,
     pub(super) globs: GlobSet,
     pub(super) registries: RegistryTrie,
@@ -43,7 +43,7 @@ struct Wildcards {
     substrings: AhoCorasick,
 }
 
-/// Why a map cannot be compiled.
+/// The reason why a map cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// The `[REPLACE]` globs do not fit in one automaton.
@@ -54,7 +54,7 @@ pub enum CompileError {
     Wildcards {
         /// The line of the rule.
         line: u32,
-        /// What the automaton's builder says.
+        /// The error of the automaton's builder.
         reason: aho_corasick::BuildError,
     },
 }
@@ -63,8 +63,8 @@ impl RuleSet {
     /// Compiles the rules of a map.
     ///
     /// # Errors
-    /// When the globs or wildcards exceed what one automaton can hold (2^31 states), which a map
-    /// within [`MAX_MAP_BYTES`](super::map::MAX_MAP_BYTES) does not.
+    /// If the globs or wildcards need more than the 2^31 states of an automaton. A map of at most
+    /// [`MAX_MAP_BYTES`](super::MAX_MAP_BYTES) does not.
     pub fn compile(map: MapFile) -> Result<Self, CompileError> {
         let rules = map.rules;
         let mut set = Self { targets: TargetIndex::build(&rules), ..Self::default() };
@@ -87,13 +87,13 @@ impl RuleSet {
         Ok(set)
     }
 
-    /// Decides what becomes of an image. Never fails and never panics, whatever the text.
+    /// Decides how an image is rewritten. It never fails and never panics, whatever the text.
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
         self.evaluate(image, &mut NoTrace)
     }
 
-    /// Decides what becomes of an image, and says which rules were tried on the way.
+    /// Decides how an image is rewritten, and returns the steps that led to the decision.
     #[must_use]
     pub fn explain<'a>(&'a self, image: &'a str) -> (Vec<Step<'a>>, Decision<'a>) {
         let mut steps = Vec::new();
@@ -101,19 +101,19 @@ impl RuleSet {
         (steps, decision)
     }
 
-    /// The rules in the order of the file.
+    /// Returns the rules in the order of the file.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// The `default` rule.
+    /// Returns the `default` rule, if the map has one.
     #[must_use]
     pub fn default_rule(&self) -> Option<&Rule> {
         self.default.map(|rule| self.rule(rule))
     }
 
-    /// Returns true if images that no other rule claims are swapped, or left alone on purpose.
+    /// Returns true if the map has a `default` rule, and its target is empty or valid.
     #[must_use]
     pub fn has_valid_default(&self) -> bool {
         self.default_rule().is_some_and(|rule| rule.effect() != Effect::LeaveInvalid)
@@ -130,14 +130,14 @@ impl RuleSet {
     }
 
     fn evaluate<'a>(&'a self, text: &'a str, trace: &mut impl Trace<'a>) -> Decision<'a> {
-        if let Some(reason) = untouchable(text) {
+        if let Some(reason) = reason_to_skip(text) {
             return Decision::leave(reason, None);
         }
         let image = ImageReference::parse(text);
         let exact = self.exact_rule(text);
         trace.step(|| Step::Exact { rules: self.exact.len(), matched: exact });
         if let Some(rule) = exact {
-            return left_alone(rule, Reason::Exact).unwrap_or_else(|| {
+            return decision_to_leave(rule, Reason::Exact).unwrap_or_else(|| {
                 let swapped = SwappedImage::new([rule.target.text()]);
                 Decision::swap(Reason::Exact, rule, text, swapped)
             });
@@ -162,12 +162,12 @@ impl RuleSet {
         if let Some(found) = registry {
             return self.by_registry(found, &image);
         }
-        let wildcard = self.wildcards.as_ref().and_then(|wildcards| wildcards.find(text));
+        let wildcard = self.wildcard(text);
         trace.step(|| Step::Wildcards { matched: wildcard });
         if let Some((rule, _)) = wildcard {
-            return Decision::leave(Reason::NoswapWildcard, Some(self.rule(rule)));
+            return Decision::leave(Reason::NoswapWildcard, Some(rule));
         }
-        let left = left_alone(default, Reason::Default);
+        let left = decision_to_leave(default, Reason::Default);
         let covering = match left {
             Some(_) => None,
             None => self.targets.covering(&image).map(|number| self.rule(number)),
@@ -178,34 +178,41 @@ impl RuleSet {
         } else if covering.is_some() {
             Decision::leave(Reason::AlreadySwapped, Some(default))
         } else {
-            Decision::swap(Reason::Default, default, text, relocated(default, &image))
+            Decision::swap(Reason::Default, default, text, relocate(default, &image))
         }
     }
 
-    fn by_registry<'a>(&'a self, found: Found, image: &ImageReference<'a>) -> Decision<'a> {
+    /// Returns the `noswap_wildcards` rule and its first substring that `image` contains.
+    fn wildcard<'a>(&'a self, image: &'a str) -> Option<(&'a Rule, &'a str)> {
+        let wildcards = self.wildcards.as_ref()?;
+        let found = wildcards.substrings.find(image)?;
+        Some((self.rule(wildcards.rule), &image[found.range()]))
+    }
+
+    fn by_registry<'a>(&'a self, found: RegistryMatch, image: &ImageReference<'a>) -> Decision<'a> {
         let rule = self.rule(found.rule);
         let target = &rule.target;
-        if let Some(left) = left_alone(rule, Reason::Registry) {
+        if let Some(left) = decision_to_leave(rule, Reason::Registry) {
             return left;
         }
         if target.covers(image) || (found.has_path && target.is_repository_of(image)) {
             return Decision::leave(Reason::AlreadySwapped, Some(rule));
         }
         let swapped = if target.is_prefix() || (found.has_path && found.consumed == 0) {
-            relocated(rule, image)
+            relocate(rule, image)
         } else if found.has_path {
             SwappedImage::new([target.base(), &image.path()[found.consumed..]])
         } else if found.ignores_port && target.is_bare_host() {
             SwappedImage::new([target.base(), image.port_suffix(), "/", image.path()])
         } else {
-            relocated(rule, image)
+            relocate(rule, image)
         };
         Decision::swap(Reason::Registry, rule, image.text(), swapped)
     }
 }
 
-/// The decision of a rule that swaps nothing, as written or because its target is invalid.
-fn left_alone(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
+/// Returns the decision of a rule that swaps nothing, because its target is empty or invalid. `None` if the rule swaps.
+fn decision_to_leave(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
     match rule.effect() {
         Effect::Leave => Some(Decision::leave(reason, Some(rule))),
         Effect::LeaveInvalid => Some(Decision::leave(Reason::InvalidTarget, Some(rule))),
@@ -214,21 +221,21 @@ fn left_alone(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
 }
 
 fn by_glob<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Decision<'a> {
-    if let Some(left) = left_alone(rule, Reason::Replace) {
+    if let Some(left) = decision_to_leave(rule, Reason::Replace) {
         return left;
     }
     if rule.target.covers(image) {
         return Decision::leave(Reason::AlreadySwapped, Some(rule));
     }
-    let joint = if rule.target.is_prefix() { "" } else { "/" };
-    let swapped = SwappedImage::new([rule.target.base(), joint, image.last_segment()]);
+    let separator = if rule.target.is_prefix() { "" } else { "/" };
+    let swapped = SwappedImage::new([rule.target.base(), separator, image.last_segment()]);
     Decision::swap(Reason::Replace, rule, image.text(), swapped)
 }
 
 impl Wildcards {
-    /// Compiles the list; none when it holds nothing.
+    /// Compiles the list of substrings. `None` if the list is empty.
     fn build(number: u32, rule: &Rule) -> Result<Option<Self>, CompileError> {
-        // A substring longer than the longest image that is looked at can match none.
+        // Longer images are left alone, so a longer substring cannot match.
         let substrings = rule.target.text().split(',');
         let mut substrings: Vec<_> =
             substrings.filter(|s| !s.is_empty() && s.len() <= MAX_IMAGE_BYTES).collect();
@@ -237,22 +244,17 @@ impl Wildcards {
         if substrings.is_empty() {
             return Ok(None);
         }
-        // The DFA that would be taken for few substrings costs a kilobyte for each byte of them.
+        // By default, few substrings become a DFA, which takes a kilobyte of memory for each byte of them.
         let substrings = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
     }
-
-    /// The rule and the first substring that the image contains.
-    fn find<'a>(&self, image: &'a str) -> Option<(u32, &'a str)> {
-        self.substrings.find(image).map(|found| (self.rule, &image[found.range()]))
-    }
 }
 
-/// The image with its registry replaced by the rule's target.
-fn relocated<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> SwappedImage<'a> {
+/// Replaces the registry of an image with the target of the rule.
+fn relocate<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> SwappedImage<'a> {
     if rule.target.is_prefix() {
         SwappedImage::new([rule.target.text(), image.host(), "/", image.path()])
     } else {

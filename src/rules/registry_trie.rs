@@ -1,7 +1,7 @@
-//! The registry rules as a trie over registry and path segments.
+//! A trie of the registry rules, by registry and path segments.
 //!
-//! A lookup walks as many edges as the image has segments, however many rules there are; an edge
-//! is one probe of one hash table.
+//! A lookup follows at most one edge for each segment of the image, however many rules there are. Following an edge
+//! takes one probe of a hash table.
 
 use std::hash::BuildHasher;
 
@@ -14,7 +14,7 @@ use crate::image::{ImageReference, LIBRARY};
 #[derive(Clone, Debug)]
 pub(super) struct RegistryTrie {
     nodes: Vec<Node>,
-    /// The nodes by parent and segment.
+    /// The indices of the nodes, by parent and segment.
     edges: HashTable<u32>,
     hasher: RandomState,
 }
@@ -26,16 +26,16 @@ struct Node {
     rule: Option<u32>,
 }
 
-/// The registry rule with the longest prefix of an image.
+/// The registry rule whose key is the longest prefix of an image.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Found {
-    /// The rule.
+pub(super) struct RegistryMatch {
+    /// Index of the rule.
     pub(super) rule: u32,
-    /// Whether the key has a path prefix.
+    /// True if the key has a path prefix.
     pub(super) has_path: bool,
-    /// How many bytes of the image's path the key's path prefix takes.
+    /// Number of bytes of the image's path that the path prefix of the key covers.
     pub(super) consumed: usize,
-    /// Whether the key names the host alone while the image has a port.
+    /// True if the image has a port and the key does not.
     pub(super) ignores_port: bool,
 }
 
@@ -49,23 +49,24 @@ impl Default for RegistryTrie {
 }
 
 impl RegistryTrie {
-    /// Files `rule` under `key`, a registry with or without a path prefix.
+    /// Adds `rule` under `key`, a registry with or without a path prefix.
     pub(super) fn insert(&mut self, key: &str, rule: u32) {
         let node = key.split('/').fold(ROOT, |parent, segment| self.child_or_new(parent, segment));
         self.nodes[node as usize].rule = Some(rule);
     }
 
-    /// The rule whose key is the longest prefix of the image's registry and canonical path, in
-    /// whole segments; keys that name the image's port come before keys that do not.
-    pub(super) fn longest_prefix(&self, image: &ImageReference<'_>) -> Option<Found> {
+    /// Returns the rule whose key is the longest prefix of the image's registry and canonical path, if any.
+    ///
+    /// Only whole segments match. Keys with the port of the image win over keys without a port.
+    pub(super) fn longest_prefix(&self, image: &ImageReference<'_>) -> Option<RegistryMatch> {
         let with_port = self.walk(image, image.registry());
         if with_port.is_some() || image.port_suffix().is_empty() {
             return with_port;
         }
-        self.walk(image, image.host()).map(|found| Found { ignores_port: true, ..found })
+        self.walk(image, image.host()).map(|found| RegistryMatch { ignores_port: true, ..found })
     }
 
-    fn walk(&self, image: &ImageReference<'_>, registry: &str) -> Option<Found> {
+    fn walk(&self, image: &ImageReference<'_>, registry: &str) -> Option<RegistryMatch> {
         let mut node = self.child(ROOT, registry)?;
         let mut found = None;
         let mut consumed = 0;
@@ -80,7 +81,12 @@ impl RegistryTrie {
             }));
         loop {
             if let Some(rule) = self.nodes[node as usize].rule {
-                found = Some(Found { rule, has_path: depth > 0, consumed, ignores_port: false });
+                found = Some(RegistryMatch {
+                    rule,
+                    has_path: depth > 0,
+                    consumed,
+                    ignores_port: false,
+                });
             }
             let Some((segment, end)) = segments.next() else { return found };
             match self.child(node, segment) {
@@ -136,7 +142,7 @@ mod tests {
         for (rule, key) in (0..).zip(keys) {
             trie.insert(key, rule);
         }
-        // image, rule, bytes of the path taken, port ignored
+        // image, rule, covered bytes of the path, port ignored
         for (image, expected) in [
             ("ghcr.io/acme/x:1", Some((1, 4, false))),
             ("ghcr.io/acmeco/x:1", Some((0, 0, false))),

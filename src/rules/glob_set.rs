@@ -1,12 +1,12 @@
-//! Many globs at once: which is the first, in file order, that matches an image.
+//! A set of globs that finds the first glob, in file order, that matches an image.
 //!
-//! Each glob is filed under one literal that every match must contain. One Aho-Corasick pass over
-//! the image finds the literals that occur, and only their globs are verified. Of a glob's
-//! literals the one that the fewest globs share is taken, so that ten thousand globs of the form
-//! `registry-N/*/app:*` are told apart by their registry and not all tried for every `/app:`.
+//! Each glob is indexed by one literal that every match must contain. One Aho-Corasick pass over the image finds the
+//! literals that occur, and only the globs of these literals are verified. The index uses the literal that the fewest
+//! globs share. So it distinguishes ten thousand globs of the form `registry-N/*/app:*` by their registry, and does not
+//! try them all for every `/app:`.
 //!
-//! What stays slow, deliberately: globs without any literal (`*`, `[a-z]?`) and globs that have
-//! the same literals only are verified one after the other.
+//! It deliberately does not optimize globs without a literal (`*`, `[a-z]?`), and globs that have only literals in
+//! common. They are verified one after the other.
 
 use std::collections::HashMap;
 
@@ -16,21 +16,20 @@ use smallvec::SmallVec;
 
 use super::glob::Glob;
 
-/// The most bytes of a literal that go into the automaton.
+/// Maximum length of a literal in the automaton, in bytes. Longer literals are cut; verification compares the rest.
 ///
-/// It bounds the automaton's size by the number of globs, not by their length; verification looks
-/// at the rest.
+/// With this limit, the size of the automaton depends on the number of globs, not on their length.
 const MAX_INDEXED_LITERAL_BYTES: usize = 64;
 
 /// The globs of a map.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GlobSet {
     globs: Vec<Entry>,
-    /// Finds the literals; absent when no glob has one.
+    /// Finds the literals; `None` if no glob has one.
     literals: Option<AhoCorasick>,
-    /// For each literal the globs filed under it, ascending.
+    /// The indices of the globs of each literal, in ascending order.
     by_literal: Vec<Vec<u32>>,
-    /// The globs without a literal, ascending.
+    /// The indices of the globs without a literal, in ascending order.
     without_literal: Vec<u32>,
 }
 
@@ -41,10 +40,10 @@ struct Entry {
 }
 
 impl GlobSet {
-    /// Indexes globs, given with their rule in file order.
+    /// Indexes globs, which are given with the index of their rule, in file order.
     ///
     /// # Errors
-    /// When the literals are too many for one automaton (over 2^31 bytes of them).
+    /// If the literals are too many for one automaton (over 2^31 bytes).
     pub(super) fn build(
         globs: impl Iterator<Item = (u32, Glob)>,
     ) -> Result<Self, aho_corasick::BuildError> {
@@ -82,11 +81,11 @@ impl GlobSet {
         Ok(set)
     }
 
-    /// The rule of the first glob that matches the whole of `image`.
+    /// Returns the rule of the first glob that matches the whole of `image`, if any.
     pub(super) fn first_match(&self, image: &str) -> Option<u32> {
         let mut best = self.first_of(&self.without_literal, image, u32::MAX);
         if let Some(literals) = &self.literals {
-            // A literal may occur many times; its globs are verified once.
+            // A literal may occur many times, but its globs are verified only once.
             let mut found: SmallVec<[PatternID; 16]> =
                 literals.find_overlapping_iter(image).map(|found| found.pattern()).collect();
             found.sort_unstable();
@@ -98,17 +97,17 @@ impl GlobSet {
         self.globs.get(best as usize).map(|entry| entry.rule)
     }
 
-    /// The globs with their rules, in file order.
+    /// Returns the globs with the indices of their rules, in file order.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Glob)> {
         self.globs.iter().map(|entry| (entry.rule, &entry.glob))
     }
 
-    /// How many globs there are.
+    /// Returns the number of globs.
     pub(super) fn len(&self) -> usize {
         self.globs.len()
     }
 
-    /// The first of `candidates` before `best` that matches, or `best`.
+    /// Returns the first of `candidates` before `best` that matches, or `best` if there is none.
     fn first_of(&self, candidates: &[u32], image: &str, best: u32) -> u32 {
         let mut earlier = candidates.iter().copied().take_while(|&index| index < best);
         earlier.find(|&index| self.globs[index as usize].glob.matches(image)).unwrap_or(best)
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_in_file_order_wins_whatever_literal_it_is_filed_under() {
+    fn the_first_match_in_file_order_wins_regardless_of_its_literal() {
         assert_eq!(first_match(&["*b*", "*a*"], "ab"), Some(0));
         assert_eq!(first_match(&["?z", "*a*", "*"], "ab"), Some(1));
         assert_eq!(first_match(&["*", "ab"], "ab"), Some(0));
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_longer_than_the_index_is_verified_whole() {
+    fn a_literal_longer_than_the_limit_is_verified_completely() {
         let long = "x".repeat(MAX_INDEXED_LITERAL_BYTES);
         let globs = [format!("*{long}1*"), format!("*{long}2*")];
         let globs: Vec<_> = globs.iter().map(String::as_str).collect();

@@ -1,28 +1,29 @@
-//! The map file: text to rules, with a diagnostic for every line that is not one.
+//! Parser for map files. It returns the rules, and a diagnostic for each line that is not a rule.
 //!
-//! Section 1 of the swap rules. This module says what each line means by itself; what the rules
-//! mean together is the business of [`lint`](super::lint) and `set`.
+//! It implements section 1 of the swap rules. It looks at each line by itself: [`lint`](super::lint) checks the rules
+//! together, and `rule_set` compiles them.
 
-use std::{borrow::Cow, fmt, hash::BuildHasher, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashTable, hash_table::Entry};
+use indexmap::{IndexMap, map::Entry};
 
 use super::{
-    diagnostic::{Code, Diagnostic, Diagnostics, Related, shorten},
+    diagnostic::{Code, Diagnostic, Diagnostics, shorten},
+    line::{rule_span, without_byte_order_mark},
     manifest,
     rule::{Key, Rule},
     target::Target,
 };
 use crate::image::MAX_IMAGE_BYTES;
 
-/// The most bytes of a map file.
+/// Maximum size of a map file in bytes.
 ///
-/// A ConfigMap ends at 1 MiB; a map that is mounted from elsewhere may be larger. The limit bounds
-/// the memory of a reload, in which the old and the new rule set live side by side.
+/// A ConfigMap holds at most 1 MiB. A map that is mounted from another source may be larger. The limit bounds the
+/// memory of a reload, during which the old and the new rule set exist side by side.
 pub const MAX_MAP_BYTES: usize = 16 * 1024 * 1024;
 
-/// The rules of a map in the order of the file, each key once.
+/// The rules of a map in the order of the file. Each key occurs once.
 #[derive(Clone, Debug, Default)]
 pub struct MapFile {
     /// The rules.
@@ -30,28 +31,28 @@ pub struct MapFile {
 }
 
 impl MapFile {
-    /// Reads a map file and says what is wrong with it.
+    /// Parses a map file, and returns the rules with the errors and warnings about its lines.
     ///
-    /// A line that is no rule is skipped. Of a key that stands twice the last target wins, at the
-    /// place of the first. A manifest in place of a map gives one diagnostic, and no rules.
+    /// A line that is not a rule is skipped. If a key occurs more than once, its last target is used, at the position
+    /// of its first line. A manifest in place of a map gives one diagnostic and no rules.
     #[must_use]
     pub fn parse(text: &str) -> (Self, Diagnostics) {
         Self::parse_file("", text)
     }
 
-    /// Reads a map file as [`parse`](Self::parse); its rules bear the name of the file.
+    /// Parses a map file like [`parse`](Self::parse), and records the name of the file in each rule.
     #[must_use]
     pub fn parse_file(file: &str, text: &str) -> (Self, Diagnostics) {
         let mut parser = Parser { file: file.into(), ..Parser::default() };
-        let text = without_mark(text);
+        let text = without_byte_order_mark(text);
         if let Some((number, line)) = manifest::first_line(text) {
             parser.diagnostics.push(not_a_map(number, line));
-            return (parser.map, parser.diagnostics);
+            return (Self::default(), parser.diagnostics);
         }
         for (index, line) in text.split('\n').enumerate() {
             parser.line(u32::try_from(index + 1).unwrap_or(u32::MAX), line);
         }
-        (parser.map, parser.diagnostics)
+        parser.finish()
     }
 }
 
@@ -61,55 +62,24 @@ impl fmt::Display for MapFile {
     }
 }
 
-/// The text without the byte-order mark that it may begin with.
-#[must_use]
-pub fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-/// The part of a map file's line that is not comment, without the white space around it, as a
-/// range of bytes of the line.
-#[must_use]
-pub fn rule_span(line: &str) -> Range<usize> {
-    let rule = line.split_once('#').map_or(line, |(rule, _)| rule);
-    let start = rule.len() - rule.trim_start().len();
-    start..start + rule.trim().len()
-}
-
-/// The part of a map file's line that holds the target, as a range of bytes of the line.
-#[must_use]
-pub fn target_span(line: &str) -> Range<usize> {
-    let span = rule_span(line);
-    let rule = &line[span.clone()];
-    let target = rule.find("::").map(|at| at + 2).or_else(|| rule.find(':').map(|at| at + 1));
-    match target.map(|at| span.start + at) {
-        Some(start) if start < span.end => {
-            let padding = line[start..span.end].len() - line[start..span.end].trim_start().len();
-            start + padding..span.end
-        }
-        _ => span,
-    }
-}
-
 fn not_a_map(number: usize, line: &str) -> Diagnostic {
-    Diagnostic {
-        code: Code::NotAMap,
-        message: "this is a manifest in YAML or JSON, not a map".into(),
-        hint: "give the map itself, which in a ConfigMap is the value of the key `maps`; a map has no line `---`"
-            .into(),
-        line: Some(u32::try_from(number).unwrap_or(u32::MAX)),
-        span: rule_span(line),
-        related: None,
-    }
+    let message = "this is a manifest in YAML or JSON, not a map";
+    let hint = "use the map itself, which in a ConfigMap is the value of the key `maps`; a map has no `---` line";
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    Diagnostic::new(Code::NotAMap, message, hint).at(number, rule_span(line))
 }
 
 #[derive(Default)]
 struct Parser {
     file: Arc<str>,
-    map: MapFile,
-    by_key: HashTable<u32>,
-    hasher: RandomState,
+    targets: IndexMap<Key, LastTarget, RandomState>,
     diagnostics: Diagnostics,
+}
+
+/// The target of a key, with the number of its line.
+struct LastTarget {
+    target: Target,
+    line: u32,
 }
 
 impl Parser {
@@ -122,60 +92,44 @@ impl Parser {
         match split(&rule) {
             Ok((key, target, separator)) => {
                 if separator == Separator::Deprecated {
-                    self.diagnostics.push(Diagnostic {
-                        code: Code::DeprecatedSeparator,
-                        message: "a single `:` between key and target is deprecated".into(),
-                        hint: format!("write `{}`", shorten(&format!("{key}::{target}"))),
-                        line: Some(number),
-                        span,
-                        related: None,
-                    });
+                    let message = "a single `:` between key and target is deprecated";
+                    let hint = format!("write `{}`", shorten(&format!("{key}::{target}")));
+                    let diagnostic = Diagnostic::new(Code::DeprecatedSeparator, message, hint);
+                    self.diagnostics.push(diagnostic.at(number, span.clone()));
                 }
-                self.insert(Rule::new(key, Target::new(target), &self.file, number), line);
+                self.insert(key, LastTarget { target: Target::new(target), line: number }, span);
             }
-            Err(error) => self.diagnostics.push(Diagnostic {
-                code: Code::InvalidRule,
-                message: error.to_string(),
-                hint: error.hint(&rule),
-                line: Some(number),
-                span,
-                related: None,
-            }),
+            Err(error) => {
+                let hint = error.hint(&rule);
+                let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
+                self.diagnostics.push(diagnostic.at(number, span));
+            }
         }
     }
 
-    fn insert(&mut self, rule: Rule, line: &str) {
-        let rules = &mut self.map.rules;
-        let entry = self.by_key.entry(
-            self.hasher.hash_one(&rule.key),
-            |&index| rules[index as usize].key == rule.key,
-            |&index| self.hasher.hash_one(&rules[index as usize].key),
-        );
-        match entry {
+    /// Sets the target of a key. An existing key keeps its position.
+    fn insert(&mut self, key: Key, last: LastTarget, span: Range<usize>) {
+        match self.targets.entry(key) {
             Entry::Vacant(entry) => {
-                // A map of 16 MiB holds fewer than 2^32 rules.
-                entry.insert(u32::try_from(rules.len()).unwrap_or(u32::MAX));
-                rules.push(rule);
+                entry.insert(last);
             }
-            Entry::Occupied(entry) => {
-                let first = &mut rules[*entry.get() as usize];
-                self.diagnostics.push(Diagnostic {
-                    code: Code::DuplicateKey,
-                    message: format!(
-                        "the key `{}` is already in the map",
-                        shorten(&rule.key.to_string())
-                    ),
-                    hint: "the last target wins; remove one of the two lines".into(),
-                    line: Some(rule.line),
-                    span: rule_span(line),
-                    related: Some(Related {
-                        line: first.line,
-                        label: "this target is overridden".into(),
-                    }),
-                });
-                *first = rule;
+            Entry::Occupied(mut entry) => {
+                let key = entry.key().to_string();
+                let message = format!("the key `{}` is already in the map", shorten(&key));
+                let hint = "the last target wins; remove one of the two lines";
+                let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint)
+                    .at(last.line, span)
+                    .related_to(entry.get().line, "this target is overridden");
+                self.diagnostics.push(diagnostic);
+                entry.insert(last);
             }
         }
+    }
+
+    fn finish(self) -> (MapFile, Diagnostics) {
+        let Self { file, targets, diagnostics } = self;
+        let rule = |(key, LastTarget { target, line })| Rule::new(key, target, &file, line);
+        (MapFile { rules: targets.into_iter().map(rule).collect() }, diagnostics)
     }
 }
 
@@ -185,10 +139,10 @@ enum Separator {
     Double,
 }
 
-/// Why a line is no rule.
+/// The reason why a line is not a rule.
 #[derive(Debug, thiserror::Error)]
 enum RuleError {
-    #[error("nothing stands before the separator")]
+    #[error("the key before the separator is empty")]
     EmptyKey,
     #[error("there is no `::` between key and target")]
     NoSeparator,
@@ -209,7 +163,7 @@ impl RuleError {
                 Some((key, target)) if !key.is_empty() => format!("write `{key}::{target}`"),
                 _ => format!("write `{rule}::target`, or `{rule}::` to leave its images alone"),
             },
-            Self::TooLong => "no image is as long as that; shorten it".into(),
+            Self::TooLong => "no image is that long; shorten it".into(),
             Self::SeveralSeparators => {
                 "write `key::target` with one `::`; a port may follow with a single `:`".into()
             }
@@ -217,7 +171,7 @@ impl RuleError {
     }
 }
 
-/// Splits a rule without white space at its only separator.
+/// Splits a rule at its only separator. The rule contains no white space.
 fn split(rule: &str) -> Result<(Key, &str, Separator), RuleError> {
     let (key, target, separator) = match rule.split_once("::") {
         Some((_, target)) if target.starts_with(':') || target.contains("::") => {
@@ -234,7 +188,7 @@ fn split(rule: &str) -> Result<(Key, &str, Separator), RuleError> {
     };
     let key = match Key::parse(key) {
         None => return Err(RuleError::EmptyKey),
-        // Only the list of wildcards may be long.
+        // The list of wildcards is the only text that may be longer.
         Some(Key::NoswapWildcards) => Key::NoswapWildcards,
         Some(_) if key.len().max(target.len()) > MAX_IMAGE_BYTES => {
             return Err(RuleError::TooLong);
@@ -254,14 +208,14 @@ fn without_white_space(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::line::target_span, *};
 
     fn keys_and_targets(text: &str) -> Vec<String> {
         MapFile::parse(text).0.rules.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_line_means_what_section_1_says() {
+    fn a_line_is_parsed_as_section_1_defines() {
         for (name, line, rule) in [
             ("registry", "quay.io::q.corp", Some("quay.io::q.corp")),
             ("port in key", "a.io:8443::b.io", Some("a.io:8443::b.io")),
@@ -271,7 +225,7 @@ mod tests {
             ("comment with many signs", "a.io::b.io ### x # y", Some("a.io::b.io")),
             ("CRLF", "a.io::b.io\r", Some("a.io::b.io")),
             ("trailing slash on the key", "a.io/::b.io", Some("a.io::b.io")),
-            ("trailing slash behind a colon", "a:/::b.io", Some("a:/::b.io")),
+            ("trailing slash after a colon", "a:/::b.io", Some("a:/::b.io")),
             ("empty target", "a.io::", Some("a.io::")),
             ("deprecated", "a.io:b.io", Some("a.io::b.io")),
             ("exact", "[EXACT]a:1::b:2", Some("[EXACT]a:1::b:2")),
@@ -299,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_target_of_a_key_wins_at_the_first_place() {
+    fn a_repeated_key_keeps_its_position_and_takes_the_last_target() {
         let (map, diagnostics) = MapFile::parse("a.io::1\nb.io::2\na.io::3");
         let rules: Vec<_> = map.rules.iter().map(|rule| (rule.to_string(), rule.line)).collect();
         assert_eq!(rules, [("a.io::3".to_owned(), 3), ("b.io::2".to_owned(), 2)]);
@@ -309,15 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_point_into_the_line() {
-        let line = "  a.io :: b.io/x   # why";
-        assert_eq!(&line[rule_span(line)], "a.io :: b.io/x");
-        assert_eq!(&line[target_span(line)], "b.io/x");
-        assert_eq!(&"a.io::"[target_span("a.io::")], "a.io::");
-    }
-
-    #[test]
-    fn diagnostics_beyond_the_limit_are_counted_only() {
+    fn diagnostics_beyond_the_limit_are_only_counted() {
         let text = "broken\n".repeat(super::super::diagnostic::MAX_KEPT_DIAGNOSTICS + 5);
         assert_eq!(MapFile::parse(&text).1.dropped(), 5);
     }

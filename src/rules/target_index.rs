@@ -1,8 +1,8 @@
-//! All targets of a map at once: is an image already under any of them?
+//! An index of all targets of a map. It finds the target that an image is already under.
 //!
-//! Every way in which an image can be under a target is a prefix of the image that ends at a `/`,
-//! at a `-`, at a tag or digest, or at its end, or it is the image's host. So a handful of probes
-//! of one hash table answer for any number of targets.
+//! If an image is under a target, the target is a prefix of the image that ends at a `/`, at a `-`, at a tag or digest,
+//! or at the end, or it is the host of the image. So a few probes of one hash table are enough for any number of
+//! targets.
 
 use std::hash::BuildHasher;
 
@@ -12,24 +12,24 @@ use hashbrown::{HashTable, hash_table::Entry};
 use super::rule::{Effect, Key, Rule};
 use crate::image::ImageReference;
 
-/// The targets of a map, each once.
+/// The targets of a map. Each occurs once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TargetIndex {
-    /// The bases of the targets.
-    targets: HashTable<Indexed>,
+    /// The targets by their base.
+    targets: HashTable<IndexedTarget>,
     hasher: RandomState,
-    /// The length of the longest one, in bytes; a longer prefix of an image need not be tried.
+    /// Length of the longest base in bytes. Longer prefixes of an image need no lookup.
     longest: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Indexed {
+struct IndexedTarget {
     base: Box<str>,
-    /// The first rule whose target takes images below it.
+    /// The first rule whose target covers the images below it.
     container: Option<u32>,
-    /// The first rule whose target ends with `-` and so takes images that merely begin with it.
+    /// The first rule whose target ends with `-`, so that it covers all images that start with it.
     prefix: Option<u32>,
-    /// The first rule with a path prefix as its key; its target may be a repository.
+    /// The first rule whose key has a path prefix. Its target may be a whole repository.
     repository: Option<u32>,
     /// The first `[EXACT]` rule with this target.
     exact: Option<u32>,
@@ -44,7 +44,7 @@ impl TargetIndex {
                 continue;
             }
             match &rule.key {
-                // It swaps nothing.
+                // This rule swaps nothing.
                 Key::NoswapWildcards => {}
                 Key::Exact(_) => {
                     index.entry(rule.target.text()).exact.get_or_insert(number);
@@ -65,12 +65,12 @@ impl TargetIndex {
         index
     }
 
-    /// A rule under whose target the image is.
+    /// Returns a rule whose target the image is under, if any.
     pub(super) fn covering(&self, image: &ImageReference<'_>) -> Option<u32> {
         self.containing(image).or_else(|| self.find(image.text()).and_then(|target| target.exact))
     }
 
-    /// A rule other than an `[EXACT]` one under whose target the image is.
+    /// Returns a rule other than an `[EXACT]` rule whose target the image is under, if any.
     pub(super) fn containing(&self, image: &ImageReference<'_>) -> Option<u32> {
         let text = image.text();
         let container = |base: &str| self.find(base).and_then(|target| target.container);
@@ -88,19 +88,19 @@ impl TargetIndex {
         }
         container(text).or_else(|| {
             let host = image.host();
-            // An IPv6 address has colons, and is no bare host.
+            // An IPv6 address contains colons, so it never counts as a bare host.
             if host.contains(':') { None } else { container(host) }
         })
     }
 
-    fn find(&self, base: &str) -> Option<&Indexed> {
+    fn find(&self, base: &str) -> Option<&IndexedTarget> {
         if base.len() > self.longest {
             return None;
         }
         self.targets.find(self.hasher.hash_one(base), |target| *target.base == *base)
     }
 
-    fn entry(&mut self, base: &str) -> &mut Indexed {
+    fn entry(&mut self, base: &str) -> &mut IndexedTarget {
         self.longest = self.longest.max(base.len());
         let entry = self.targets.entry(
             self.hasher.hash_one(base),
@@ -110,7 +110,7 @@ impl TargetIndex {
         match entry {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry
-                .insert(Indexed {
+                .insert(IndexedTarget {
                     base: base.into(),
                     container: None,
                     prefix: None,
