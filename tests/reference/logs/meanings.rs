@@ -90,7 +90,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "directory cannot be watched",
-        "A directory cannot be watched. Its files are still read every 30 seconds or more often.",
+        "A directory cannot be watched. Its files are still read every 30 seconds.",
     ),
     (
         "fields of the webhook template ignored; they belong to the object that it was copied from",
