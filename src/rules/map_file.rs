@@ -208,7 +208,7 @@ fn without_white_space(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::line::target_span, *};
+    use super::*;
 
     fn keys_and_targets(text: &str) -> Vec<String> {
         MapFile::parse(text).0.rules.iter().map(ToString::to_string).collect()
