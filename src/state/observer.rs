@@ -92,9 +92,13 @@ impl LoadObserver {
             }
             LoadError::Refused { origin, reason, diagnostics } => {
                 self.count(subject, ReloadResult::Refused);
-                let file = origin.file().map(|file| display(file.display()));
-                let errors = (subject == Subject::Map).then(|| diagnostics.count(Severity::Error));
-                warn!(file, errors, reason, "{}", refusal(subject, in_use));
+                match origin.file() {
+                    Some(file) => {
+                        let errors = diagnostics.count(Severity::Error);
+                        warn!(file = %file.display(), errors, reason, "{}", refusal(subject, in_use));
+                    }
+                    None => warn!(%origin, reason, "{}", refusal(subject, in_use)),
+                }
             }
         }
     }

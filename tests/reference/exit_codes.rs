@@ -11,9 +11,9 @@ in their log instead.
 ";
 
 const REMARKS: &str = "
-If the reader of its output goes away, as in `imageswap swap ... | head`, a command ends with 0. `check` ends with the
-code for its files all the same, so that a pipeline does not hide errors. If `check` cannot read one of several files,
-it still checks the others, and ends with 2.
+If the reader of its output goes away, as in `imageswap swap ... | head`, a command exits with 0. `check` still exits
+with the code for its files, so that a pipeline does not hide errors. If `check` cannot read one of several files,
+it still checks the others, and exits with 2.
 ";
 
 pub(crate) fn page() -> String {

@@ -9,8 +9,8 @@ use imageswap::{
 use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
-Each setting is an environment variable and a flag. The flag wins. An empty value counts as not set. A value that is
-not valid ends the program with [exit code 2](exit-codes.md) before it binds a port. Settings are read at start.
+Each setting is an environment variable and a flag. The flag wins. An empty value counts as not set. If a value is
+not valid, the program exits with [code 2](exit-codes.md) before it binds a port. Settings are read at start.
 
 Booleans are `true`, `false`, `1`, `0`, `yes` and `no`, in any case; a flag without a value means `true`. The names of
 modes, levels and formats may be in any case.

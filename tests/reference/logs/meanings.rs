@@ -85,11 +85,12 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "connection limit lowered to fit the limit of open files",
-        "Raise the limit of open files, or lower the setting.",
+        "The limit of open files allows fewer connections than `IMAGESWAP_MAX_CONNECTIONS`. Connections above the limit wait. \
+         Raise the limit of open files, or lower the setting.",
     ),
     (
         "directory cannot be watched",
-        "A directory cannot be watched. Its files are still read every 30 seconds or more often.",
+        "A directory cannot be watched. Its files are still read every 30 seconds.",
     ),
     (
         "fields of the webhook template ignored; they belong to the object that it was copied from",

@@ -36,8 +36,12 @@ type Rows = BTreeMap<(usize, Message), (BTreeSet<String>, Vec<String>)>;
 
 pub(crate) fn page() -> String {
     let rows = rows(calls());
-    let mismatches = mismatches(&rows);
-    assert!(mismatches.is_empty(), "tests/reference/logs/meanings.rs:\n{}", mismatches.join("\n"));
+    let differences = differences(&rows);
+    assert!(
+        differences.is_empty(),
+        "tests/reference/logs/meanings.rs:\n{}",
+        differences.join("\n")
+    );
     let mut page = markdown::page("Log messages") + INTRODUCTION;
     let sections = LEVELS.iter().enumerate().filter_map(|(level, (_, name))| {
         let rows = rows.iter().filter(|((found, _), _)| *found == level);
@@ -68,7 +72,7 @@ fn rows(calls: Vec<Call>) -> Rows {
 }
 
 /// Compares the tables of meanings with the messages and fields of the source.
-fn mismatches(rows: &Rows) -> Vec<String> {
+fn differences(rows: &Rows) -> Vec<String> {
     let messages: BTreeSet<_> = rows.keys().map(|(_, message)| shown(message)).collect();
     let fields: BTreeSet<_> = rows.values().flat_map(|(_, fields)| fields.clone()).collect();
     [("message", messages, MESSAGES), ("field", fields, FIELDS)]
