@@ -112,6 +112,8 @@ impl App {
         registry.describe(&BUILD_INFO);
         registry.gauge(&BUILD_INFO, &[VERSION, REVISION]).set(1.0);
         let values = Values::new(settings.scope.clone(), &registry);
+        // The metrics page has the same series in every mode, so that alerts do not depend on it.
+        let controller_metrics = Arc::new(ControllerMetrics::new(&registry));
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
         let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;
         let tls = acceptor(CertificateResolver::new(values.certificate.clone()), clients.clone())
@@ -147,7 +149,7 @@ impl App {
             app.settings.limits,
         ));
         app.load_rules(&values)?;
-        app.load_certificate(&values, &registry).await?;
+        app.load_certificate(&values, controller_metrics).await?;
         app.tasks.spawn(Task::Webhook, listener.serve(service.clone(), app.shutdown.clone()));
         app.tasks.spawn(Task::AdminServer, {
             // Probes and metrics are answered until the end, so that the drain is visible.
@@ -239,7 +241,7 @@ impl App {
     async fn load_certificate(
         &mut self,
         values: &Values,
-        registry: &Registry,
+        controller_metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let certificate = &values.certificate;
         match self.settings.certificate.clone() {
@@ -248,7 +250,7 @@ impl App {
                 self.follow(Task::CertificateReload, source, certificate.clone());
             }
             CertificateOrigin::Managed(settings) => {
-                self.start_controller(settings, values, registry).await?;
+                self.start_controller(settings, values, controller_metrics).await?;
             }
             CertificateOrigin::SelfSigned(names) => {
                 let self_signed = self_signed(&names)?;
@@ -264,7 +266,7 @@ impl App {
         &mut self,
         ClusterSettings { controller, template }: ClusterSettings,
         values: &Values,
-        registry: &Registry,
+        metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let wakeup = Wakeup::default();
         let live = Live::new(Subject::WebhookTemplate, values.observer.clone()).on_change({
@@ -278,7 +280,7 @@ impl App {
             template: live.clone(),
             certificate: values.certificate.clone(),
             readiness: self.readiness.clone(),
-            metrics: Arc::new(ControllerMetrics::new(registry)),
+            metrics,
         };
         let controller = Controller::connect(controller, Creation::WhenReady, shared).await;
         let controller = controller.context(

@@ -206,10 +206,10 @@ impl Controller {
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
         let stored = self.secrets.read(CERTIFICATE).await?;
         let authority = self.secrets.read(AUTHORITY).await?;
+        self.provision = self.provision.observed(stored.is_user_provided());
         if stored.is_user_provided() {
             return self.reconcile_user_provided(&stored, &authority, may_switch).await.map(Some);
         }
-        self.provision = self.provision.managed();
         let certificate = self.serve_stored(&stored);
         let rotation = authority.rotation();
         let findings = self.update_and_observe(&rotation).await?;

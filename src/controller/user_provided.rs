@@ -36,13 +36,15 @@ pub(super) enum Provision {
 }
 
 impl Provision {
-    /// Returns the state after an observation without a user-provided certificate.
-    pub(super) fn managed(self) -> Self {
-        match self {
-            Self::Managed => Self::Managed,
-            Self::SwitchingBack | Self::UserProvided | Self::UserProvidedRefused => {
+    /// Returns the state after the Secret was read, before any other call, which may fail.
+    pub(super) fn observed(self, is_user_provided: bool) -> Self {
+        match (self, is_user_provided) {
+            (Self::Managed, false) => Self::Managed,
+            (Self::SwitchingBack | Self::UserProvided | Self::UserProvidedRefused, false) => {
                 Self::SwitchingBack
             }
+            (Self::UserProvidedRefused, true) => Self::UserProvidedRefused,
+            (Self::Managed | Self::SwitchingBack | Self::UserProvided, true) => Self::UserProvided,
         }
     }
 }
@@ -196,5 +198,30 @@ fn warn_of_expiry(certificate: &ServingCertificate) {
             not_after = validity.expiry(),
             "user-provided certificate expires soon; replace it in time"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Provision::{Managed, SwitchingBack, UserProvided},
+        *,
+    };
+
+    #[test]
+    fn the_webhook_switches_back_even_if_no_call_succeeded_in_between() {
+        let states = |secrets: &[bool]| -> Vec<Provision> {
+            let mut state = Provision::default();
+            let observe = |&is_user_provided: &bool| {
+                state = state.observed(is_user_provided);
+                state
+            };
+            secrets.iter().map(observe).collect()
+        };
+        assert_eq!(states(&[false, true, false]), [Managed, UserProvided, SwitchingBack]);
+        assert_eq!(states(&[true, false, false, true])[2..], [SwitchingBack, UserProvided]);
+        // A refusal stays known, so that it is reported once.
+        let refused = Provision::UserProvidedRefused;
+        assert_eq!((refused.observed(true), refused.observed(false)), (refused, SwitchingBack));
     }
 }

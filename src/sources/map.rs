@@ -141,6 +141,11 @@ impl Source for MapSource {
         })?;
         self.consider(map, live)
     }
+
+    fn next_load(&self) -> Retry {
+        // A missing file may appear without an event in its directory, for example behind a symbolic link.
+        if self.last_content.is_none() { Retry::AfterDelay } else { Retry::WhenChanged }
+    }
 }
 
 /// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
@@ -170,5 +175,52 @@ pub fn log_diagnostics(file: &Path, diagnostics: &Diagnostics) {
     if total > MAX_LOGGED_DIAGNOSTICS {
         let more = total - MAX_LOGGED_DIAGNOSTICS;
         warn!(file = %file.display(), more, "more diagnostics; `imageswap check` lists them");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{super::refresh, *};
+    use crate::{
+        metrics::Registry,
+        state::{LoadObserver, Subject},
+    };
+
+    #[test]
+    fn a_missing_optional_map_is_looked_for_after_a_delay() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("map");
+        let settings = MapFileSettings { file: file.clone(), is_strict: false, is_optional: true };
+        let mut source = MapSource::new(settings);
+        let live = Live::new(Subject::Map, Arc::default());
+        for _ in 0..2 {
+            assert_eq!(refresh(&mut source, &live), Retry::AfterDelay);
+            assert_eq!(live.status().origin(), Some(&Origin::BuiltIn));
+        }
+        fs::write(&file, "default::d.io").unwrap();
+        for _ in 0..2 {
+            assert_eq!(refresh(&mut source, &live), Retry::WhenChanged);
+            assert_eq!(live.status().origin(), Some(&Origin::File(file.clone())));
+        }
+    }
+
+    #[test]
+    fn each_invalid_content_is_counted_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("map");
+        let settings = MapFileSettings { file: file.clone(), is_strict: false, is_optional: false };
+        let mut source = MapSource::new(settings);
+        let registry = Registry::default();
+        let live = Live::new(Subject::Map, Arc::new(LoadObserver::new(&registry)));
+        for (count, content) in (1..).zip([b"\xff", b"\xfe", b"\xfd"]) {
+            fs::write(&file, content).unwrap();
+            for _ in 0..2 {
+                assert_eq!(refresh(&mut source, &live), Retry::WhenChanged);
+                let series = format!("imageswap_map_reloads_total{{result=\"failed\"}} {count}\n");
+                assert!(registry.render().contains(&series), "{}", registry.render());
+            }
+        }
     }
 }

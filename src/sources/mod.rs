@@ -44,6 +44,11 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// If the files cannot be read, or their content must not be used.
     fn load(&mut self, live: &Live<Self::Value>) -> Result<Loaded<Self::Value>, LoadError>;
+
+    /// Returns the time of the next load after a successful one.
+    fn next_load(&self) -> Retry {
+        Retry::WhenChanged
+    }
 }
 
 /// The result of a load.
@@ -133,7 +138,7 @@ pub fn refresh<S: Source>(source: &mut S, live: &Live<S::Value>) -> Retry {
             return error.retry();
         }
     }
-    Retry::WhenChanged
+    source.next_load()
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

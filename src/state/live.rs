@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use time::OffsetDateTime;
 
-use super::{HasStatus, Load, LoadError, LoadObserver, LoadStatus, Subject};
+use super::{HasStatus, Load, LoadError, LoadObserver, LoadStatus, Retry, Subject};
 
 /// A value in use, which is replaced as a whole, and its load status.
 ///
@@ -82,8 +82,8 @@ impl<T> Live<T> {
         let message = error.to_string();
         let status = self.status.load_full();
         let is_known = status.last_error.as_ref() == Some(&message);
-        // Each refused map is reported, because it is a different map even if the reason is the same.
-        if is_known && matches!(error, LoadError::Failed { .. }) {
+        // A failure that waits for a change comes from other content each time, even if the reason is the same.
+        if is_known && error.retry() == Retry::AfterDelay {
             return;
         }
         self.observer.failed(self.subject, error, status.origin());

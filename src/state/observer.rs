@@ -30,8 +30,9 @@ impl LoadObserver {
 
     /// Reports a value that was put into use.
     pub(super) fn loaded(&self, subject: Subject, load: &Load) {
-        // The prefix is a setting, so nothing was loaded.
-        if !matches!(load.summary, Summary::LegacyPrefix) {
+        // The prefix is a setting, and a self-signed certificate is created, so neither was loaded.
+        let is_prefix = matches!(load.summary, Summary::LegacyPrefix);
+        if !is_prefix && load.origin != Origin::Generated {
             self.count(subject, ReloadResult::Applied);
         }
         match &load.summary {

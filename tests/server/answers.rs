@@ -111,6 +111,19 @@ async fn probes_and_metrics_are_on_both_ports() {
 }
 
 #[tokio::test]
+async fn counters_of_the_cluster_and_of_reloads_are_zero_with_a_self_signed_certificate() {
+    let app = started(Limits::default()).await;
+    for series in [
+        "imageswap_certificate_rotations_total{result=\"failed\"}",
+        "imageswap_cluster_failures_total",
+        "imageswap_tls_reloads_total{result=\"applied\"}",
+        "imageswap_webhook_configuration_writes_total{result=\"created\"}",
+    ] {
+        assert_eq!(metric(app.admin_address(), series).await, Some(0.0), "{series}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("map.conf");
