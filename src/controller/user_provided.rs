@@ -55,7 +55,7 @@ impl Controller {
         &mut self,
         stored: &StoredSecret,
         authority: &StoredSecret,
-        is_regular: bool,
+        may_switch: bool,
     ) -> Result<ReconcileOutcome, ClusterError> {
         let (certificate, roots) = match self.check_user_provided(stored, authority) {
             Ok(checked) => checked,
@@ -72,7 +72,7 @@ impl Controller {
             return Ok(wait);
         }
         self.serve(&certificate, stored);
-        if is_new || is_regular {
+        if is_new || may_switch {
             warn_of_expiry(&certificate);
         }
         self.retiring.take_if(|(_, until)| *until <= Instant::now());
