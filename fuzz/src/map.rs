@@ -126,8 +126,7 @@ fn images_of(rule: &Rule) -> Vec<String> {
 /// Checks that each diagnostic has a message and a valid position in the map.
 fn assert_diagnostics(text: &str) {
     let Ok(loaded) = LoadedMap::from_text(text) else { panic!("the map does not compile: {text}") };
-    let lines: Vec<_> =
-        imageswap::rules::line::without_byte_order_mark(text).split('\n').collect();
+    let lines: Vec<_> = imageswap::rules::line::without_byte_order_mark(text).split('\n').collect();
     for diagnostic in loaded.diagnostics.kept() {
         assert!(!diagnostic.message.is_empty() && !diagnostic.hint.is_empty(), "{diagnostic:?}");
         let line = |number: u32| lines.get(number as usize - 1);
