@@ -1,4 +1,4 @@
-//! The source files, without comments, strings and unit tests.
+//! The source files, with the names and paths that they use.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,46 +6,39 @@ use std::{
     path::Path,
 };
 
+use support::source::{Source, Token, sources};
+
 use crate::paths::paths;
 
-/// A file of the source.
+/// A file of the source, without comments, the content of strings, and unit tests.
 pub(crate) struct File {
     /// Its path below `src`.
     pub(crate) path: String,
-    code: String,
+    room: String,
+    words: BTreeSet<String>,
     paths: Vec<Vec<String>>,
 }
 
 /// Reads all files below `src`.
 pub(crate) fn files() -> Vec<File> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    read(&root, &root, &mut files);
-    assert!(files.len() > 50, "only {} files below {}", files.len(), root.display());
-    files
-}
-
-fn read(root: &Path, directory: &Path, files: &mut Vec<File>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            read(root, &path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs"
-        {
-            let code = code_of(&fs::read_to_string(&path).unwrap());
-            let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            files.push(File { path, paths: paths(&code), code });
-        }
-    }
+    sources().iter().map(File::new).collect()
 }
 
 impl File {
+    fn new(source: &Source) -> Self {
+        let mut words = BTreeSet::new();
+        source.visit(&mut |tokens| {
+            if let [Token::Word(word), ..] = tokens {
+                words.insert(word.clone());
+            }
+        });
+        let (path, room) = (source.path.clone(), source.module().to_owned());
+        Self { path, room, words, paths: paths(source) }
+    }
+
     /// Returns the room of the file; `None` for `lib.rs` and `main.rs`, which name all rooms.
     pub(crate) fn room(&self) -> Option<&str> {
-        let first = self.path.split('/').next()?;
-        let room = first.strip_suffix(".rs").unwrap_or(first);
-        (!matches!(room, "lib" | "main")).then_some(room)
+        (!matches!(&*self.room, "lib" | "main")).then_some(&*self.room)
     }
 
     /// Returns the rooms that the file names by `crate::`.
@@ -54,21 +47,15 @@ impl File {
         paths.filter_map(|path| path.get(1).cloned()).collect()
     }
 
-    /// Returns true if the code has a name, which may be a path such as `std::fs`, as a whole word.
+    /// Returns true if the code has a name, which may be a path such as `std::fs`.
     pub(crate) fn names(&self, name: &str) -> bool {
-        if name.contains("::") {
-            let name: Vec<_> = name.split("::").collect();
-            return self
-                .paths
-                .iter()
-                .any(|path| path.iter().zip(&name).filter(|(a, b)| a == *b).count() == name.len());
+        let name: Vec<_> = name.split("::").collect();
+        match name.as_slice() {
+            [word] => self.words.contains(*word),
+            path => self.paths.iter().any(|found| {
+                found.len() >= path.len() && found.iter().zip(path).all(|(a, b)| a == b)
+            }),
         }
-        let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        self.code.match_indices(name).any(|(at, _)| {
-            let before = self.code[..at].chars().next_back();
-            let after = self.code[at + name.len()..].chars().next();
-            !before.is_some_and(is_word) && !after.is_some_and(is_word)
-        })
     }
 
     /// Returns the module of the file among those of a directory; `None` for the parent and for other files.
@@ -113,22 +100,4 @@ fn siblings(directory: &str) -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(directory);
     let names = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.to_str().unwrap().trim_end_matches(".rs").to_owned()).collect()
-}
-
-/// Returns source code without comments, the content of strings, and the unit tests at its end.
-fn code_of(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    let mut code = String::new();
-    for line in text.lines() {
-        let line = line.split("//").next().unwrap();
-        let mut outside = true;
-        for part in line.split('"') {
-            if outside {
-                code.push_str(part);
-            }
-            outside = !outside;
-        }
-        code.push('\n');
-    }
-    code
 }

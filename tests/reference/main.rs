@@ -12,7 +12,6 @@ mod logs;
 mod markdown;
 mod metrics;
 mod settings;
-mod source;
 
 use std::{env, fs, path::PathBuf};
 

@@ -7,10 +7,9 @@ use imageswap::{
     metrics::{Metric, MetricKind, Registry},
 };
 
-use crate::{
-    markdown::{self, literal},
-    source::{Token, sources},
-};
+use support::source::{Token, sources};
+
+use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
 `GET /metrics` on the admin port returns the metrics of one replica, in the Prometheus text format. Counters start at

@@ -1,6 +1,6 @@
 //! The calls that write log lines, from the source.
 
-use crate::source::{Source, Token, joined, sources};
+use support::source::{Source, Token, joined, sources};
 
 /// The macros of `tracing`, with the levels that they log, the most severe first.
 pub(crate) const LEVELS: [(&str, &str); 5] = [
@@ -63,8 +63,8 @@ fn calls_of(source: &Source, level: usize, arguments: &[Token]) -> Vec<Call> {
         _ => panic!("a message must be a fixed text, and values belong into fields: {}", shown()),
     };
     let fields: Vec<_> = fields.iter().map(|field| name_of(field)).collect();
-    let module = &source.module;
-    let call = |message| Call { level, message, module: module.clone(), fields: fields.clone() };
+    let module = source.module();
+    let call = |message| Call { level, message, module: module.to_owned(), fields: fields.clone() };
     messages.into_iter().map(call).collect()
 }
 

@@ -14,6 +14,7 @@ pub mod grammar;
 pub mod laws;
 pub mod oracle;
 pub mod reviews;
+pub mod source;
 
 #[cfg(feature = "server")]
 pub mod body;

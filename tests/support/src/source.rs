@@ -1,17 +1,17 @@
-//! The tokens of the program's source, without tests.
+//! The tokens of the program's source, without unit tests and comments.
 
 use std::{fs, iter::Peekable, path::Path, str::Chars};
 
 /// A source file.
-pub(crate) struct Source {
-    /// The module of the crate that the file belongs to, such as `server`.
-    pub(crate) module: String,
+pub struct Source {
+    /// Path below `src`.
+    pub path: String,
     tokens: Vec<Token>,
 }
 
 /// A token of Rust, as far as it matters here.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Token {
+pub enum Token {
     /// Brackets with all tokens between them; the character is the opening one.
     Group(char, Vec<Token>),
     /// Any other character.
@@ -23,14 +23,25 @@ pub(crate) enum Token {
 }
 
 impl Source {
+    /// Reads the text of a file; `path` is its path below `src`.
+    pub fn parse(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), tokens: tokens(text) }
+    }
+
+    /// Returns the module of the crate that the file belongs to, such as `server`.
+    pub fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
     /// Calls `visit` with each token and those after it, in the file and in all groups. Items with the attribute
     /// `cfg(test)` are left out.
-    pub(crate) fn visit<'t>(&'t self, visit: &mut impl FnMut(&'t [Token])) {
+    pub fn visit<'t>(&'t self, visit: &mut impl FnMut(&'t [Token])) {
         visit_all(&self.tokens, visit);
     }
 
     /// Returns all string literals in the body of a function of this file.
-    pub(crate) fn texts_of(&self, function: &str) -> Vec<String> {
+    pub fn texts_of(&self, function: &str) -> Vec<String> {
         let mut bodies = Vec::new();
         self.visit(&mut |tokens| {
             if let [Token::Word(keyword), Token::Word(name), rest @ ..] = tokens
@@ -53,10 +64,10 @@ impl Source {
 }
 
 /// Reads the files of `src`.
-pub(crate) fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
-    read(root, root, &mut sources);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
+    read(&root, &root, &mut sources);
     assert!(sources.len() > 50, "these are not all files: {}", sources.len());
     sources
 }
@@ -69,10 +80,9 @@ fn read(root: &Path, directory: &Path, sources: &mut Vec<Source>) {
         } else if path.extension().is_some_and(|extension| extension == "rs")
             && path.file_stem().is_some_and(|name| name != "tests")
         {
-            let first = path.strip_prefix(root).unwrap().iter().next().unwrap();
-            let module = first.to_str().unwrap().trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            sources.push(Source { module, tokens: tokens(&text) });
+            let path = path.strip_prefix(root).unwrap().to_str().unwrap();
+            sources.push(Source::parse(path, &text));
         }
     }
 }
@@ -106,7 +116,7 @@ fn block(token: &Token) -> Option<&Vec<Token>> {
 }
 
 /// Returns the text of tokens, without white space.
-pub(crate) fn joined(tokens: &[Token]) -> String {
+pub fn joined(tokens: &[Token]) -> String {
     let text = |token: &Token| match token {
         Token::Group(open, tokens) => format!("{open}{}{}", joined(tokens), closing(*open)),
         Token::Mark(mark) => mark.to_string(),
@@ -224,7 +234,7 @@ fn tokens_of_rust_are_read() {
         warn!(%x, "a \"message\" \
                of two lines");
     "##;
-    let source = Source { module: String::new(), tokens: tokens(source) };
+    let source = Source::parse("f.rs", source);
     let mut found = Vec::new();
     source.visit(&mut |tokens| {
         if let [Token::Word(name), Token::Mark('!'), Token::Group('(', inner), ..] = tokens {
