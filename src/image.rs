@@ -6,14 +6,14 @@
 //!
 //! It deliberately does not normalize images.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use regex_automata::meta::Regex;
 
 /// The registry of images without one.
 pub const DOCKER_HUB: &str = "docker.io";
 
-/// The name of Docker Hub in old clients. It counts as [`DOCKER_HUB`].
+/// The name of Docker Hub in old clients. It counts as [`DOCKER_HUB`], which is the end of it.
 pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
 /// The path segment that Docker Hub puts before an image without an organization.
@@ -24,6 +24,9 @@ pub const LIBRARY: &str = "library";
 /// The distribution grammar limits a name to 255 characters, a tag to 128 and a digest to about 140, so a longer image
 /// cannot be pulled. Without a limit, 3 MiB of image text in a pod would be matched against every glob of the map.
 pub const MAX_IMAGE_BYTES: usize = 4096;
+
+/// Maximum length of a name, which is an image without tag and digest, in the distribution grammar, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// An image, split into registry and path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,12 +39,12 @@ pub struct ImageReference<'a> {
 impl<'a> ImageReference<'a> {
     /// Splits `text` at the first `/` if the part before it is a registry and the part after it is not empty.
     ///
-    /// A registry contains `.` or `:`, or is `localhost`.
+    /// A registry contains `.`, `:` or an upper-case letter, or is `localhost`.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         match text.split_once('/') {
             Some((first, path)) if !path.is_empty() && is_registry(first) => {
-                Self { text, registry: Some(first), path }
+                Self { text, registry: Some(without_index(first)), path }
             }
             _ => Self { text, registry: None, path: text },
         }
@@ -59,13 +62,34 @@ impl<'a> ImageReference<'a> {
         self.registry.is_none()
     }
 
-    /// Returns the registry with its port. It is `docker.io` for a shorthand and for `index.docker.io`.
+    /// Returns true if the registry contains an upper-case letter.
+    #[must_use]
+    pub fn has_upper_case_registry(&self) -> bool {
+        self.registry.is_some_and(|registry| registry.bytes().any(|byte| byte.is_ascii_uppercase()))
+    }
+
+    /// Returns the same image with its registry in lower case, because hosts have no case. `buffer` holds its text.
+    ///
+    /// An image that does not fit into the buffer is returned as it is.
+    #[must_use]
+    pub fn in_lower_case<'b>(&self, buffer: &'b mut [u8; MAX_IMAGE_BYTES]) -> ImageReference<'b>
+    where
+        'a: 'b,
+    {
+        let Some(copy) = buffer.get_mut(..self.text.len()) else { return *self };
+        copy.copy_from_slice(self.text.as_bytes());
+        if self.registry.is_some() {
+            copy[..self.text.len() - self.path.len()].make_ascii_lowercase();
+        }
+        str::from_utf8(copy).map_or(*self, ImageReference::parse)
+    }
+
+    /// Returns the registry with its port, in the case of the image.
+    ///
+    /// It is `docker.io` for a shorthand, and without `index.` for `index.docker.io`.
     #[must_use]
     pub fn registry(&self) -> &'a str {
-        match self.registry {
-            None | Some(DOCKER_HUB_INDEX) => DOCKER_HUB,
-            Some(registry) => registry,
-        }
+        self.registry.unwrap_or(DOCKER_HUB)
     }
 
     /// Returns the registry without its port.
@@ -100,7 +124,7 @@ impl<'a> ImageReference<'a> {
     /// Returns true if the canonical path has `library/` before the path.
     #[must_use]
     pub fn is_library(&self) -> bool {
-        self.registry() == DOCKER_HUB && !self.path.contains('/')
+        !self.path.contains('/') && self.registry().eq_ignore_ascii_case(DOCKER_HUB)
     }
 
     /// Returns the last segment of the image, with tag and digest.
@@ -109,8 +133,16 @@ impl<'a> ImageReference<'a> {
         self.text.rsplit_once('/').map_or(self.text, |(_, last)| last)
     }
 
-    fn tag_and_digest(&self) -> &'a str {
+    /// Returns the tag and the digest with their separators, such as `:1.27`. Empty if the image has neither.
+    #[must_use]
+    pub fn tag_and_digest(&self) -> &'a str {
         &self.path[self.repository().len()..]
+    }
+
+    /// Returns true if the host is an IPv6 address, which can only be the host of a reference, not a part of its path.
+    #[must_use]
+    pub fn has_ipv6_host(&self) -> bool {
+        self.registry().starts_with('[')
     }
 }
 
@@ -159,22 +191,45 @@ fn is_reference_character(byte: u8) -> bool {
 /// Returns true if `first`, the text before the first `/` of an image, is a registry.
 #[must_use]
 pub fn is_registry(first: &str) -> bool {
-    first.bytes().any(|byte| byte == b'.' || byte == b':') || first == "localhost"
+    let marks_registry = |byte| matches!(byte, b'.' | b':' | b'A'..=b'Z');
+    first.bytes().any(marks_registry) || first == "localhost"
+}
+
+/// Returns the form of a registry in which registries are compared: in lower case, and without `index.` if it is
+/// `index.docker.io`.
+#[must_use]
+pub fn canonical_registry(registry: &str) -> Cow<'_, str> {
+    let registry = without_index(registry);
+    if registry.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(registry.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(registry)
+    }
+}
+
+/// Returns the registry without `index.` if its host is `index.docker.io`.
+fn without_index(registry: &str) -> &str {
+    let host = registry.get(..DOCKER_HUB_INDEX.len());
+    if host.is_some_and(|host| host.eq_ignore_ascii_case(DOCKER_HUB_INDEX))
+        && split_port(registry).0.len() == DOCKER_HUB_INDEX.len()
+    {
+        &registry[DOCKER_HUB_INDEX.len() - DOCKER_HUB.len()..]
+    } else {
+        registry
+    }
 }
 
 /// Returns true if `text` is a valid image reference in the distribution grammar.
 #[must_use]
 pub fn is_valid_reference(text: &str) -> bool {
-    /// Maximum length of a repository name in the distribution grammar, in bytes.
-    const MAX_NAME_BYTES: usize = 255;
-
     text.len() <= MAX_IMAGE_BYTES
         && REFERENCE.is_match(text)
         && text.len() - ImageReference::parse(text).tag_and_digest().len() <= MAX_NAME_BYTES
 }
 
 /// Splits `host:port` before the colon. An IPv6 address in brackets keeps its colons.
-fn split_port(registry: &str) -> (&str, &str) {
+#[must_use]
+pub fn split_port(registry: &str) -> (&str, &str) {
     match registry.rfind(':') {
         Some(colon) if !registry.ends_with(']') => registry.split_at(colon),
         _ => (registry, ""),
@@ -210,6 +265,21 @@ mod tests {
             ("name:5000/x", "name:5000", "name", ":5000", "x", "x", false, false),
             ("[::1]:5000/x", "[::1]:5000", "[::1]", ":5000", "x", "x", false, false),
             ("[::1]/x", "[::1]", "[::1]", "", "x", "x", false, false),
+            ("index.docker.io:443/a", "docker.io:443", "docker.io", ":443", "a", "a", false, false),
+            ("Index.Docker.IO/a", "Docker.IO", "Docker.IO", "", "a", "a", false, true),
+            (
+                "index.docker.io:x:1/a",
+                "index.docker.io:x:1",
+                "index.docker.io:x",
+                ":1",
+                "a",
+                "a",
+                false,
+                false,
+            ),
+            ("MYREG/team/app:1", "MYREG", "MYREG", "", "team/app:1", "team/app", false, false),
+            ("myReg:5000/app", "myReg:5000", "myReg", ":5000", "app", "app", false, false),
+            ("team/App", "docker.io", "docker.io", "", "team/App", "team/App", true, false),
             ("quay.io/", "docker.io", "docker.io", "", "quay.io/", "quay.io/", true, false),
             ("q.io/a:1@sha256:ab", "q.io", "q.io", "", "a:1@sha256:ab", "a", false, false),
             ("q.io/a@sha256:ab", "q.io", "q.io", "", "a@sha256:ab", "a", false, false),
@@ -231,6 +301,34 @@ mod tests {
                 (registry, host, port, path, repository, shorthand, library),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn only_the_registry_of_an_image_is_written_in_lower_case() {
+        for (text, lower) in [
+            ("Quay.IO:80/Team/App:V1", "quay.io:80/Team/App:V1"),
+            ("[FD00::1]/X", "[fd00::1]/X"),
+            ("Nginx:V1", "Nginx:V1"),
+            ("Quay.IO/", "Quay.IO/"),
+            ("quay.io/é", "quay.io/é"),
+        ] {
+            let mut buffer = [0; MAX_IMAGE_BYTES];
+            let image = ImageReference::parse(text);
+            assert_eq!(image.in_lower_case(&mut buffer).text(), lower);
+        }
+    }
+
+    #[test]
+    fn registries_have_a_canonical_form() {
+        for (registry, canonical) in [
+            ("Quay.IO:80", "quay.io:80"),
+            ("index.docker.io", "docker.io"),
+            ("Index.Docker.io:443", "docker.io:443"),
+            ("my.index.docker.io", "my.index.docker.io"),
+            ("index.docker.io.corp", "index.docker.io.corp"),
+        ] {
+            assert_eq!(canonical_registry(registry), canonical);
         }
     }
 

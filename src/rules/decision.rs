@@ -1,13 +1,11 @@
 //! The decision on one image: the new image, if any, and the reason.
 
-use std::fmt;
-
 use serde::Serialize;
 
-use super::rule::Rule;
+use super::{rule::Rule, swapped_image::SwappedImage};
 use crate::{
     closed_enum::closed_enum,
-    image::{MAX_IMAGE_BYTES, has_reference_characters_only},
+    image::{ImageReference, MAX_IMAGE_BYTES, has_reference_characters_only},
 };
 
 closed_enum! {
@@ -45,6 +43,9 @@ closed_enum! {
         Replace => "replace",
         /// The image is longer than any image that can be pulled.
         TooLong => "too-long",
+        /// The new image would not be a valid reference: its name would be too long, an IPv6 address would be part of
+        /// its path, or it would have no path.
+        Unrepresentable => "unrepresentable",
     }
 }
 
@@ -94,41 +95,26 @@ impl<'a> Decision<'a> {
         Self { reason, rule: rule.into(), swapped: (!swapped.is(image)).then_some(swapped) }
     }
 
+    /// Creates the decision of a rule that moves `image` to its target. It leaves the image alone if there is no valid
+    /// new image.
+    pub(super) fn relocate(
+        reason: Reason,
+        rule: &'a Rule,
+        image: &ImageReference<'a>,
+        swapped: Option<SwappedImage<'a>>,
+    ) -> Self {
+        match swapped {
+            Some(swapped) if !swapped.has_too_long_name(image) => {
+                Self::swap(reason, rule, image.text(), swapped)
+            }
+            _ => Self::leave(Reason::Unrepresentable, Some(rule)),
+        }
+    }
+
     /// Returns the new image, or `image` itself if it is left alone.
     #[must_use]
     pub fn result(&self, image: &str) -> String {
         self.swapped.map_or_else(|| image.to_owned(), |swapped| swapped.to_string())
-    }
-}
-
-/// A new image, as pieces of the rule and the old image.
-///
-/// The pieces are joined only where the text is needed, so a decision allocates nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct SwappedImage<'a>([&'a str; 4]);
-
-impl<'a> SwappedImage<'a> {
-    /// Joins up to four pieces.
-    pub(super) fn new<const N: usize>(pieces: [&'a str; N]) -> Self {
-        const { assert!(N <= 4) };
-        let mut all = [""; 4];
-        all[..N].copy_from_slice(&pieces);
-        Self(all)
-    }
-
-    /// Appends the image to `text`.
-    pub fn append_to(&self, text: &mut String) {
-        self.0.iter().for_each(|piece| text.push_str(piece));
-    }
-
-    fn is(&self, image: &str) -> bool {
-        self.0.iter().try_fold(image, |rest, piece| rest.strip_prefix(piece)) == Some("")
-    }
-}
-
-impl fmt::Display for SwappedImage<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|piece| formatter.write_str(piece))
     }
 }
 
@@ -141,13 +127,5 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
-    }
-
-    #[test]
-    fn a_result_equal_to_the_image_is_no_swap() {
-        let swapped = SwappedImage::new(["d.io", "/", "x"]);
-        assert!(Decision::swap(Reason::Default, None, "d.io/x", swapped).swapped.is_none());
-        assert!(Decision::swap(Reason::Default, None, "d.io/xy", swapped).swapped.is_some());
-        assert!(Decision::swap(Reason::Default, None, "d.io/", swapped).swapped.is_some());
     }
 }

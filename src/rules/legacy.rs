@@ -2,7 +2,10 @@
 //!
 //! It implements section 6 of the swap rules.
 
-use super::decision::{Decision, PLACEHOLDER, Reason, SwappedImage, reason_to_skip};
+use super::{
+    decision::{Decision, PLACEHOLDER, Reason, reason_to_skip},
+    swapped_image::SwappedImage,
+};
 use crate::image::ImageReference;
 
 /// The prefix that LEGACY mode puts before images, from `IMAGE_PREFIX`.
@@ -39,10 +42,10 @@ impl LegacyPrefix {
             return Decision::leave(Reason::AlreadySwapped, None);
         }
         let swapped = if prefix.ends_with('-') {
-            SwappedImage::new([prefix, image])
+            SwappedImage::joined([prefix, image])
         } else {
             let last = ImageReference::parse(image).last_segment();
-            SwappedImage::new([prefix.trim_end_matches('/'), "/", last])
+            SwappedImage::joined([prefix.trim_end_matches('/'), "/", last])
         };
         Decision::swap(Reason::Legacy, None, image, swapped)
     }

@@ -20,18 +20,73 @@ pub fn rule_span(line: &str) -> Range<usize> {
 
 /// Returns the byte range of the target in a line of a map.
 ///
-/// If the target is empty, it is the range of the whole rule.
+/// If the target is empty, or the line is not a rule, it is the range of the whole rule.
 #[must_use]
 pub fn target_span(line: &str) -> Range<usize> {
     let span = rule_span(line);
-    let rule = &line[span.clone()];
-    let target = rule.find("::").map(|at| at + 2).or_else(|| rule.find(':').map(|at| at + 1));
-    match target.map(|at| span.start + at) {
-        Some(start) if start < span.end => {
-            let padding = line[start..span.end].len() - line[start..span.end].trim_start().len();
-            start + padding..span.end
+    let (Separator::Double(separator) | Separator::Single(separator)) =
+        separator(&line[span.clone()])
+    else {
+        return span;
+    };
+    let start = span.start + separator.end;
+    let target = &line[start..span.end];
+    if target.is_empty() { span } else { span.end - target.trim_start().len()..span.end }
+}
+
+/// The separator between key and target, as a byte range of the rule.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Separator {
+    /// `::`.
+    Double(Range<usize>),
+    /// There is none.
+    Missing,
+    /// More than one colon or pair of colons could be it.
+    Several,
+    /// A single `:`, which is deprecated.
+    Single(Range<usize>),
+}
+
+/// Returns the separator of a rule, the content of a line without its comment.
+///
+/// A colon between `[` and the next `]`, with no bracket in between, belongs to an IPv6 address or to a class of
+/// characters, and separates nothing. White space between two colons does not count.
+#[must_use]
+pub fn separator(rule: &str) -> Separator {
+    let mut colons = 0;
+    let mut double = None;
+    let mut last: Option<usize> = None;
+    let mut at = 0;
+    while let Some(found) = rule[at..].find([':', '[']) {
+        at += found;
+        if rule[at..].starts_with('[') {
+            at = end_of_brackets(rule, at);
+            continue;
         }
-        _ => span,
+        colons += 1;
+        if let Some(last) = last
+            && rule[last + 1..at].trim().is_empty()
+            && double.replace(last..at + 1).is_some()
+        {
+            return Separator::Several;
+        }
+        last = Some(at);
+        at += 1;
+    }
+    match (double, colons, last) {
+        (Some(double), _, _) => Separator::Double(double),
+        (None, 1, Some(colon)) => Separator::Single(colon..colon + 1),
+        (None, 0, _) => Separator::Missing,
+        _ => Separator::Several,
+    }
+}
+
+/// Returns the end of the pair of brackets that opens at `start`, or of that bracket alone if another one follows.
+fn end_of_brackets(rule: &str, start: usize) -> usize {
+    let inside = start + 1;
+    match rule[inside..].find(['[', ']']) {
+        Some(next) if rule[inside + next..].starts_with(']') => inside + next + 1,
+        _ => inside,
     }
 }
 
@@ -41,9 +96,38 @@ mod tests {
 
     #[test]
     fn spans_point_into_the_line() {
-        let line = "  a.io :: b.io/x   # why";
-        assert_eq!(&line[rule_span(line)], "a.io :: b.io/x");
-        assert_eq!(&line[target_span(line)], "b.io/x");
-        assert_eq!(&"a.io::"[target_span("a.io::")], "a.io::");
+        for (line, rule, target) in [
+            ("  a.io :: b.io/x   # why", "a.io :: b.io/x", "b.io/x"),
+            ("a.io::", "a.io::", "a.io::"),
+            ("a.io : : b.io", "a.io : : b.io", "b.io"),
+            ("a.io: b.io", "a.io: b.io", "b.io"),
+            ("[fd00::5] :: [fd00::6]:80", "[fd00::5] :: [fd00::6]:80", "[fd00::6]:80"),
+            ("a.io;b.io", "a.io;b.io", "a.io;b.io"),
+        ] {
+            assert_eq!((&line[rule_span(line)], &line[target_span(line)]), (rule, target));
+        }
+    }
+
+    #[test]
+    fn colons_in_brackets_separate_nothing() {
+        for (rule, expected) in [
+            ("a::b", Separator::Double(1..3)),
+            ("a : : b:1", Separator::Double(2..5)),
+            ("a:b", Separator::Single(1..2)),
+            ("a", Separator::Missing),
+            ("a::b::c", Separator::Several),
+            ("a:::b", Separator::Several),
+            ("a:1:b", Separator::Several),
+            ("[::1]::b", Separator::Double(5..7)),
+            ("a::[::1]:5000", Separator::Double(1..3)),
+            ("[EXACT][::1]/x::b", Separator::Double(14..16)),
+            ("[REPLACE]x[:@]*::b", Separator::Double(15..17)),
+            ("[a:[::1]::b", Separator::Double(8..10)),
+            ("[a::b", Separator::Double(2..4)),
+            ("]:[::b", Separator::Double(3..5)),
+            ("[::]", Separator::Missing),
+        ] {
+            assert_eq!(separator(rule), expected, "{rule}");
+        }
     }
 }

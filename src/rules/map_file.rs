@@ -10,7 +10,8 @@ use indexmap::{IndexMap, map::Entry};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
-    line::{rule_span, without_byte_order_mark},
+    key_error::KeyError,
+    line::{Separator, rule_span, separator, without_byte_order_mark},
     manifest,
     rule::{Key, Rule},
     target::Target,
@@ -80,6 +81,8 @@ struct Parser {
 struct LastTarget {
     target: Target,
     line: u32,
+    /// True if the key is written in its canonical form.
+    is_canonical: bool,
 }
 
 impl Parser {
@@ -90,14 +93,15 @@ impl Parser {
             return;
         }
         match split(&rule) {
-            Ok((key, target, separator)) => {
-                if separator == Separator::Deprecated {
+            Ok(SplitRule { key, is_canonical, target, is_deprecated }) => {
+                if is_deprecated {
                     let message = "a single `:` between key and target is deprecated";
                     let hint = format!("write `{}`", shorten(&format!("{key}::{target}")));
                     let diagnostic = Diagnostic::new(Code::DeprecatedSeparator, message, hint);
                     self.diagnostics.push(diagnostic.at(number, span.clone()));
                 }
-                self.insert(key, LastTarget { target: Target::new(target), line: number }, span);
+                let target = Target::new(target);
+                self.insert(key, LastTarget { target, line: number, is_canonical }, span);
             }
             Err(error) => {
                 let hint = error.hint(&rule);
@@ -108,42 +112,57 @@ impl Parser {
     }
 
     /// Sets the target of a key. An existing key keeps its position.
+    ///
+    /// The last line wins, except that a line with a canonical key wins over lines with other spellings of it.
     fn insert(&mut self, key: Key, last: LastTarget, span: Range<usize>) {
-        match self.targets.entry(key) {
+        let mut entry = match self.targets.entry(key) {
             Entry::Vacant(entry) => {
                 entry.insert(last);
+                return;
             }
-            Entry::Occupied(mut entry) => {
-                let key = entry.key().to_string();
-                let message = format!("the key `{}` is already in the map", shorten(&key));
-                let hint = "the last target wins; remove one of the two lines";
-                let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint)
-                    .at(last.line, span)
-                    .related_to(entry.get().line, "this target is overridden");
-                self.diagnostics.push(diagnostic);
-                entry.insert(last);
-            }
+            Entry::Occupied(entry) => entry,
+        };
+        let key = entry.key().to_string();
+        let key = shorten(&key);
+        let first = entry.get();
+        let (message, hint, label) = match (first.is_canonical, last.is_canonical) {
+            (true, false) => (
+                format!("this key means `{key}`, which is already in the map"),
+                format!("the rule with the key written as `{key}` wins; remove this line"),
+                "this target wins",
+            ),
+            (false, true) => (
+                format!("an earlier line means `{key}` too"),
+                format!("the rule with the key written as `{key}` wins; remove the earlier line"),
+                "this target is overridden",
+            ),
+            (true, true) | (false, false) => (
+                format!("the key `{key}` is already in the map"),
+                "the last target wins; remove one of the two lines".to_owned(),
+                "this target is overridden",
+            ),
+        };
+        let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint)
+            .at(last.line, span)
+            .related_to(first.line, label);
+        self.diagnostics.push(diagnostic);
+        if last.is_canonical || !first.is_canonical {
+            entry.insert(last);
         }
     }
 
     fn finish(self) -> (MapFile, Diagnostics) {
         let Self { file, targets, diagnostics } = self;
-        let rule = |(key, LastTarget { target, line })| Rule::new(key, target, &file, line);
+        let rule = |(key, LastTarget { target, line, .. })| Rule::new(key, target, &file, line);
         (MapFile { rules: targets.into_iter().map(rule).collect() }, diagnostics)
     }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Separator {
-    Deprecated,
-    Double,
 }
 
 /// The reason why a line is not a rule.
 #[derive(Debug, thiserror::Error)]
 enum RuleError {
-    #[error("the key before the separator is empty")]
-    EmptyKey,
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("there is no `::` between key and target")]
     NoSeparator,
     #[error("the key or the target is longer than {MAX_IMAGE_BYTES} bytes")]
@@ -156,9 +175,7 @@ impl RuleError {
     fn hint(&self, rule: &str) -> String {
         let rule = shorten(rule);
         match self {
-            Self::EmptyKey => {
-                "write `default::target`, or the registry that the rule is for".into()
-            }
+            Self::Key(error) => error.hint(&rule),
             Self::NoSeparator => match rule.split_once([';', '=', ',']) {
                 Some((key, target)) if !key.is_empty() => format!("write `{key}::{target}`"),
                 _ => format!("write `{rule}::target`, or `{rule}::` to leave its images alone"),
@@ -171,31 +188,35 @@ impl RuleError {
     }
 }
 
+/// A rule, split at its separator.
+struct SplitRule<'a> {
+    key: Key,
+    /// True if the key is written in its canonical form.
+    is_canonical: bool,
+    target: &'a str,
+    /// True if the separator is a single `:`.
+    is_deprecated: bool,
+}
+
 /// Splits a rule at its only separator. The rule contains no white space.
-fn split(rule: &str) -> Result<(Key, &str, Separator), RuleError> {
-    let (key, target, separator) = match rule.split_once("::") {
-        Some((_, target)) if target.starts_with(':') || target.contains("::") => {
-            return Err(RuleError::SeveralSeparators);
-        }
-        Some((key, target)) => (key, target, Separator::Double),
-        None => match rule.split_once(':') {
-            None => return Err(RuleError::NoSeparator),
-            Some((_, target)) if target.contains(':') => {
-                return Err(RuleError::SeveralSeparators);
-            }
-            Some((key, target)) => (key, target, Separator::Deprecated),
-        },
+fn split(rule: &str) -> Result<SplitRule<'_>, RuleError> {
+    let (separator, is_deprecated) = match separator(rule) {
+        Separator::Double(separator) => (separator, false),
+        Separator::Missing => return Err(RuleError::NoSeparator),
+        Separator::Several => return Err(RuleError::SeveralSeparators),
+        Separator::Single(separator) => (separator, true),
     };
-    let key = match Key::parse(key) {
-        None => return Err(RuleError::EmptyKey),
-        // The list of wildcards is the only text that may be longer.
-        Some(Key::NoswapWildcards) => Key::NoswapWildcards,
-        Some(_) if key.len().max(target.len()) > MAX_IMAGE_BYTES => {
-            return Err(RuleError::TooLong);
-        }
-        Some(key) => key,
+    let (written, target) = (&rule[..separator.start], &rule[separator.end..]);
+    let key = Key::parse(written)?;
+    // The list of wildcards is the only text that may be longer.
+    if key != Key::NoswapWildcards && written.len().max(target.len()) > MAX_IMAGE_BYTES {
+        return Err(RuleError::TooLong);
+    }
+    let is_canonical = match &key {
+        Key::Registry(registry) => **registry == *written.trim_end_matches('/'),
+        _ => true,
     };
-    Ok((key, target, separator))
+    Ok(SplitRule { key, is_canonical, target, is_deprecated })
 }
 
 fn without_white_space(text: &str) -> Cow<'_, str> {

@@ -22,6 +22,7 @@ pub mod diagnostic;
 mod explain;
 mod glob;
 mod glob_set;
+mod key_error;
 mod legacy;
 pub mod line;
 pub mod lint;
@@ -31,12 +32,14 @@ mod refusal;
 mod registry_trie;
 mod rule;
 mod rule_set;
+mod swapped_image;
 mod target;
 mod target_index;
+mod template;
 
 pub use self::{
     changes::RuleChanges,
-    decision::{Decision, Reason, SwappedImage},
+    decision::{Decision, Reason},
     diagnostic::{Code, Diagnostic, Diagnostics, Severity},
     explain::Step,
     glob::Glob,
@@ -45,6 +48,7 @@ pub use self::{
     refusal::Refusal,
     rule::{Effect, Key, KeyKind, Rule},
     rule_set::{CompileError, RuleSet},
+    swapped_image::SwappedImage,
     target::Target,
 };
 

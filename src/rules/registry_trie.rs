@@ -1,13 +1,15 @@
 //! A trie of the registry rules, by registry and path segments.
 //!
 //! A lookup follows at most one edge for each segment of the image, however many rules there are. Following an edge
-//! takes one probe of a hash table.
+//! takes one probe of a hash table. Rules for `*.domain` are in a trie of their own, which is looked up for each domain
+//! of the host.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
+use super::rule::Key;
 use crate::image::{ImageReference, LIBRARY};
 
 /// The registry rules of a map.
@@ -17,6 +19,10 @@ pub(super) struct RegistryTrie {
     /// The indices of the nodes, by parent and segment.
     edges: HashTable<u32>,
     hasher: RandomState,
+    /// Length of the longest domain of a `*.domain` key in bytes, with its port. 0 if there is no such key.
+    ///
+    /// Longer domains of an image need no lookup. This bounds the time for a host with many labels.
+    longest_domain: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -39,35 +45,72 @@ pub(super) struct RegistryMatch {
     pub(super) ignores_port: bool,
 }
 
+/// The parent of the registries.
 const ROOT: u32 = 0;
+
+/// The parent of the domains of `*.domain` keys.
+const WILDCARD_ROOT: u32 = 1;
 
 impl Default for RegistryTrie {
     fn default() -> Self {
         let root = Node { parent: ROOT, segment: "".into(), rule: None };
-        Self { nodes: vec![root], edges: HashTable::new(), hasher: RandomState::default() }
+        Self {
+            nodes: vec![root.clone(), root],
+            edges: HashTable::new(),
+            hasher: RandomState::default(),
+            longest_domain: 0,
+        }
     }
 }
 
 impl RegistryTrie {
-    /// Adds `rule` under `key`, a registry with or without a path prefix.
+    /// Adds `rule` under `key`, a registry or `*.domain` with or without a path prefix.
     pub(super) fn insert(&mut self, key: &str, rule: u32) {
-        let node = key.split('/').fold(ROOT, |parent, segment| self.child_or_new(parent, segment));
+        let (root, key) = match key.strip_prefix(Key::WILDCARD) {
+            Some(key) => (WILDCARD_ROOT, key),
+            None => (ROOT, key),
+        };
+        if root == WILDCARD_ROOT {
+            let domain = key.find('/').unwrap_or(key.len());
+            self.longest_domain = self.longest_domain.max(domain);
+        }
+        let node = key.split('/').fold(root, |parent, segment| self.child_or_new(parent, segment));
         self.nodes[node as usize].rule = Some(rule);
     }
 
     /// Returns the rule whose key is the longest prefix of the image's registry and canonical path, if any.
     ///
-    /// Only whole segments match. Keys with the port of the image win over keys without a port.
+    /// Only whole segments match. Keys with the port of the image win over keys without a port. If no key with the host
+    /// matches, the keys of its longest domain that match win. The registry of the image is in lower case.
     pub(super) fn longest_prefix(&self, image: &ImageReference<'_>) -> Option<RegistryMatch> {
-        let with_port = self.walk(image, image.registry());
+        let host = image.host();
+        let found = self.longest_prefix_of(ROOT, image, 0);
+        if found.is_some() || self.longest_domain == 0 {
+            return found;
+        }
+        let domains = host.match_indices('.').map(|(dot, _)| dot + 1).filter(|&start| start > 1);
+        domains
+            .filter(|start| host.len() - start <= self.longest_domain)
+            .find_map(|start| self.longest_prefix_of(WILDCARD_ROOT, image, start))
+    }
+
+    /// Returns the longest match below `root` of the image, whose registry is taken from byte `start` on.
+    fn longest_prefix_of(
+        &self,
+        root: u32,
+        image: &ImageReference<'_>,
+        start: usize,
+    ) -> Option<RegistryMatch> {
+        let with_port = self.walk(root, image, &image.registry()[start..]);
         if with_port.is_some() || image.port_suffix().is_empty() {
             return with_port;
         }
-        self.walk(image, image.host()).map(|found| RegistryMatch { ignores_port: true, ..found })
+        let found = self.walk(root, image, &image.host()[start..])?;
+        Some(RegistryMatch { ignores_port: true, ..found })
     }
 
-    fn walk(&self, image: &ImageReference<'_>, registry: &str) -> Option<RegistryMatch> {
-        let mut node = self.child(ROOT, registry)?;
+    fn walk(&self, root: u32, image: &ImageReference<'_>, registry: &str) -> Option<RegistryMatch> {
+        let mut node = self.child(root, registry)?;
         let mut found = None;
         let mut consumed = 0;
         let mut depth = 0;
@@ -137,8 +180,20 @@ mod tests {
     #[test]
     fn the_longest_prefix_of_whole_segments_wins() {
         let mut trie = RegistryTrie::default();
-        let keys =
-            ["ghcr.io", "ghcr.io/acme", "docker.io/library", "docker.io/library/nginx", "a:1", "a"];
+        let keys = [
+            "ghcr.io",
+            "ghcr.io/acme",
+            "docker.io/library",
+            "docker.io/library/nginx",
+            "a:1",
+            "a",
+            "*.b.io",
+            "*.b.io:80",
+            "*.b.io/team",
+            "*.c.b.io",
+            "d.b.io",
+            "*.e.b.io/team",
+        ];
         for (rule, key) in (0..).zip(keys) {
             trie.insert(key, rule);
         }
@@ -154,6 +209,16 @@ mod tests {
             ("a:1/x", Some((4, 0, false))),
             ("a:2/x", Some((5, 0, true))),
             ("b:2/x", None),
+            ("x.b.io/y", Some((6, 0, false))),
+            ("x.b.io:80/y", Some((7, 0, false))),
+            ("x.b.io:81/team/y", Some((8, 4, true))),
+            ("x.y.b.io/y", Some((6, 0, false))),
+            ("x.c.b.io/y", Some((9, 0, false))),
+            ("d.b.io/y", Some((10, 0, false))),
+            ("x.e.b.io/y", Some((6, 0, false))),
+            ("x.e.b.io/team/y", Some((11, 4, false))),
+            ("b.io/y", None),
+            (".b.io/y", None),
         ] {
             let found = trie.longest_prefix(&ImageReference::parse(image));
             let seen = found.map(|found| (found.rule, found.consumed, found.ignores_port));

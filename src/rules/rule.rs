@@ -4,8 +4,11 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::target::Target;
-use crate::{closed_enum::closed_enum, image::is_valid_reference};
+use super::{key_error::KeyError, target::Target};
+use crate::{
+    closed_enum::closed_enum,
+    image::{canonical_registry, is_valid_reference},
+};
 
 /// The key of a rule: the text before the separator.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -16,7 +19,8 @@ pub enum Key {
     Exact(Box<str>),
     /// `noswap_wildcards`: images that contain one of the substrings that the target lists.
     NoswapWildcards,
-    /// A registry, with or without a path prefix. It has no trailing `/`.
+    /// A registry or `*.domain`, with or without port and path prefix. It is canonical: its registry is as
+    /// [`canonical_registry`] returns it, and it has no trailing `/`.
     Registry(Box<str>),
     /// `[REPLACE]glob`: every image that the shell glob matches.
     Replace(Box<str>),
@@ -31,7 +35,7 @@ closed_enum! {
         Exact => "exact",
         /// `noswap_wildcards`.
         NoswapWildcards => "noswap-wildcards",
-        /// A registry, with or without a path prefix.
+        /// A registry or `*.domain`, with or without a path prefix.
         Registry => "registry",
         /// `[REPLACE]glob`.
         Replace => "replace",
@@ -43,6 +47,9 @@ impl Key {
     const EXACT: &str = "[EXACT]";
     const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
     const REPLACE: &str = "[REPLACE]";
+
+    /// Start of a registry key that stands for all hosts below a domain.
+    pub(super) const WILDCARD: &str = "*.";
 
     /// Returns the image of an `[EXACT]` key. `None` for other keys.
     #[must_use]
@@ -80,20 +87,45 @@ impl Key {
         }
     }
 
-    /// Parses a key. `None` if it is empty, or if nothing follows its bracket.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Parses a key.
+    ///
+    /// # Errors
+    /// If the key is empty, if nothing follows its bracket, or if a registry contains a `*` other than that of
+    /// `*.domain`.
+    pub(super) fn parse(text: &str) -> Result<Self, KeyError> {
         if let Some(image) = text.strip_prefix(Self::EXACT) {
-            return (!image.is_empty()).then(|| Self::Exact(image.into()));
+            return if image.is_empty() {
+                Err(KeyError::Empty)
+            } else {
+                Ok(Self::Exact(image.into()))
+            };
         }
         if let Some(glob) = text.strip_prefix(Self::REPLACE) {
-            return (!glob.is_empty()).then(|| Self::Replace(glob.into()));
+            return if glob.is_empty() {
+                Err(KeyError::Empty)
+            } else {
+                Ok(Self::Replace(glob.into()))
+            };
         }
         match text.trim_end_matches('/') {
-            "" => None,
-            Self::DEFAULT => Some(Self::Default),
-            Self::NOSWAP_WILDCARDS => Some(Self::NoswapWildcards),
-            registry => Some(Self::Registry(registry.into())),
+            "" => Err(KeyError::Empty),
+            Self::DEFAULT => Ok(Self::Default),
+            Self::NOSWAP_WILDCARDS => Ok(Self::NoswapWildcards),
+            key if has_misplaced_star(key) => Err(KeyError::MisplacedStar),
+            key => {
+                let (registry, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+                let registry = canonical_registry(registry);
+                Ok(Self::Registry(format!("{registry}{path}").into()))
+            }
         }
+    }
+}
+
+/// Returns true if a registry key contains a `*` that is not the start of `*.domain`.
+fn has_misplaced_star(key: &str) -> bool {
+    match key.strip_prefix(Key::WILDCARD) {
+        Some(domain) => domain.contains('*') || domain.is_empty() || domain.starts_with([':', '/']),
+        None => key.contains('*'),
     }
 }
 
@@ -105,6 +137,12 @@ impl fmt::Display for Key {
             Self::NoswapWildcards => formatter.write_str(Self::NOSWAP_WILDCARDS),
             // Parsing dropped a slash here. Without it, the colon would be part of the separator.
             Self::Registry(registry) if registry.ends_with(':') => write!(formatter, "{registry}/"),
+            // In lower case, it would be a keyword. Registries have no case.
+            Self::Registry(registry)
+                if [Self::DEFAULT, Self::NOSWAP_WILDCARDS].contains(&&**registry) =>
+            {
+                formatter.write_str(&registry.to_ascii_uppercase())
+            }
             Self::Registry(registry) => formatter.write_str(registry),
             Self::Replace(glob) => write!(formatter, "{}{glob}", Self::REPLACE),
         }
@@ -169,9 +207,12 @@ fn effect(key: &Key, target: &Target) -> Effect {
         _ if target.is_empty() => return Effect::Leave,
         Key::NoswapWildcards => return Effect::Leave,
         Key::Exact(_) => Cow::Borrowed(target.text()),
-        Key::Replace(_) if target.is_prefix() => format!("{target}a").into(),
-        _ if target.is_prefix() => format!("{target}a/a").into(),
-        _ => format!("{}/a", target.base()).into(),
+        Key::Default | Key::Registry(_) | Key::Replace(_) => match target.template() {
+            Some(template) => template.sample().into(),
+            None if !target.is_prefix() => format!("{}/a", target.base()).into(),
+            None if matches!(key, Key::Replace(_)) => format!("{target}a").into(),
+            None => format!("{target}a/a").into(),
+        },
     };
     if is_valid_reference(&sample) { Effect::Swap } else { Effect::LeaveInvalid }
 }

@@ -9,13 +9,14 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    decision::{Decision, PLACEHOLDER, Reason, SwappedImage, reason_to_skip},
+    decision::{Decision, PLACEHOLDER, Reason, reason_to_skip},
     explain::{NoTrace, Step, Trace},
     glob::Glob,
     glob_set::GlobSet,
     map_file::MapFile,
     registry_trie::{RegistryMatch, RegistryTrie},
     rule::{Effect, Key, Rule},
+    swapped_image::SwappedImage,
     target_index::TargetIndex,
 };
 use crate::image::{ImageReference, MAX_IMAGE_BYTES};
@@ -23,7 +24,7 @@ use crate::image::{ImageReference, MAX_IMAGE_BYTES};
 /// The rules of a map, compiled for decisions.
 ///
 /// The cost of a decision does not grow with the number of rules: exact images take one probe of a hash table,
-/// registries one probe for each path segment, globs and wildcards one pass over the image. Only globs that cannot be
+/// registries one probe for each path segment and for each label of the host if there are `*.domain` keys, globs and wildcards one pass over the image. Only globs that cannot be
 /// told apart by a literal add to it; see `glob_set`.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
@@ -134,34 +135,59 @@ impl RuleSet {
         if let Some(reason) = reason_to_skip(text) {
             return Decision::leave(reason, None);
         }
-        let image = ImageReference::parse(text);
         let exact = self.exact_rule(text);
         trace.step(|| Step::Exact { rules: self.exact.len(), matched: exact });
         if let Some(rule) = exact {
             return decision_to_leave(rule, Reason::Exact).unwrap_or_else(|| {
-                let swapped = SwappedImage::new([rule.target.text()]);
+                let swapped = SwappedImage::joined([rule.target.text()]);
                 Decision::swap(Reason::Exact, rule, text, swapped)
             });
         }
         if text == PLACEHOLDER {
             return Decision::leave(Reason::Placeholder, None);
         }
+        let image = ImageReference::parse(text);
+        if image.has_upper_case_registry() {
+            self.evaluate_in_lower_case(&image, trace)
+        } else {
+            self.evaluate_from_globs_on(&image, &image, trace)
+        }
+    }
+
+    #[cold]
+    fn evaluate_in_lower_case<'a>(
+        &'a self,
+        image: &ImageReference<'a>,
+        trace: &mut impl Trace<'a>,
+    ) -> Decision<'a> {
+        let mut buffer = [0; MAX_IMAGE_BYTES];
+        self.evaluate_from_globs_on(image, &image.in_lower_case(&mut buffer), trace)
+    }
+
+    /// Decides on an image that no `[EXACT]` rule matches. `lower` is the image with its registry in lower case.
+    fn evaluate_from_globs_on<'a>(
+        &'a self,
+        image: &ImageReference<'a>,
+        lower: &ImageReference<'_>,
+        trace: &mut impl Trace<'a>,
+    ) -> Decision<'a> {
+        let text = image.text();
         let glob = self.globs.first_match(text).map(|number| self.rule(number));
         trace.step(|| Step::Globs { globs: self.globs.len(), matched: glob });
         if let Some(rule) = glob {
-            return by_glob(rule, &image);
+            return by_glob(rule, image, lower);
         }
         let Some(default) = self.default_rule() else {
             trace.step(|| Step::NoDefault);
             return Decision::leave(Reason::NoDefault, None);
         };
-        let registry = self.registries.longest_prefix(&image);
+        let registry = self.registries.longest_prefix(lower);
         trace.step(|| Step::Registry {
-            image,
+            image: *image,
             matched: registry.map(|found| self.rule(found.rule)),
         });
         if let Some(found) = registry {
-            return self.by_registry(found, &image);
+            return self.by_registry(found, image, lower);
         }
         let wildcard = self.wildcard(text);
         trace.step(|| Step::Wildcards { matched: wildcard });
@@ -171,7 +197,7 @@ impl RuleSet {
         let left = decision_to_leave(default, Reason::Default);
         let covering = match left {
             Some(_) => None,
-            None => self.targets.covering(&image).map(|number| self.rule(number)),
+            None => self.targets.covering(lower, text).map(|number| self.rule(number)),
         };
         trace.step(|| Step::Default { rule: default, covered_by: covering });
         if let Some(left) = left {
@@ -179,7 +205,7 @@ impl RuleSet {
         } else if covering.is_some() {
             Decision::leave(Reason::AlreadySwapped, Some(default))
         } else {
-            Decision::swap(Reason::Default, default, text, relocate(default, &image))
+            Decision::relocate(Reason::Default, default, image, relocated(default, image))
         }
     }
 
@@ -190,25 +216,32 @@ impl RuleSet {
         Some((self.rule(wildcards.rule), &image[found.range()]))
     }
 
-    fn by_registry<'a>(&'a self, found: RegistryMatch, image: &ImageReference<'a>) -> Decision<'a> {
+    fn by_registry<'a>(
+        &'a self,
+        found: RegistryMatch,
+        image: &ImageReference<'a>,
+        lower: &ImageReference<'_>,
+    ) -> Decision<'a> {
         let rule = self.rule(found.rule);
         let target = &rule.target;
         if let Some(left) = decision_to_leave(rule, Reason::Registry) {
             return left;
         }
-        if target.covers(image) || (found.has_path && target.is_repository_of(image)) {
+        if target.covers(lower) || (found.has_path && target.is_repository_of(lower)) {
             return Decision::leave(Reason::AlreadySwapped, Some(rule));
         }
-        let swapped = if target.is_prefix() || (found.has_path && found.consumed == 0) {
-            relocate(rule, image)
-        } else if found.has_path {
-            SwappedImage::new([target.base(), &image.path()[found.consumed..]])
-        } else if found.ignores_port && target.is_bare_host() {
-            SwappedImage::new([target.base(), image.port_suffix(), "/", image.path()])
+        let is_plain = target.template().is_none() && !target.is_prefix();
+        let swapped = if is_plain && found.has_path && found.consumed > 0 {
+            let rest = &image.path()[found.consumed..];
+            // Without a path, the target would be the name of a repository, and the tag its port.
+            let is_possible = rest.starts_with('/') || !target.is_registry();
+            is_possible.then(|| SwappedImage::joined([target.base(), rest]))
+        } else if is_plain && !found.has_path && found.ignores_port && target.is_bare_host() {
+            Some(SwappedImage::joined([target.base(), image.port_suffix(), "/", image.path()]))
         } else {
-            relocate(rule, image)
+            relocated(rule, image)
         };
-        Decision::swap(Reason::Registry, rule, image.text(), swapped)
+        Decision::relocate(Reason::Registry, rule, image, swapped)
     }
 }
 
@@ -221,16 +254,26 @@ fn decision_to_leave(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
     }
 }
 
-fn by_glob<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Decision<'a> {
+fn by_glob<'a>(
+    rule: &'a Rule,
+    image: &ImageReference<'a>,
+    lower: &ImageReference<'_>,
+) -> Decision<'a> {
     if let Some(left) = decision_to_leave(rule, Reason::Replace) {
         return left;
     }
-    if rule.target.covers(image) {
+    let target = &rule.target;
+    if target.covers(lower) {
         return Decision::leave(Reason::AlreadySwapped, Some(rule));
     }
-    let separator = if rule.target.is_prefix() { "" } else { "/" };
-    let swapped = SwappedImage::new([rule.target.base(), separator, image.last_segment()]);
-    Decision::swap(Reason::Replace, rule, image.text(), swapped)
+    let swapped = match target.template() {
+        Some(template) => SwappedImage::filled(template, image),
+        None => {
+            let separator = if target.is_prefix() { "" } else { "/" };
+            Some(SwappedImage::joined([target.base(), separator, image.last_segment()]))
+        }
+    };
+    Decision::relocate(Reason::Replace, rule, image, swapped)
 }
 
 impl Wildcards {
@@ -248,17 +291,21 @@ impl Wildcards {
         // By default, few substrings become a DFA, which takes a kilobyte of memory for each byte of them.
         let substrings = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .ascii_case_insensitive(true)
             .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
     }
 }
 
-/// Replaces the registry of an image with the target of the rule.
-fn relocate<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> SwappedImage<'a> {
-    if rule.target.is_prefix() {
-        SwappedImage::new([rule.target.text(), image.host(), "/", image.path()])
+/// Replaces the registry of an image with the target of the rule. `None` if there is no such image.
+fn relocated<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Option<SwappedImage<'a>> {
+    let target = &rule.target;
+    if let Some(template) = target.template() {
+        SwappedImage::filled(template, image)
+    } else if target.is_prefix() {
+        SwappedImage::prefixed(target.text(), image)
     } else {
-        SwappedImage::new([rule.target.base(), "/", image.path()])
+        Some(SwappedImage::joined([target.base(), "/", image.path()]))
     }
 }

@@ -1,15 +1,20 @@
 //! An index of all targets of a map. It finds the target that an image is already under.
 //!
-//! If an image is under a target, the target is a prefix of the image that ends at a `/`, at a `-`, at a tag or digest,
-//! or at the end, or it is the host of the image. So a few probes of one hash table are enough for any number of
-//! targets.
+//! If an image is under a target, the target is a prefix of the image that ends at a `/`, at a tag or digest, at the end,
+//! or with the last character of a prefix such as `mirror-`, or it is the host of the image. So a few probes of one hash
+//! table are enough for any number of targets.
+//!
+//! All images that are looked up have their registry in lower case, and so have the targets in the index.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::rule::{Effect, Key, Rule};
+use super::{
+    rule::{Effect, Key, Rule},
+    target::Scope,
+};
 use crate::image::ImageReference;
 
 /// The targets of a map. Each occurs once.
@@ -20,6 +25,23 @@ pub(super) struct TargetIndex {
     hasher: RandomState,
     /// Length of the longest base in bytes. Longer prefixes of an image need no lookup.
     longest: usize,
+    /// The characters at which a target can end.
+    ends: Ends,
+}
+
+/// The meaning of each byte of an image for the end of a target.
+#[derive(Clone, Debug)]
+struct Ends([End; 256]);
+
+/// The kinds of targets that can end at a byte.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    /// Before the byte, a target can end that covers the images below it.
+    container: bool,
+    /// After the byte, a prefix can end.
+    prefix: bool,
+    /// Before the byte, a target can end that is a whole repository.
+    repository: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -27,7 +49,7 @@ struct IndexedTarget {
     base: Box<str>,
     /// The first rule whose target covers the images below it.
     container: Option<u32>,
-    /// The first rule whose target ends with `-`, so that it covers all images that start with it.
+    /// The first rule whose target covers all images that start with it.
     prefix: Option<u32>,
     /// The first rule whose key has a path prefix. Its target may be a whole repository.
     repository: Option<u32>,
@@ -49,25 +71,32 @@ impl TargetIndex {
                 Key::Exact(_) => {
                     index.entry(rule.target.text()).exact.get_or_insert(number);
                 }
-                key @ (Key::Default | Key::Registry(_) | Key::Replace(_)) => {
-                    let target = index.entry(rule.target.base());
-                    if rule.target.is_prefix() {
-                        target.prefix.get_or_insert(number);
-                    } else {
-                        target.container.get_or_insert(number);
-                    }
-                    if key.has_path_prefix() {
-                        target.repository.get_or_insert(number);
-                    }
-                }
+                Key::Default | Key::Registry(_) | Key::Replace(_) => index.insert(rule, number),
             }
         }
         index
     }
 
-    /// Returns a rule whose target the image is under, if any.
-    pub(super) fn covering(&self, image: &ImageReference<'_>) -> Option<u32> {
-        self.containing(image).or_else(|| self.find(image.text()).and_then(|target| target.exact))
+    fn insert(&mut self, rule: &Rule, number: u32) {
+        let Scope { base, is_prefix } = rule.target.scope();
+        let target = self.entry(base);
+        if is_prefix {
+            target.prefix.get_or_insert(number);
+        } else {
+            target.container.get_or_insert(number);
+        }
+        if rule.key.has_path_prefix() && rule.target.template().is_none() {
+            target.repository.get_or_insert(number);
+        }
+        if is_prefix && let Some(&last) = base.as_bytes().last() {
+            self.ends.0[usize::from(last)].prefix = true;
+        }
+    }
+
+    /// Returns a rule other than an `[EXACT]` rule whose target the image is under, or an `[EXACT]` rule whose target
+    /// is `written`, the image as it is written.
+    pub(super) fn covering(&self, image: &ImageReference<'_>, written: &str) -> Option<u32> {
+        self.containing(image).or_else(|| self.find(written).and_then(|target| target.exact))
     }
 
     /// Returns a rule other than an `[EXACT]` rule whose target the image is under, if any.
@@ -75,13 +104,18 @@ impl TargetIndex {
         let text = image.text();
         let container = |base: &str| self.find(base).and_then(|target| target.container);
         let reach = text.len().min(self.longest + 1);
-        for (end, byte) in text.bytes().enumerate().take(reach) {
-            let found = match byte {
-                b'/' => container(&text[..end]),
-                b'-' => self.find(&text[..=end]).and_then(|target| target.prefix),
-                b':' | b'@' => self.find(&text[..end]).and_then(|target| target.repository),
-                _ => None,
-            };
+        for (at, byte) in text.bytes().enumerate().take(reach) {
+            let end = self.ends.0[usize::from(byte)];
+            let mut found = None;
+            if end.prefix {
+                found = self.find(&text[..=at]).and_then(|target| target.prefix);
+            }
+            if end.container {
+                found = found.or_else(|| container(&text[..at]));
+            }
+            if end.repository {
+                found = found.or_else(|| self.find(&text[..at]).and_then(|it| it.repository));
+            }
             if found.is_some() {
                 return found;
             }
@@ -119,5 +153,15 @@ impl TargetIndex {
                 })
                 .into_mut(),
         }
+    }
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        let mut ends = [End::default(); 256];
+        ends[usize::from(b'/')].container = true;
+        ends[usize::from(b':')].repository = true;
+        ends[usize::from(b'@')].repository = true;
+        Self(ends)
     }
 }
