@@ -2,12 +2,15 @@
 //!
 //! An explanation is created once as data, and printed as text or JSON.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, Output, load_policy};
+use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
@@ -15,7 +18,7 @@ use crate::{
 };
 
 /// Fields of a line of `explain --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
-pub const FIELDS: [Field; 11] = [
+pub const FIELDS: [Field; 12] = [
     Field { name: "image", meaning: "Image as given" },
     Field { name: "registry", meaning: "Registry of the image; `docker.io` if the image has none" },
     Field { name: "path", meaning: "Image without its registry, with tag and digest" },
@@ -31,6 +34,11 @@ pub const FIELDS: [Field; 11] = [
     Field { name: "steps[].finding", meaning: "Sentence that describes the result of the step" },
     Field { name: "steps[].rule", meaning: "Key of the rule that matched, or `null`" },
     Field { name: "steps[].line", meaning: "Line of that rule, or `null`" },
+    Field {
+        name: "placeholders",
+        meaning: "Placeholders of the target with their values for this image, such as \
+                  `{\"{path}\": \"a/b\"}`; empty if there are none",
+    },
     Field { name: "remark", meaning: "Remark on a result that is easy to misread, or `null`" },
     Field {
         name: "second_pass",
@@ -64,7 +72,8 @@ struct Explanation<'a> {
     steps: Vec<StepRecord>,
     #[serde(flatten)]
     outcome: Outcome,
-    remark: Option<&'static str>,
+    placeholders: BTreeMap<&'static str, String>,
+    remark: Option<String>,
     second_pass: Option<Outcome>,
 }
 
@@ -99,9 +108,9 @@ pub fn run(
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let source = arguments.rules.parse()?;
-    let policy = load_policy(source.clone(), errors)?;
+    let rules = load_rules(source.clone(), errors)?;
     for (index, image) in arguments.images.iter().enumerate() {
-        let explanation = explain(&policy, &source, image);
+        let explanation = explain(&rules, &source, image);
         if arguments.output == Output::Json {
             serde_json::to_writer(&mut *output, &explanation).map_err(io::Error::from)?;
             writeln!(output)?;
@@ -115,7 +124,8 @@ pub fn run(
     Ok(Exit::Success)
 }
 
-fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanation<'a> {
+fn explain<'a>(rules: &LoadedRules, source: &RuleSource, image: &'a str) -> Explanation<'a> {
+    let policy = &rules.policy;
     let reference = ImageReference::parse(image);
     let decision = policy.decide(image);
     let outcome = Outcome::new(&decision, image);
@@ -138,7 +148,11 @@ fn explain<'a>(policy: &Policy, source: &RuleSource, image: &'a str) -> Explanat
             }
             (Policy::Legacy(_), _) => Vec::new(),
         },
-        remark: remark(&decision, &outcome.result),
+        placeholders: match (decision.swapped, decision.rule) {
+            (Some(_), Some(rule)) => rule.target.placeholders(&reference).into_iter().collect(),
+            _ => BTreeMap::new(),
+        },
+        remark: remark(rules, &decision, image, &outcome.result),
         outcome,
         second_pass,
     }
@@ -171,6 +185,9 @@ impl StepRecord {
             }
             Step::Registry { image, matched } => {
                 let finding = match matched {
+                    Some(rule) if rule.key.is_wildcard() => {
+                        format!("{} has the longest domain", located(rule))
+                    }
                     Some(rule) => format!("{} has the longest prefix", located(rule)),
                     None => format!("no rule for {} or a part of it", canonical(&image)),
                 };
@@ -227,7 +244,10 @@ impl Explanation<'_> {
             writeln!(output, "  {:<16} {finding}", step.label())?;
         }
         writeln!(output, "result    {}", sentence(&self.outcome))?;
-        if let Some(remark) = self.remark {
+        for (placeholder, value) in &self.placeholders {
+            writeln!(output, "          {placeholder} is {value}")?;
+        }
+        if let Some(remark) = &self.remark {
             writeln!(output, "          {remark}")?;
         }
         if let Some(again) = &self.second_pass {
@@ -247,7 +267,7 @@ impl Explanation<'_> {
 /// Returns the registry and the canonical path of an image, as registry rules match them.
 fn canonical(image: &ImageReference<'_>) -> String {
     let library = if image.is_library() { "library/" } else { "" };
-    format!("{}/{library}{}", image.registry(), image.repository())
+    format!("{}/{library}{}", image.registry().to_ascii_lowercase(), image.repository())
 }
 
 /// Returns a rule with its line, for a finding.
@@ -256,22 +276,56 @@ fn located(rule: &Rule) -> String {
 }
 
 /// Returns a remark on a decision that is easy to misread.
-fn remark(decision: &Decision<'_>, result: &str) -> Option<&'static str> {
-    match decision.reason {
-        Reason::InvalidTarget => Some(
-            "The target of this rule makes no valid image reference; run `imageswap check` for details.",
-        ),
-        Reason::Malformed => Some(
-            "The image contains a character that no image reference can have, for example because another program has yet to fill it in.",
-        ),
-        Reason::Placeholder => Some(
-            "Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this.",
-        ),
-        _ if decision.swapped.is_some() && !is_valid_reference(result) => {
-            Some("The result is not a valid image reference, so no registry can serve it.")
+fn remark(
+    rules: &LoadedRules,
+    decision: &Decision<'_>,
+    image: &str,
+    result: &str,
+) -> Option<String> {
+    let remark = match decision.reason {
+        Reason::InvalidTarget => {
+            "The target of this rule makes no valid image reference; run `imageswap check` for details."
         }
-        _ => None,
+        Reason::Malformed => {
+            "The image contains a character that no image reference can have, for example because another program has yet to fill it in."
+        }
+        Reason::Placeholder => {
+            "Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this."
+        }
+        Reason::Unrepresentable => {
+            "The new image would not be a valid reference: its name would have more than 255 bytes, an IPv6 address would be part of its path, or it would have no path."
+        }
+        _ => {
+            return skipped_rule(rules, decision, image)
+                .or_else(|| invalid_result(decision, image, result));
+        }
+    };
+    Some(remark.to_owned())
+}
+
+/// Returns a remark if a line that is not a rule looks as if it was meant for `image`.
+fn skipped_rule(rules: &LoadedRules, decision: &Decision<'_>, image: &str) -> Option<String> {
+    let image = ImageReference::parse(image);
+    let skipped = rules.diagnostics.kept().iter().find(|diagnostic| {
+        diagnostic.skips_rule_for(&image)
+            || (decision.reason == Reason::NoDefault && diagnostic.skips_default())
+    })?;
+    let (line, rule) = (skipped.line?, skipped.skipped.as_ref()?);
+    let message = &skipped.message;
+    Some(format!("Line {line} `{rule}` is not a rule and is skipped: {message}."))
+}
+
+/// Returns a remark if the new image is not a valid reference.
+fn invalid_result(decision: &Decision<'_>, image: &str, result: &str) -> Option<String> {
+    if decision.swapped.is_none() || is_valid_reference(result) {
+        return None;
     }
+    let cause = match decision.rule {
+        _ if !is_valid_reference(image) => " The image is not one either.".to_owned(),
+        Some(rule) => format!(" The rule is {}.", rule.location()),
+        None => String::new(),
+    };
+    Some(format!("The result is not a valid image reference, so no registry can serve it.{cause}"))
 }
 
 fn sentence(outcome: &Outcome) -> String {

@@ -81,15 +81,24 @@ impl Outcome {
     }
 }
 
+/// The rules of a source, with the mistakes in them.
+struct LoadedRules {
+    policy: Policy,
+    diagnostics: Diagnostics,
+}
+
 /// Loads the rules of `source`, and writes the errors of the map to `errors`, because they may explain an unexpected
 /// result.
 ///
 /// # Errors
 /// If the map file cannot be read or compiled, or the webhook would refuse it.
-fn load_policy(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Policy> {
+fn load_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<LoadedRules> {
     const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used";
     let (file, map) = match source {
-        RuleSource::Legacy(prefix) => return Ok(Policy::Legacy(prefix)),
+        RuleSource::Legacy(prefix) => {
+            let policy = Policy::Legacy(prefix);
+            return Ok(LoadedRules { policy, diagnostics: Diagnostics::default() });
+        }
         RuleSource::BuiltIn(text) => {
             let file = PathBuf::from("the built-in map");
             match LoadedMap::from_text(text) {
@@ -105,7 +114,10 @@ fn load_policy(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Po
     show_errors(&file, &map.diagnostics, errors);
     match map.refusal(false, None) {
         Some(reason) => Err(MapError::Refused { file, reason }).context(CONTEXT),
-        None => Ok(Policy::Maps(Box::new(map.rules))),
+        None => {
+            let policy = Policy::Maps(Box::new(map.rules));
+            Ok(LoadedRules { policy, diagnostics: map.diagnostics })
+        }
     }
 }
 

@@ -6,7 +6,11 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
-use crate::{closed_enum::closed_enum, excerpt::excerpt};
+use crate::{
+    closed_enum::closed_enum,
+    excerpt::excerpt,
+    image::{DOCKER_HUB, DOCKER_HUB_INDEX, ImageReference},
+};
 
 /// Maximum number of diagnostics that are kept for one map. Further ones are only counted.
 ///
@@ -30,6 +34,8 @@ closed_enum! {
     #[derive(Hash, Serialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Code {
+        /// Like a chain, but only for images whose host is written with upper-case letters.
+        CaseChain => "case-chain",
         /// A target whose images another rule of the same map rewrites again.
         Chain => "chain",
         /// `:` between key and target, the separator before version 1.4.3 of the Python version.
@@ -61,9 +67,11 @@ impl Code {
             | Self::MissingDefault
             | Self::NoRules
             | Self::NotAMap => Severity::Error,
-            Self::Chain | Self::DeprecatedSeparator | Self::DuplicateKey | Self::NeverMatches => {
-                Severity::Warning
-            }
+            Self::CaseChain
+            | Self::Chain
+            | Self::DeprecatedSeparator
+            | Self::DuplicateKey
+            | Self::NeverMatches => Severity::Warning,
         }
     }
 }
@@ -93,6 +101,8 @@ pub struct Diagnostic {
     pub span: Range<usize>,
     /// Another line that the mistake involves, if any.
     pub related: Option<Related>,
+    /// Excerpt of the rule in that line, without white space, if it could not be parsed and is skipped.
+    pub skipped: Option<String>,
 }
 
 /// A second line that a diagnostic points to.
@@ -114,7 +124,36 @@ impl Diagnostic {
             line: None,
             span: 0..0,
             related: None,
+            skipped: None,
         }
+    }
+
+    /// Adds the text of the rule that is skipped.
+    pub(super) fn skipping(self, rule: &str) -> Self {
+        Self { skipped: Some(shorten(rule).into_owned()), ..self }
+    }
+
+    /// Returns true if a rule is skipped whose key looks as if it was meant for `image`.
+    #[must_use]
+    pub fn skips_rule_for(&self, image: &ImageReference<'_>) -> bool {
+        let Some(rule) = &self.skipped else { return false };
+        let starts_with = |key: &str| {
+            let start = rule.get(..key.len());
+            let next = rule.get(key.len()..).and_then(|rest| rest.chars().next());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(key))
+                && next.is_none_or(|next| !(next.is_alphanumeric() || ".-_".contains(next)))
+        };
+        let bracketed = |kind: &str| format!("{kind}{}", image.text());
+        [image.registry(), image.host(), &bracketed("[EXACT]"), &bracketed("[REPLACE]")]
+            .into_iter()
+            .any(starts_with)
+            || (image.host().eq_ignore_ascii_case(DOCKER_HUB) && starts_with(DOCKER_HUB_INDEX))
+    }
+
+    /// Returns true if the rule that is skipped looks like the `default`.
+    #[must_use]
+    pub fn skips_default(&self) -> bool {
+        self.skipped.as_ref().is_some_and(|rule| rule.starts_with("default"))
     }
 
     /// Makes it a diagnostic about a part of a line, in bytes from the start of the line.
@@ -197,5 +236,33 @@ impl Diagnostics {
     #[must_use]
     pub fn dropped(&self) -> usize {
         self.errors + self.warnings - self.kept.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skipped_rule_is_found_by_its_key() {
+        for (rule, image, expected) in [
+            ("quay.io;q.corp", "quay.io/a", true),
+            ("Quay.io=q.corp", "quay.io/a", true),
+            ("quay.io/a/*::q.corp", "quay.io/a/b", true),
+            ("quay.iox;q.corp", "quay.io/a", false),
+            ("docker.io;q.corp", "nginx", true),
+            ("index.docker.io;q.corp", "nginx", true),
+            ("a.io:80:b.io", "a.io:80/x", true),
+            ("a.io;b.io", "a.io:80/x", true),
+            ("[EXACT]nginx:1;b.io", "nginx:1", true),
+            ("", "nginx", false),
+        ] {
+            let diagnostic = Diagnostic::new(Code::InvalidRule, "", "").skipping(rule);
+            let found = diagnostic.skips_rule_for(&ImageReference::parse(image));
+            assert_eq!(found, expected, "{rule} for {image}");
+        }
+        assert!(
+            !Diagnostic::new(Code::NoRules, "", "").skips_rule_for(&ImageReference::parse("a"))
+        );
     }
 }

@@ -106,7 +106,7 @@ impl Parser {
             Err(error) => {
                 let hint = error.hint(&rule);
                 let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
-                self.diagnostics.push(diagnostic.at(number, span));
+                self.diagnostics.push(diagnostic.at(number, span).skipping(&rule));
             }
         }
     }

@@ -75,6 +75,12 @@ impl Key {
         matches!(self, Self::Registry(registry) if registry.contains('/'))
     }
 
+    /// Returns true if the key stands for all hosts below a domain, such as `*.gcr.io`.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self, Self::Registry(registry) if registry.starts_with(Self::WILDCARD))
+    }
+
     /// Returns the kind of the key.
     #[must_use]
     pub fn kind(&self) -> KeyKind {

@@ -10,7 +10,8 @@ pub(super) struct Template(Box<[Part]>);
 
 /// A part of a template.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Part {
+pub(super) enum Part {
+    /// A text that is the same for all images.
     Literal(Box<str>),
     /// `{path}`: the canonical path of the image, without tag and digest.
     Path,
@@ -85,6 +86,16 @@ impl Template {
             parts.extend([Part::Literal("/".into()), Part::Path]);
         }
         Ok(Some(Self(parts.into())))
+    }
+
+    /// Returns the parts in order. The first is a literal.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// Returns true if `{registry}` is the first placeholder.
+    pub(super) fn starts_with_registry(&self) -> bool {
+        self.0.get(1) == Some(&Part::Registry)
     }
 
     /// Returns the text before the first placeholder. It contains a `/`.

@@ -8,7 +8,7 @@ use crate::{RULES, Workspace};
 /// Name, arguments, and standard output.
 type Case = (&'static str, &'static [&'static str], &'static str);
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 14] = [
     (
         "by the default, after all else",
         &["--maps", "rules", "nginx:1.27"],
@@ -143,8 +143,77 @@ rules     rules
   noswap_wildcards the image contains none
   default          line 1 `default::d.io` applies
 result    d.io/Nginx (default, line 1)
-          The result is not a valid image reference, so no registry can serve it.
+          The result is not a valid image reference, so no registry can serve it. The image is not one either.
 again     d.io/Nginx is left alone (already-swapped, line 1)
+",
+    ),
+    (
+        "a target with placeholders",
+        &["--maps", "placeholders", "Quay.io:8443/a/b:1"],
+        "\
+image     Quay.io:8443/a/b:1
+registry  Quay.io:8443
+path      a/b:1
+rules     placeholders
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         no rule for quay.io:8443/a/b or a part of it
+  noswap_wildcards the image contains none
+  default          line 1 `default::d.io/{registry}` applies
+result    d.io/quay.io-8443/a/b:1 (default, line 1)
+          {path} is a/b
+          {registry} is quay.io-8443
+again     d.io/quay.io-8443/a/b:1 is left alone (already-swapped, line 1)
+",
+    ),
+    (
+        "a wildcard host",
+        &["--maps", "placeholders", "eu.gcr.io/p/app:1"],
+        "\
+image     eu.gcr.io/p/app:1
+registry  eu.gcr.io
+path      p/app:1
+rules     placeholders
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         line 2 `*.gcr.io::h.io/gcr` has the longest domain
+result    h.io/gcr/p/app:1 (registry, line 2)
+again     h.io/gcr/p/app:1 is left alone (already-swapped, line 1)
+",
+    ),
+    (
+        "an image that the target cannot hold",
+        &["--maps", "placeholders", "[fd00::1]/x"],
+        "\
+image     [fd00::1]/x
+registry  [fd00::1]
+path      x
+rules     placeholders
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         no rule for [fd00::1]/x or a part of it
+  noswap_wildcards the image contains none
+  default          line 1 `default::d.io/{registry}` applies
+result    [fd00::1]/x is left alone (unrepresentable, line 1)
+          The new image would not be a valid reference: its name would have more than 255 bytes, an IPv6 address would be part of its path, or it would have no path.
+",
+    ),
+    (
+        "a broken line for this image",
+        &["--maps", "broken", "q.io/x"],
+        "\
+image     q.io/x
+registry  q.io
+path      x
+rules     broken
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         no rule for q.io/x or a part of it
+  noswap_wildcards the image contains none
+  default          line 1 `default::d.io` applies
+result    d.io/x (default, line 1)
+          Line 2 `q.io;d.io/q` is not a rule and is skipped: there is no `::` between key and target.
+again     d.io/x is left alone (already-swapped, line 1)
 ",
     ),
     (
@@ -169,6 +238,8 @@ fn explain_prints_each_step() {
         ("chain", "default::d.io\na.io::b.io\nb.io::c.io\n"),
         ("invalid", "default::d.io\nq.io::https://d.io\n"),
         ("no-default", "q.io::d.io\n"),
+        ("placeholders", "default::d.io/{registry}\n*.gcr.io::h.io/gcr\n"),
+        ("broken", "default::d.io\nq.io;d.io/q\n"),
     ]);
     for (name, arguments, expected) in CASES {
         let run = workspace.imageswap(&[&["explain"], arguments].concat()).run();
@@ -229,6 +300,7 @@ fn json_is_one_object_per_image_with_the_documented_fields() {
         "reason": "noswap-wildcard",
         "rule": "noswap_wildcards",
         "line": 2,
+        "placeholders": {},
         "remark": null,
         "second_pass": null,
     });

@@ -67,6 +67,7 @@ fn json_gives_each_reason_with_its_rule() {
         ("rules", RULES),
         ("invalid", "default::d.io\nq.io::https://d.io\n"),
         ("no-default", "q.io::d.io\n"),
+        ("registry", "default::d.io/{registry}\n"),
     ]);
     // environment, map, image, result (`None`: left alone), reason, rule with its line
     let cases = [
@@ -93,6 +94,7 @@ fn json_gives_each_reason_with_its_rule() {
         (&[], "rules", "auto", None, "placeholder", None),
         (LEGACY, "rules", "auto", None, "placeholder", None),
         (&[], "invalid", "q.io/a", None, "invalid-target", Some(("q.io", 2))),
+        (&[], "registry", "[fd00::1]/a", None, "unrepresentable", Some(("default", 1))),
     ];
     for (variables, map, image, result, reason, rule) in &cases {
         let mut invocation =
@@ -101,7 +103,11 @@ fn json_gives_each_reason_with_its_rule() {
             invocation = invocation.variable(name, value);
         }
         let run = invocation.run();
-        assert_eq!((run.code, run.stderr.is_empty()), (Some(0), *map == "rules"), "{reason}");
+        assert_eq!(
+            (run.code, run.stderr.is_empty()),
+            (Some(0), ["rules", "registry"].contains(map)),
+            "{reason}"
+        );
         let expected = json!({
             "image": image,
             "result": result.unwrap_or(image),

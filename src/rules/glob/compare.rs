@@ -67,6 +67,14 @@ impl Glob {
         builder.finish()
     }
 
+    /// Returns a glob that matches every text that starts with `text`.
+    #[must_use]
+    pub fn of_extensions(text: &str) -> Self {
+        let mut builder = Builder::default();
+        builder.star();
+        builder.finish().prefixed(text)
+    }
+
     /// Returns this glob with the literal `text` before it.
     #[must_use]
     pub fn prefixed(mut self, text: &str) -> Self {
@@ -114,6 +122,46 @@ impl Glob {
         self.rest
             .iter()
             .any(|segment| segment.units().skip(1).any(|unit| unit.overlaps(&Unit::Literal('/'))))
+    }
+
+    /// Returns true if a segment between two stars can match a text that includes a part of `literal`, between texts
+    /// that match anything.
+    ///
+    /// It may return a wrong `true`, because what comes before and after is not considered, but never a wrong `false`.
+    #[must_use]
+    pub fn touches(&self, literal: &str) -> bool {
+        let literal: Vec<_> = literal.chars().map(Unit::Literal).collect();
+        let touches = |segment: &Segment| {
+            let units: Vec<_> = segment.units().collect();
+            // `start` is the position of the segment from the start of the literal, moved by the length of the segment.
+            (1..units.len() + literal.len()).any(|start| {
+                let pairs = units.iter().skip(units.len().saturating_sub(start));
+                let literal = literal.iter().skip(start.saturating_sub(units.len()));
+                pairs.zip(literal).all(|(unit, character)| unit.overlaps(character))
+            })
+        };
+        self.rest.iter().any(touches)
+    }
+
+    /// Returns true if a segment after a star can match a `-` and a digit, or ends with a `-`.
+    #[must_use]
+    pub fn touches_port(&self) -> bool {
+        let touches = |segment: &Segment| {
+            let units: Vec<_> = segment.units().collect();
+            units.iter().enumerate().any(|(at, unit)| {
+                let is_digit =
+                    |next: &Unit<'_>| ('0'..='9').any(|digit| next.overlaps(&Unit::Literal(digit)));
+                unit.overlaps(&Unit::Literal('-')) && units.get(at + 1).is_none_or(is_digit)
+            })
+        };
+        self.rest.iter().any(touches)
+    }
+
+    /// Returns true if a segment can match a lower-case letter.
+    #[must_use]
+    pub fn has_lower_case_letter(&self) -> bool {
+        let is_letter = |unit: Unit<'_>| ('a'..='z').any(|it| unit.overlaps(&Unit::Literal(it)));
+        std::iter::once(&self.head).chain(&self.rest).any(|segment| segment.units().any(is_letter))
     }
 
     /// Returns true if the glob consists only of stars.

@@ -58,15 +58,12 @@ impl Budget {
         Self { pairs: MAX_COMPARED_PAIRS, steps: MAX_COMPARED_STEPS }
     }
 
-    /// Subtracts a pair of texts of these lengths. Returns false if the budget is used up.
-    fn take(&mut self, length: usize, other_length: usize) -> bool {
-        let left = (self.pairs.checked_sub(1), self.steps.checked_sub(length * other_length));
-        if let (Some(pairs), Some(steps)) = left {
-            *self = Self { pairs, steps };
-            true
-        } else {
-            false
-        }
+    /// Subtracts a pair of texts of these lengths. `None` if the budget is used up.
+    fn take(&mut self, length: usize, other_length: usize) -> Option<()> {
+        let pairs = self.pairs.checked_sub(1)?;
+        let steps = self.steps.checked_sub(length * other_length)?;
+        *self = Self { pairs, steps };
+        Some(())
     }
 }
 

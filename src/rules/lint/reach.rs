@@ -66,7 +66,7 @@ impl Linter<'_> {
                 let earlier = if is_partial { &[] } else { &globs[..index] };
                 for (number, earlier) in earlier {
                     let rule = self.rules.rule(*number);
-                    if !budget.take(rule.key.exact_or_glob().len(), text.len()) {
+                    if budget.take(rule.key.exact_or_glob().len(), text.len()).is_none() {
                         is_partial = true;
                         return None;
                     }

@@ -48,16 +48,23 @@ impl<'t> Map<'t> {
     /// Images that end with `/` are exempt. They have no last segment, so `[REPLACE]` turns them into a bare target.
     /// `check` does not warn of the consequences.
     pub fn assert_idempotent_or_chained(&self, image: &str) {
-        let once = self.rules.decide(image).result(image);
-        let twice = self.rules.decide(&once).result(&once);
+        let first = self.rules.decide(image);
+        let once = first.result(image);
+        let second = self.rules.decide(&once);
+        let twice = second.result(&once);
         if once == twice || image.ends_with('/') {
             return;
         }
+        let pair = (first.rule.map(|rule| rule.line), second.rule.map(|rule| rule.line));
         let found = lint::lint(&self.rules, self.text);
-        let has_chain = found.kept().iter().any(|diagnostic| diagnostic.code == Code::Chain);
+        let is_reported = found.kept().iter().any(|diagnostic| {
+            let related = diagnostic.related.as_ref().map(|related| related.line);
+            [Code::Chain, Code::CaseChain].contains(&diagnostic.code)
+                && (diagnostic.line, related) == pair
+        });
         assert!(
-            has_chain || found.is_partial() || found.dropped() > 0,
-            "{image} -> {once} -> {twice}, no chain in\n{}",
+            is_reported || found.is_partial() || found.dropped() > 0,
+            "{image} -> {once} -> {twice}: no chain by the lines {pair:?} in\n{}",
             self.text
         );
     }

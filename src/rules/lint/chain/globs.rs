@@ -1,0 +1,120 @@
+//! Chains to globs.
+//!
+//! Globs apply before all rules but `[EXACT]`. So an image that another rule rewrites matches no glob, and the new image
+//! matches one only with the help of the text that the rule adds.
+
+use std::collections::HashMap;
+
+use super::{
+    Budget, Link, Linter,
+    made::{Made, carries_port},
+    relocation::Relocation,
+};
+use crate::{
+    image::ImageReference,
+    rules::{
+        glob::Glob,
+        rule::{Effect, Rule},
+    },
+};
+
+/// The way in which a glob claims new images.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Claim {
+    /// It claims them whatever the case of the host.
+    Any,
+    /// It claims only images whose old host is written with upper-case letters.
+    UpperCaseHosts,
+}
+
+/// The properties of a rule that decide which globs match its images: target, repository, port, Docker Hub.
+type Shape<'a> = (&'a str, bool, bool, bool);
+
+/// A `[REPLACE]` rule with its index in the map and its glob.
+type NumberedGlob<'a> = (u32, &'a Rule, &'a Glob);
+
+impl<'a> Linter<'a> {
+    /// Adds the links to `[REPLACE]` rules. `None` if the budget does not suffice for all of them.
+    pub(super) fn links_to_globs(
+        &self,
+        links: &mut Vec<Link<'a>>,
+        budget: &mut Budget,
+    ) -> Option<()> {
+        let globs = self.rules.globs.iter();
+        let globs: Vec<_> =
+            globs.map(|(number, glob)| (number, self.rules.rule(number), glob)).collect();
+        let mut by_shape: HashMap<Shape<'_>, Vec<&'a Rule>> = HashMap::new();
+        let number_of: HashMap<_, _> =
+            globs.iter().map(|(number, rule, _)| (rule.line, *number)).collect();
+        for from in self.makers() {
+            if let Some(number) = number_of.get(&from.line) {
+                let own = Glob::parse(from.key.exact_or_glob());
+                link_to_globs(&[from], &globs, links, budget, |other, glob| {
+                    claim_on_replaced(glob, &own, from, other > *number)
+                })?;
+            } else {
+                let made = Made::by(from);
+                let may_be_docker_hub = Relocation::may_be_docker_hub(from);
+                let shape =
+                    (from.target.text(), made.is_repository, carries_port(from), may_be_docker_hub);
+                by_shape.entry(shape).or_default().push(from);
+            }
+        }
+        for makers in by_shape.into_values() {
+            let relocation = Relocation::by(makers[0]);
+            link_to_globs(&makers, &globs, links, budget, |_, glob| relocation.claim(glob))?;
+        }
+        Some(())
+    }
+}
+
+/// Adds the links from `makers`, which all make the same images, to the globs for which `claim` returns a claim.
+fn link_to_globs<'a>(
+    makers: &[&'a Rule],
+    globs: &[NumberedGlob<'a>],
+    links: &mut Vec<Link<'a>>,
+    budget: &mut Budget,
+    claim: impl Fn(u32, &Glob) -> Option<Claim>,
+) -> Option<()> {
+    let rule = makers[0];
+    let samples = Made::by(rule).samples();
+    for (number, to, glob) in globs {
+        if to.line == rule.line {
+            continue;
+        }
+        let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();
+        budget.take(to.key.exact_or_glob().len(), made_length)?;
+        let is_covered = |sample: &String| to.target.covers(&ImageReference::parse(sample));
+        if to.effect() != Effect::Swap || samples.iter().all(is_covered) {
+            continue;
+        }
+        let Some(claim) = claim(*number, glob) else { continue };
+        for from in makers {
+            budget.take(1, 1)?;
+            links.push(Link { from, to, is_by_case: claim == Claim::UpperCaseHosts });
+        }
+    }
+    Some(())
+}
+
+/// Returns the claim of `glob` on the images that the `[REPLACE]` rule `rule` with the glob `own` makes.
+///
+/// `is_later` is true if `glob` comes after `own` in the map.
+fn claim_on_replaced(glob: &Glob, own: &Glob, rule: &Rule, is_later: bool) -> Option<Claim> {
+    let relocation = Relocation::by(rule);
+    let made = match rule.target.template() {
+        Some(template) => Glob::of_extensions(template.start()),
+        None => {
+            let base = rule.target.base();
+            let separator = if rule.target.is_prefix() { "" } else { "/" };
+            own.last_segments().prefixed(&format!("{base}{separator}"))
+        }
+    };
+    if !glob.intersects(&made) {
+        None
+    } else if is_later {
+        (!own.subsumes(&made)).then_some(Claim::Any)
+    } else {
+        relocation.claim(glob)
+    }
+}

@@ -1,0 +1,143 @@
+//! The text that a rule adds to the images that it rewrites.
+
+use super::{
+    globs::Claim,
+    made::{Made, carries_port},
+};
+use crate::{
+    image::{DOCKER_HUB, LIBRARY},
+    rules::{
+        glob::Glob,
+        rule::{Key, Rule},
+        template::{Part, Template},
+    },
+};
+
+/// The text that a rule adds to an image, in order. Between the texts are parts of the old image.
+#[derive(Default)]
+pub(super) struct Relocation {
+    /// The texts that a new image can start with.
+    starts: Vec<String>,
+    /// The texts that can follow later in a new image.
+    later: Vec<String>,
+    /// True if the old image's host is in the new image, in lower case.
+    keeps_host: bool,
+    /// True if parts of the old image are in another order.
+    is_reordered: bool,
+    /// True if the old image's port is between host and path, after a `-`.
+    has_port_in_path: bool,
+    /// True if the host is followed by the path, although there was a port between them.
+    drops_port: bool,
+}
+
+impl Relocation {
+    /// Returns the text that `rule` adds. The rule is not an `[EXACT]` rule.
+    pub(super) fn by(rule: &Rule) -> Self {
+        if let Some(template) = rule.target.template() {
+            return Self::by_template(template, Self::may_be_docker_hub(rule));
+        }
+        let base = rule.target.base();
+        if rule.target.is_prefix() {
+            let mut starts = vec![base.to_owned()];
+            let keeps_host = !matches!(rule.key, Key::Replace(_));
+            if keeps_host && Self::may_be_docker_hub(rule) {
+                // The host follows the prefix. For a shorthand it is Docker Hub.
+                starts.push(format!("{base}{DOCKER_HUB}/"));
+            }
+            return Self { starts, keeps_host, drops_port: keeps_host, ..Self::default() };
+        }
+        let is_repository = Made::by(rule).is_repository;
+        let mut starts = vec![format!("{base}/")];
+        if carries_port(rule) || is_repository {
+            starts.push(format!("{base}:"));
+        }
+        if is_repository {
+            starts.extend([format!("{base}@"), base.to_owned()]);
+        }
+        Self { starts, ..Self::default() }
+    }
+
+    /// Returns true if the images of `rule` can be those of Docker Hub, which need not name their registry.
+    pub(super) fn may_be_docker_hub(rule: &Rule) -> bool {
+        match &rule.key {
+            Key::Registry(key) => {
+                key.starts_with(Key::WILDCARD) || key.split('/').next() == Some(DOCKER_HUB)
+            }
+            _ => true,
+        }
+    }
+
+    fn by_template(template: &Template, may_be_docker_hub: bool) -> Self {
+        let position = |part: &Part| template.parts().iter().position(|other| other == part);
+        let registry = position(&Part::Registry);
+        let mut relocation = Self {
+            keeps_host: registry.is_some(),
+            has_port_in_path: registry.is_some(),
+            is_reordered: registry > position(&Part::Path),
+            ..Self::default()
+        };
+        let docker_hub = [(false, true), (true, false), (true, true)];
+        let docker_hub = docker_hub.into_iter().filter(|_| may_be_docker_hub);
+        for (is_shorthand, is_library) in std::iter::once((false, false)).chain(docker_hub) {
+            let mut added = added_by(template, is_shorthand, is_library).into_iter();
+            relocation.starts.extend(added.next());
+            relocation.later.extend(added);
+        }
+        relocation
+    }
+
+    /// Returns the claim of `glob` on the new images, if the old ones match no glob.
+    pub(super) fn claim(&self, glob: &Glob) -> Option<Claim> {
+        let Some(tail) = glob.after_leading_stars() else {
+            let claims = self.starts.iter().any(|start| glob.matches_some_extension_of(start));
+            return claims.then_some(Claim::Any);
+        };
+        // A match within a part of the old image would also match the old image. So only a match that includes some of
+        // the added text counts.
+        let claims = self.starts.iter().any(|start| starts_within(&tail, start))
+            || self.later.iter().any(|text| glob.touches(text))
+            || (self.has_port_in_path && glob.touches_port())
+            || (self.drops_port && glob.spans_slash())
+            || self.is_reordered;
+        if claims {
+            Some(Claim::Any)
+        } else {
+            (self.keeps_host && glob.has_lower_case_letter()).then_some(Claim::UpperCaseHosts)
+        }
+    }
+}
+
+/// Returns the texts that a template adds to an image without registry, or to an official image of Docker Hub.
+fn added_by(template: &Template, is_shorthand: bool, is_library: bool) -> Vec<String> {
+    // Between two of the texts is a part of the old image.
+    let mut added = vec![String::new()];
+    let parts = template.parts();
+    for (index, part) in parts.iter().enumerate() {
+        let text = match part {
+            Part::Literal(text) => {
+                let before = index.checked_sub(1).and_then(|index| parts.get(index));
+                let is_in_old_image = &**text == "/"
+                    && before == Some(&Part::Registry)
+                    && parts.get(index + 1) == Some(&Part::Path);
+                if is_in_old_image && !is_shorthand && !is_library { "" } else { text }
+            }
+            Part::Path if is_library => &format!("{LIBRARY}/"),
+            Part::Registry if is_shorthand => DOCKER_HUB,
+            Part::Path | Part::Registry => "",
+        };
+        if let Some(last) = added.last_mut() {
+            last.push_str(text);
+        }
+        if *part == Part::Path || (*part == Part::Registry && !is_shorthand) {
+            added.push(String::new());
+        }
+    }
+    let start = added.remove(0);
+    added.retain(|text| !text.is_empty());
+    std::iter::once(start).chain(added).collect()
+}
+
+/// Returns true if `tail` can match a text that starts within `text` and continues with any text.
+fn starts_within(tail: &Glob, text: &str) -> bool {
+    text.char_indices().any(|(start, _)| tail.matches_some_extension_of(&text[start..]))
+}
