@@ -121,7 +121,7 @@ impl Template {
             match part {
                 Part::Literal(text) => visit(Piece::AsWritten(text)),
                 Part::Path => {
-                    path_pieces(image).map(Piece::AsWritten).into_iter().for_each(&mut *visit)
+                    path_pieces(image).map(Piece::AsWritten).into_iter().for_each(&mut *visit);
                 }
                 Part::Registry => registry_pieces(image).into_iter().for_each(&mut *visit),
             }

@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use serde_json::json;
+use imageswap::settings::SAMPLE_MAP;
+use serde_json::{Value, json};
+use support::recipes::recipes;
 
 use crate::{
     Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
@@ -28,6 +30,7 @@ pub(crate) const STEPS: &[Step<Swapping>] = &[
     ("only a new ephemeral container is swapped", ephemeral_container),
     ("no creation fails while the map changes", creations_while_the_map_changes),
     ("no creation fails while one instance replaces another", takeover),
+    ("the sample map and recipes rewrite the images of created pods", documented_maps),
     ("the webhook logged no warning", no_warnings),
 ];
 
@@ -277,6 +280,53 @@ fn takeover(swapping: &Swapping) {
     for webhook in [&first, &second] {
         webhook.assert_no_warnings();
     }
+}
+
+fn documented_maps(swapping: &Swapping) {
+    const TITLES: [&str; 3] =
+        ["Amazon ECR", "Google Artifact Registry", "Keep the registry in the path"];
+
+    let sample = [
+        ("nginx:1.27", "registry.example.com/official/nginx:1.27"),
+        ("nvcr.io/nvidia/cuda:12.4", "registry.example.com/gpu/cuda:12.4"),
+        ("gcr.io/google/pause:3", "registry.example.com/mirror-gcr.io/google/pause:3"),
+        ("eu.gcr.io/acme/app:1", "registry.example.com/gcr/eu.gcr.io/acme/app:1"),
+        ("public.ecr.aws/a/b", "public.ecr.aws/a/b"),
+    ]
+    .map(|(image, result)| (image.to_owned(), result.to_owned()));
+    let mut maps = vec![(SAMPLE_MAP.to_owned(), sample.to_vec())];
+    for recipe in recipes().into_iter().filter(|recipe| TITLES.contains(&&*recipe.title)) {
+        let images = recipe.images.into_iter();
+        let images = images.map(|(image, result)| (image.clone(), result.unwrap_or(image)));
+        maps.push((recipe.map, images.collect()));
+    }
+    assert_eq!(maps.len(), 1 + TITLES.len());
+    for (number, (map, images)) in maps.into_iter().enumerate() {
+        swapping.files.write("maps.conf", &map);
+        let (written, expected): (Vec<_>, Vec<_>) = images.into_iter().unzip();
+        let pod =
+            pod_of(&format!("map-{number}"), &written.iter().map(|it| &**it).collect::<Vec<_>>());
+        let would_be = || swapping.cluster.api.try_post(&format!("{PODS}?dryRun=All"), &pod);
+        eventually(&format!("map {number}"), || {
+            expect(images_alone(&would_be().unwrap()), &expected)
+        });
+        swapping.cluster.control_plane.create(&pod);
+        let stored = swapping.cluster.control_plane.stored(&[
+            "pod",
+            &format!("map-{number}"),
+            "-n",
+            SWAPPED,
+        ]);
+        assert_eq!(images_alone(&stored), expected, "map {number}");
+    }
+    swapping.files.write("maps.conf", MAP);
+    swapping.await_swap_to("one.example.com");
+}
+
+/// Returns the images of a pod, without the names of the containers.
+fn images_alone(pod: &Value) -> Vec<String> {
+    let images = images(pod).into_iter();
+    images.map(|image| image.split_once('=').unwrap().1.to_owned()).collect()
 }
 
 fn no_warnings(swapping: &Swapping) {

@@ -13,6 +13,7 @@ pub mod cases;
 pub mod grammar;
 pub mod laws;
 pub mod oracle;
+pub mod recipes;
 pub mod reviews;
 pub mod source;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{
     Budget, Link, Linter,
-    made::{Made, carries_port},
+    made::{Follow, Made},
     relocation::Relocation,
 };
 use crate::{
@@ -27,8 +27,9 @@ pub(super) enum Claim {
     UpperCaseHosts,
 }
 
-/// The properties of a rule that decide which globs match its images: target, repository, port, Docker Hub.
-type Shape<'a> = (&'a str, bool, bool, bool);
+/// The properties of a rule that decide which globs match its images: its target, the start of the images, the texts that
+/// can follow, and true if the old images can be those of Docker Hub.
+type Shape<'a> = (&'a str, String, Vec<Follow>, bool);
 
 /// A `[REPLACE]` rule with its index in the map and its glob.
 type NumberedGlob<'a> = (u32, &'a Rule, &'a Glob);
@@ -53,10 +54,9 @@ impl<'a> Linter<'a> {
                     claim_on_replaced(glob, &own, from, other > *number)
                 })?;
             } else {
-                let made = Made::by(from);
+                let Made { base, follows, .. } = Made::by(from);
                 let may_be_docker_hub = Relocation::may_be_docker_hub(from);
-                let shape =
-                    (from.target.text(), made.is_repository, carries_port(from), may_be_docker_hub);
+                let shape = (from.target.text(), base, follows, may_be_docker_hub);
                 by_shape.entry(shape).or_default().push(from);
             }
         }

@@ -3,7 +3,10 @@
 //! A rule makes images below its target. The keys that claim them are above the target or below it. Keys above it are
 //! found by deciding on samples. Keys below it follow each other in a sorted list.
 
-use super::{ANY, Budget, Link, Linter, made::Made};
+use super::{
+    ANY, Budget, Link, Linter,
+    made::{Follow, Made},
+};
 use crate::{
     image::{
         DOCKER_HUB, ImageReference, LIBRARY, MAX_IMAGE_BYTES, canonical_registry, is_registry,
@@ -84,31 +87,29 @@ fn link_to_registry_of<'a>(sample: &str, linter: &Linter<'a>, link: &mut impl Fn
 
 /// Returns true if a registry rule rewrites images with the name `name` or below it.
 fn claims(rule: &Rule, name: &str, made: &Made) -> bool {
-    let leaves = |image: &str| {
+    let stays = |image: &str| {
         let image = ImageReference::parse(image);
-        !rule.target.covers(&image)
-            && !(rule.key.has_path_prefix() && rule.target.is_repository_of(&image))
+        rule.target.covers(&image)
+            || (rule.key.has_path_prefix() && rule.target.is_repository_of(&image))
     };
     rule.effect() == Effect::Swap
-        && ((!made.is_one_segment && leaves(&format!("{name}/{ANY}")))
-            || leaves(&format!("{name}:{ANY}")))
+        && !(stays(&format!("{name}:{ANY}"))
+            && (made.is_one_segment || stays(&format!("{name}/{ANY}"))))
 }
 
 /// Returns where the keys are that claim some of the images that a rule makes.
 fn below(made: &Made) -> Vec<Below> {
-    let Made { base, is_prefix, .. } = made;
-    let separator = if *is_prefix { "" } else { "/" };
+    let (base, separator) = (&made.base, made.separator());
     let mut all = Vec::new();
     let mut push = |start: String, spelling: &str| {
         all.push(Below { start, spelling: spelling.to_owned() });
     };
     let (first, path) = base.split_at(base.find('/').unwrap_or(base.len()));
-    let has_open_registry = *is_prefix && path.is_empty();
-    if !is_registry(first) || has_open_registry {
+    if !is_registry(first) || made.has_open_registry() {
         // Without a registry, the image is one of Docker Hub.
         push(format!("{DOCKER_HUB}/{base}{separator}"), &format!("{base}{separator}"));
     }
-    if has_open_registry {
+    if made.has_open_registry() {
         push(base.clone(), base);
         push(format!("{DOCKER_HUB}/{LIBRARY}/{base}"), base);
         // The host of the old image may belong to any domain.
@@ -126,7 +127,7 @@ fn below(made: &Made) -> Vec<Below> {
                 push(format!("{name}{port}{path}{separator}"), &format!("{base}{separator}"));
             }
         }
-        if made.carries_port {
+        if made.may_continue_with(Follow::Port) {
             push(format!("{name}:"), &format!("{first}:"));
         }
     }

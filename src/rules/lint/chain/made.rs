@@ -10,78 +10,93 @@ use crate::{
 pub(super) struct Made {
     /// The text that all of them start with, with its host in lower case.
     pub(super) base: String,
-    /// True if any text may follow the base. Otherwise, a `/` follows.
-    pub(super) is_prefix: bool,
-    /// True if an image can also be the base itself, with a tag or digest.
-    pub(super) is_repository: bool,
-    /// True if the port of the old image can follow the base, which is a host.
-    pub(super) carries_port: bool,
-    /// True if only a path segment follows the base and the separator.
+    /// The texts that can follow the base.
+    pub(super) follows: Vec<Follow>,
+    /// True if only one path segment of the old image follows.
     pub(super) is_one_segment: bool,
+}
+
+/// A text that can follow the start of an image.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Follow {
+    /// Any text, without a separator.
+    AnyText,
+    /// `/` and a path.
+    Path,
+    /// `:` and the port of the old image. What it follows is a host.
+    Port,
+    /// Nothing, or a tag or digest. What it follows is a repository.
+    Tag,
 }
 
 impl Made {
     /// Returns the images that `rule` makes. The rule is not an `[EXACT]` rule.
     pub(super) fn by(rule: &Rule) -> Self {
         let target = &rule.target;
-        let is_replace = matches!(rule.key, Key::Replace(_));
-        let plain = Self {
-            base: with_host_in_lower_case(target.base()),
-            is_prefix: target.is_prefix(),
-            is_repository: false,
-            carries_port: false,
-            is_one_segment: is_replace,
-        };
-        match (target.template(), known_host(rule)) {
+        let base = with_host_in_lower_case(target.base());
+        let is_one_segment = matches!(rule.key, Key::Replace(_)) && target.template().is_none();
+        let (base, follows) = match (target.template(), known_host(rule)) {
             (Some(template), host) => {
                 let start = with_host_in_lower_case(template.start());
                 let host = host.filter(|_| template.starts_with_registry()).unwrap_or_default();
-                Self {
-                    base: format!("{start}{host}"),
-                    is_prefix: true,
-                    is_one_segment: false,
-                    ..plain
-                }
+                (format!("{start}{host}"), vec![Follow::AnyText])
             }
             (None, Some(host)) if target.is_prefix() => {
-                Self { base: format!("{}{host}", plain.base), is_prefix: false, ..plain }
+                (format!("{base}{host}"), vec![Follow::Path])
             }
-            (None, _) if target.is_prefix() => plain,
-            (None, _) => Self {
-                is_repository: names_repository(rule),
-                carries_port: carries_port(rule),
-                ..plain
-            },
-        }
+            (None, _) if target.is_prefix() => (base, vec![Follow::AnyText]),
+            (None, _) => {
+                let mut follows = vec![Follow::Path];
+                follows.extend(names_repository(rule).then_some(Follow::Tag));
+                follows.extend(carries_port(rule).then_some(Follow::Port));
+                (base, follows)
+            }
+        };
+        Self { base, follows, is_one_segment }
+    }
+
+    /// Returns true if `follow` can follow the base.
+    pub(super) fn may_continue_with(&self, follow: Follow) -> bool {
+        self.follows.contains(&follow)
+    }
+
+    /// Returns the text between the base and the part of the old image that follows.
+    pub(super) fn separator(&self) -> &'static str {
+        if self.may_continue_with(Follow::AnyText) { "" } else { "/" }
+    }
+
+    /// Returns true if the base is only the start of a registry, to which the host of the old image is added.
+    pub(super) fn has_open_registry(&self) -> bool {
+        self.may_continue_with(Follow::AnyText) && !self.base.contains('/')
     }
 
     /// Returns true if the rule can make `image`, whose host is in lower case. It may return a wrong `true`.
     pub(super) fn includes(&self, image: &str) -> bool {
         let Some(rest) = image.strip_prefix(&*self.base) else { return false };
-        let inside = if self.is_prefix { Some(rest) } else { rest.strip_prefix('/') };
-        if let Some(inside) = inside {
-            return !(self.is_one_segment && inside.contains('/'));
-        }
-        (self.is_repository && (rest.is_empty() || rest.starts_with([':', '@'])))
-            || (self.carries_port && rest.starts_with(':'))
+        let has_allowed_path = |path: &str| !(self.is_one_segment && path.contains('/'));
+        self.follows.iter().any(|follow| match follow {
+            Follow::AnyText => has_allowed_path(rest),
+            Follow::Path => rest.strip_prefix('/').is_some_and(has_allowed_path),
+            Follow::Port => rest.starts_with(':'),
+            Follow::Tag => rest.is_empty() || rest.starts_with([':', '@']),
+        })
     }
 
     /// Returns samples of the images, one for each case that registry rules can distinguish.
     pub(super) fn samples(&self) -> Vec<String> {
         let Self { base, .. } = self;
-        let separator = if self.is_prefix { "" } else { "/" };
+        let separator = self.separator();
         let mut samples = vec![format!("{base}{separator}{ANY}")];
         if !self.is_one_segment {
             samples.push(format!("{base}{separator}{ANY}/{ANY}"));
         }
-        if self.is_repository {
+        if self.may_continue_with(Follow::Tag) {
             samples.push(format!("{base}:{ANY}"));
         }
-        if self.carries_port {
+        if self.may_continue_with(Follow::Port) {
             samples.push(format!("{base}:{ANY}/{ANY}"));
         }
-        if self.is_prefix && !base.contains('/') && !self.is_one_segment {
-            // Together with the host, the prefix is the name of a registry.
+        if self.has_open_registry() && !self.is_one_segment {
             samples.push(format!("{base}{ANY}.{ANY}/{ANY}"));
         }
         samples
@@ -100,7 +115,7 @@ fn known_host(rule: &Rule) -> Option<&str> {
 }
 
 /// Returns true if the rule keeps the port of its images.
-pub(super) fn carries_port(rule: &Rule) -> bool {
+fn carries_port(rule: &Rule) -> bool {
     match &rule.key {
         Key::Registry(key) => {
             !key.contains('/') && split_port(key).1.is_empty() && rule.target.is_bare_host()
@@ -110,7 +125,7 @@ pub(super) fn carries_port(rule: &Rule) -> bool {
 }
 
 /// Returns true if an image can be the key itself with a tag. The target is then a whole repository.
-pub(super) fn names_repository(rule: &Rule) -> bool {
+fn names_repository(rule: &Rule) -> bool {
     match &rule.key {
         // `docker.io/x` is an organization: the image `x` is `docker.io/library/x`.
         Key::Registry(key) => match key.split_once('/') {

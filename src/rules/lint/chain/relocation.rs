@@ -2,7 +2,7 @@
 
 use super::{
     globs::Claim,
-    made::{Made, carries_port},
+    made::{Follow, Made},
 };
 use crate::{
     image::{DOCKER_HUB, LIBRARY},
@@ -20,14 +20,21 @@ pub(super) struct Relocation {
     starts: Vec<String>,
     /// The texts that can follow later in a new image.
     later: Vec<String>,
-    /// True if the old image's host is in the new image, in lower case.
-    keeps_host: bool,
+    host: OldHost,
     /// True if parts of the old image are in another order.
     is_reordered: bool,
-    /// True if the old image's port is between host and path, after a `-`.
-    has_port_in_path: bool,
-    /// True if the host is followed by the path, although there was a port between them.
-    drops_port: bool,
+}
+
+/// The place of the old image's host in the new image, where it is in lower case.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum OldHost {
+    /// It is not in the new image.
+    #[default]
+    Dropped,
+    /// It is before the path. Its port is dropped.
+    WithoutPort,
+    /// It is in the path, followed by `-` and its port.
+    WithPort,
 }
 
 impl Relocation {
@@ -39,22 +46,22 @@ impl Relocation {
         let base = rule.target.base();
         if rule.target.is_prefix() {
             let mut starts = vec![base.to_owned()];
-            let keeps_host = !matches!(rule.key, Key::Replace(_));
-            if keeps_host && Self::may_be_docker_hub(rule) {
+            if matches!(rule.key, Key::Replace(_)) {
+                return Self { starts, ..Self::default() };
+            }
+            if Self::may_be_docker_hub(rule) {
                 // The host follows the prefix. For a shorthand it is Docker Hub.
                 starts.push(format!("{base}{DOCKER_HUB}/"));
             }
-            return Self { starts, keeps_host, drops_port: keeps_host, ..Self::default() };
+            return Self { starts, host: OldHost::WithoutPort, ..Self::default() };
         }
-        let is_repository = Made::by(rule).is_repository;
-        let mut starts = vec![format!("{base}/")];
-        if carries_port(rule) || is_repository {
-            starts.push(format!("{base}:"));
-        }
-        if is_repository {
-            starts.extend([format!("{base}@"), base.to_owned()]);
-        }
-        Self { starts, ..Self::default() }
+        let starts = Made::by(rule).follows.into_iter().flat_map(|follow| match follow {
+            Follow::AnyText => vec![base.to_owned()],
+            Follow::Path => vec![format!("{base}/")],
+            Follow::Port => vec![format!("{base}:")],
+            Follow::Tag => vec![format!("{base}:"), format!("{base}@"), base.to_owned()],
+        });
+        Self { starts: starts.collect(), ..Self::default() }
     }
 
     /// Returns true if the images of `rule` can be those of Docker Hub, which need not name their registry.
@@ -71,8 +78,7 @@ impl Relocation {
         let position = |part: &Part| template.parts().iter().position(|other| other == part);
         let registry = position(&Part::Registry);
         let mut relocation = Self {
-            keeps_host: registry.is_some(),
-            has_port_in_path: registry.is_some(),
+            host: if registry.is_some() { OldHost::WithPort } else { OldHost::Dropped },
             is_reordered: registry > position(&Part::Path),
             ..Self::default()
         };
@@ -96,13 +102,14 @@ impl Relocation {
         // the added text counts.
         let claims = self.starts.iter().any(|start| starts_within(&tail, start))
             || self.later.iter().any(|text| glob.touches(text))
-            || (self.has_port_in_path && glob.touches_port())
-            || (self.drops_port && glob.spans_slash())
+            || (self.host == OldHost::WithPort && glob.touches_port())
+            || (self.host == OldHost::WithoutPort && glob.spans_slash())
             || self.is_reordered;
         if claims {
             Some(Claim::Any)
         } else {
-            (self.keeps_host && glob.has_lower_case_letter()).then_some(Claim::UpperCaseHosts)
+            (self.host != OldHost::Dropped && glob.has_lower_case_letter())
+                .then_some(Claim::UpperCaseHosts)
         }
     }
 }
