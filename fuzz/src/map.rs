@@ -7,7 +7,7 @@ use imageswap::{
     image::MAX_IMAGE_BYTES,
     rules::{Key, LegacyPrefix, LoadedMap, Rule},
 };
-use support::{cases::CASES, laws::Map};
+use support::{cases, laws::Map};
 
 use crate::inputs::{self, sample};
 
@@ -102,9 +102,9 @@ pub fn run(data: &[u8]) {
 /// Returns the maps of the rule tests with their images, and the sample map.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let cases = CASES.iter().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
+    let texts = cases::all().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
     let sample = imageswap::settings::SAMPLE_MAP;
-    cases.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
+    texts.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
 }
 
 /// Returns images for a rule: images that it matches, and results of it.
