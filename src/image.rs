@@ -65,7 +65,9 @@ impl<'a> ImageReference<'a> {
     /// Returns true if the registry contains an upper-case letter.
     #[must_use]
     pub fn has_upper_case_registry(&self) -> bool {
-        self.registry.is_some_and(|registry| registry.bytes().any(|byte| byte.is_ascii_uppercase()))
+        // The text before the path, because an upper-case letter may be in the `index.` of `registry`.
+        let registry = &self.text.as_bytes()[..self.text.len() - self.path.len()];
+        registry.iter().any(u8::is_ascii_uppercase)
     }
 
     /// Returns the same image with its registry in lower case, because hosts have no case. `buffer` holds its text.
@@ -78,10 +80,13 @@ impl<'a> ImageReference<'a> {
     {
         let Some(copy) = buffer.get_mut(..self.text.len()) else { return *self };
         copy.copy_from_slice(self.text.as_bytes());
-        if self.registry.is_some() {
-            copy[..self.text.len() - self.path.len()].make_ascii_lowercase();
-        }
-        str::from_utf8(copy).map_or(*self, ImageReference::parse)
+        let start_of_path = self.text.len() - self.path.len();
+        copy[..start_of_path].make_ascii_lowercase();
+        let Ok(text) = str::from_utf8(copy) else { return *self };
+        // In lower case, a registry may no longer look like one.
+        let registry = self.registry.and(text[..start_of_path].strip_suffix('/'));
+        let path = &text[start_of_path..];
+        ImageReference { text, registry: registry.map(without_index), path }
     }
 
     /// Returns the registry with its port, in the case of the image.
@@ -309,13 +314,17 @@ mod tests {
         for (text, lower) in [
             ("Quay.IO:80/Team/App:V1", "quay.io:80/Team/App:V1"),
             ("[FD00::1]/X", "[fd00::1]/X"),
+            ("Index.docker.io/X", "index.docker.io/X"),
+            ("MyReg/X", "myreg/X"),
             ("Nginx:V1", "Nginx:V1"),
             ("Quay.IO/", "Quay.IO/"),
             ("quay.io/é", "quay.io/é"),
         ] {
             let mut buffer = [0; MAX_IMAGE_BYTES];
             let image = ImageReference::parse(text);
-            assert_eq!(image.in_lower_case(&mut buffer).text(), lower);
+            let in_lower_case = image.in_lower_case(&mut buffer);
+            assert_eq!(in_lower_case.text(), lower);
+            assert_eq!(in_lower_case.is_shorthand(), image.is_shorthand(), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! compared with the oracle of the rule tests. Inputs of runs make globs with hundreds of stars.
 
 use imageswap::rules::Glob;
-use support::{cases::CASES, laws};
+use support::{cases, laws};
 
 use crate::inputs::{self, OF_RUNS, sample};
 
@@ -12,6 +12,7 @@ use crate::inputs::{self, OF_RUNS, sample};
 pub const PIECES: &[&str] = &[
     "", "*", "?", "a", "b", "/", "[ab]", "[!a]", "[", "]", "!", "-", "[a-c]", "[]a]", "[!]]",
     "[z-a]", ".io", ":1", "*a", "a*", "?*", "*[!b]", "aab", "é", "**", "a/b", "[é-ö]", "[--/]",
+    "[:@]", "A",
 ];
 
 /// Maximum size of a glob or text in bytes: the steps of the oracle grow with the product of both lengths.
@@ -45,8 +46,7 @@ pub fn run(data: &[u8]) {
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let of_case = |glob: &str, image: &str| inputs::of_texts(&[glob, "*a*", image]);
-    let mut seeds: Vec<_> = CASES
-        .iter()
+    let mut seeds: Vec<_> = cases::all()
         .flat_map(|case| {
             let globs = case.map.lines().filter_map(|line| line.strip_prefix("[REPLACE]"));
             globs.filter_map(|glob| Some(of_case(glob.split_once("::")?.0, case.image)))

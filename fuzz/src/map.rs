@@ -5,9 +5,9 @@
 
 use imageswap::{
     image::MAX_IMAGE_BYTES,
-    rules::{Key, LegacyPrefix, LoadedMap, Rule},
+    rules::{LegacyPrefix, LoadedMap, Rule},
 };
-use support::{cases::CASES, laws::Map};
+use support::{cases, laws::Map};
 
 use crate::inputs::{self, sample};
 
@@ -63,6 +63,23 @@ pub const PIECES: &[&str] = &[
     "\ndefault::d.io\n",
     "/a",
     "/b",
+    "{registry}",
+    "{path}",
+    "/{registry}",
+    "/{path}",
+    "}",
+    "*.",
+    "*.io",
+    "*.a.io",
+    "x.a.io",
+    "A.io",
+    "INDEX.docker.io",
+    "docker.io:443",
+    "[FD00::a]",
+    "[fd00::a]:80",
+    "[:@]",
+    "llllllllllllllll",
+    "@sha256:0123456789abcdef0123456789abcdef",
 ];
 
 /// Maximum size of a map in bytes. The oracle tries every rule for each image, so larger maps would be slow.
@@ -95,6 +112,7 @@ pub fn run(data: &[u8]) {
     for image in &images {
         map.assert_decides_like_oracle(image);
         map.assert_explains_its_decision(image);
+        map.assert_keeps_references_valid(image);
         map.assert_idempotent_or_chained(image);
     }
 }
@@ -102,25 +120,45 @@ pub fn run(data: &[u8]) {
 /// Returns the maps of the rule tests with their images, and the sample map.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
-    let cases = CASES.iter().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
+    let texts = cases::all().map(|case| inputs::of_texts(&[case.map, "d.io", case.image]));
     let sample = imageswap::settings::SAMPLE_MAP;
-    cases.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
+    texts.chain([inputs::of_texts(&[sample, "nginx", "quay.io/a/b:1"])]).collect()
 }
 
 /// Returns images for a rule: images that it matches, and results of it.
 fn images_of(rule: &Rule) -> Vec<String> {
-    let mut images = match &rule.key {
-        Key::Default | Key::NoswapWildcards => vec!["nginx:1".to_owned()],
-        Key::Exact(image) => vec![image.to_string()],
-        Key::Registry(registry) => {
-            let (host, path) = registry.split_at(registry.find('/').unwrap_or(registry.len()));
-            vec![format!("{registry}/a/b:1"), format!("{registry}:1"), format!("{host}:80{path}/a")]
-        }
-        Key::Replace(glob) => vec![sample(glob, ""), sample(glob, "a.io/b")],
+    let key = rule.key.to_string();
+    let mut images = if let Some(image) = key.strip_prefix("[EXACT]") {
+        vec![image.to_owned()]
+    } else if let Some(glob) = key.strip_prefix("[REPLACE]") {
+        vec![sample(glob, ""), sample(glob, "a.io/b")]
+    } else if key == "default" || key == "noswap_wildcards" {
+        vec!["nginx:1".to_owned(), "[::1]:80/a".to_owned()]
+    } else {
+        images_of_registry(&key)
     };
-    let target = rule.target.text();
+    let target = rule.target.text().trim_end_matches('/');
+    let filled = target.replace("{registry}", "a.io").replace("{path}", "a/b");
     images.extend([format!("{target}/a"), format!("{target}a.io/b:1"), target.to_owned()]);
+    images.extend([format!("{filled}/a/b:1"), target.to_ascii_uppercase(), filled]);
     images
+}
+
+/// Returns images that a registry key matches.
+fn images_of_registry(key: &str) -> Vec<String> {
+    let key = match key.strip_prefix("*.") {
+        Some(domain) => format!("x.{domain}"),
+        None => key.to_owned(),
+    };
+    let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+    let upper = host.to_ascii_uppercase();
+    vec![
+        format!("{key}/a/b:1"),
+        format!("{key}:1"),
+        format!("{host}:80{path}/a"),
+        format!("{upper}{path}/a"),
+        format!("y.{host}{path}/a"),
+    ]
 }
 
 /// Checks that each diagnostic has a message and a valid position in the map.

@@ -47,7 +47,7 @@ impl Target {
         };
         let (host, path) = base.split_at(base.find('/').unwrap_or(base.len()));
         // A bare host is compared with the host of an image, so it has the same form.
-        let canonical = if path.is_empty() && !is_prefix {
+        let canonical = if is_bare_host(base) && !is_prefix {
             canonical_registry(host).into_owned()
         } else {
             host.to_ascii_lowercase()

@@ -5,7 +5,8 @@ mod properties;
 
 use imageswap::rules::{MapFile, RuleSet};
 use support::{
-    cases::CASES,
+    cases::{self, Case},
+    grammar,
     oracle::{Decision, Oracle},
 };
 
@@ -18,11 +19,15 @@ fn decide(rules: &RuleSet, image: &str) -> Decision {
     Decision { result: decision.result(image), reason: decision.reason.as_str() }
 }
 
+fn expected(case: &Case) -> Decision {
+    let result = case.result.unwrap_or(case.image).to_owned();
+    Decision { result, reason: case.reason }
+}
+
 #[test]
 fn every_case_holds_for_the_rule_set_and_for_the_oracle() {
-    for case in CASES {
-        let result = case.result.unwrap_or(case.image).to_owned();
-        let expected = Decision { result, reason: case.reason };
+    for case in cases::all() {
+        let expected = expected(case);
         let rules = compile(case.map);
         assert_eq!(decide(&rules, case.image), expected, "rule set: {}\n{}", case.image, case.map);
         let oracle = Oracle::new(case.map);
@@ -32,8 +37,27 @@ fn every_case_holds_for_the_rule_set_and_for_the_oracle() {
 }
 
 #[test]
+fn every_case_holds_for_the_oracle_alone_and_is_idempotent() {
+    for case in cases::all() {
+        let oracle = Oracle::new(case.map);
+        let decision = oracle.decide(case.image);
+        assert_eq!(decision, expected(case), "{}\n{}", case.image, case.map);
+        let again = oracle.decide(&decision.result).result;
+        assert_eq!(again, decision.result, "{}\n{}", case.image, case.map);
+    }
+}
+
+#[test]
+fn every_result_of_a_valid_reference_is_a_valid_reference() {
+    for case in cases::all().filter(|case| grammar::is_reference(case.image)) {
+        let result = Oracle::new(case.map).decide(case.image).result;
+        assert!(grammar::is_reference(&result), "{} -> {result}\n{}", case.image, case.map);
+    }
+}
+
+#[test]
 fn every_case_is_idempotent() {
-    for case in CASES {
+    for case in cases::all() {
         let rules = compile(case.map);
         let once = rules.decide(case.image).result(case.image);
         assert_eq!(rules.decide(&once).result(&once), once, "{}\n{}", case.image, case.map);

@@ -6,21 +6,53 @@ use imageswap::rules::lint;
 use proptest::{prelude::*, test_runner::RngSeed};
 use support::laws::{self, Map};
 
+/// Returns a host as images, keys and targets name it.
 fn host() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "a.io",
         "b.io",
         "c.io",
+        "x.a.io",
+        "y.x.a.io:443",
         "docker.io",
         "index.docker.io",
+        "docker.io:443",
+        "index.docker.io:443",
         "localhost",
         "a.io:443",
         "b.io:80",
         "name:5000",
         "name",
         "m-a.io",
+        "[::1]",
         "[::1]:80",
+        "[fd00::a]:443",
+        // In other cases.
+        "A.io",
+        "X.A.IO:443",
+        "Docker.io",
+        "INDEX.docker.io",
+        "Name",
+        "[FD00::A]",
     ])
+}
+
+/// Returns what stands for a host in a registry key.
+fn key_host() -> impl Strategy<Value = &'static str> {
+    let wildcard = prop::sample::select(vec![
+        "*.a.io",
+        "*.a.io:443",
+        "*.x.a.io",
+        "*.io",
+        "*.IO",
+        "*.io:80",
+        "*.docker.io",
+        // Invalid keys.
+        "*",
+        "*.",
+        "a.*.io",
+    ]);
+    prop_oneof![3 => host(), 1 => wildcard]
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -28,17 +60,47 @@ fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(segment, 0..3).prop_map(|segments| segments.join("/"))
 }
 
-fn tag() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["", ":1", "@sha256:ab", ":1@sha256:ab", ":"])
+/// Returns a path with which a name has almost the maximum size of 255 bytes.
+fn long_path() -> impl Strategy<Value = String> {
+    (225_usize..256, path()).prop_map(|(length, path)| format!("{}/{path}", "l".repeat(length)))
 }
+
+fn tag() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", ":1", "@sha256:ab", ":1@sha256:ab", ":", DIGEST])
+}
+
+/// Digest of a valid reference.
+const DIGEST: &str = "@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7";
 
 fn image() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => (host(), path(), tag()).prop_map(|(host, path, tag)| format!("{host}/{path}{tag}")),
         4 => (path(), tag()).prop_map(|(path, tag)| format!("{path}{tag}")),
-        1 => "[a-c./:@-]{0,12}",
+        2 => (host(), long_path(), tag())
+            .prop_map(|(host, path, tag)| format!("{host}/{path}{tag}")),
+        1 => (long_path(), tag()).prop_map(|(path, tag)| format!("{path}{tag}")),
+        1 => "[a-cA./:@-]{0,12}",
         1 => "\\PC{0,12}",
     ]
+}
+
+/// Returns what follows the first `/` of a target with placeholders.
+fn template() -> impl Strategy<Value = String> {
+    let valid = prop::sample::select(vec![
+        "{registry}",
+        "{path}",
+        "{registry}/{path}",
+        "{path}/{registry}",
+        "a/{registry}",
+        "a/{path}",
+        "m-{registry}",
+        "m-{path}",
+        "{path}-x",
+        "{registry}_{path}/",
+    ]);
+    let piece = prop::sample::select(vec!["{registry}", "{path}", "{tag}", "/", "a", "-", "A"]);
+    let random = prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat());
+    prop_oneof![3 => valid.prop_map(str::to_owned), 1 => random]
 }
 
 fn target() -> impl Strategy<Value = String> {
@@ -48,6 +110,8 @@ fn target() -> impl Strategy<Value = String> {
         4 => (host(), path()).prop_map(|(host, path)| format!("{host}/{path}")),
         1 => (host(), path()).prop_map(|(host, path)| format!("{host}/{path}:1")),
         2 => (host(), path()).prop_map(|(host, path)| format!("{host}/{path}/m-")),
+        5 => (host(), template()).prop_map(|(host, template)| format!("{host}/{template}")),
+        1 => template(),
         1 => path(),
         1 => Just("m-".to_owned()),
     ]
@@ -55,7 +119,7 @@ fn target() -> impl Strategy<Value = String> {
 
 fn glob() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "*", "?", "a", "b", "/", ".io", ":1", "[ab]", "[!a]", "[", "m-", "library", "a.io/",
+        "*", "?", "a", "b", "/", ".io", ":1", "[ab]", "[!a]", "[:@]", "[", "m-", "library", "a.io/",
     ]);
     prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
@@ -63,14 +127,14 @@ fn glob() -> impl Strategy<Value = String> {
 fn rule() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => target().prop_map(|target| format!("default::{target}")),
-        3 => (host(), target()).prop_map(|(host, target)| format!("{host}::{target}")),
-        3 => (host(), path(), target())
+        4 => (key_host(), target()).prop_map(|(host, target)| format!("{host}::{target}")),
+        3 => (key_host(), path(), target())
             .prop_map(|(host, path, target)| format!("{host}/{path}::{target}")),
         2 => (image(), target()).prop_map(|(image, target)| format!("[EXACT]{image}::{target}")),
         2 => (glob(), target()).prop_map(|(glob, target)| format!("[REPLACE]{glob}::{target}")),
-        1 => "noswap_wildcards::[a-c.,]{0,6}",
+        1 => "noswap_wildcards::[a-cA.,]{0,6}",
         1 => (host(), host()).prop_map(|(key, target)| format!("{key}:{target}")),
-        1 => "[a-c:#; \t\r\\[\\]]{0,8}",
+        1 => "[a-c:#;*{} \t\r\\[\\]]{0,8}",
     ]
 }
 
@@ -113,6 +177,14 @@ proptest! {
         let map = Map::read(&map);
         for image in &images {
             map.assert_decides_like_oracle(image);
+        }
+    }
+
+    #[test]
+    fn a_valid_reference_stays_one(map in map(), images in images()) {
+        let map = Map::read(&map);
+        for image in &images {
+            map.assert_keeps_references_valid(image);
         }
     }
 

@@ -3,9 +3,15 @@
 //! `tests/rules` checks them on random maps, and `fuzz` on the maps of the fuzzer. Each function panics if its law does
 //! not hold.
 
-use imageswap::rules::{Code, Glob, MapFile, RuleSet, lint};
+use imageswap::{
+    image::MAX_IMAGE_BYTES,
+    rules::{Code, Glob, MapFile, RuleSet, lint},
+};
 
-use crate::oracle::{self, Decision, Oracle};
+use crate::{
+    grammar,
+    oracle::{self, Decision, Oracle},
+};
 
 /// A map, as read by the program and by the oracle.
 pub struct Map<'t> {
@@ -37,13 +43,34 @@ impl<'t> Map<'t> {
     /// Checks that `explain` and `decide` agree, and that the result is no longer than map and image.
     pub fn assert_explains_its_decision(&self, image: &str) {
         let result = self.rules.decide(image).result(image);
-        let longest = self.text.len() + "docker.io/".len() + image.len();
+        // The target comes from the map. Host, port, path, tag and digest come from the image, except for these two
+        // segments of a shorthand. `{path}` is meant after `{registry}` even if it is not written.
+        let longest = self.text.len() + "/docker.io/library/".len() + image.len();
         assert!(result.len() <= longest, "{image}\n{}", self.text);
         let (_, explained) = self.rules.explain(image);
         assert_eq!(explained.result(image), result, "{image}\n{}", self.text);
     }
 
-    /// Checks that a second pass changes nothing, unless the lint finds a chain or was cut short.
+    /// Checks that the result is a valid reference if the image is one.
+    ///
+    /// Exempt are results over the maximum size of an image, targets with a tag, and targets that are no host but get
+    /// the port of the image: such a target gives a valid reference for some images only.
+    pub fn assert_keeps_references_valid(&self, image: &str) {
+        let decision = self.rules.decide(image);
+        if decision.swapped.is_none() || !grammar::is_reference(image) {
+            return;
+        }
+        let result = decision.result(image);
+        let is_exempt = result.len() > MAX_IMAGE_BYTES
+            || decision.rule.is_some_and(|rule| {
+                let is_exact = rule.key.to_string().starts_with("[EXACT]");
+                let target = rule.target.text();
+                !is_exact && (has_tag(target) || (is_no_host(target) && has_port(&result)))
+            });
+        assert!(is_exempt || grammar::is_reference(&result), "{image} -> {result}\n{}", self.text);
+    }
+
+    /// Checks that a second pass changes nothing, unless the lint reports the two rules as a chain or was cut short.
     ///
     /// Images that end with `/` are exempt. They have no last segment, so `[REPLACE]` turns them into a bare target.
     /// `check` does not warn of the consequences.
@@ -55,16 +82,19 @@ impl<'t> Map<'t> {
         if once == twice || image.ends_with('/') {
             return;
         }
-        let pair = (first.rule.map(|rule| rule.line), second.rule.map(|rule| rule.line));
         let found = lint::lint(&self.rules, self.text);
+        if found.is_partial() || found.dropped() > 0 {
+            return;
+        }
+        let lines = (first.rule.map(|rule| rule.line), second.rule.map(|rule| rule.line));
         let is_reported = found.kept().iter().any(|diagnostic| {
             let related = diagnostic.related.as_ref().map(|related| related.line);
             [Code::Chain, Code::CaseChain].contains(&diagnostic.code)
-                && (diagnostic.line, related) == pair
+                && (diagnostic.line, related) == lines
         });
         assert!(
-            is_reported || found.is_partial() || found.dropped() > 0,
-            "{image} -> {once} -> {twice}: no chain by the lines {pair:?} in\n{}",
+            is_reported,
+            "{image} -> {once} -> {twice}, no chain of the lines {lines:?} in\n{}",
             self.text
         );
     }
@@ -84,6 +114,23 @@ impl<'t> Map<'t> {
             assert!(rule.is_same(other), "{rule} became {other}");
         }
     }
+}
+
+/// Returns true if a target has a tag: a colon after its first `/`, or before a `-` at its end.
+fn has_tag(target: &str) -> bool {
+    let path = target.split_once('/').map(|(_, path)| path);
+    path.unwrap_or(if target.ends_with('-') { target } else { "" }).contains(':')
+}
+
+/// Returns true if a target without `/` can only be the first segment of a path, such as `a_b`.
+fn is_no_host(target: &str) -> bool {
+    let base = target.trim_end_matches('/');
+    !base.contains('/') && base.contains('_')
+}
+
+/// Returns true if the first segment has a port.
+fn has_port(image: &str) -> bool {
+    image.split_once('/').is_some_and(|(first, _)| first.contains(':'))
 }
 
 /// Checks that a glob matches a text if and only if the oracle says so.

@@ -11,7 +11,7 @@ use super::{
     relocation::Relocation,
 };
 use crate::{
-    image::ImageReference,
+    image::{ImageReference, MAX_IMAGE_BYTES},
     rules::{
         glob::Glob,
         rule::{Effect, Rule},
@@ -84,7 +84,10 @@ fn link_to_globs<'a>(
         }
         let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();
         budget.take(to.key.exact_or_glob().len(), made_length)?;
-        let is_covered = |sample: &String| to.target.covers(&ImageReference::parse(sample));
+        let is_covered = |sample: &String| {
+            let mut buffer = [0; MAX_IMAGE_BYTES];
+            to.target.covers(&ImageReference::parse(sample).in_lower_case(&mut buffer))
+        };
         if to.effect() != Effect::Swap || samples.iter().all(is_covered) {
             continue;
         }

@@ -46,7 +46,7 @@ impl<'a> Linter<'a> {
                     links.push(Link { from, to, is_by_case: false });
                 }
             };
-            for (image, to) in exact.starting_with(&made.base) {
+            for (image, to) in exact.starting_with(&made.base_in_lower_case()) {
                 budget.take(1, 1)?;
                 if made.includes(image) && to.key.exact() != Some(to.target.text()) {
                     link(to);
@@ -74,7 +74,8 @@ impl<'a> Linter<'a> {
 }
 
 fn link_to_registry_of<'a>(sample: &str, linter: &Linter<'a>, link: &mut impl FnMut(&'a Rule)) {
-    let image = ImageReference::parse(sample);
+    let mut buffer = [0; MAX_IMAGE_BYTES];
+    let image = ImageReference::parse(sample).in_lower_case(&mut buffer);
     let Some(found) = linter.rules.registries.longest_prefix(&image) else { return };
     let to = linter.rules.rule(found.rule);
     let stays = to.effect() != Effect::Swap
@@ -88,7 +89,8 @@ fn link_to_registry_of<'a>(sample: &str, linter: &Linter<'a>, link: &mut impl Fn
 /// Returns true if a registry rule rewrites images with the name `name` or below it.
 fn claims(rule: &Rule, name: &str, made: &Made) -> bool {
     let stays = |image: &str| {
-        let image = ImageReference::parse(image);
+        let mut buffer = [0; MAX_IMAGE_BYTES];
+        let image = ImageReference::parse(image).in_lower_case(&mut buffer);
         rule.target.covers(&image)
             || (rule.key.has_path_prefix() && rule.target.is_repository_of(&image))
     };
@@ -110,7 +112,7 @@ fn below(made: &Made) -> Vec<Below> {
         push(format!("{DOCKER_HUB}/{base}{separator}"), &format!("{base}{separator}"));
     }
     if made.has_open_registry() {
-        push(base.clone(), base);
+        push(made.base_in_lower_case(), base);
         push(format!("{DOCKER_HUB}/{LIBRARY}/{base}"), base);
         // The host of the old image may belong to any domain.
         push(Key::WILDCARD.to_owned(), &format!("{base}{ANY}."));

@@ -8,7 +8,7 @@ use crate::{
 
 /// The images that a rule makes, as far as keys can tell them apart.
 pub(super) struct Made {
-    /// The text that all of them start with, with its host in lower case.
+    /// The text that all of them start with.
     pub(super) base: String,
     /// The texts that can follow the base.
     pub(super) follows: Vec<Follow>,
@@ -33,13 +33,12 @@ impl Made {
     /// Returns the images that `rule` makes. The rule is not an `[EXACT]` rule.
     pub(super) fn by(rule: &Rule) -> Self {
         let target = &rule.target;
-        let base = with_host_in_lower_case(target.base());
+        let base = target.base().to_owned();
         let is_one_segment = matches!(rule.key, Key::Replace(_)) && target.template().is_none();
         let (base, follows) = match (target.template(), known_host(rule)) {
             (Some(template), host) => {
-                let start = with_host_in_lower_case(template.start());
                 let host = host.filter(|_| template.starts_with_registry()).unwrap_or_default();
-                (format!("{start}{host}"), vec![Follow::AnyText])
+                (format!("{}{host}", template.start()), vec![Follow::AnyText])
             }
             (None, Some(host)) if target.is_prefix() => {
                 (format!("{base}{host}"), vec![Follow::Path])
@@ -53,6 +52,12 @@ impl Made {
             }
         };
         Self { base, follows, is_one_segment }
+    }
+
+    /// Returns the base with its host in lower case.
+    pub(super) fn base_in_lower_case(&self) -> String {
+        let (host, path) = self.base.split_at(self.base.find('/').unwrap_or(self.base.len()));
+        format!("{}{path}", host.to_ascii_lowercase())
     }
 
     /// Returns true if `follow` can follow the base.
@@ -72,7 +77,7 @@ impl Made {
 
     /// Returns true if the rule can make `image`, whose host is in lower case. It may return a wrong `true`.
     pub(super) fn includes(&self, image: &str) -> bool {
-        let Some(rest) = image.strip_prefix(&*self.base) else { return false };
+        let Some(rest) = image.strip_prefix(&*self.base_in_lower_case()) else { return false };
         let has_allowed_path = |path: &str| !(self.is_one_segment && path.contains('/'));
         self.follows.iter().any(|follow| match follow {
             Follow::AnyText => has_allowed_path(rest),
@@ -135,9 +140,4 @@ fn names_repository(rule: &Rule) -> bool {
         },
         _ => false,
     }
-}
-
-fn with_host_in_lower_case(text: &str) -> String {
-    let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    format!("{}{path}", host.to_ascii_lowercase())
 }

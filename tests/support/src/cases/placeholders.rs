@@ -1,0 +1,110 @@
+//! Targets with the placeholders `{registry}` and `{path}` (section 1.6).
+
+use super::{Case, case};
+
+/// The cases.
+#[rustfmt::skip]
+pub(super) const CASES: &[Case] = &[
+    // Tag and digest follow at the end.
+    case("default::h.io/{registry}", "a:1@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7", Some("h.io/docker.io/library/a:1@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7"), "default"),
+    case("default::h.io/{path}", "q.io/a:1@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7", Some("h.io/a:1@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7"), "default"),
+    case("default::h.io/{path}/x", "q.io/a/b:1", Some("h.io/a/b/x:1"), "default"),
+    case("default::h.io/{path}/{registry}", "q.io:80/a@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7", Some("h.io/a/q.io-80@sha256:15d3b5c4f521a84896ed1ead1b14e4774d02202d5c65ab68f30eeaf310a3b1a7"), "default"),
+    case("default::h.io/{registry}/{path}", "q.io/a:1", Some("h.io/q.io/a:1"), "default"),
+    case("default::h.io/{registry}/{path}", "q.io:80/a:1", Some("h.io/q.io-80/a:1"), "default"),
+    case("default::h.io/{registry}/x", "q.io/a:1", Some("h.io/q.io/x/a:1"), "default"),
+    case("default::h.io/{registry}/", "q.io/a:1", Some("h.io/q.io/a:1"), "default"),
+    case("default::h.io/{path}/", "q.io/a:1", Some("h.io/a:1"), "default"),
+    case("default::h.io/x/{path}", "nginx", Some("h.io/x/library/nginx"), "default"),
+    case("default::h.io/x/{path}", "docker.io/nginx", Some("h.io/x/library/nginx"), "default"),
+    case("default::h.io:5000/{registry}", "nginx", Some("h.io:5000/docker.io/library/nginx"), "default"),
+    case("default::mirror/{registry}", "nginx", Some("mirror/docker.io/library/nginx"), "default"),
+
+    // A placeholder may be a part of a segment.
+    case("default::h.io/{path}-x/y", "q.io/a/b:1", Some("h.io/a/b-x/y:1"), "default"),
+    case("default::h.io/{path}-x", "q.io/a/b:1", Some("h.io/a/b-x:1"), "default"),
+    case("default::h.io/p-{path}", "q.io/a/b:1", Some("h.io/p-a/b:1"), "default"),
+    case("default::h.io/p-{registry}", "q.io/a:1", Some("h.io/p-q.io/a:1"), "default"),
+    case("default::h.io/{registry}-x", "q.io/a:1", Some("h.io/q.io-x/a:1"), "default"),
+    case("default::h.io/{registry}.{path}", "q.io:80/a/b:1", Some("h.io/q.io-80.a/b:1"), "default"),
+    case("default::h.io/x{path}", "q.io/a/b:1", Some("h.io/xa/b:1"), "default"),
+
+    // The host is in lower case. An IPv6 address cannot be in a path.
+    case("default::h.io/{registry}", "Q.io:80/a", Some("h.io/q.io-80/a"), "default"),
+    case("default::h.io/{registry}", "MYREG/a", Some("h.io/myreg/a"), "default"),
+    case("default::h.io/{registry}", "localhost/a", Some("h.io/localhost/a"), "default"),
+    case("default::h.io/{registry}", "[::1]/a", None, "unrepresentable"),
+    case("default::h.io/{registry}", "[fd00::a]:5000/a", None, "unrepresentable"),
+    case("default::h.io/{path}", "[::1]:5000/a", Some("h.io/a"), "default"),
+    case("default::d.io\n[::1]::h.io/{registry}", "[::1]:5000/a", None, "unrepresentable"),
+    case("default::d.io\n[REPLACE]*::h.io/{registry}", "[::1]:5000/a", None, "unrepresentable"),
+    case("default::[fd00::5]/{registry}", "q.io/a", Some("[fd00::5]/q.io/a"), "default"),
+
+    // In every kind of rule but `[EXACT]`.
+    case("default::d.io\nq.io::h.io/{registry}", "q.io:80/a:1", Some("h.io/q.io-80/a:1"), "registry"),
+    case("default::d.io\nq.io:80::h.io/{registry}", "q.io:80/a:1", Some("h.io/q.io-80/a:1"), "registry"),
+    case("default::d.io\nq.io/team::h.io/{path}", "q.io/team/a:1", Some("h.io/team/a:1"), "registry"),
+    case("default::d.io\nq.io/team::h.io/x/{path}", "q.io/team:1", Some("h.io/x/team:1"), "registry"),
+    case("default::d.io\ndocker.io/library::h.io/{registry}", "nginx", Some("h.io/docker.io/library/nginx"), "registry"),
+    case("default::d.io\n*.q.io::h.io/{registry}", "a.q.io:80/a:1", Some("h.io/a.q.io-80/a:1"), "registry"),
+    case("default::d.io\n*.q.io/team::h.io/{path}", "a.q.io/team/a", Some("h.io/team/a"), "registry"),
+    case("default::d.io\n[REPLACE]q.io/*::h.io/{registry}/{path}", "q.io/a/b:1", Some("h.io/q.io/a/b:1"), "replace"),
+    case("default::d.io\n[REPLACE]ngi*::h.io/{path}", "nginx:1", Some("h.io/library/nginx:1"), "replace"),
+    case("default::d.io\n[EXACT]q.io/a::h.io/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\n[EXACT]q.io/a::h.io/{registry}", "q.io/a", None, "invalid-target"),
+
+    // Everything else in braces is invalid.
+    case("default::d.io\nq.io::{registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::{registry}/x", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::{registry}.io/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io{path}/x", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{registry}{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{path}{registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{path}/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{registry}/{registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{registry}/{path}/{registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{tag}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{path}:{tag}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{path}{tag}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{Registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{REGISTRY}/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{registry", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/registry}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{{registry}}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{host}/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/Upper/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::https://h.io/{path}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{registry}-", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io/{path}-", "q.io/a", None, "invalid-target"),
+    case("default::d.io\nq.io::h.io//{path}", "q.io/a", None, "invalid-target"),
+    case("default::h.io/{tag}", "q.io/a", None, "invalid-target"),
+    case("default::d.io\n[REPLACE]q.io*::h.io/{tag}", "q.io/a", None, "invalid-target"),
+
+    // White space in braces is removed, as everywhere.
+    case("default::h.io/{ path }", "q.io/a", Some("h.io/a"), "default"),
+
+    // The literal text before the first placeholder says which images are already there.
+    case("default::h.io/{registry}", "h.io/a", None, "already-swapped"),
+    case("default::h.io/{registry}", "h.io:80/a", None, "already-swapped"),
+    case("default::h.io/{registry}", "H.io/a", None, "already-swapped"),
+    case("default::H.io/{registry}", "h.io/a", None, "already-swapped"),
+    case("default::h.io:80/{registry}", "h.io:80/a", None, "already-swapped"),
+    case("default::h.io:80/{registry}", "h.io/a", Some("h.io:80/h.io/a"), "default"),
+    case("default::h.io/x/{registry}", "h.io/x/a", None, "already-swapped"),
+    case("default::h.io/x/{registry}", "h.io/xy/a", Some("h.io/x/h.io/xy/a"), "default"),
+    case("default::h.io/x-{registry}", "h.io/x-a/b", None, "already-swapped"),
+    case("default::h.io/x-{registry}", "h.io/x/b", Some("h.io/x-h.io/x/b"), "default"),
+    case("default::h.io/x{path}", "h.io/xy", None, "already-swapped"),
+    case("default::h.io/x{path}", "h.io/x", None, "already-swapped"),
+    case("default::h.io/{path}-x", "h.io/a", None, "already-swapped"),
+    case("default::h.io/x/{path}/{registry}", "h.io/x/a", None, "already-swapped"),
+    case("default::d.io\nq.io::q.io/{path}", "q.io/a", None, "already-swapped"),
+    case("default::d.io\nq.io::h.io/x/{path}", "h.io/x/a", None, "already-swapped"),
+    case("default::d.io\nq.io::h.io/x/{path}", "h.io/y/a", Some("d.io/y/a"), "default"),
+    case("default::d.io\nq.io/team::h.io/x/{path}", "h.io/x:1", Some("d.io/x:1"), "default"),
+    case("default::d.io\nq.io/team::h.io/x/{path}", "h.io/x", None, "already-swapped"),
+    case("default::d.io\nq.io::h.io/x/{tag}", "h.io/x/a", Some("d.io/x/a"), "default"),
+    case("default::d.io\n[REPLACE]*a::h.io/x/{path}", "h.io/x/a", None, "already-swapped"),
+];
