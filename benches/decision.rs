@@ -15,7 +15,7 @@ use imageswap::rules::Reason;
 
 use self::{
     decisions::{compiled, measure, spread},
-    maps::{KINDS, mixed_map},
+    maps::{KINDS, image_of_wildcard_host, mixed_map, wildcard_hosts},
 };
 
 /// Numbers of rules: a small map, a large one, and one with a rule for every existing image.
@@ -28,6 +28,7 @@ fn main() {
     let mut criterion = settings::criterion();
     by_kind(&mut criterion);
     wildcards(&mut criterion);
+    by_wildcard_host(&mut criterion);
     criterion.final_summary();
 }
 
@@ -55,6 +56,21 @@ fn wildcards(criterion: &mut Criterion) {
         let others = spread(count, |number| image(number + 50_000));
         for (outcome, reason, images) in [
             ("match", Reason::NoswapWildcard, spread(count, image)),
+            ("no-match", Reason::Default, others),
+        ] {
+            measure(&mut group, BenchmarkId::new(outcome, count), &set, &images, reason);
+        }
+    }
+}
+
+/// Measures decisions by wildcard hosts, and decisions on hosts below none of their domains.
+fn by_wildcard_host(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("wildcard-hosts");
+    for count in RULES {
+        let set = compiled(&wildcard_hosts(count));
+        let others = spread(count, |number| image_of_wildcard_host(number + 1_000_000));
+        for (outcome, reason, images) in [
+            ("match", Reason::Registry, spread(count, image_of_wildcard_host)),
             ("no-match", Reason::Default, others),
         ] {
             measure(&mut group, BenchmarkId::new(outcome, count), &set, &images, reason);

@@ -21,7 +21,7 @@ use mimalloc::MiMalloc;
 
 use self::{
     decisions::{compiled, spread},
-    maps::{KINDS, globs_before_star_app, mixed_map},
+    maps::{KINDS, globs_before_star_app, image_of_wildcard_host, mixed_map, wildcard_hosts},
     reviews::{fixture, minimal, padded},
 };
 
@@ -71,6 +71,9 @@ fn cases() -> Vec<Case> {
             let images = spread(rules / 3 - 1, image);
             cases.push(decisions(format!("{name}-{rules}"), move || mixed_map(rules), images));
         }
+        let images = spread(rules, image_of_wildcard_host);
+        let name = format!("wildcard-host-{rules}");
+        cases.push(decisions(name, move || wildcard_hosts(rules), images));
     }
     let globs: [(&str, Image); 2] = [
         ("glob", |n| format!("registry-{n:05}.example.com/team/app:1.27.3")),

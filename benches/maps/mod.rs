@@ -34,6 +34,20 @@ pub(crate) fn mixed_map(rules: usize) -> String {
     map
 }
 
+/// Returns a map with `hosts` rules for wildcard hosts, whose targets have placeholders.
+pub(crate) fn wildcard_hosts(hosts: usize) -> String {
+    let mut map = "default::mirror.example.com/other\n".to_owned();
+    for number in 1..=hosts {
+        writeln!(map, "*.domain-{number}.example.com::mirror.example.com/{{registry}}").unwrap();
+    }
+    map
+}
+
+/// Returns an image of a host that the wildcard host with a number includes.
+pub(crate) fn image_of_wildcard_host(number: usize) -> String {
+    format!("registry.eu.domain-{number}.example.com:8443/team/app:1.27.3")
+}
+
 /// Returns a map with `globs` globs. The last is `*/app:*`; all before it also have its literal.
 pub(crate) fn globs_before_star_app(globs: usize) -> String {
     let mut map = "default::mirror.example.com/other\n".to_owned();

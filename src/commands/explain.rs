@@ -293,7 +293,7 @@ fn remark(
             "Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this."
         }
         Reason::Unrepresentable => {
-            "The new image would not be a valid reference: its name would have more than 255 bytes, an IPv6 address would be part of its path, or it would have no path."
+            "The new image would not be a valid reference: it would be too long, it would have no path, an IPv6 address would be part of its path, or a port would follow a text that is no host."
         }
         _ => {
             return skipped_rule(rules, decision, image)

@@ -43,8 +43,8 @@ closed_enum! {
         Replace => "replace",
         /// The image is longer than any image that can be pulled.
         TooLong => "too-long",
-        /// The new image would not be a valid reference: its name would be too long, an IPv6 address would be part of
-        /// its path, or it would have no path.
+        /// The new image would not be a valid reference: it would be too long, an IPv6 address would be part of its path,
+        /// it would have no path, or a port would follow a text that is not a host.
         Unrepresentable => "unrepresentable",
     }
 }
@@ -104,7 +104,7 @@ impl<'a> Decision<'a> {
         swapped: Option<SwappedImage<'a>>,
     ) -> Self {
         match swapped {
-            Some(swapped) if !swapped.has_too_long_name(image) => {
+            Some(swapped) if !swapped.is_too_long(image) => {
                 Self::swap(reason, rule, image.text(), swapped)
             }
             _ => Self::leave(Reason::Unrepresentable, Some(rule)),

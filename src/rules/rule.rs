@@ -207,7 +207,9 @@ impl Rule {
     }
 }
 
-/// Determines the effect of a rule from the shortest image that it can produce.
+/// Determines the effect of a rule from the shortest image with a tag that it can produce.
+///
+/// The tag shows whether the target already has one.
 fn effect(key: &Key, target: &Target) -> Effect {
     let sample = match key {
         _ if target.is_empty() => return Effect::Leave,
@@ -215,9 +217,9 @@ fn effect(key: &Key, target: &Target) -> Effect {
         Key::Exact(_) => Cow::Borrowed(target.text()),
         Key::Default | Key::Registry(_) | Key::Replace(_) => match target.template() {
             Some(template) => template.sample().into(),
-            None if !target.is_prefix() => format!("{}/a", target.base()).into(),
-            None if matches!(key, Key::Replace(_)) => format!("{target}a").into(),
-            None => format!("{target}a/a").into(),
+            None if !target.is_prefix() => format!("{}/a:a", target.base()).into(),
+            None if matches!(key, Key::Replace(_)) => format!("{target}a:a").into(),
+            None => format!("{target}a/a:a").into(),
         },
     };
     if is_valid_reference(&sample) { Effect::Swap } else { Effect::LeaveInvalid }

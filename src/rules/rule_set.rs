@@ -237,7 +237,8 @@ impl RuleSet {
             let is_possible = rest.starts_with('/') || !target.is_registry();
             is_possible.then(|| SwappedImage::joined([target.base(), rest]))
         } else if is_plain && !found.has_path && found.ignores_port && target.is_bare_host() {
-            Some(SwappedImage::joined([target.base(), image.port_suffix(), "/", image.path()]))
+            let pieces = [target.base(), image.port_suffix(), "/", image.path()];
+            (!target.is_no_host()).then(|| SwappedImage::joined(pieces))
         } else {
             relocated(rule, image)
         };

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::template::{Piece, Template};
-use crate::image::{ImageReference, MAX_NAME_BYTES};
+use crate::image::{ImageReference, MAX_IMAGE_BYTES, MAX_NAME_BYTES};
 
 /// A new image.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +51,15 @@ impl<'a> SwappedImage<'a> {
         });
     }
 
-    /// Returns true if the new image of `image` has a name that is longer than any registry accepts.
-    pub(super) fn has_too_long_name(&self, image: &ImageReference<'_>) -> bool {
+    /// Returns true if the new image of `image` is longer than any registry accepts.
+    pub(super) fn is_too_long(&self, image: &ImageReference<'_>) -> bool {
         let mut length = 0;
         self.for_each_piece(&mut |piece| match piece {
             Piece::AsWritten(piece) | Piece::LowerCase(piece) => length += piece.len(),
         });
         // Tag and digest of the old image are at the end of the new one.
-        length > MAX_NAME_BYTES && length - image.tag_and_digest().len() > MAX_NAME_BYTES
+        length > MAX_NAME_BYTES
+            && (length > MAX_IMAGE_BYTES || length - image.tag_and_digest().len() > MAX_NAME_BYTES)
     }
 
     /// Returns true if the new image is `image`.

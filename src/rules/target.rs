@@ -96,6 +96,12 @@ impl Target {
         is_bare_host(self.base())
     }
 
+    /// Returns true if the target cannot be a host, only the first segment of a path, because it contains a `_`.
+    #[must_use]
+    pub fn is_no_host(&self) -> bool {
+        self.is_registry() && self.text.contains('_')
+    }
+
     /// Returns true if `image` is already under this target (section 5 of the swap rules).
     ///
     /// The registry of the image is in lower case.

@@ -68,6 +68,9 @@ fn every_case_is_idempotent() {
 fn an_image_that_is_too_long_is_left_alone() {
     let rules = compile("default::d.io");
     let tagged = |length: usize| format!("a:{}", "b".repeat(length - 2));
-    assert_eq!(rules.decide(&tagged(4096)).reason.as_str(), "default");
+    assert_eq!(rules.decide(&tagged(4091)).reason.as_str(), "default");
     assert_eq!(rules.decide(&tagged(4097)).reason.as_str(), "too-long");
+    // The new image would be too long.
+    let rules = compile("default::d.io/mirror");
+    assert_eq!(rules.decide(&tagged(4096)).reason.as_str(), "unrepresentable");
 }

@@ -27,6 +27,9 @@ pub(super) const CASES: &[Case] = &[
     case("default::d.io\n[REPLACE]a*::h.io/Upper", "ab", None, "invalid-target"),
     case("default::https://d.io", "nginx", None, "invalid-target"),
     case("default::https://d.io\nq.io::h.io", "q.io/a", Some("h.io/a"), "registry"),
+    case("default::d.io\n[REPLACE]a*::x:1-", "ab", None, "invalid-target"),
+    case("default::d.io\nq.io::a_b", "q.io/a", Some("a_b/a"), "registry"),
+    case("default::d.io\nq.io::a_b", "q.io:80/a", None, "unrepresentable"),
     case("default::D.io/Upper-", "nginx", None, "invalid-target"),
     case("default::d.io\nq.io::h.io/Upper", "h.io/Upper/x", Some("d.io/Upper/x"), "default"),
 

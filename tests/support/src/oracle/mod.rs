@@ -191,7 +191,8 @@ fn registry(rule: &Rule, key: &RegistryKey, image: &Image) -> Decision {
         && key.port.is_none()
         && target::is_bare_host(target)
     {
-        Some(format!("{base}:{port}/{}", image.path))
+        // A first segment with `_` is not a host, and cannot have a port.
+        (!base.contains('_')).then(|| format!("{base}:{port}/{}", image.path))
     } else {
         Some(format!("{base}/{}", image.path))
     };
@@ -219,7 +220,9 @@ fn leave(image: &str, reason: &'static str) -> Decision {
 /// Returns the decision for a result; there is none if no reference can express it.
 fn swap(image: &Image, result: Option<String>, reason: &'static str) -> Decision {
     match result {
-        Some(result) if without_tag_and_digest(&result).len() <= MAX_NAME_BYTES => {
+        Some(result)
+            if without_tag_and_digest(&result).len() <= MAX_NAME_BYTES && result.len() <= 4096 =>
+        {
             Decision { result, reason }
         }
         _ => leave(&image.text, "unrepresentable"),

@@ -9,11 +9,11 @@ use crate::grammar;
 const REGISTRY: &str = "{registry}";
 const PATH: &str = "{path}";
 
-/// Returns true if the target gives a valid reference with the shortest image.
+/// Returns true if the target gives a valid reference with the shortest image, with and without a tag.
 pub(super) fn is_valid(rule: &Rule) -> bool {
     let target = &rule.target;
-    grammar::is_reference(&match &rule.key {
-        Key::Exact(_) => target.clone(),
+    let shortest = match &rule.key {
+        Key::Exact(_) => return grammar::is_reference(target),
         _ if has_placeholder(target) => match template(target) {
             Some(template) => fill(&template, "a", "a"),
             None => return false,
@@ -21,7 +21,8 @@ pub(super) fn is_valid(rule: &Rule) -> bool {
         Key::Replace(_) if target.ends_with('-') => format!("{target}a"),
         _ if target.ends_with('-') => format!("{target}a/a"),
         _ => format!("{}/a", base(target)),
-    })
+    };
+    grammar::is_reference(&shortest) && grammar::is_reference(&format!("{shortest}:a"))
 }
 
 /// Returns the target without a `/` at its end.
