@@ -132,7 +132,8 @@ fn read_registry_key(text: &str) -> Option<(Key, bool)> {
     if text.matches('*').count() != usize::from(is_wildcard) || (is_wildcard && host.is_empty()) {
         return None;
     }
-    let is_canonical = written.strip_prefix("*.").unwrap_or(written) == host;
-    let port = port.map(str::to_owned);
+    let is_canonical = written.strip_prefix("*.").unwrap_or(written) == host
+        && port.is_none_or(|port| port == port.to_ascii_lowercase());
+    let port = port.map(str::to_ascii_lowercase);
     Some((Key::Registry(RegistryKey { is_wildcard, host, port, prefix }), is_canonical))
 }

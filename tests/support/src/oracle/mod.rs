@@ -77,7 +77,8 @@ impl Oracle {
         for (dot, _) in image.host.match_indices('.').filter(|&(dot, _)| dot > 0) {
             hosts.push((true, &image.host[dot + 1..]));
         }
-        let ports = if image.port.is_some() { vec![&image.port, &None] } else { vec![&None] };
+        let port = image.port.as_ref().map(|port| port.to_ascii_lowercase());
+        let ports = if port.is_some() { vec![&port, &None] } else { vec![&None] };
         let (repository, _) = image.repository_and_suffix();
         for (is_wildcard, host) in hosts {
             for port in &ports {
