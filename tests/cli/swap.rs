@@ -58,17 +58,20 @@ fn json_output_is_one_record_a_line() {
     assert_eq!(records[0]["reason"], "malformed");
 }
 
+/// Maps that give every reason.
+const MAPS: [(&str, &str); 4] = [
+    ("rules", RULES),
+    ("invalid", "default::d.io\nq.io::https://d.io\n"),
+    ("no-default", "q.io::d.io\n"),
+    ("registry", "default::d.io/{registry}\n"),
+];
+
 #[test]
 fn json_gives_each_reason_with_its_rule() {
     const LEGACY: &[(&str, &str)] = &[("IMAGESWAP_MODE", "LEGACY"), ("IMAGE_PREFIX", "d.io")];
 
     let long = "a".repeat(4097);
-    let workspace = Workspace::new(&[
-        ("rules", RULES),
-        ("invalid", "default::d.io\nq.io::https://d.io\n"),
-        ("no-default", "q.io::d.io\n"),
-        ("registry", "default::d.io/{registry}\n"),
-    ]);
+    let workspace = Workspace::new(&MAPS);
     // environment, map, image, result (`None`: left alone), reason, rule with its line
     let cases = [
         (&[][..], "rules", "d.io/x", None, "already-swapped", Some(("default", 1))),
