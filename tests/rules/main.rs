@@ -1,6 +1,7 @@
 //! The swap rules: a table of cases, checked with the compiled rule set and with a naive oracle.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chains;
 mod properties;
 
 use imageswap::rules::{MapFile, RuleSet};

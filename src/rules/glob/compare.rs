@@ -134,7 +134,8 @@ impl Glob {
         let touches = |segment: &Segment| {
             let units: Vec<_> = segment.units().collect();
             // `start` is the position of the segment from the start of the literal, moved by the length of the segment.
-            (1..units.len() + literal.len()).any(|start| {
+            let starts = if units.is_empty() { 1..1 } else { 1..units.len() + literal.len() };
+            starts.into_iter().any(|start| {
                 let pairs = units.iter().skip(units.len().saturating_sub(start));
                 let literal = literal.iter().skip(start.saturating_sub(units.len()));
                 pairs.zip(literal).all(|(unit, character)| unit.overlaps(character))
@@ -300,6 +301,22 @@ mod tests {
         ] {
             let (glob_parsed, other_parsed) = (Glob::parse(glob), Glob::parse(other));
             assert_eq!(glob_parsed.intersects(&other_parsed), intersects, "{glob} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_segment_touches_a_literal_that_it_can_overlap() {
+        for (glob, literal, touches) in [
+            ("*quay*", "/library/", false),
+            ("*", "/library/", false),
+            ("*x/lib*", "/library/", true),
+            ("*ary/nginx*", "/library/", true),
+            ("*bra*", "/library/", true),
+            ("*?*", "/library/", true),
+            ("*x/library/y*", "/library/", true),
+            ("*x/librarz/y*", "/library/", false),
+        ] {
+            assert_eq!(Glob::parse(glob).touches(literal), touches, "{glob} and {literal}");
         }
     }
 

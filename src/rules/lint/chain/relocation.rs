@@ -82,10 +82,14 @@ impl Relocation {
             is_reordered: registry > position(&Part::Path),
             ..Self::default()
         };
-        let docker_hub = [(false, true), (true, false), (true, true)];
-        let docker_hub = docker_hub.into_iter().filter(|_| may_be_docker_hub);
-        for (is_shorthand, is_library) in std::iter::once((false, false)).chain(docker_hub) {
-            let mut added = added_by(template, is_shorthand, is_library).into_iter();
+        let images = if may_be_docker_hub {
+            // The new image of an official image is the same if it is written with its registry.
+            &[OldImage::WithRegistry, OldImage::Shorthand, OldImage::Official][..]
+        } else {
+            &[OldImage::WithRegistry]
+        };
+        for &image in images {
+            let mut added = added_by(template, image).into_iter();
             relocation.starts.extend(added.next());
             relocation.later.extend(added);
         }
@@ -114,8 +118,19 @@ impl Relocation {
     }
 }
 
-/// Returns the texts that a template adds to an image without registry, or to an official image of Docker Hub.
-fn added_by(template: &Template, is_shorthand: bool, is_library: bool) -> Vec<String> {
+/// A way in which an image is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum OldImage {
+    /// An official image of Docker Hub, without registry.
+    Official,
+    /// Another image of Docker Hub, without registry.
+    Shorthand,
+    WithRegistry,
+}
+
+/// Returns the texts that a template adds to an image.
+fn added_by(template: &Template, image: OldImage) -> Vec<String> {
+    let is_shorthand = image != OldImage::WithRegistry;
     // Between two of the texts is a part of the old image.
     let mut added = vec![String::new()];
     let parts = template.parts();
@@ -126,9 +141,9 @@ fn added_by(template: &Template, is_shorthand: bool, is_library: bool) -> Vec<St
                 let is_in_old_image = &**text == "/"
                     && before == Some(&Part::Registry)
                     && parts.get(index + 1) == Some(&Part::Path);
-                if is_in_old_image && !is_shorthand && !is_library { "" } else { text }
+                if is_in_old_image && !is_shorthand { "" } else { text }
             }
-            Part::Path if is_library => &format!("{LIBRARY}/"),
+            Part::Path if image == OldImage::Official => &format!("{LIBRARY}/"),
             Part::Registry if is_shorthand => DOCKER_HUB,
             Part::Path | Part::Registry => "",
         };
