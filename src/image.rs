@@ -62,19 +62,11 @@ impl<'a> ImageReference<'a> {
         self.registry.is_none()
     }
 
-    /// Returns true if the registry contains an upper-case letter.
-    #[must_use]
-    pub fn has_upper_case_registry(&self) -> bool {
-        // The text before the path, because an upper-case letter may be in the `index.` of `registry`.
-        let registry = &self.text.as_bytes()[..self.text.len() - self.path.len()];
-        registry.iter().any(u8::is_ascii_uppercase)
-    }
-
     /// Returns the same image with its registry in lower case, because hosts have no case. `buffer` holds its text.
     ///
     /// An image that does not fit into the buffer is returned as it is.
     #[must_use]
-    pub fn in_lower_case<'b>(&self, buffer: &'b mut [u8; MAX_IMAGE_BYTES]) -> ImageReference<'b>
+    pub fn in_lower_case<'b>(&self, buffer: &'b mut [u8]) -> ImageReference<'b>
     where
         'a: 'b,
     {
@@ -129,7 +121,7 @@ impl<'a> ImageReference<'a> {
     /// Returns true if the canonical path has `library/` before the path.
     #[must_use]
     pub fn is_library(&self) -> bool {
-        !self.path.contains('/') && self.registry().eq_ignore_ascii_case(DOCKER_HUB)
+        self.registry().eq_ignore_ascii_case(DOCKER_HUB) && !self.path.contains('/')
     }
 
     /// Returns the last segment of the image, with tag and digest.
@@ -157,22 +149,39 @@ impl<'a> ImageReference<'a> {
 /// `$(params.image)` or `{{inputs.parameters.image}}`.
 #[must_use]
 pub fn has_reference_characters_only(text: &str) -> bool {
-    // Most images are longer than a block. Blocks are checked as a whole; the last one overlaps the one before it.
-    let (blocks, _) = text.as_bytes().as_chunks();
-    match text.as_bytes().last_chunk() {
-        Some(last) => {
-            blocks.iter().all(is_block_of_reference_characters)
-                && is_block_of_reference_characters(last)
-        }
-        None => text.bytes().all(is_reference_character),
-    }
+    all_bytes(text, is_reference_character)
 }
 
-/// Returns true if all bytes are allowed in a reference.
+/// Returns `text` in lower case. `buffer` holds it.
 ///
-/// It has no branch for each byte, so the compiler can check all bytes at once.
-fn is_block_of_reference_characters(block: &[u8; 16]) -> bool {
-    block.iter().fold(true, |so_far, &byte| so_far & is_reference_character(byte))
+/// A text that does not fit into the buffer is returned as it is.
+#[must_use]
+pub fn lower_case<'b>(text: &'b str, buffer: &'b mut [u8]) -> &'b str {
+    let Some(copy) = buffer.get_mut(..text.len()) else { return text };
+    copy.copy_from_slice(text.as_bytes());
+    copy.make_ascii_lowercase();
+    str::from_utf8(copy).unwrap_or(text)
+}
+
+/// Returns true if `text` contains an ASCII upper-case letter.
+#[must_use]
+pub fn has_upper_case(text: &str) -> bool {
+    !all_bytes(text, |byte| !byte.is_ascii_uppercase())
+}
+
+/// Returns true if `is_allowed` returns true for all bytes of `text`.
+///
+/// `is_allowed` has no branches, so that the compiler can check the bytes of a block at once.
+#[inline]
+fn all_bytes(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
+    // Most images are longer than a block. Blocks are checked as a whole; the last one overlaps the one before it.
+    let is_block_allowed =
+        |block: &[u8; 16]| block.iter().fold(true, |so_far, &byte| so_far & is_allowed(byte));
+    let (blocks, _) = text.as_bytes().as_chunks();
+    match text.as_bytes().last_chunk() {
+        Some(last) => blocks.iter().all(is_block_allowed) && is_block_allowed(last),
+        None => text.bytes().all(is_allowed),
+    }
 }
 
 /// Returns true for the characters of the distribution grammar: letters, digits, and the separators in a name, an IPv6
@@ -214,7 +223,9 @@ pub fn canonical_registry(registry: &str) -> Cow<'_, str> {
 
 /// Returns the registry without `index.` if its host is `index.docker.io`.
 fn without_index(registry: &str) -> &str {
-    let host = registry.get(..DOCKER_HUB_INDEX.len());
+    // Few other registries start with this letter, so most need no further comparison.
+    let may_be_index = matches!(registry.as_bytes().first(), Some(b'i' | b'I'));
+    let host = registry.get(..DOCKER_HUB_INDEX.len()).filter(|_| may_be_index);
     if host.is_some_and(|host| host.eq_ignore_ascii_case(DOCKER_HUB_INDEX))
         && split_port(registry).0.len() == DOCKER_HUB_INDEX.len()
     {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{rule::Rule, swapped_image::SwappedImage};
 use crate::{
     closed_enum::closed_enum,
-    image::{ImageReference, MAX_IMAGE_BYTES, has_reference_characters_only},
+    image::{ImageReference, MAX_IMAGE_BYTES, MAX_NAME_BYTES, has_reference_characters_only},
 };
 
 closed_enum! {
@@ -103,8 +103,11 @@ impl<'a> Decision<'a> {
         image: &ImageReference<'a>,
         swapped: Option<SwappedImage<'a>>,
     ) -> Self {
+        // With `docker.io`, `library` and their separators, no new image is longer. So most need not be measured.
+        const MAX_ADDED_BYTES: usize = "docker.io/library/".len();
+        let longest = rule.target.text().len() + image.text().len() + MAX_ADDED_BYTES;
         match swapped {
-            Some(swapped) if !swapped.is_too_long(image) => {
+            Some(swapped) if longest <= MAX_NAME_BYTES || !swapped.is_too_long(image) => {
                 Self::swap(reason, rule, image.text(), swapped)
             }
             _ => Self::leave(Reason::Unrepresentable, Some(rule)),

@@ -83,11 +83,11 @@ impl RegistryTrie {
     /// Only whole segments match. Keys with the port of the image win over keys without a port. If no key with the host
     /// matches, the keys of its longest domain that match win. The registry of the image is in lower case.
     pub(super) fn longest_prefix(&self, image: &ImageReference<'_>) -> Option<RegistryMatch> {
-        let host = image.host();
         let found = self.longest_prefix_of(ROOT, image, 0);
         if found.is_some() || self.longest_domain == 0 {
             return found;
         }
+        let host = image.host();
         let domains = host.match_indices('.').map(|(dot, _)| dot + 1).filter(|&start| start > 1);
         domains
             .filter(|start| host.len() - start <= self.longest_domain)

@@ -2,7 +2,7 @@
 //!
 //! It implements sections 3 and 5 of the swap rules. A rule set is immutable: a changed map gives a new one.
 
-use std::hash::BuildHasher;
+use std::{hash::BuildHasher, ops::Range};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use foldhash::fast::RandomState;
@@ -19,7 +19,7 @@ use super::{
     swapped_image::SwappedImage,
     target_index::TargetIndex,
 };
-use crate::image::{ImageReference, MAX_IMAGE_BYTES};
+use crate::image::{ImageReference, MAX_IMAGE_BYTES, has_upper_case, lower_case};
 
 /// The rules of a map, compiled for decisions.
 ///
@@ -42,7 +42,16 @@ pub struct RuleSet {
 #[derive(Clone, Debug)]
 struct Wildcards {
     rule: u32,
+    /// The substrings in lower case.
     substrings: AhoCorasick,
+}
+
+/// An image as rules compare it, because registries and wildcards have no case.
+struct Compared<'b> {
+    /// The image with its registry in lower case.
+    image: ImageReference<'b>,
+    /// The text of the image in lower case.
+    text: &'b str,
 }
 
 /// The reason why a map cannot be compiled.
@@ -147,30 +156,50 @@ impl RuleSet {
             return Decision::leave(Reason::Placeholder, None);
         }
         let image = ImageReference::parse(text);
-        if image.has_upper_case_registry() {
-            self.evaluate_in_lower_case(&image, trace)
+        if has_upper_case(text) {
+            self.evaluate_with_upper_case(&image, trace)
         } else {
-            self.evaluate_from_globs_on(&image, &image, trace)
+            self.evaluate_from_globs_on(&image, &Compared { image, text }, trace)
         }
     }
 
     #[cold]
+    fn evaluate_with_upper_case<'a>(
+        &'a self,
+        image: &ImageReference<'a>,
+        trace: &mut impl Trace<'a>,
+    ) -> Decision<'a> {
+        /// Length of almost all images in bytes. Clearing longer buffers would take most of the time.
+        const SHORT: usize = 256;
+        if image.text().len() <= SHORT {
+            self.evaluate_in_lower_case(image, [&mut [0; SHORT], &mut [0; SHORT]], trace)
+        } else {
+            let buffers = [&mut [0; MAX_IMAGE_BYTES][..], &mut [0; MAX_IMAGE_BYTES]];
+            self.evaluate_in_lower_case(image, buffers, trace)
+        }
+    }
+
     fn evaluate_in_lower_case<'a>(
         &'a self,
         image: &ImageReference<'a>,
+        [of_image, of_text]: [&mut [u8]; 2],
         trace: &mut impl Trace<'a>,
     ) -> Decision<'a> {
-        let mut buffer = [0; MAX_IMAGE_BYTES];
-        self.evaluate_from_globs_on(image, &image.in_lower_case(&mut buffer), trace)
+        let compared = Compared {
+            image: image.in_lower_case(of_image),
+            text: lower_case(image.text(), of_text),
+        };
+        self.evaluate_from_globs_on(image, &compared, trace)
     }
 
-    /// Decides on an image that no `[EXACT]` rule matches. `lower` is the image with its registry in lower case.
+    /// Decides on an image that no `[EXACT]` rule matches.
     fn evaluate_from_globs_on<'a>(
         &'a self,
         image: &ImageReference<'a>,
-        lower: &ImageReference<'_>,
+        compared: &Compared<'_>,
         trace: &mut impl Trace<'a>,
     ) -> Decision<'a> {
+        let lower = &compared.image;
         let text = image.text();
         let glob = self.globs.first_match(text).map(|number| self.rule(number));
         trace.step(|| Step::Globs { globs: self.globs.len(), matched: glob });
@@ -189,8 +218,10 @@ impl RuleSet {
         if let Some(found) = registry {
             return self.by_registry(found, image, lower);
         }
-        let wildcard = self.wildcard(text);
-        trace.step(|| Step::Wildcards { matched: wildcard });
+        let wildcard = self.wildcard(compared.text);
+        trace.step(|| Step::Wildcards {
+            matched: wildcard.clone().map(|(rule, range)| (rule, &text[range])),
+        });
         if let Some((rule, _)) = wildcard {
             return Decision::leave(Reason::NoswapWildcard, Some(rule));
         }
@@ -209,11 +240,11 @@ impl RuleSet {
         }
     }
 
-    /// Returns the `noswap_wildcards` rule and its first substring that `image` contains.
-    fn wildcard<'a>(&'a self, image: &'a str) -> Option<(&'a Rule, &'a str)> {
+    /// Returns the `noswap_wildcards` rule and the place of its first substring in `image`, which is in lower case.
+    fn wildcard(&self, image: &str) -> Option<(&Rule, Range<usize>)> {
         let wildcards = self.wildcards.as_ref()?;
         let found = wildcards.substrings.find(image)?;
-        Some((self.rule(wildcards.rule), &image[found.range()]))
+        Some((self.rule(wildcards.rule), found.range()))
     }
 
     fn by_registry<'a>(
@@ -281,7 +312,8 @@ impl Wildcards {
     /// Compiles the list of substrings. `None` if the list is empty.
     fn build(number: u32, rule: &Rule) -> Result<Option<Self>, CompileError> {
         // Longer images are left alone, so a longer substring cannot match.
-        let substrings = rule.target.text().split(',');
+        let lower_case = rule.target.text().to_ascii_lowercase();
+        let substrings = lower_case.split(',');
         let mut substrings: Vec<_> =
             substrings.filter(|s| !s.is_empty() && s.len() <= MAX_IMAGE_BYTES).collect();
         substrings.sort_unstable();
@@ -292,7 +324,6 @@ impl Wildcards {
         // By default, few substrings become a DFA, which takes a kilobyte of memory for each byte of them.
         let substrings = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .ascii_case_insensitive(true)
             .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))

@@ -29,20 +29,18 @@ pub(super) struct TargetIndex {
     ends: Ends,
 }
 
-/// The meaning of each byte of an image for the end of a target.
+/// The kinds of targets that can end at each byte, as a sum of the constants below.
 #[derive(Clone, Debug)]
-struct Ends([End; 256]);
+struct Ends([u8; 256]);
 
-/// The kinds of targets that can end at a byte.
-#[derive(Clone, Copy, Debug, Default)]
-struct End {
-    /// Before the byte, a target can end that covers the images below it.
-    container: bool,
-    /// After the byte, a prefix can end.
-    prefix: bool,
-    /// Before the byte, a target can end that is a whole repository.
-    repository: bool,
-}
+/// Before the byte, a target can end that covers the images below it.
+const CONTAINER: u8 = 1;
+
+/// After the byte, a prefix can end.
+const PREFIX: u8 = 2;
+
+/// Before the byte, a target can end that is a whole repository.
+const REPOSITORY: u8 = 4;
 
 #[derive(Clone, Debug)]
 struct IndexedTarget {
@@ -89,7 +87,7 @@ impl TargetIndex {
             target.repository.get_or_insert(number);
         }
         if is_prefix && let Some(&last) = base.as_bytes().last() {
-            self.ends.0[usize::from(last)].prefix = true;
+            self.ends.0[usize::from(last)] |= PREFIX;
         }
     }
 
@@ -105,15 +103,18 @@ impl TargetIndex {
         let container = |base: &str| self.find(base).and_then(|target| target.container);
         let reach = text.len().min(self.longest + 1);
         for (at, byte) in text.bytes().enumerate().take(reach) {
-            let end = self.ends.0[usize::from(byte)];
+            let ends = self.ends.0[usize::from(byte)];
+            if ends == 0 {
+                continue;
+            }
             let mut found = None;
-            if end.prefix {
+            if ends & PREFIX != 0 {
                 found = self.find(&text[..=at]).and_then(|target| target.prefix);
             }
-            if end.container {
+            if ends & CONTAINER != 0 {
                 found = found.or_else(|| container(&text[..at]));
             }
-            if end.repository {
+            if ends & REPOSITORY != 0 {
                 found = found.or_else(|| self.find(&text[..at]).and_then(|it| it.repository));
             }
             if found.is_some() {
@@ -158,10 +159,10 @@ impl TargetIndex {
 
 impl Default for Ends {
     fn default() -> Self {
-        let mut ends = [End::default(); 256];
-        ends[usize::from(b'/')].container = true;
-        ends[usize::from(b':')].repository = true;
-        ends[usize::from(b'@')].repository = true;
+        let mut ends = [0; 256];
+        ends[usize::from(b'/')] = CONTAINER;
+        ends[usize::from(b':')] = REPOSITORY;
+        ends[usize::from(b'@')] = REPOSITORY;
         Self(ends)
     }
 }
