@@ -30,8 +30,8 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "TLS handshake failed",
-        "A client closed the connection, or does not trust the certificate. If it is the API server, see \
-         [troubleshooting](../troubleshooting.md#x509).",
+        "`reason` is that of the [metric](metrics.md): `alert` if the client does not trust the certificate. If it is \
+         the API server, see [troubleshooting](../troubleshooting.md#x509).",
     ),
     (
         "`serve` cannot load this map",
