@@ -24,7 +24,7 @@ pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
     admission::Scope,
     controller::{Controller, ControllerMetrics, Creation, Shared},
-    kubernetes::Wakeup,
+    kubernetes::{ClusterError, Wakeup},
     metrics::Registry,
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
@@ -283,11 +283,14 @@ impl App {
             metrics,
         };
         let controller = Controller::connect(controller, Creation::WhenReady, shared).await;
-        let controller = controller.context(
-            "the certificate is managed in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) is \
-             managed; set it to `files` for a certificate in files, or use `serve --dev` for a \
-             self-signed one",
-        )?;
+        let controller = match controller {
+            Err(error @ ClusterError::Unreachable(_)) => Err(error).context(
+                "the certificate is managed in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) \
+                 is managed; set it to `files` for a certificate in files, or use `serve --dev` \
+                 for a self-signed one",
+            )?,
+            controller => controller?,
+        };
         let stop = self.stop.clone();
         self.follow(Task::TemplateReload, source, live);
         self.tasks.spawn(Task::ClusterWatch, controller.watch(&wakeup, &stop));
