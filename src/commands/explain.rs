@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, Output, load_policy};
+use super::{Exit, Field, Outcome, Output, load_policy, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
@@ -98,7 +98,7 @@ pub fn run(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let source = arguments.rules.parse()?;
+    let source = rule_source(&arguments.rules, errors)?;
     let policy = load_policy(source.clone(), errors)?;
     for (index, image) in arguments.images.iter().enumerate() {
         let explanation = explain(&policy, &source, image);
