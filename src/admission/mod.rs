@@ -20,7 +20,7 @@ pub use self::{
     answer::{Answer, PatchOperation},
     json::JsonError,
     path::ReviewPath,
-    plan::{Edit, Facts, Plan, plan},
+    plan::{Edit, Facts, ImageCount, Plan, plan},
     pod::{Kind, Location},
     review::{Review, ReviewError},
     world::{Mode, Scope, World},

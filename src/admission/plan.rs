@@ -44,7 +44,16 @@ pub struct Plan<'r> {
     /// The changes.
     pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
     /// Number of images for each reason, in the order of [`Reason::ALL`].
-    pub reasons: [u32; Reason::ALL.len()],
+    pub images: [ImageCount; Reason::ALL.len()],
+}
+
+/// The number of images with the same reason.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ImageCount {
+    /// Images that are left alone.
+    pub left_alone: u32,
+    /// Images that are swapped.
+    pub swapped: u32,
 }
 
 /// The known facts about the targets of a plan.
@@ -79,7 +88,7 @@ pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
         outcome: Outcome::NoImages,
         mode: world.mode,
         edits: SmallVec::new(),
-        reasons: [0; Reason::ALL.len()],
+        images: [ImageCount::default(); Reason::ALL.len()],
     };
     plan.outcome = plan.decide(request, world);
     plan
@@ -132,14 +141,17 @@ impl<'r> Plan<'r> {
         };
         for image in pod.introduced(old) {
             if image.is_never_pulled && !scope.swaps_never_pulled {
-                self.reasons[Reason::NeverPulled as usize] += 1;
+                self.images[Reason::NeverPulled as usize].left_alone += 1;
                 continue;
             }
             let decision = policy.decide(image.text);
-            self.reasons[decision.reason as usize] += 1;
+            let count = &mut self.images[decision.reason as usize];
             if let Some(to) = decision.swapped {
+                count.swapped += 1;
                 let rule = decision.rule;
                 self.edits.push(Edit::Image { at: image.location, from: image.text, to, rule });
+            } else {
+                count.left_alone += 1;
             }
         }
         if self.edits.is_empty() { Outcome::Unchanged } else { Outcome::Swapped }
@@ -183,7 +195,7 @@ mod tests {
         let world = world(Mode::Shadow);
         let plan = plan(&review, &world);
         assert_eq!((plan.outcome, plan.edits.len()), (Outcome::Swapped, 2));
-        assert_eq!(plan.reasons[Reason::Default as usize], 2);
+        assert_eq!(plan.images[Reason::Default as usize], ImageCount { left_alone: 0, swapped: 2 });
         assert!(plan.settle(&Facts::default()).patch.is_empty());
     }
 

@@ -9,7 +9,7 @@ mod metrics;
 mod signals;
 mod tasks;
 
-use std::{fs, net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, bail};
 use tokio::time::{sleep, timeout};
@@ -24,7 +24,7 @@ pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
     admission::Scope,
     controller::{Controller, ControllerMetrics, Creation, Shared},
-    kubernetes::Wakeup,
+    kubernetes::{ClusterError, Wakeup},
     metrics::Registry,
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
@@ -213,14 +213,8 @@ impl App {
     fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
         let policy = &values.policy;
         match self.settings.rules.clone() {
-            RuleSource::MapFile(file) => {
-                let source = MapSource::new(MapFileSettings {
-                    file,
-                    is_strict: self.settings.strict_maps,
-                    is_optional: self.settings.maps_optional,
-                });
-                self.follow(Task::MapReload, source, policy.clone());
-            }
+            RuleSource::DefaultMapFile(file) => self.follow_map(file, true, policy),
+            RuleSource::MapFile(file) => self.follow_map(file, false, policy),
             RuleSource::BuiltIn(text) => {
                 let map = LoadedMap::from_text(text).context("the built-in map")?;
                 let (built_in, load) = map_load(map, Origin::BuiltIn, None);
@@ -236,6 +230,16 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    fn follow_map(&mut self, file: PathBuf, is_default: bool, policy: &Arc<Live<Policy>>) {
+        let source = MapSource::new(MapFileSettings {
+            file,
+            is_default,
+            is_strict: self.settings.strict_maps,
+            is_optional: self.settings.maps_optional,
+        });
+        self.follow(Task::MapReload, source, policy.clone());
     }
 
     async fn load_certificate(
@@ -283,11 +287,14 @@ impl App {
             metrics,
         };
         let controller = Controller::connect(controller, Creation::WhenReady, shared).await;
-        let controller = controller.context(
-            "the certificate is managed in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) is \
-             managed; set it to `files` for a certificate in files, or use `serve --dev` for a \
-             self-signed one",
-        )?;
+        let controller = match controller {
+            Err(error @ ClusterError::Unreachable(_)) => Err(error).context(
+                "the certificate is managed in a cluster, because IMAGESWAP_TLS_MODE (--tls-mode) \
+                 is managed; set it to `files` for a certificate in files, or use `serve --dev` \
+                 for a self-signed one",
+            )?,
+            controller => controller?,
+        };
         let stop = self.stop.clone();
         self.follow(Task::TemplateReload, source, live);
         self.tasks.spawn(Task::ClusterWatch, controller.watch(&wakeup, &stop));

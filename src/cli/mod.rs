@@ -21,7 +21,7 @@ use crate::{
         explain::ExplainArguments, swap::SwapArguments,
     },
     log,
-    settings::{InitArguments, LogSettings, ServeArguments},
+    settings::{InitArguments, LogSettings, RuleWarning, ServeArguments},
     version::VERSION_AND_REVISION,
 };
 
@@ -72,11 +72,15 @@ pub fn run() -> ExitCode {
     };
     let result = match program.command {
         Command::Serve(arguments) => match arguments.parse() {
-            Ok(settings) => run_logged(settings.log, || app::serve(settings)),
+            Ok(settings) => {
+                run_logged(settings.log, &arguments.warnings(), || app::serve(settings))
+            }
             Err(error) => Err(error.into()),
         },
         Command::Init(arguments) => match arguments.parse() {
-            Ok(settings) => run_logged(settings.log, || commands::init::run(settings)),
+            Ok(settings) => {
+                run_logged(settings.log, &arguments.warnings(), || commands::init::run(settings))
+            }
             Err(error) => Err(error.into()),
         },
         Command::Printing(command) => print(&command),
@@ -162,6 +166,7 @@ impl<W: Write> Write for UntilClosed<W> {
 /// Runs a command that logs.
 fn run_logged(
     settings: LogSettings,
+    warnings: &[RuleWarning],
     run: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     log::init(settings);
@@ -169,6 +174,9 @@ fn run_logged(
     let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
     let known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
     log::warn_of_unknown_variables(&known);
+    for warning in warnings {
+        log::warn_of_rules(*warning);
+    }
     match run() {
         Ok(()) => Ok(Exit::Success),
         Err(error) if error.is::<app::UnusableClientCa>() => Err(error),

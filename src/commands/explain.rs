@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules};
+use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
     rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
@@ -107,7 +107,7 @@ pub fn run(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let source = arguments.rules.parse()?;
+    let source = rule_source(&arguments.rules, errors)?;
     let rules = load_rules(source.clone(), errors)?;
     for (index, image) in arguments.images.iter().enumerate() {
         let explanation = explain(&rules, &source, image);

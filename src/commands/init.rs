@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::Write,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
@@ -19,7 +19,7 @@ use crate::{
     log_once::LogOnce,
     metrics::Registry,
     settings::{ClusterSettings, InitSettings, RuleSource},
-    sources::{MapError, TemplateSource, load_regular_map, log_diagnostics, refresh},
+    sources::{TemplateSource, load_regular_map, log_diagnostics, refresh},
     state::{Live, Readiness, Subject},
 };
 
@@ -40,7 +40,7 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     let InitSettings { rules, strict_maps, tls_directory, cluster, .. } = settings;
-    if let RuleSource::MapFile(file) = rules {
+    if let RuleSource::DefaultMapFile(file) | RuleSource::MapFile(file) = rules {
         check_map(&file, strict_maps);
     }
     runtime.block_on(async {
@@ -78,7 +78,7 @@ fn check_map(file: &Path, is_strict: bool) {
                 warn!(file = %file.display(), %reason, "`serve` refuses this map");
             }
         }
-        Err(MapError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.is_missing() => {
             debug!(file = %file.display(), "no map file to check");
         }
         Err(error) => warn!(%error, "`serve` cannot load this map"),

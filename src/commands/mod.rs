@@ -19,7 +19,7 @@ use serde::Serialize;
 pub use self::exit::Exit;
 use crate::{
     rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
-    settings::RuleSource,
+    settings::{RuleArguments, RuleSource, SettingsError},
     sources::{MapError, load_map},
 };
 
@@ -87,6 +87,22 @@ struct LoadedRules {
     diagnostics: Diagnostics,
 }
 
+/// Returns the source of the rules, and writes warnings about flags to `errors`.
+///
+/// # Errors
+/// If a setting is not valid.
+fn rule_source(
+    arguments: &RuleArguments,
+    errors: &mut impl Write,
+) -> Result<RuleSource, SettingsError> {
+    let source = arguments.parse()?;
+    for warning in arguments.warnings() {
+        // The results on standard output are valid even if the warnings cannot be written.
+        let _ = writeln!(errors, "warning: {warning}");
+    }
+    Ok(source)
+}
+
 /// Loads the rules of `source`, and writes the errors of the map to `errors`, because they may explain an unexpected
 /// result.
 ///
@@ -105,6 +121,10 @@ fn load_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Loa
                 Ok(map) => (file, map),
                 Err(reason) => return Err(MapError::Compile { file, reason }.into()),
             }
+        }
+        RuleSource::DefaultMapFile(file) => {
+            let map = load_map(&file).map_err(MapError::at_default_path)?;
+            (file, map)
         }
         RuleSource::MapFile(file) => {
             let map = load_map(&file).context(CONTEXT)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, Output, load_rules};
+use super::{Exit, Field, Outcome, Output, load_rules, rule_source};
 use crate::{rules::Policy, settings::RuleArguments};
 
 /// Maximum length of a line of standard input in bytes. Images are much shorter.
@@ -48,7 +48,7 @@ pub fn run(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let policy = load_rules(arguments.rules.parse()?, errors)?.policy;
+    let policy = load_rules(rule_source(&arguments.rules, errors)?, errors)?.policy;
     for image in &arguments.images {
         print(&policy, image, arguments.output, output)?;
     }

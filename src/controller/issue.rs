@@ -74,9 +74,10 @@ impl Controller {
             origin(),
         )?;
         roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()).map_err(|error| {
+            let finding = error.finding();
             let reason = format!(
-                "the API server would not accept the certificate that it issued with the roots in \
-                 ConfigMap {CLUSTER_ROOTS}: {error}"
+                "{finding} the certificate that it issued with the roots in ConfigMap \
+                 {CLUSTER_ROOTS}: {error}"
             );
             let title = self.signer.as_ref().map(CsrSigner::title).unwrap_or_default();
             ClusterError::content(title, reason)

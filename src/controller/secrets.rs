@@ -15,7 +15,10 @@ use super::rotation::{CertificateAuthority, KeyOwner, Rotation};
 use crate::{
     kubernetes::{ClusterError, call, post_parameters},
     origin::Origin,
-    tls::{Authority, AuthorityError, FILE_NAMES, PemPair, PendingKey, Roots, ServingCertificate},
+    tls::{
+        Authority, AuthorityError, FILE_NAMES, KeyError, PemPair, PendingKey, Roots,
+        ServingCertificate,
+    },
 };
 
 /// Name of the Secret with the serving certificate and its key.
@@ -230,7 +233,7 @@ impl StoredSecret {
         };
         let certificate = self.get(certificate).unwrap_or_default();
         let authority = std::str::from_utf8(key_text)
-            .map_err(|_| AuthorityError::Key)
+            .map_err(|_| AuthorityError::Key(KeyError::Pem("it is not text")))
             .and_then(|key| Authority::from_pem(certificate, key));
         let key = match authority {
             Ok(authority) => KeyOwner::Own(Box::new(authority)),

@@ -179,13 +179,13 @@ impl Controller {
         })?;
         match roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()) {
             Ok(()) => Ok((certificate, roots)),
-            Err(error) => Err(ClusterError::content(
-                stored.origin(),
-                format_args!(
-                    "the API server would not accept the certificate by the root in Secret \
-                     {AUTHORITY}, rootca.pem: {error}"
-                ),
-            )),
+            Err(error) => {
+                let finding = error.finding();
+                let reason = format_args!(
+                    "{finding} the certificate by the root in Secret {AUTHORITY}, rootca.pem: {error}"
+                );
+                Err(ClusterError::content(stored.origin(), reason))
+            }
         }
     }
 }

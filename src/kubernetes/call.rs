@@ -36,6 +36,9 @@ pub enum ClusterError {
         /// The message of the API server.
         reason: String,
     },
+    /// A kubeconfig describes a cluster, but its credentials cannot be used.
+    #[error("{0}")]
+    Kubeconfig(String),
     /// A certificate could not be created or read.
     #[error(transparent)]
     Certificate(Box<CertificateError>),

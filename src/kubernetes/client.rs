@@ -2,16 +2,13 @@
 
 use std::{env, fmt};
 
-use kube::{
-    Client, Config,
-    client::RustlsTlsError,
-    config::{InClusterError, KubeConfigOptions, KubeconfigError},
-};
+use kube::{Client, Config, config::InClusterError};
 use tracing::info;
 
 use super::{
     ClusterError,
     call::{innermost, reason},
+    kubeconfig,
 };
 
 /// Default namespace, as in the original. Used if neither the settings nor the files of the pod name one.
@@ -31,11 +28,11 @@ impl Cluster {
     /// account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// If neither a kubeconfig nor a service account is usable.
+    /// If there is neither a kubeconfig nor a service account, or the credentials in it cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-            Ok(config) => config,
-            Err(kubeconfig) => Config::incluster().map_err(|in_cluster| {
+        let (config, user) = match kubeconfig::read().await {
+            Ok((config, user)) => (config, Some(user)),
+            Err(kubeconfig) => Config::incluster().map(|config| (config, None)).map_err(|in_cluster| {
                 let in_cluster = match in_cluster {
                     InClusterError::ReadEnvironmentVariable(_) => {
                         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set"
@@ -46,7 +43,7 @@ impl Cluster {
                 ClusterError::Unreachable(format!(
                     "the kubeconfig: {}; the service account of a pod: {in_cluster}; outside of a \
                      cluster, set KUBECONFIG to a file that can be read",
-                    unquoted(&kubeconfig)
+                    kubeconfig::unquoted(&kubeconfig)
                 ))
             })?,
         };
@@ -58,14 +55,9 @@ impl Cluster {
             None => DEFAULT_NAMESPACE.to_owned(),
         };
         let url = config.cluster_url.clone();
-        let client = Client::try_from(config).map_err(|error| {
-            ClusterError::Unreachable(match error {
-                // The error quotes the line that it cannot read, which may be the key.
-                kube::Error::RustlsTls(RustlsTlsError::InvalidIdentityPem(_)) => {
-                    "the kubeconfig: client certificate or key is not valid PEM".to_owned()
-                }
-                error => reason(&error),
-            })
+        let client = Client::try_from(config).map_err(|error| match user {
+            Some(user) => ClusterError::Kubeconfig(user.describe(&error)),
+            None => ClusterError::Unreachable(reason(&error)),
         })?;
         // Only host and port, because a URL may contain a password.
         let host = url.host().unwrap_or_default();
@@ -81,20 +73,5 @@ impl fmt::Debug for Cluster {
             .debug_struct("Cluster")
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
-    }
-}
-
-/// Returns the error in a kubeconfig without quoting its content, which has tokens and keys.
-fn unquoted(error: &KubeconfigError) -> String {
-    match error {
-        KubeconfigError::Parse(error) => {
-            let place = error.location().map_or_else(String::new, |place| {
-                format!("line {}, column {}: ", place.line(), place.column())
-            });
-            format!("{place}not valid YAML, or not a kubeconfig")
-        }
-        KubeconfigError::ParseCertificates(_) => "the CA certificate is not valid PEM".to_owned(),
-        KubeconfigError::ReadConfig(error, file) => format!("{}: {error}", file.display()),
-        error => innermost(error),
     }
 }

@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod kubeconfig;
 mod watch;
 
 use kube::api::PostParams;

@@ -46,7 +46,7 @@ impl Histogram {
     /// Appends the series to a page. `labels` is the text between the braces, and may be empty.
     pub(super) fn append_to(&self, page: &mut String, name: &str, labels: &str) {
         let comma = if labels.is_empty() { "" } else { "," };
-        let bounds = self.0.bounds.iter().map(|&bound| seconds(bound).to_string());
+        let bounds = self.0.bounds.iter().map(|&bound| label(seconds(bound)));
         let bounds = bounds.chain(std::iter::once("+Inf".to_owned()));
         let mut count = 0;
         // Writing to a string cannot fail.
@@ -58,6 +58,18 @@ impl Histogram {
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let _ = writeln!(page, "{name}_sum{braces} {sum}");
         let _ = writeln!(page, "{name}_count{braces} {count}");
+    }
+}
+
+/// Returns the label of an upper bound, as Python writes it: `1.0`, `0.005`, `5e-06`.
+///
+/// The Python version had these labels, and Prometheus 3 stores those of other programs in this form too.
+fn label(bound: f64) -> String {
+    let text = format!("{bound:?}");
+    // Both write the shortest decimal, with an exponent below 0.0001. Python's has at least two digits.
+    match text.split_once("e-") {
+        Some((digits, exponent)) => format!("{digits}e-{exponent:0>2}"),
+        None => text,
     }
 }
 
@@ -80,12 +92,31 @@ mod tests {
         histogram.append_to(&mut page, "x", "a=\"b\"");
         assert_eq!(
             page,
-            "x_bucket{a=\"b\",le=\"0.000001\"} 2\nx_bucket{a=\"b\",le=\"5\"} 4\n\
+            "x_bucket{a=\"b\",le=\"1e-06\"} 2\nx_bucket{a=\"b\",le=\"5.0\"} 4\n\
              x_bucket{a=\"b\",le=\"+Inf\"} 5\nx_sum{a=\"b\"} 10.000002002\nx_count{a=\"b\"} 5\n"
         );
         let mut page = String::new();
         Histogram::new(&[1]).append_to(&mut page, "x", "");
-        assert!(page.contains("x_bucket{le=\"0.000000001\"} 0\n"), "{page}");
+        assert!(page.contains("x_bucket{le=\"1e-09\"} 0\n"), "{page}");
         assert!(page.ends_with("x_sum 0\nx_count 0\n"), "{page}");
+    }
+
+    #[test]
+    fn upper_bounds_are_written_as_by_python() {
+        // Of `python3 -c 'for n in (...): print(n / 1e9)'`.
+        for (nanoseconds, expected) in [
+            (1, "1e-09"),
+            (2_500, "2.5e-06"),
+            (99_999, "9.9999e-05"),
+            (100_000, "0.0001"),
+            (5_000_000, "0.005"),
+            (500_000_000, "0.5"),
+            (1_000_000_000, "1.0"),
+            (2_500_000_000, "2.5"),
+            (10_000_000_000, "10.0"),
+            (100_000_000_000_000_000, "100000000.0"),
+        ] {
+            assert_eq!(label(seconds(nanoseconds)), expected);
+        }
     }
 }

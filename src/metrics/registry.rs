@@ -204,7 +204,7 @@ mod tests {
             "g 3",
             "# HELP h Durations.",
             "# TYPE h histogram",
-            "h_bucket{a=\"1\",b=\"2\",le=\"0.000001\"} 1",
+            "h_bucket{a=\"1\",b=\"2\",le=\"1e-06\"} 1",
             "h_count{a=\"1\",b=\"2\"} 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");

@@ -126,10 +126,11 @@ impl Listener {
 /// Logs the error of a connection: a failed handshake, which is counted too, as a warning, and others for debugging.
 fn report(service: &Service, peer: SocketAddr, error: &ConnectionError) {
     let shown = || excerpt(&error.to_string(), MAX_VALUE_BYTES).into_owned();
-    if matches!(error, ConnectionError::Handshake(_)) {
-        service.metrics.handshake_failure();
-        if let Some(suppressed) = service.log_limits.handshake.admit() {
-            warn!(%peer, error = shown(), suppressed, "TLS handshake failed");
+    if let Some(reason) = error.handshake_failure() {
+        service.metrics.handshake_failure(reason);
+        if let Some(suppressed) = service.log_limits.handshake(reason).admit() {
+            let (reason, error) = (reason.as_str(), shown());
+            warn!(%peer, reason, error, suppressed, "TLS handshake failed");
         }
     } else if enabled!(Level::DEBUG)
         && let Some(suppressed) = service.log_limits.ended.admit()

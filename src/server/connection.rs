@@ -30,9 +30,11 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, port::Purpose, routes,
+    Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, handshake::HandshakeFailure,
+    port::Purpose, routes,
 };
 
 /// Maximum number of open streams of one HTTP/2 connection.
@@ -64,12 +66,25 @@ pub(super) enum ConnectionError {
     Handshake(io::Error),
     #[error("TLS handshake timed out")]
     HandshakeTimeout,
+    #[error("closed before the first byte")]
+    Unused,
     #[error("HTTP: {0}")]
     Http(#[from] hyper::Error),
     #[error("close timed out")]
     CloseTimeout,
     #[error("dropped at shutdown")]
     Aborted,
+}
+
+impl ConnectionError {
+    /// Returns the kind of a failed handshake; `None` for other errors.
+    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
+        match self {
+            Self::Handshake(error) => Some(HandshakeFailure::of(error)),
+            Self::HandshakeTimeout => Some(HandshakeFailure::Timeout),
+            Self::Unused | Self::Http(_) | Self::CloseTimeout | Self::Aborted => None,
+        }
+    }
 }
 
 /// Serves a connection until it is closed.
@@ -85,12 +100,10 @@ pub(super) async fn serve(
         return serve_http1(stream, Purpose::Admin, service, shutdown).await;
     };
     let handshake = tokio::select! {
-        handshake = timeout(service.limits.handshake_timeout, tls.accept(stream)) => handshake,
+        handshake = timeout(service.limits.handshake_timeout, handshake(stream, &tls)) => handshake,
         () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
     };
-    let stream = handshake
-        .map_err(|_| ConnectionError::HandshakeTimeout)?
-        .map_err(ConnectionError::Handshake)?;
+    let stream = handshake.map_err(|_| ConnectionError::HandshakeTimeout)??;
     let tls = stream.get_ref().1;
     let purpose = Purpose::Webhook(Access::of(clients.as_ref(), tls));
     if tls.alpn_protocol() == Some(HTTP_2) {
@@ -98,6 +111,17 @@ pub(super) async fn serve(
     } else {
         serve_http1(stream, purpose, service, shutdown).await
     }
+}
+
+async fn handshake(
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+) -> Result<TlsStream<TcpStream>, ConnectionError> {
+    // Health checks of load balancers connect and close, or reset, without a byte. They are not failed handshakes.
+    if !matches!(stream.peek(&mut [0]).await, Ok(1)) {
+        return Err(ConnectionError::Unused);
+    }
+    tls.accept(stream).await.map_err(ConnectionError::Handshake)
 }
 
 async fn serve_http1(

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::vocabulary::Status;
+use super::{handshake::HandshakeFailure, vocabulary::Status};
 
 /// A log rate limiter for each kind of error, so that a frequent one does not hide the others.
 #[derive(Debug, Default)]
@@ -14,13 +14,18 @@ pub(super) struct LogLimits {
     pub(super) accept: LogRateLimiter,
     /// Connections that end with an error, which are logged for debugging.
     pub(super) ended: LogRateLimiter,
-    /// Failed TLS handshakes.
-    pub(super) handshake: LogRateLimiter,
+    /// Failed TLS handshakes, by their reasons.
+    handshake: [LogRateLimiter; HandshakeFailure::ALL.len()],
     /// Refused reviews, by the status of their answers.
     refused: [LogRateLimiter; Status::ALL.len()],
 }
 
 impl LogLimits {
+    /// Returns the limiter for handshakes that fail for `reason`.
+    pub(super) fn handshake(&self, reason: HandshakeFailure) -> &LogRateLimiter {
+        &self.handshake[reason as usize]
+    }
+
     /// Returns the limiter for reviews that are refused with `status`.
     pub(super) fn refused(&self, status: Status) -> &LogRateLimiter {
         &self.refused[status as usize]

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge};
 
-use super::vocabulary::{Method, Path, Status};
+use super::{
+    handshake::HandshakeFailure,
+    vocabulary::{Method, Path, Status},
+};
 use crate::{
-    admission::{Kind, Operation, Outcome, Plan},
+    admission::{ImageCount, Kind, Operation, Outcome, Plan},
+    closed_enum::closed_enum,
     metrics::{Family, Histogram, Metric, MetricKind, Registry, single},
     rules::Reason,
 };
@@ -69,8 +73,11 @@ const REVIEWS: Metric = Metric::counter(
     "Admission reviews by outcome.",
     &["kind", "operation", "outcome"],
 );
-const IMAGES: Metric =
-    Metric::counter("imageswap_images_total", "Images decided, by reason.", &["reason"]);
+const IMAGES: Metric = Metric::counter(
+    "imageswap_images_total",
+    "Images decided, by reason, swapped or left alone.",
+    &["reason", "swapped"],
+);
 const REVIEW_DURATION: Metric = Metric {
     name: "imageswap_admission_duration_seconds",
     kind: MetricKind::Histogram(ADMISSION_BUCKETS),
@@ -80,9 +87,19 @@ const REVIEW_DURATION: Metric = Metric {
 const HANDSHAKE_FAILURES: Metric = Metric::counter(
     "imageswap_tls_handshake_failures_total",
     "TLS handshakes that failed, as when the API server does not trust the certificate.",
-    &[],
+    &["reason"],
 );
 const CONNECTIONS: Metric = Metric::gauge("imageswap_connections", "Open connections.", &[]);
+
+closed_enum! {
+    /// The result of the decision on an image.
+    enum Swapped {
+        /// The image is left alone.
+        False => "false",
+        /// The image is swapped.
+        True => "true",
+    }
+}
 
 /// Handles of the metrics of the server.
 #[derive(Debug)]
@@ -92,9 +109,9 @@ pub struct ServerMetrics {
     http_exceptions: Family<(Method, Status), Counter>,
     reviews: Family<(Kind, Operation, Outcome), Counter>,
     invalid_reviews: Counter,
-    images: Family<(Reason,), Counter>,
+    images: Family<(Reason, Swapped), Counter>,
     review_duration: Histogram,
-    handshake_failures: Counter,
+    handshake_failures: Family<(HandshakeFailure,), Counter>,
     connections: Gauge,
 }
 
@@ -111,7 +128,7 @@ impl ServerMetrics {
             invalid_reviews: registry.counter(&REVIEWS, &["unknown", "unknown", "invalid"]),
             images: Family::new(registry, &IMAGES),
             review_duration: single(registry, &REVIEW_DURATION),
-            handshake_failures: single(registry, &HANDSHAKE_FAILURES),
+            handshake_failures: Family::new(registry, &HANDSHAKE_FAILURES).from_zero(),
             connections: single(registry, &CONNECTIONS),
         };
         // If a counter appeared with its first event, a rate over it would miss that event.
@@ -131,9 +148,13 @@ impl ServerMetrics {
     /// Counts an answered review and its images.
     pub(super) fn review(&self, plan: &Plan<'_>, elapsed: Duration) {
         self.reviews.of((plan.kind, plan.operation, plan.outcome)).increment(1);
-        for (reason, &count) in Reason::ALL.into_iter().zip(&plan.reasons) {
-            if count > 0 {
-                self.images.of((reason,)).increment(count.into());
+        for (reason, &count) in Reason::ALL.into_iter().zip(&plan.images) {
+            let ImageCount { left_alone, swapped } = count;
+            for (swapped, count) in [(Swapped::False, left_alone), (Swapped::True, swapped)] {
+                // Most combinations never occur, so they get no series.
+                if count > 0 {
+                    self.images.of((reason, swapped)).increment(count.into());
+                }
             }
         }
         self.review_duration.record(elapsed);
@@ -145,8 +166,8 @@ impl ServerMetrics {
     }
 
     /// Counts a failed TLS handshake.
-    pub(super) fn handshake_failure(&self) {
-        self.handshake_failures.increment(1);
+    pub(super) fn handshake_failure(&self, reason: HandshakeFailure) {
+        self.handshake_failures.of((reason,)).increment(1);
     }
 
     /// Counts a connection until the guard is dropped.
@@ -185,10 +206,10 @@ mod tests {
         for kind in Kind::ALL {
             for operation in Operation::ALL {
                 for outcome in Outcome::ALL {
-                    let reasons = [1; Reason::ALL.len()];
+                    let images = [ImageCount { left_alone: 1, swapped: 2 }; Reason::ALL.len()];
                     let (mode, edits) = (Mode::Enforce, smallvec::SmallVec::new());
                     metrics.review(
-                        &Plan { kind, operation, outcome, mode, edits, reasons },
+                        &Plan { kind, operation, outcome, mode, edits, images },
                         Duration::from_micros(1),
                     );
                 }
@@ -199,8 +220,10 @@ mod tests {
             "imageswap_http_request_total{method=\"POST\",status=\"200\"} 7",
             "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 7",
             "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
-            "imageswap_images_total{reason=\"already-swapped\"} 300",
-            "imageswap_admission_duration_seconds_bucket{le=\"0.000005\"} 300",
+            "imageswap_images_total{reason=\"default\",swapped=\"false\"} 300",
+            "imageswap_images_total{reason=\"default\",swapped=\"true\"} 600",
+            "imageswap_tls_handshake_failures_total{reason=\"alert\"} 0",
+            "imageswap_admission_duration_seconds_bucket{le=\"5e-06\"} 300",
             "imageswap_connections 0",
             "process_cpu_seconds_total",
         ] {

@@ -11,6 +11,7 @@ mod access;
 mod answer;
 mod body;
 mod connection;
+mod handshake;
 mod limits;
 mod log_limit;
 mod metrics;

@@ -5,23 +5,7 @@
 
 use clap::Args;
 
-/// Raw text of the flags that select the rules.
-#[derive(Args, Clone, Debug)]
-pub struct RuleArguments {
-    /// Rules file, called the map
-    ///
-    /// It has one rule per line, for example `docker.io::registry.example.com`. See docs/writing-maps.md.
-    #[arg(long, visible_alias = "maps", env = "IMAGESWAP_MAPS_FILE", value_name = "FILE")]
-    pub(super) maps_file: Option<String>,
-
-    /// Rewrite mode: `MAPS` follows the map, `LEGACY` puts one prefix before images (deprecated)
-    #[arg(long, env = "IMAGESWAP_MODE", value_name = "MODE")]
-    pub(super) mode: Option<String>,
-
-    /// Registry, with an optional path, that `LEGACY` mode puts before images
-    #[arg(long, env = "IMAGE_PREFIX", value_name = "PREFIX")]
-    pub(super) image_prefix: Option<String>,
-}
+use super::rules::RuleArguments;
 
 /// Raw text of the flags that describe the cluster and the objects in it.
 #[derive(Args, Clone, Debug)]

@@ -7,24 +7,25 @@ mod arguments;
 mod cluster;
 mod environment;
 mod log;
+mod rules;
 mod table;
 mod value;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use self::value::given;
 pub use self::{
     arguments::{
-        ClusterArguments, InitArguments, LogArguments, RuleArguments, ServeArguments,
-        StrictnessArguments,
+        ClusterArguments, InitArguments, LogArguments, ServeArguments, StrictnessArguments,
     },
     cluster::ClusterSettings,
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
+    rules::{RuleArguments, RuleSource, RuleWarning},
     table::SETTINGS,
     value::{DefaultValue, Setting, SettingsError},
 };
-use crate::{admission::Scope, image::is_valid_reference, rules::LegacyPrefix, server::Limits};
+use crate::{admission::Scope, server::Limits};
 
 /// The map of `serve --dev` if no map file is set.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -34,17 +35,6 @@ const MIN_BODY_BYTES: usize = 4096;
 
 /// Maximum value of the body limit in bytes. It is far more than etcd can store.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-
-/// The source of the rules.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum RuleSource {
-    /// The built-in map.
-    BuiltIn(&'static str),
-    /// LEGACY mode.
-    Legacy(LegacyPrefix),
-    /// A map file.
-    MapFile(PathBuf),
-}
 
 /// The source of the serving certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,13 +93,6 @@ pub struct InitSettings {
     pub log: LogSettings,
 }
 
-/// Values of the setting that selects a [`RuleSource`].
-#[derive(Clone, Copy)]
-enum Mode {
-    Legacy,
-    Maps,
-}
-
 /// Values of the setting that selects a [`CertificateOrigin`].
 #[derive(Clone, Copy)]
 enum TlsMode {
@@ -118,39 +101,11 @@ enum TlsMode {
     SelfSigned,
 }
 
-const MODES: [(&str, Mode); 2] = [("MAPS", Mode::Maps), ("LEGACY", Mode::Legacy)];
-
 const TLS_MODES: [(&str, TlsMode); 3] = [
     ("files", TlsMode::Files),
     ("managed", TlsMode::Managed),
     ("self-signed", TlsMode::SelfSigned),
 ];
-
-impl RuleArguments {
-    /// Returns the source of the rules. It does not read the map file.
-    ///
-    /// # Errors
-    /// If the mode or the prefix is not valid.
-    pub fn parse(&self) -> Result<RuleSource, SettingsError> {
-        self.parse_or(None)
-    }
-
-    /// Parses like [`Self::parse`], with a built-in map in place of the default file.
-    fn parse_or(&self, built_in: Option<&'static str>) -> Result<RuleSource, SettingsError> {
-        if let Mode::Legacy = table::MODE.choose(table::MODE.or_default(&self.mode), &MODES)? {
-            let prefix = table::IMAGE_PREFIX.or_default(&self.image_prefix);
-            let separator = if prefix.ends_with(['-', '/']) { "" } else { "/" };
-            if !prefix.is_empty() && !is_valid_reference(&format!("{prefix}{separator}image")) {
-                return Err(table::IMAGE_PREFIX.error(prefix));
-            }
-            return Ok(RuleSource::Legacy(LegacyPrefix::new(prefix)));
-        }
-        Ok(match (given(&self.maps_file), built_in) {
-            (None, Some(map)) => RuleSource::BuiltIn(map),
-            _ => RuleSource::MapFile(table::MAPS_FILE.or_default(&self.maps_file).into()),
-        })
-    }
-}
 
 impl StrictnessArguments {
     /// Returns true if a map with any error is refused.
@@ -201,6 +156,12 @@ impl ServeArguments {
         })
     }
 
+    /// Returns the warnings about flags that the settings do not follow.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<RuleWarning> {
+        self.rules.warnings()
+    }
+
     fn limits(&self) -> Result<Limits, SettingsError> {
         let bytes = table::MAX_BODY_BYTES.or_default(&self.max_body_bytes);
         let connections = table::MAX_CONNECTIONS.or_default(&self.max_connections);
@@ -227,15 +188,11 @@ impl InitArguments {
             log: self.log.parse()?,
         })
     }
-}
 
-impl fmt::Display for RuleSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn(_) => formatter.write_str("the built-in sample map"),
-            Self::Legacy(_) => formatter.write_str("LEGACY mode"),
-            Self::MapFile(file) => file.display().fmt(formatter),
-        }
+    /// Returns the warnings about flags that the settings do not follow.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<RuleWarning> {
+        self.rules.warnings()
     }
 }
 
@@ -255,6 +212,7 @@ mod tests {
     use tracing::level_filters::LevelFilter;
 
     use super::*;
+    use crate::rules::LegacyPrefix;
 
     #[derive(Parser)]
     struct Program {
@@ -271,7 +229,10 @@ mod tests {
     fn defaults_suit_a_cluster_and_dev_suits_a_workstation() {
         let cluster = parse(&[]).unwrap();
         assert_eq!(cluster.listen.to_string(), "[::]:5000");
-        assert_eq!(cluster.rules, RuleSource::MapFile("/app/maps/imageswap-maps.conf".into()));
+        assert_eq!(
+            cluster.rules,
+            RuleSource::DefaultMapFile("/app/maps/imageswap-maps.conf".into())
+        );
         assert!(matches!(cluster.certificate, CertificateOrigin::Managed(_)));
         assert_eq!(cluster.shutdown_delay, Duration::from_secs(3));
         assert_eq!(cluster.limits.max_body_bytes, Limits::default().max_body_bytes);

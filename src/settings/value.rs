@@ -8,6 +8,9 @@ const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 /// An error in the value of a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// The command line has a map and the mode that reads none.
+    #[error("--maps-file and --mode LEGACY exclude each other; in the mode LEGACY no map is read")]
+    MapAndLegacy,
     /// The value is not valid.
     #[error("{variable} (--{flag}): `{value}` is not valid; expected {accepts}")]
     Invalid {

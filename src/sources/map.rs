@@ -4,7 +4,6 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,6 +34,8 @@ pub const BUILT_IN_MAP: &str = "default::";
 pub struct MapFileSettings {
     /// The file.
     pub file: PathBuf,
+    /// True if the settings do not name the file, so it is at the default path.
+    pub is_default: bool,
     /// True if a map with any error is refused.
     pub is_strict: bool,
     /// True if [`BUILT_IN_MAP`] is used until there is a file.
@@ -68,13 +69,11 @@ impl MapSource {
     /// Returns the result of a load while the file cannot be read.
     fn without_file(
         &self,
-        error: &MapError,
+        error: MapError,
         in_use: Option<&Origin>,
     ) -> Result<Loaded<Policy>, LoadError> {
-        let is_missing = matches!(
-            error,
-            MapError::Unreadable { reason, .. } if reason.kind() == io::ErrorKind::NotFound
-        );
+        let error = if self.settings.is_default { error.at_default_path() } else { error };
+        let is_missing = error.is_missing();
         match in_use {
             None if self.settings.is_optional && is_missing => {
                 let file = self.settings.file.display();
@@ -125,7 +124,7 @@ impl Source for MapSource {
             Err(error) => {
                 // After an error, the content counts as new even if it is the same as before.
                 self.last_content = None;
-                return self.without_file(&error, live.status().origin());
+                return self.without_file(error, live.status().origin());
             }
         };
         let fingerprint = (content.len(), self.hasher.hash_one(&content));
@@ -188,11 +187,39 @@ mod tests {
         state::{LoadObserver, Subject},
     };
 
+    /// Returns the settings of a file that the settings name.
+    fn named(file: &Path) -> MapFileSettings {
+        let file = file.to_owned();
+        MapFileSettings { file, is_default: false, is_strict: false, is_optional: false }
+    }
+
+    #[test]
+    fn the_error_of_a_missing_map_says_if_nobody_has_set_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("map");
+        for (is_default, expected) in [
+            (false, format!("{}: No such file or directory (os error 2)", file.display())),
+            (
+                true,
+                format!(
+                    "no map file at the default path {}; set IMAGESWAP_MAPS_FILE (--maps-file) to \
+                     your map",
+                    file.display()
+                ),
+            ),
+        ] {
+            let mut source = MapSource::new(MapFileSettings { is_default, ..named(&file) });
+            let live = Live::new(Subject::Map, Arc::default());
+            let error = source.load(&live).err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
     #[test]
     fn a_missing_optional_map_is_looked_for_after_a_delay() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("map");
-        let settings = MapFileSettings { file: file.clone(), is_strict: false, is_optional: true };
+        let settings = MapFileSettings { is_optional: true, ..named(&file) };
         let mut source = MapSource::new(settings);
         let live = Live::new(Subject::Map, Arc::default());
         for _ in 0..2 {
@@ -210,8 +237,7 @@ mod tests {
     fn each_invalid_content_is_counted_once() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("map");
-        let settings = MapFileSettings { file: file.clone(), is_strict: false, is_optional: false };
-        let mut source = MapSource::new(settings);
+        let mut source = MapSource::new(named(&file));
         let registry = Registry::default();
         let live = Live::new(Subject::Map, Arc::new(LoadObserver::new(&registry)));
         for (count, content) in (1..).zip([b"\xff", b"\xfe", b"\xfd"]) {

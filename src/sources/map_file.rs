@@ -23,6 +23,14 @@ pub enum MapError {
         /// The error of the system.
         reason: io::Error,
     },
+    /// No map file is set, and there is none at the default path.
+    #[error(
+        "no map file at the default path {file}; set IMAGESWAP_MAPS_FILE (--maps-file) to your map"
+    )]
+    NoDefault {
+        /// The default path.
+        file: PathBuf,
+    },
     /// The file is too large.
     #[error("{file}: larger than {MAX_MAP_BYTES} bytes")]
     TooLarge {
@@ -55,6 +63,29 @@ pub enum MapError {
         /// The error of the compiler.
         reason: CompileError,
     },
+}
+
+impl MapError {
+    /// Returns true if there is no file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::NoDefault { .. } => true,
+            Self::Unreadable { reason, .. } => reason.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
+    /// Returns the error of a map file at the default path, which nobody has set.
+    #[must_use]
+    pub fn at_default_path(self) -> Self {
+        match self {
+            Self::Unreadable { file, reason } if reason.kind() == io::ErrorKind::NotFound => {
+                Self::NoDefault { file }
+            }
+            error => error,
+        }
+    }
 }
 
 /// Reads a map file as text.

@@ -16,7 +16,8 @@ use x509_parser::{certificate::X509Certificate, error::X509Error, prelude::FromD
 
 use super::{
     Validity,
-    pem::{PemFileError, pem_reason, read},
+    key::{KeyError, private_key},
+    pem::{PemFileError, check_encoding, pem_reason, read},
 };
 use crate::{
     origin::Origin,
@@ -46,13 +47,19 @@ pub enum CertificateError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// There is no PEM block of the expected kind.
-    #[error("{origin}: no PEM block of {wanted}: {reason}")]
-    Pem {
-        /// The origin of the text.
+    /// The private key cannot be used.
+    #[error("{origin}: {reason}")]
+    Key {
+        /// The origin of the key.
         origin: Origin,
-        /// The expected kind.
-        wanted: &'static str,
+        /// The error in the key.
+        reason: KeyError,
+    },
+    /// There is no PEM block of a certificate.
+    #[error("{origin}: no PEM block of a certificate: {reason}")]
+    Pem {
+        /// The origin of the chain.
+        origin: Origin,
         /// The error of the parser, without a quotation.
         reason: &'static str,
     },
@@ -64,8 +71,8 @@ pub enum CertificateError {
         /// The error of the parser.
         reason: X509Error,
     },
-    /// Key and certificate do not belong together, or the key is of an unknown kind.
-    #[error("{key}: not a usable key for the certificate in {certificate}: {reason}")]
+    /// Key and certificate do not belong together.
+    #[error("{key}: not the key of the certificate in {certificate}: {reason}")]
     Mismatch {
         /// The origin of the key.
         key: Origin,
@@ -112,23 +119,12 @@ impl ServingCertificate {
         certificate_origin: Origin,
         key_origin: Origin,
     ) -> Result<Self, CertificateError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
-            .collect::<Result<_, _>>()
-            .and_then(
-                |chain: Vec<_>| {
-                    if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
-                },
-            )
-            .map_err(|error| CertificateError::Pem {
-                origin: certificate_origin.clone(),
-                wanted: "a certificate",
-                reason: pem_reason(&error),
-            })?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| CertificateError::Pem {
-            origin: key_origin.clone(),
-            wanted: "a private key",
-            reason: pem_reason(&error),
+        let chain = certificates(certificate).map_err(|reason| CertificateError::Pem {
+            origin: certificate_origin.clone(),
+            reason,
         })?;
+        let key = private_key(key)
+            .map_err(|reason| CertificateError::Key { origin: key_origin.clone(), reason })?;
         Self::new(chain, key, certificate_origin, key_origin)
     }
 
@@ -189,6 +185,17 @@ impl ServingCertificate {
     }
 }
 
+/// Returns the certificates of a PEM text, at least one.
+fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    check_encoding(text)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(pem_reason(&pem::Error::NoItemsFound)),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(pem_reason(&error)),
+    }
+}
+
 fn is_missing(file: &Path) -> bool {
     fs::metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
@@ -198,6 +205,8 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
+
+    const ED448: &str = include_str!("../../tests/fixtures/keys/ed448.pem");
 
     fn pem_pair() -> (String, String) {
         let key = KeyPair::generate().unwrap();
@@ -211,13 +220,14 @@ mod tests {
         let too_large = "x".repeat(usize::try_from(super::super::pem::MAX_PEM_BYTES).unwrap() + 1);
         let one_line = key.replace('\n', " ");
         let cut = one_line.replace("-----END PRIVATE KEY-----", "");
+        let marked = format!("\u{feff}{certificate}{other}");
         let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (certificate, key, expected) in [
             ("garbage", &*key, "cert.pem: no PEM block of a certificate"),
             (&*certificate, "garbage", "key.pem: no PEM block of a private key"),
             (&*certificate, &*certificate, "key.pem: no PEM block of a private key"),
             (no_der, &*key, "cert.pem: the first certificate cannot be parsed"),
-            (&*other, &*key, "key.pem: not a usable key for the certificate in "),
+            (&*other, &*key, "key.pem: not the key of the certificate in "),
             (&*too_large, &*key, "cert.pem: larger than 1048576 bytes"),
             (
                 &*certificate,
@@ -225,6 +235,12 @@ mod tests {
                 "key.pem: no PEM block of a private key: a block has no END line",
             ),
             (&*certificate, &*cut, "a BEGIN line lacks its closing dashes"),
+            (
+                &*marked,
+                &*key,
+                "cert.pem: no PEM block of a certificate: the text begins with a byte-order mark",
+            ),
+            (&*certificate, ED448, "key.pem: the key is Ed448; use ECDSA on P-256"),
         ] {
             let directory = tempfile::tempdir().unwrap();
             fs::write(directory.path().join("cert.pem"), certificate).unwrap();

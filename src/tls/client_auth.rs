@@ -309,6 +309,7 @@ mod tests {
         let now = OffsetDateTime::now_utc();
         let root = Authority::generate(now).unwrap().root().to_pem();
         let key = KeyPair::generate().unwrap().serialize_pem();
+        let p521 = include_str!("../../tests/fixtures/chains/p521-ca.pem");
         let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (content, expected) in [
             ("", "there is no PEM block of a certificate in it"),
@@ -317,6 +318,11 @@ mod tests {
             (&*root.replace('\n', " "), "a block has no END line; each marker needs its own line"),
             (&*key.replace('\n', " "), "a block has no END line; each marker needs its own line"),
             (&*format!("{root}{no_der}"), "certificate 2: "),
+            (
+                &*format!("{root}{p521}"),
+                "certificate 2: its key is ECDSA on P-521; use ECDSA on P-256",
+            ),
+            (&*format!("\u{feff}{root}{root}"), "the text begins with a byte-order mark"),
             (&*" ".repeat((1 << 20) + 1), "larger than 1048576 bytes"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();

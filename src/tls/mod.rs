@@ -5,23 +5,29 @@
 mod authority;
 mod certificate;
 mod client_auth;
+mod key;
+mod key_kind;
 mod lenient;
 mod pem;
 mod resolver;
 mod roots;
 mod self_signed;
 mod signing_request;
+mod trust;
 mod validity;
 
 pub use self::{
     authority::{Authority, AuthorityError, PemPair},
     certificate::{CertificateError, FILE_NAMES, ServingCertificate},
     client_auth::{ClientCaError, ClientTrust, KnownClient, read_client_ca},
+    key::{KeyError, check_private_key},
+    key_kind::{Curve, KeyKind},
     pem::PemFileError,
     resolver::CertificateResolver,
-    roots::{Roots, RootsError, TrustError},
+    roots::{Roots, RootsError},
     self_signed::self_signed,
     signing_request::PendingKey,
+    trust::TrustError,
     validity::Validity,
 };
 pub use tokio_rustls::rustls::pki_types::ServerName;

@@ -42,6 +42,19 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, PemFileError> {
     }
 }
 
+/// Checks that the first line of a PEM text can be its first marker.
+///
+/// A parser takes a marker with other bytes before it for a comment, and skips the block without an error.
+pub(super) fn check_encoding(text: &[u8]) -> Result<(), &'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Err("the text begins with a byte-order mark; save it without one")
+        }
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Err("the text is UTF-16; save it as ASCII"),
+        _ => Ok(()),
+    }
+}
+
 /// Returns the error in a PEM text without quoting the text.
 ///
 /// The parser's own message quotes the line. If the line breaks are missing, that line is the whole key.

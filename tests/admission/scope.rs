@@ -95,7 +95,7 @@ fn never_pulled_images_are_left_alone_by_default() {
         let scope = Scope { swaps_never_pulled, ..Scope::default() };
         let world = World { scope, ..world(MAP) };
         let plan = plan(&review, &world);
-        (plan.reasons[Reason::NeverPulled as usize], plan.edits.len())
+        (plan.images[Reason::NeverPulled as usize].left_alone, plan.edits.len())
     };
     assert_eq!(count(false), (2, 2));
     assert_eq!(count(true), (0, 4));

@@ -90,6 +90,82 @@ fn init_logs_errors_of_the_map() {
 }
 
 #[test]
+fn a_map_on_the_command_line_wins_over_legacy_mode_of_the_environment() {
+    const WARNING: &str = "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY";
+    let workspace = Workspace::new(&[("map", "default::d.io\n")]);
+    let legacy = |arguments: &[&str]| {
+        let invocation = workspace.imageswap(arguments).variable("IMAGESWAP_MODE", "LEGACY");
+        invocation.variable("IMAGE_PREFIX", "l.io").variable("KUBECONFIG", "missing")
+    };
+    for flag in ["--maps", "--maps-file"] {
+        let run = legacy(&["swap", flag, "map", "nginx"]).run();
+        run.assert_exit(0, "d.io/nginx\n", &format!("warning: {WARNING}\n"));
+        let run = legacy(&["explain", flag, "map", "nginx"]).run();
+        assert!(run.stdout.contains("result    d.io/nginx (default, line 1)"), "{}", run.stdout);
+        assert_eq!((run.code, &*run.stderr), (Some(0), &*format!("warning: {WARNING}\n")));
+        // Without a cluster, both exit with an error.
+        for command in
+            [&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"][..], &["init"]]
+        {
+            let run = legacy(&[command, &[flag, "map"]].concat()).run();
+            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            assert!(run.stderr.contains(WARNING), "{}", run.stderr);
+            assert!(!run.stderr.contains("LEGACY mode is deprecated"), "{}", run.stderr);
+        }
+    }
+    // Only a flag that names a map wins.
+    for (arguments, maps_file) in
+        [(&["swap", "nginx"][..], "map"), (&["swap", "--maps=", "nginx"], "")]
+    {
+        let run = legacy(arguments).variable("IMAGESWAP_MAPS_FILE", maps_file).run();
+        run.assert_success("l.io/nginx\n");
+    }
+    // The mode on the command line counts more than a map in the environment.
+    let run = workspace.imageswap(&["swap", "--mode", "legacy", "--image-prefix", "l.io", "nginx"]);
+    run.variable("IMAGESWAP_MAPS_FILE", "map").run().assert_success("l.io/nginx\n");
+}
+
+#[test]
+fn a_map_and_legacy_mode_on_the_command_line_exclude_each_other() {
+    let workspace = Workspace::new(&[("map", "default::d.io\n")]);
+    let error = "error: --maps-file and --mode LEGACY exclude each other; in the mode LEGACY no map \
+                 is read\n";
+    for command in ["swap", "explain", "serve", "init"] {
+        let images = if command == "swap" || command == "explain" { &["nginx"][..] } else { &[] };
+        let arguments = [&[command, "--maps", "map", "--mode", "LEGACY"][..], images].concat();
+        workspace.imageswap(&arguments).run().assert_exit(2, "", error);
+    }
+}
+
+#[test]
+fn a_prefix_on_the_command_line_that_no_mode_uses_gives_a_warning() {
+    let workspace = Workspace::new(&[("map", "default::d.io\n")]);
+    let run = workspace.imageswap(&["swap", "--maps", "map", "--image-prefix", "l.io", "nginx"]);
+    let warning = "warning: --image-prefix has no effect in the mode MAPS\n";
+    run.run().assert_exit(0, "d.io/nginx\n", warning);
+    // The ConfigMap of an old installation may still have the variable.
+    let run = workspace.imageswap(&["swap", "--maps", "map", "nginx"]);
+    run.variable("IMAGE_PREFIX", "l.io").run().assert_success("d.io/nginx\n");
+}
+
+#[test]
+fn the_error_of_a_missing_map_says_if_nobody_has_set_its_path() {
+    let workspace = Workspace::new::<&str>(&[]);
+    let error = "error: no map file at the default path /app/maps/imageswap-maps.conf; set \
+                 IMAGESWAP_MAPS_FILE (--maps-file) to your map\n";
+    for command in ["swap", "explain"] {
+        workspace.imageswap(&[command, "nginx"]).run().assert_exit(2, "", error);
+        let empty = workspace.imageswap(&[command, "nginx"]).variable("IMAGESWAP_MAPS_FILE", "");
+        empty.run().assert_exit(2, "", error);
+        // Somebody has set this one, although it is the same.
+        let path = "/app/maps/imageswap-maps.conf";
+        let run = workspace.imageswap(&[command, "--maps", path, "nginx"]).run();
+        let named = format!("error: {CONTEXT}{path}: No such file or directory (os error 2)\n");
+        run.assert_exit(2, "", &named);
+    }
+}
+
+#[test]
 fn explain_reports_an_unusable_map() {
     let (workspace, errors) = bad_maps();
     for (file, error) in errors {

@@ -127,6 +127,7 @@ fn an_unusable_client_ca_file_ends_serve_before_it_binds() {
         ("garbage.pem", "garbage"),
         ("key.pem", &key),
         ("one-line.pem", &one_line),
+        ("p521.pem", include_str!("../fixtures/chains/p521-ca.pem")),
         ("no-der.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
     ]);
     let (_listener, taken) = taken_port();
@@ -137,6 +138,7 @@ fn an_unusable_client_ca_file_ends_serve_before_it_binds() {
         ("garbage.pem", "there is no PEM block of a certificate in it"),
         ("key.pem", "there is no PEM block of a certificate in it"),
         ("one-line.pem", "a block has no END line; each marker needs its own line"),
+        ("p521.pem", "certificate 1: its key is ECDSA on P-521; use ECDSA on P-256 or P-384"),
         ("no-der.pem", "certificate 1: "),
     ] {
         let (variable, flag) = ("IMAGESWAP_CLIENT_CA_FILE", "--client-ca-file");
@@ -250,6 +252,68 @@ fn without_a_cluster_the_error_names_the_modes_that_need_none() {
     }
 }
 
+/// Returns a kubeconfig whose user `u` has these fields.
+fn kubeconfig_of(user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{ name: c, cluster: {{ server: https://127.0.0.1:1 }} }}]\n\
+         contexts: [{{ name: c, context: {{ cluster: c, user: u }} }}]\n\
+         users:\n- name: u\n  user:\n    {user}\n"
+    )
+}
+
+#[test]
+fn a_client_key_that_cannot_be_used_is_named_with_its_user() {
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_str!(concat!("../fixtures/", $name, ".pem"))
+        };
+    }
+    let (certificate, key) = (fixture!("rsa/cert"), fixture!("rsa/key"));
+    let (p521, encrypted) = (fixture!("keys/ecdsa-p521"), fixture!("keys/encrypted-pkcs8"));
+    let other = fixture!("chains/leaf-key");
+    let data = |certificate: &str, key: &str| {
+        let [certificate, key] = [certificate, key].map(|text| STANDARD.encode(text));
+        format!("client-certificate-data: {certificate}\n    client-key-data: {key}")
+    };
+    let files = |key: &str| format!("client-certificate: cert.pem\n    client-key: {key}");
+    let usable = "use ECDSA on P-256 or P-384, Ed25519, or RSA with 2048, 3072 or 4096 bits";
+    let data_key = "the client key of the user `u`";
+    let no_certificate =
+        "the client certificate of the user `u`: no PEM block of a certificate".to_owned();
+    for (user, expected) in [
+        (data(certificate, p521), format!("{data_key}: the key is ECDSA on P-521; {usable}")),
+        (data(certificate, encrypted), format!("{data_key}: the key is encrypted; ")),
+        (data(certificate, certificate), format!("{data_key}: no PEM block of a private key: ")),
+        (
+            data(certificate, other),
+            format!("{data_key}: not the key of the client certificate of the user `u`"),
+        ),
+        (data(key, key), no_certificate),
+        (
+            files("p521.pem"),
+            format!("p521.pem of the user `u`: the key is ECDSA on P-521; {usable}"),
+        ),
+        (files("none.pem"), "none.pem of the user `u`: No such file or directory".to_owned()),
+    ] {
+        let kubeconfig = kubeconfig_of(&user);
+        let content = [("config", &*kubeconfig), ("cert.pem", certificate), ("p521.pem", p521)];
+        let workspace = Workspace::new(&content);
+        for arguments in [
+            &["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"][..],
+            &["init", "--tls-dir=tls"],
+        ] {
+            let run = workspace.imageswap(arguments).variable("KUBECONFIG", "config").run();
+            assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}", run.stderr);
+            let log = log_lines(&run);
+            let error = log.last().unwrap()["error"].as_str().unwrap();
+            assert!(error.starts_with("the kubeconfig config: the client "), "{error}");
+            assert!(error.contains(&expected), "{error}");
+            assert!(!error.contains("IMAGESWAP_TLS_MODE"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn an_unusable_kubeconfig_is_not_quoted() {
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";
@@ -272,14 +336,16 @@ fn an_unusable_kubeconfig_is_not_quoted() {
         pair(&one_line),
         pair(&cut),
         pair(&key),
+        pair(token),
         format!("client-certificate-data: {token}\n    client-key-data: {token}"),
     ] {
-        let kubeconfig = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{ name: c, cluster: {{ server: https://127.0.0.1:1 }} }}]\n\
-             contexts: [{{ name: c, context: {{ cluster: c, user: u }} }}]\n\
-             users:\n- name: u\n  user:\n    {user}\n"
-        );
+        let is_pair = user.starts_with("client-certificate-data");
+        let error = if is_pair {
+            "the kubeconfig config: the client "
+        } else {
+            "no way to reach a cluster"
+        };
+        let kubeconfig = kubeconfig_of(&user);
         let workspace = Workspace::new(&[("map", "default::d.io"), ("config", &kubeconfig)]);
         for format in ["json", "text"] {
             let run = workspace
@@ -290,7 +356,8 @@ fn an_unusable_kubeconfig_is_not_quoted() {
                 .variable("KUBECONFIG", "config")
                 .run();
             assert_eq!(run.code, Some(1), "{user}: {}", run.stderr);
-            assert!(run.stderr.contains("no way to reach a cluster"), "{user}: {}", run.stderr);
+            assert!(run.stderr.contains(error), "{user}: {}", run.stderr);
+            assert!(!is_pair || !run.stderr.contains("no way to"), "{user}: {}", run.stderr);
             let found = secrets.found_in(run.stderr.as_bytes());
             assert!(found.is_empty(), "{found:?} in {}", run.stderr);
         }

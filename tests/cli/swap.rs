@@ -100,8 +100,9 @@ fn json_gives_each_reason_with_its_rule() {
         (&[], "registry", "[fd00::1]/a", None, "unrepresentable", Some(("default", 1))),
     ];
     for (variables, map, image, result, reason, rule) in &cases {
-        let mut invocation =
-            workspace.imageswap(&["swap", "--output", "json", "--maps-file", map, image]);
+        let mut invocation = workspace
+            .imageswap(&["swap", "--output", "json", image])
+            .variable("IMAGESWAP_MAPS_FILE", map);
         for (name, value) in *variables {
             invocation = invocation.variable(name, value);
         }

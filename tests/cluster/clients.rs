@@ -56,7 +56,10 @@ fn known(cluster: &Cluster) {
     cluster.service.cut();
     cluster.await_failure(&[FAILED, "tls: unknown certificate authority"]);
     assert_probed(cluster, &webhook);
-    assert!(webhook.metric("imageswap_tls_handshake_failures_total") > 0.0);
+    assert!(
+        webhook.metric("imageswap_tls_handshake_failures_total{reason=\"client-certificate\"}")
+            > 0.0
+    );
 
     // An invalid file changes nothing. A file with both authorities is accepted.
     files.write("clients.pem", "none");

@@ -129,7 +129,7 @@ async fn without_a_pair_the_process_is_alive_but_not_ready() {
     for _ in 0..20 {
         assert!(Client::connect(program.address, Protocol::Http2).await.is_err());
     }
-    let failures = "imageswap_tls_handshake_failures_total";
+    let failures = "imageswap_tls_handshake_failures_total{reason=\"other\"}";
     eventually("20 failures", async || (metric(admin, failures).await == Some(20.0)).then_some(()))
         .await;
     volume.write(&Pair::make().files());

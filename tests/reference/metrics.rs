@@ -18,14 +18,28 @@ zero when the replica starts. [Operations](../operations.md#metrics) has alerts 
 ";
 
 const SERIES: &str = "
-A series with labels appears when it is first counted. Those of reloads, certificates and writes, and of requests with
-status 403, start at zero.
+A series with labels appears when it is first counted. Those of reloads, certificates, writes and failed handshakes, and
+of requests with status 403, start at zero.
+
+`imageswap_images_total` counts an image as swapped if it changes. With the reason `default` and `swapped` as `false` it
+counts the images that the rule `default::` leaves alone.
+
+Reasons of failed handshakes:
+
+- `alert`: the client refused the handshake, usually because it does not trust the certificate.
+- `client-certificate`: the certificate of the client has expired, or none of the client CAs signed it.
+- `closed`: the client closed or reset the connection after its first byte. A connection that ends before, such as that
+  of a health check, is not counted.
+- `protocol`: the client does not speak TLS, or supports no version or cipher suite of the server.
+- `timeout`: the client did not complete the handshake within 5 seconds.
+- `other`: any other reason, such as no certificate to serve.
 ";
 
 const HISTOGRAMS: &str = "
 ## Histograms
 
-A histogram has the series `..._bucket` with the label `le`, `..._sum` and `..._count`. The upper bounds of the buckets:
+A histogram has the series `..._bucket` with the label `le`, `..._sum` and `..._count`. `le` is written as Python and
+Prometheus 3 write it, such as `0.5`, `1.0` or `5e-06`. The upper bounds of the buckets:
 
 ";
 
@@ -52,7 +66,7 @@ pub(crate) fn page() -> String {
     });
     let table = markdown::table(["metric", "kind", "meaning", "labels"], rows);
     let bounds = metrics.iter().filter_map(|metric| match metric.kind {
-        MetricKind::Histogram(bounds) => Some([literal(metric.name), seconds(bounds)]),
+        MetricKind::Histogram(_) => Some([literal(metric.name), upper_bounds(metric)]),
         MetricKind::Counter | MetricKind::Gauge => None,
     });
     let histograms = markdown::table(["histogram", "upper bounds in seconds"], bounds);
@@ -101,10 +115,15 @@ fn assert_all_declared(metrics: &[&'static Metric]) {
     assert_eq!(listed, declared, "declared_metrics() and the constants in src differ");
 }
 
-#[expect(clippy::cast_precision_loss, reason = "15 digits are enough for a duration")]
-fn seconds(bounds: &[u64]) -> String {
-    let bounds = bounds.iter().map(|&bound| (bound as f64 / 1e9).to_string());
-    bounds.collect::<Vec<_>>().join(", ")
+/// Returns the upper bounds of a histogram, as a page has them in the label `le`.
+fn upper_bounds(metric: &'static Metric) -> String {
+    let registry = Registry::default();
+    registry.describe(metric);
+    let _ = registry.histogram(metric, &[]);
+    let page = registry.render();
+    let bounds = page.lines().filter_map(|line| line.split_once("le=\"")?.1.split_once('"'));
+    let bounds: Vec<_> = bounds.map(|(bound, _)| bound).filter(|bound| *bound != "+Inf").collect();
+    bounds.join(", ")
 }
 
 /// Returns the metrics of the process, as a page describes them.

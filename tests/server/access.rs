@@ -100,7 +100,7 @@ async fn only_known_clients_get_reviews_and_all_clients_get_pages() {
     assert_eq!(metric(program.admin_address, counted).await, Some(refused));
     // At most one line a second, not one for each request.
     assert!(program.logged("review refused"));
-    let failures = "imageswap_tls_handshake_failures_total";
+    let failures = "imageswap_tls_handshake_failures_total{reason=\"client-certificate\"}";
     assert_eq!(metric(program.admin_address, failures).await, Some(0.0));
 }
 
@@ -130,7 +130,7 @@ async fn an_invalid_client_certificate_fails_the_handshake() {
             failures += 1.0;
         }
     }
-    let counted = "imageswap_tls_handshake_failures_total";
+    let counted = "imageswap_tls_handshake_failures_total{reason=\"client-certificate\"}";
     eventually("the failures", async || {
         (metric(app.admin_address(), counted).await == Some(failures)).then_some(())
     })

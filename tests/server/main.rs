@@ -5,6 +5,7 @@
 mod access;
 mod addresses;
 mod answers;
+mod handshakes;
 mod hello;
 mod limits;
 mod logs;

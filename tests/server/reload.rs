@@ -195,6 +195,34 @@ async fn with_strict_maps_any_error_refuses_the_map() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_used_is_named_by_the_readiness_probe() {
+    let mut volume = Volume::new();
+    let certificate = include_bytes!("../fixtures/rsa/cert.pem");
+    let settings = ServeSettings {
+        certificate: CertificateOrigin::Files(volume.directory().into()),
+        ..settings(RuleSource::BuiltIn("default::d.io"))
+    };
+    let app = App::start(settings).await.unwrap();
+    for (key, expected) in [
+        (
+            &include_bytes!("../fixtures/keys/ecdsa-p521.pem")[..],
+            "tls.key: the key is ECDSA on P-521; use",
+        ),
+        (
+            include_bytes!("../fixtures/keys/encrypted-pkcs1.pem"),
+            "tls.key: the key is encrypted; decrypt it",
+        ),
+        (certificate, "tls.key: no PEM block of a private key: no items found"),
+    ] {
+        volume.write(&[("tls.crt", certificate), ("tls.key", key)]);
+        eventually(expected, async || {
+            admin_get(app.admin_address(), "/readyz").await.body.contains(expected).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn an_invalid_pair_leaves_the_last_one_in_use() {
     let mut volume = Volume::new();
     let (good, other) = (Pair::make(), Pair::make());

@@ -253,7 +253,8 @@ impl Configured {
         }
     }
 
-    /// Returns true if the API server accepts this certificate for `name`, in each of the webhooks.
+    /// Returns true if the API server accepts this certificate for `name`, in each of the webhooks. A signature that only
+    /// the API server can verify counts as valid.
     #[must_use]
     pub fn accepts(
         &self,
@@ -264,7 +265,7 @@ impl Configured {
         match self {
             Self::Absent => false,
             Self::Present { bundles, .. } => {
-                let accepts = |bundle: &Roots| bundle.verify(certificate, name, now).is_ok();
+                let accepts = |bundle: &Roots| bundle.may_accept(certificate, name, now);
                 !bundles.is_empty() && bundles.iter().all(accepts)
             }
         }
@@ -361,7 +362,9 @@ impl Observed<'_> {
             return Some(IssueCause::HalfExpired);
         }
         match current.roots.verify(certificate, self.name, self.now) {
-            Err(TrustError::Untrusted(_)) => Some(IssueCause::OtherAuthority),
+            Err(TrustError::Untrusted(_) | TrustError::Unverifiable(_)) => {
+                Some(IssueCause::OtherAuthority)
+            }
             Err(TrustError::Name(_)) if self.may_switch => Some(IssueCause::OtherName),
             _ => None,
         }

@@ -169,6 +169,19 @@ fn there_is_no_wait_if_the_api_server_does_not_call_or_rejects_the_certificate()
 }
 
 #[test]
+fn a_certificate_that_only_the_api_server_can_verify_counts_as_accepted() {
+    let root = include_bytes!("../../../tests/fixtures/chains/p521-ca.pem");
+    let certificate = include_bytes!("../../../tests/fixtures/chains/p521-leaf.pem");
+    let key = include_bytes!("../../../tests/fixtures/chains/leaf-key.pem");
+    let origin = || Origin::Generated;
+    let certificate = ServingCertificate::from_pem(certificate, key, origin(), origin()).unwrap();
+    let name = ServerName::try_from(NAME).unwrap();
+    assert!(present(vec![Roots::from_bundle(root)]).accepts(&certificate, &name, now()));
+    let other = Authority::generate(now()).unwrap().root();
+    assert!(!present(vec![other]).accepts(&certificate, &name, now()));
+}
+
+#[test]
 fn promotion_waits_for_the_last_webhook_that_does_not_trust_the_next_authority() {
     let mut scene = Scene::in_rotation(true);
     let old = scene.rotation.current.as_ref().unwrap().roots.clone();

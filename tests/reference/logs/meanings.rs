@@ -12,6 +12,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The message of the finding, as `imageswap check` prints it. At most 20 are logged for each load.",
     ),
     (
+        "--image-prefix has no effect in the mode MAPS",
+        "Only `LEGACY` mode uses the prefix. Set `--mode LEGACY`, or omit the flag.",
+    ),
+    (
         "CA created, not yet in use",
         "The next CA is in the Secret. It signs nothing before the API server trusts it.",
     ),
@@ -30,8 +34,8 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "TLS handshake failed",
-        "A client closed the connection, or does not trust the certificate. If it is the API server, see \
-         [troubleshooting](../troubleshooting.md#x509).",
+        "`reason` is that of the [metric](metrics.md): `alert` if the client does not trust the certificate. If it is \
+         the API server, see [troubleshooting](../troubleshooting.md#x509).",
     ),
     (
         "`serve` cannot load this map",
@@ -202,6 +206,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The certificate in the Secret cannot be read, or does not match its key.",
     ),
     ("stored roots are not usable", "A root in the Secret cannot be read. ImageSwap replaces it."),
+    (
+        "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY",
+        "The command line has a map, and the environment has `IMAGESWAP_MODE`. The flag wins.",
+    ),
     ("unknown setting", "An environment variable looks like a setting, but is not one."),
     (
         "user-provided certificate expires soon; replace it in time",

@@ -1,0 +1,131 @@
+//! Reads the kubeconfig. Its errors do not quote the content, which has tokens and keys.
+
+use std::{env, path::Path};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use kube::{
+    Config,
+    client::RustlsTlsError,
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError},
+};
+
+use super::call::{innermost, reason};
+use crate::{bounded_read::read_regular_up_to, tls::check_private_key};
+
+/// Maximum size of a key file in bytes that is read again, to name the kind of its key.
+const MAX_KEY_BYTES: u64 = 1024 * 1024;
+
+/// The user of the current context of a kubeconfig.
+pub(super) struct User {
+    /// The name; empty if the context names no user.
+    name: String,
+    authentication: AuthInfo,
+}
+
+/// Reads the kubeconfig that `KUBECONFIG` names, or that of the user.
+///
+/// # Errors
+/// If it cannot be read, or does not describe how to reach a cluster.
+pub(super) async fn read() -> Result<(Config, User), KubeconfigError> {
+    let kubeconfig = Kubeconfig::read()?;
+    let user = User::of(&kubeconfig);
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok((config, user))
+}
+
+/// Returns the error in a kubeconfig without a quotation.
+pub(super) fn unquoted(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map_or_else(String::new, |place| {
+                format!("line {}, column {}: ", place.line(), place.column())
+            });
+            format!("{place}not valid YAML, or not a kubeconfig")
+        }
+        KubeconfigError::ParseCertificates(_) => "the CA certificate is not valid PEM".to_owned(),
+        KubeconfigError::ReadConfig(error, file) => format!("{}: {error}", file.display()),
+        error => innermost(error),
+    }
+}
+
+impl User {
+    fn of(kubeconfig: &Kubeconfig) -> Self {
+        let context = kubeconfig.current_context.as_ref().and_then(|name| {
+            let found = kubeconfig.contexts.iter().find(|context| context.name == *name)?;
+            found.context.as_ref()
+        });
+        let name = context.and_then(|context| context.user.clone()).unwrap_or_default();
+        let found = kubeconfig.auth_infos.iter().find(|user| user.name == name);
+        let authentication = found.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+        Self { name, authentication }
+    }
+
+    /// Describes the error of a client that was made for this user.
+    pub(super) fn describe(&self, error: &kube::Error) -> String {
+        let finding = match error {
+            kube::Error::InferKubeconfig(KubeconfigError::LoadClientCertificate(error)) => {
+                format!("{}: {}", self.certificate(), unquoted_data(error))
+            }
+            kube::Error::InferKubeconfig(KubeconfigError::LoadClientKey(error)) => {
+                format!("{}: {}", self.key(), unquoted_data(error))
+            }
+            kube::Error::RustlsTls(tls) => {
+                let key = self.key_text().map(|text| check_private_key(&text));
+                match (key, tls) {
+                    (Some(Err(error)), _) => format!("{}: {error}", self.key()),
+                    (_, RustlsTlsError::InvalidPrivateKey(_)) => {
+                        format!("{}: not the key of {}", self.key(), self.certificate())
+                    }
+                    // The error may quote the line that cannot be read.
+                    (
+                        _,
+                        RustlsTlsError::InvalidIdentityPem(_) | RustlsTlsError::MissingCertificate,
+                    ) => format!("{}: no PEM block of a certificate", self.certificate()),
+                    _ => reason(error),
+                }
+            }
+            error => reason(error),
+        };
+        let file = env::var_os("KUBECONFIG").filter(|files| !files.is_empty());
+        let file = file.unwrap_or_else(|| "~/.kube/config".into());
+        format!("the kubeconfig {}: {finding}", file.display())
+    }
+
+    /// Names the client certificate.
+    fn certificate(&self) -> String {
+        let AuthInfo { client_certificate, client_certificate_data, .. } = &self.authentication;
+        let file = client_certificate.as_ref().filter(|_| client_certificate_data.is_none());
+        self.named("client certificate", file)
+    }
+
+    /// Names the client key.
+    fn key(&self) -> String {
+        let AuthInfo { client_key, client_key_data, .. } = &self.authentication;
+        self.named("client key", client_key.as_ref().filter(|_| client_key_data.is_none()))
+    }
+
+    fn named(&self, what: &str, file: Option<&String>) -> String {
+        let file = file.map_or_else(String::new, |file| format!(" {file}"));
+        format!("the {what}{file} of the user `{}`", self.name)
+    }
+
+    /// Returns the client key in PEM; `None` if there is none, or it cannot be read.
+    fn key_text(&self) -> Option<Vec<u8>> {
+        if let Some(file) = self.authentication.client_key.as_ref()
+            && self.authentication.client_key_data.is_none()
+        {
+            return read_regular_up_to(Path::new(file), MAX_KEY_BYTES).ok()?;
+        }
+        // kube gives access to the key only by way of the serialization.
+        let fields = serde_json::to_value(&self.authentication).ok()?;
+        STANDARD.decode(fields.get("client-key-data")?.as_str()?).ok()
+    }
+}
+
+/// Returns the error in a certificate or key of a kubeconfig without a quotation.
+fn unquoted_data(error: &LoadDataError) -> String {
+    match error {
+        LoadDataError::DecodeBase64(_) => "not valid base64".to_owned(),
+        error => innermost(error),
+    }
+}
