@@ -8,6 +8,7 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
+use memchr::{memchr, memrchr, memrchr2};
 use regex_automata::meta::Regex;
 
 /// The registry of images without one.
@@ -42,8 +43,9 @@ impl<'a> ImageReference<'a> {
     /// A registry contains `.`, `:` or an upper-case letter, or is `localhost`.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
-        match text.split_once('/') {
-            Some((first, path)) if !path.is_empty() && is_registry(first) => {
+        let first = memchr(b'/', text.as_bytes()).map_or(text, |slash| &text[..slash]);
+        match text.get(first.len() + 1..) {
+            Some(path) if !path.is_empty() && is_registry(first) => {
                 Self { text, registry: Some(without_index(first)), path }
             }
             _ => Self { text, registry: None, path: text },
@@ -110,24 +112,24 @@ impl<'a> ImageReference<'a> {
     /// Returns the path without tag and digest.
     #[must_use]
     pub fn repository(&self) -> &'a str {
-        let name = self.path.split_once('@').map_or(self.path, |(name, _)| name);
-        let last_segment = name.rfind('/').map_or(0, |slash| slash + 1);
-        match name[last_segment..].rfind(':') {
-            Some(colon) => &name[..last_segment + colon],
-            None => name,
+        let name = memchr(b'@', self.path.as_bytes()).map_or(self.path, |at| &self.path[..at]);
+        match memrchr2(b':', b'/', name.as_bytes()) {
+            Some(at) if name.as_bytes()[at] == b':' => &name[..at],
+            _ => name,
         }
     }
 
     /// Returns true if the canonical path has `library/` before the path.
     #[must_use]
     pub fn is_library(&self) -> bool {
-        self.registry().eq_ignore_ascii_case(DOCKER_HUB) && !self.path.contains('/')
+        self.registry().eq_ignore_ascii_case(DOCKER_HUB)
+            && memchr(b'/', self.path.as_bytes()).is_none()
     }
 
     /// Returns the last segment of the image, with tag and digest.
     #[must_use]
     pub fn last_segment(&self) -> &'a str {
-        self.text.rsplit_once('/').map_or(self.text, |(_, last)| last)
+        memrchr(b'/', self.text.as_bytes()).map_or(self.text, |slash| &self.text[slash + 1..])
     }
 
     /// Returns the tag and the digest with their separators, such as `:1.27`. Empty if the image has neither.
@@ -246,7 +248,7 @@ pub fn is_valid_reference(text: &str) -> bool {
 /// Splits `host:port` before the colon. An IPv6 address in brackets keeps its colons.
 #[must_use]
 pub fn split_port(registry: &str) -> (&str, &str) {
-    match registry.rfind(':') {
+    match memrchr(b':', registry.as_bytes()) {
         Some(colon) if !registry.ends_with(']') => registry.split_at(colon),
         _ => (registry, ""),
     }

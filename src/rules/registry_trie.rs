@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
+use memchr::memchr_iter;
 
 use super::rule::Key;
 use crate::image::{ImageReference, LIBRARY};
@@ -88,7 +89,8 @@ impl RegistryTrie {
             return found;
         }
         let host = image.host();
-        let domains = host.match_indices('.').map(|(dot, _)| dot + 1).filter(|&start| start > 1);
+        let dots = memchr_iter(b'.', host.as_bytes());
+        let domains = dots.map(|dot| dot + 1).filter(|&start| start > 1);
         domains
             .filter(|start| host.len() - start <= self.longest_domain)
             .find_map(|start| self.longest_prefix_of(WILDCARD_ROOT, image, start))
@@ -115,13 +117,14 @@ impl RegistryTrie {
         let mut consumed = 0;
         let mut depth = 0;
         let library = image.is_library().then_some((LIBRARY, 0));
-        let mut end = 0;
-        let mut segments =
-            library.into_iter().chain(image.repository().split('/').map(|segment| {
-                let start = end;
-                end = start + segment.len() + 1;
-                (segment, end - 1)
-            }));
+        let path = image.repository();
+        let ends = memchr_iter(b'/', path.as_bytes()).chain(std::iter::once(path.len()));
+        let mut start = 0;
+        let mut segments = library.into_iter().chain(ends.map(|end| {
+            let segment = &path[start..end];
+            start = end + 1;
+            (segment, end)
+        }));
         loop {
             if let Some(rule) = self.nodes[node as usize].rule {
                 found = Some(RegistryMatch {
