@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::{
     Budget, Link, Linter,
     made::{Follow, Made},
-    relocation::Relocation,
+    relocation::{Claim, Relocation},
 };
 use crate::{
     image::{ImageReference, MAX_IMAGE_BYTES},
@@ -17,15 +17,6 @@ use crate::{
         rule::{Effect, Rule},
     },
 };
-
-/// The way in which a glob claims new images.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Claim {
-    /// It claims them whatever the case of the host.
-    Any,
-    /// It claims only images whose old host is written with upper-case letters.
-    UpperCaseHosts,
-}
 
 /// The properties of a rule that decide which globs match its images: its target, the start of the images, the texts that
 /// can follow, and true if the old images can be those of Docker Hub.

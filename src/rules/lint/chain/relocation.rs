@@ -1,9 +1,6 @@
 //! The text that a rule adds to the images that it rewrites.
 
-use super::{
-    globs::Claim,
-    made::{Follow, Made},
-};
+use super::made::{Follow, Made};
 use crate::{
     image::{DOCKER_HUB, LIBRARY},
     rules::{
@@ -12,6 +9,15 @@ use crate::{
         template::{Part, Template},
     },
 };
+
+/// The way in which a glob claims new images.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Claim {
+    /// It claims them whatever the case of the host.
+    Any,
+    /// It claims only images whose old host is written with upper-case letters.
+    UpperCaseHosts,
+}
 
 /// The text that a rule adds to an image, in order. Between the texts are parts of the old image.
 #[derive(Default)]
