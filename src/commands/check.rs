@@ -1,4 +1,4 @@
-//! `imageswap check`: errors and warnings in map files, in the form of a compiler's diagnostics.
+//! `imageswap check`: errors, warnings and notes about map files, in the form of a compiler's diagnostics.
 
 use std::{
     borrow::Cow,
@@ -35,7 +35,7 @@ pub const FIELDS: [Field; 9] = [
         meaning: "Line, from 1; `null` if the diagnostic is about the whole file",
     },
     Field { name: "column", meaning: "Column in characters, from 1, or `null`" },
-    Field { name: "severity", meaning: "`error` or `warning`" },
+    Field { name: "severity", meaning: "`error`, `warning` or `note`" },
     Field { name: "code", meaning: "Kind of mistake, such as `invalid-rule` or `never-matches`" },
     Field { name: "message", meaning: "Sentence that describes the mistake" },
     Field { name: "hint", meaning: "Sentence that says how to fix it" },
@@ -180,9 +180,13 @@ fn print(
     for diagnostic in map.diagnostics.kept() {
         writeln!(output, "{}\n", file.render(diagnostic, renderer))?;
     }
+    let notes = match map.diagnostics.count(Severity::Note) {
+        0 => String::new(),
+        notes => format!(", {}", counted(notes, "note")),
+    };
     writeln!(
         output,
-        "{}: {}, {}, {}{remarks}",
+        "{}: {}, {}, {}{notes}{remarks}",
         file.name,
         counted(map.rules.rules().len(), "rule"),
         counted(map.diagnostics.count(Severity::Error), "error"),
@@ -225,6 +229,7 @@ impl<'a> File<'a> {
         let level = match diagnostic.severity() {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.as_str());
         let mut group = match diagnostic.line {

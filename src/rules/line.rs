@@ -18,6 +18,18 @@ pub fn rule_span(line: &str) -> Range<usize> {
     start..start + rule.trim().len()
 }
 
+/// Returns the byte range of the key in a line of a map. It is empty if the line is not a rule.
+#[must_use]
+pub(super) fn key_span(line: &str) -> Range<usize> {
+    let span = rule_span(line);
+    match separator(&line[span.clone()]) {
+        Separator::Double(separator) | Separator::Single(separator) => {
+            span.start..span.start + separator.start
+        }
+        Separator::Missing | Separator::Several => span.start..span.start,
+    }
+}
+
 /// Returns the byte range of the target in a line of a map.
 ///
 /// If the target is empty, or the line is not a rule, it is the range of the whole rule.

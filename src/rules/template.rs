@@ -44,8 +44,8 @@ pub(super) enum TemplateError {
 }
 
 impl Template {
-    const PATH: &str = "{path}";
-    const REGISTRY: &str = "{registry}";
+    pub(super) const PATH: &str = "{path}";
+    pub(super) const REGISTRY: &str = "{registry}";
 
     /// Parses a target. `None` if it has no braces.
     ///
@@ -110,7 +110,7 @@ impl Template {
             match part {
                 Part::Literal(text) => visit(Piece::AsWritten(text)),
                 Part::Path => {
-                    path_pieces(image).map(Piece::AsWritten).into_iter().for_each(&mut *visit)
+                    path_pieces(image).map(Piece::AsWritten).into_iter().for_each(&mut *visit);
                 }
                 Part::Registry => registry_pieces(image).into_iter().for_each(&mut *visit),
             }

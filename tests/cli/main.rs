@@ -7,6 +7,8 @@
 
 mod arguments;
 mod check;
+mod check_hints;
+mod check_targets;
 #[cfg(target_os = "linux")]
 mod colors;
 mod completions;
