@@ -32,7 +32,7 @@ pub struct Template {
     pub(crate) ignored: Vec<String>,
     /// Paths in it that are not answered.
     pub(crate) unanswered: Vec<UnansweredPath>,
-    /// Fields of it that name ReplicaSets.
+    /// Fields of it that name `replicasets`.
     pub(crate) replica_sets: Vec<String>,
 }
 
@@ -136,9 +136,9 @@ fn remove_ignored(template: &mut Value) -> Vec<String> {
     ignored
 }
 
-/// Returns the fields that name ReplicaSets or a subresource of them.
+/// Returns the fields that name `replicasets` or a subresource of them.
 ///
-/// A Deployment controls its ReplicaSets, and the webhook leaves controlled objects alone.
+/// A Deployment controls its replicas through such an object, and the webhook leaves controlled objects alone.
 fn fields_with_replica_sets(template: &MutatingWebhookConfiguration) -> Vec<String> {
     let is_replica_sets =
         |resource: &String| resource.split('/').next().is_some_and(|name| name == "replicasets");

@@ -2,12 +2,21 @@
 //!
 //! This module does not check rules; `map_file` parses them.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// Returns the text without its byte-order mark, if it has one.
 #[must_use]
 pub fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Returns a text without its white space.
+pub(super) fn without_white_space(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_whitespace) {
+        Cow::Owned(text.chars().filter(|character| !character.is_whitespace()).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Returns the byte range of the rule in a line of a map: the line without comment and surrounding white space.

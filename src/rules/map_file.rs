@@ -3,7 +3,7 @@
 //! It implements section 1 of the swap rules. It looks at each line by itself: [`lint`](super::lint) checks the rules
 //! together, and `rule_set` compiles them.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, map::Entry};
@@ -12,7 +12,7 @@ use super::{
     advice,
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
     key_error::KeyError,
-    line::{Separator, rule_span, separator, without_byte_order_mark},
+    line::{Separator, rule_span, separator, without_byte_order_mark, without_white_space},
     manifest,
     rule::{Key, Rule},
     target::Target,
@@ -48,7 +48,10 @@ impl MapFile {
         let mut parser = Parser { file: file.into(), ..Parser::default() };
         let text = without_byte_order_mark(text);
         if let Some((number, line)) = manifest::first_line(text) {
-            parser.diagnostics.push(not_a_map(number, line));
+            let message = "this is a manifest in YAML or JSON, not a map";
+            let diagnostic = Diagnostic::new(Code::NotAMap, message, manifest::hint(text));
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            parser.diagnostics.push(diagnostic.at(number, rule_span(line)));
             return (Self::default(), parser.diagnostics);
         }
         for (index, line) in text.split('\n').enumerate() {
@@ -62,13 +65,6 @@ impl fmt::Display for MapFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
     }
-}
-
-fn not_a_map(number: usize, line: &str) -> Diagnostic {
-    let message = "this is a manifest in YAML or JSON, not a map";
-    let hint = "use the map itself, which in a ConfigMap is the value of the key `maps`; a map has no `---` line";
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Diagnostic::new(Code::NotAMap, message, hint).at(number, rule_span(line))
 }
 
 #[derive(Default)]
@@ -224,14 +220,6 @@ fn split(rule: &str) -> Result<SplitRule<'_>, RuleError> {
         _ => true,
     };
     Ok(SplitRule { written, key, is_canonical, target, is_deprecated })
-}
-
-fn without_white_space(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_whitespace) {
-        Cow::Owned(text.chars().filter(|character| !character.is_whitespace()).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 #[cfg(test)]

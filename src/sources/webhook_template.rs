@@ -22,7 +22,7 @@ const MAX_LISTED_FILES: usize = 1000;
 /// Maximum number of files that a log line names.
 const MAX_NAMED_FILES: usize = 5;
 
-/// Advice in the log on a template that names ReplicaSets.
+/// Advice in the log on a template that names `replicasets`.
 const REPLICA_SETS_ADVICE: &str = "name deployments instead; a Deployment would replace a ReplicaSet that differs \
      from its own template again and again";
 

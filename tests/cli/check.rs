@@ -192,24 +192,6 @@ Myreg/x::d.io/x
     }
 }
 
-#[test]
-fn a_manifest_in_place_of_a_map_is_one_error() {
-    let manifest = "apiVersion: v1\nkind: ConfigMap\ndata:\n  maps: |\n    default::d.io\n";
-    let expected = "\
-error[not-a-map]: this is a manifest in YAML or JSON, not a map
- --> maps.yaml:1:1
-  |
-1 | apiVersion: v1
-  | ^^^^^^^^^^^^^^
-  |
-  = help: use the map itself, which in a ConfigMap is the value of the key `maps`; a map has no `---` line
-
-maps.yaml: 0 rules, 1 error, 0 warnings
-";
-    let workspace = Workspace::new(&[("maps.yaml", manifest)]);
-    workspace.imageswap(&["check", "maps.yaml"]).run().assert_exit(1, expected, "");
-}
-
 const MAP_WITH_MISTAKES: &str = "\
 default::d.io
 a.io::b.io/x   # moved
@@ -382,7 +364,30 @@ fn a_byte_order_mark_counts_on_the_first_line_only() {
 fn a_map_with_too_many_globs_to_compare_is_reported_as_partly_checked() {
     let globs: Vec<_> = (0..1500).map(|n| format!("[REPLACE]a{n}/*::d.io\n")).collect();
     let workspace = Workspace::new(&[("map", format!("default::\n{}", globs.concat()))]);
-    let run = workspace.imageswap(&["check", "map"]).run();
     let end = "map: 1501 rules, 0 errors, 0 warnings (too many globs to compare all of them)\n";
-    assert!(run.stdout.ends_with(end), "{}", run.stdout);
+    for (options, code) in
+        [(&[][..], 0), (&["--deny-warnings"], 1), (&["--deny-warnings", "--allow-partial"], 0)]
+    {
+        let run = workspace.imageswap(&[&["check", "map"], options].concat()).run();
+        assert!(run.stdout.ends_with(end), "{}", run.stdout);
+        assert_eq!(run.code, Some(code), "{options:?}");
+    }
+}
+
+#[test]
+fn notes_never_fail_the_check() {
+    let map = "default::\ndocker.io::d.io/hub\n";
+    let expected = "\
+note[library-dropped]: `nginx` becomes `d.io/hub/nginx`, without `library/`
+ --> map:2:12
+  |
+2 | docker.io::d.io/hub
+  |            ^^^^^^^^
+  |
+  = help: if the mirror is a pull-through cache, add `docker.io/library::d.io/hub/library`, or write `docker.io::d.io/hub/{path}`
+
+map: 2 rules, 0 errors, 0 warnings, 1 note
+";
+    let workspace = Workspace::new(&[("map", map)]);
+    workspace.imageswap(&["check", "--deny-warnings", "map"]).run().assert_success(expected);
 }

@@ -12,6 +12,7 @@ mod check_targets;
 #[cfg(target_os = "linux")]
 mod colors;
 mod completions;
+mod config_maps;
 mod explain;
 mod maps;
 mod pipes;

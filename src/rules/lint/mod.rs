@@ -9,11 +9,11 @@ mod dropped;
 mod reach;
 mod single;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     diagnostic::{Code, Diagnostic, Diagnostics},
-    line::{key_span, rule_span, target_span, without_byte_order_mark},
+    line::{key_span, rule_span, target_span, without_byte_order_mark, without_white_space},
     manifest,
     rule::Rule,
     rule_set::RuleSet,
@@ -111,9 +111,9 @@ impl<'a> Linter<'a> {
     }
 
     /// Returns the key of a rule as it is written, without white space.
-    fn written_key(&self, rule: &Rule) -> String {
+    fn written_key(&self, rule: &Rule) -> Cow<'a, str> {
         let line = self.line(rule.line);
-        line[key_span(line)].split_whitespace().collect()
+        without_white_space(&line[key_span(line)])
     }
 
     fn span(&self, line: u32, part: Part) -> Range<usize> {

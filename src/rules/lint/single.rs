@@ -1,12 +1,16 @@
 //! Mistakes of single rules: keys and wildcards that no image can match, and targets that make no valid reference.
 
+use std::ops::Range;
+
 use super::{Linter, Part};
 use crate::{
     image::is_valid_reference,
     rules::{
         advice::{self, Advice},
         diagnostic::{Code, Diagnostic},
-        rule::{Effect, Key},
+        line::without_white_space,
+        rule::{Effect, Key, Rule},
+        rule_set::RuleSet,
     },
 };
 
@@ -24,8 +28,7 @@ impl Linter<'_> {
             if rule.effect() == Effect::LeaveInvalid {
                 let written = self.written_key(rule);
                 let advice = || advice::invalid_target(&rule.key, &written, rule.target.text());
-                let span = self.span(rule.line, Part::Target);
-                self.advise(Code::InvalidTarget, rule.line, span, advice);
+                self.advise(Code::InvalidTarget, rule, Part::Target, advice);
             }
         }
     }
@@ -34,27 +37,19 @@ impl Linter<'_> {
     fn invalid_keys(&mut self) {
         for rule in self.rules.rules() {
             let target = rule.target.text();
-            let span = self.span(rule.line, Part::Rule);
             match &rule.key {
                 Key::Registry(_) => {
                     let written = self.written_key(rule);
                     let Some(problem) = advice::key_problem(&written) else { continue };
-                    let rules = self.rules.rules();
-                    let keyword_line = |keyword: &str| {
-                        let mut rules = rules.iter();
-                        let is_keyword = |key: &Key| {
-                            matches!(key, Key::Default | Key::NoswapWildcards)
-                                && key.to_string() == keyword
-                        };
-                        rules.find(|rule| is_keyword(&rule.key)).map(|rule| rule.line)
-                    };
-                    self.advise(Code::NeverMatches, rule.line, span, || {
+                    let rules = self.rules;
+                    self.advise(Code::NeverMatches, rule, Part::Rule, || {
+                        let keyword_line = |keyword: &str| line_of_keyword(rules, keyword);
                         advice::registry_key(problem, &written, target, keyword_line)
                     });
                 }
                 Key::Exact(image) if !is_valid_reference(image) => {
                     let advice = || advice::exact_key(image, target);
-                    self.advise(Code::NeverMatches, rule.line, span, advice);
+                    self.advise(Code::NeverMatches, rule, Part::Rule, advice);
                 }
                 _ => {}
             }
@@ -65,16 +60,15 @@ impl Linter<'_> {
     fn invalid_globs(&mut self) {
         for (number, glob) in self.rules.globs.iter() {
             let rule = self.rules.rule(number);
-            let span = self.span(rule.line, Part::Rule);
             if glob.is_empty() {
-                self.advise(Code::NeverMatches, rule.line, span, || Advice {
+                self.advise(Code::NeverMatches, rule, Part::Rule, || Advice {
                     message: "a range of this glob goes from high to low".into(),
                     hint: "write the lower character first, as in `[a-z]`".into(),
                 });
             } else if let Some(problem) = advice::glob_problem(glob) {
                 let text = rule.key.exact_or_glob();
                 let advice = || advice::glob(problem, text, rule.target.text());
-                self.advise(Code::NeverMatches, rule.line, span, advice);
+                self.advise(Code::NeverMatches, rule, Part::Rule, advice);
             }
         }
     }
@@ -83,23 +77,36 @@ impl Linter<'_> {
     fn invalid_wildcards(&mut self) {
         let mut rules = self.rules.rules().iter();
         let Some(rule) = rules.find(|rule| rule.key == Key::NoswapWildcards) else { return };
+        if rule.target.is_empty() {
+            return;
+        }
         let target = self.span(rule.line, Part::Target);
-        let line = self.line(rule.line);
-        for text in rule.target.text().split(',') {
-            let Some(problem) = advice::text_problem(text) else { continue };
-            // White space in the line is not part of the text.
-            let found = line[target.clone()].find(text).map(|at| target.start + at);
-            let span = found.map_or(target.clone(), |start| start..start + text.len());
-            self.advise(Code::NeverMatches, rule.line, span, || advice::wildcard(problem, text));
+        let mut start = target.start;
+        for written in self.line(rule.line)[target].split(',') {
+            let end = start + written.len();
+            let text = without_white_space(written);
+            if let Some(problem) = advice::text_problem(&text) {
+                let span = start + written.len() - written.trim_start().len()
+                    ..end - written.len() + written.trim_end().len();
+                self.advise_at(Code::NeverMatches, rule.line, span, || {
+                    advice::wildcard(problem, &text)
+                });
+            }
+            start = end + 1;
         }
     }
 
+    /// Records a diagnostic about a part of the line of `rule`.
+    fn advise(&mut self, code: Code, rule: &Rule, part: Part, advice: impl FnOnce() -> Advice) {
+        self.advise_at(code, rule.line, self.span(rule.line, part), advice);
+    }
+
     /// Records a diagnostic about a part of a line. Advice beyond the limit is not created.
-    fn advise(
+    fn advise_at(
         &mut self,
         code: Code,
         line: u32,
-        span: std::ops::Range<usize>,
+        span: Range<usize>,
         advice: impl FnOnce() -> Advice,
     ) {
         self.found.push_with(code, || {
@@ -107,4 +114,13 @@ impl Linter<'_> {
             Diagnostic::new(code, message, hint).at(line, span)
         });
     }
+}
+
+/// Returns the line of the rule with a keyword as its key.
+fn line_of_keyword(rules: &RuleSet, keyword: &str) -> Option<u32> {
+    let mut rules = rules.rules().iter();
+    let is_keyword = |key: &Key| {
+        matches!(key, Key::Default | Key::NoswapWildcards) && key.to_string() == keyword
+    };
+    rules.find(|rule| is_keyword(&rule.key)).map(|rule| rule.line)
 }
