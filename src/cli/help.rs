@@ -141,8 +141,14 @@ pub const HELP: [CommandHelp; 7] = [
         ],
         exit_codes: &[
             (Exit::Success, "No errors; with `--deny-warnings`, no warnings either"),
-            (Exit::Failure, "At least one error; with `--deny-warnings`, also for a warning"),
-            (Exit::Unusable, "An argument is invalid, or a file cannot be read"),
+            (
+                Exit::Failure,
+                "At least one error; with `--deny-warnings`, also for a warning, or if\nnot all globs could be compared",
+            ),
+            (
+                Exit::Unusable,
+                "An argument is invalid, a file cannot be read, or its ConfigMap has no\nsuch key",
+            ),
         ],
     },
     CommandHelp {

@@ -1,4 +1,4 @@
-//! `imageswap check`: errors and warnings in map files, in the form of a compiler's diagnostics.
+//! `imageswap check`: errors, warnings and notes about map files, in the form of a compiler's diagnostics.
 
 use std::{
     borrow::Cow,
@@ -8,11 +8,11 @@ use std::{
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Output, counted};
+use super::{Exit, Field, Output, config_map, counted};
 use crate::{
     rules::{
         Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
@@ -29,13 +29,16 @@ const STDIN_NAME: &str = "<stdin>";
 
 /// Fields of a line of `check --output json`.
 pub const FIELDS: [Field; 9] = [
-    Field { name: "file", meaning: "File as given; `<stdin>` for standard input" },
+    Field {
+        name: "file",
+        meaning: "File as given; `<stdin>` for standard input; `FILE[KEY]` with `--configmap-key`",
+    },
     Field {
         name: "line",
         meaning: "Line, from 1; `null` if the diagnostic is about the whole file",
     },
     Field { name: "column", meaning: "Column in characters, from 1, or `null`" },
-    Field { name: "severity", meaning: "`error` or `warning`" },
+    Field { name: "severity", meaning: "`error`, `warning` or `note`" },
     Field { name: "code", meaning: "Kind of mistake, such as `invalid-rule` or `never-matches`" },
     Field { name: "message", meaning: "Sentence that describes the mistake" },
     Field { name: "hint", meaning: "Sentence that says how to fix it" },
@@ -50,11 +53,21 @@ pub struct CheckArguments {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Exit with code 1 for warnings too
+    /// Exit with code 1 for warnings too, and if not all globs could be compared
     #[arg(long)]
     deny_warnings: bool,
 
-    /// Map files; `-` is standard input
+    /// With `--deny-warnings`, accept a map with too many globs to compare all of them
+    #[arg(long)]
+    allow_partial: bool,
+
+    /// Read each FILE as manifests in YAML or JSON, and check the value of this key of the ConfigMap
+    ///
+    /// Line numbers are those of the map, and its name in the output is `FILE[KEY]`.
+    #[arg(long, value_name = "KEY")]
+    configmap_key: Option<String>,
+
+    /// Map files, or manifests with `--configmap-key`; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -100,16 +113,18 @@ pub fn run(
     let mut exit = Exit::Success;
     for file in &arguments.files {
         let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
-        let checked = match load(file, name, input) {
+        let checked = match load(arguments, file, name, input) {
             Ok((text, map)) => {
                 let lines = without_byte_order_mark(&text).lines().collect();
-                let file = File { name: name.display().to_string(), lines };
+                let key = arguments.configmap_key.iter().map(|key| format!("[{key}]"));
+                let name = key.fold(name.display().to_string(), |name, key| name + &key);
+                let file = File { name, lines };
                 print(arguments, &file, &map, &renderer, output)?;
                 exit_code(arguments, &map)
             }
             Err(error) => {
                 // If this cannot be written, the exit code still reports the failure.
-                let _ = writeln!(io::stderr(), "error: {error}");
+                let _ = writeln!(io::stderr(), "error: {error:#}");
                 Exit::Unusable
             }
         };
@@ -123,11 +138,20 @@ fn is_stdin(file: &Path) -> bool {
 }
 
 /// Reads and compiles the map of `file`, which has `name` in errors.
-fn load(file: &Path, name: &Path, input: &mut impl Read) -> Result<(String, LoadedMap), MapError> {
+fn load(
+    arguments: &CheckArguments,
+    file: &Path,
+    name: &Path,
+    input: &mut impl Read,
+) -> anyhow::Result<(String, LoadedMap)> {
     let text = if is_stdin(file) { read_input(name, input)? } else { read_map(file)? };
+    let text = match &arguments.configmap_key {
+        Some(key) => config_map::value(&text, key).with_context(|| name.display().to_string())?,
+        None => text,
+    };
     match LoadedMap::from_text(&text) {
         Ok(map) => Ok((text, map)),
-        Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }),
+        Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }.into()),
     }
 }
 
@@ -145,7 +169,9 @@ fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
 /// Returns the exit code for a map that could be read.
 fn exit_code(arguments: &CheckArguments, map: &LoadedMap) -> Exit {
     let fails = |severity| map.diagnostics.count(severity) > 0;
-    if fails(Severity::Error) || (arguments.deny_warnings && fails(Severity::Warning)) {
+    let is_partial = map.diagnostics.is_partial() && !arguments.allow_partial;
+    let is_suspect = fails(Severity::Warning) || is_partial;
+    if fails(Severity::Error) || (arguments.deny_warnings && is_suspect) {
         Exit::Failure
     } else {
         Exit::Success
@@ -180,9 +206,13 @@ fn print(
     for diagnostic in map.diagnostics.kept() {
         writeln!(output, "{}\n", file.render(diagnostic, renderer))?;
     }
+    let notes = match map.diagnostics.count(Severity::Note) {
+        0 => String::new(),
+        notes => format!(", {}", counted(notes, "note")),
+    };
     writeln!(
         output,
-        "{}: {}, {}, {}{remarks}",
+        "{}: {}, {}, {}{notes}{remarks}",
         file.name,
         counted(map.rules.rules().len(), "rule"),
         counted(map.diagnostics.count(Severity::Error), "error"),
@@ -225,6 +255,7 @@ impl<'a> File<'a> {
         let level = match diagnostic.severity() {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.as_str());
         let mut group = match diagnostic.line {

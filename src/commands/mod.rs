@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+mod config_map;
 mod exit;
 pub mod explain;
 pub mod init;

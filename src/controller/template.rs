@@ -32,6 +32,8 @@ pub struct Template {
     pub(crate) ignored: Vec<String>,
     /// Paths in it that are not answered.
     pub(crate) unanswered: Vec<UnansweredPath>,
+    /// Fields of it that name `replicasets`.
+    pub(crate) replica_sets: Vec<String>,
 }
 
 /// An error in a template.
@@ -107,12 +109,13 @@ impl Template {
         let typed: MutatingWebhookConfiguration =
             serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
         let unanswered = unanswered_paths(&typed);
+        let replica_sets = fields_with_replica_sets(&typed);
         let webhooks: Vec<_> =
             typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
         if webhooks.is_empty() {
             return Err(TemplateError::Empty);
         }
-        Ok(Self { value, webhooks, ignored, unanswered })
+        Ok(Self { value, webhooks, ignored, unanswered, replica_sets })
     }
 }
 
@@ -131,6 +134,23 @@ fn remove_ignored(template: &mut Value) -> Vec<String> {
     let status = template.as_object_mut().and_then(|template| template.remove("status"));
     ignored.extend(status.map(|_| "status".to_owned()));
     ignored
+}
+
+/// Returns the fields that name `replicasets` or a subresource of them.
+///
+/// A Deployment controls its replicas through such an object, and the webhook leaves controlled objects alone.
+fn fields_with_replica_sets(template: &MutatingWebhookConfiguration) -> Vec<String> {
+    let is_replica_sets =
+        |resource: &String| resource.split('/').next().is_some_and(|name| name == "replicasets");
+    let mut fields = Vec::new();
+    for (index, webhook) in template.webhooks.iter().flatten().enumerate() {
+        for (rule_index, rule) in webhook.rules.iter().flatten().enumerate() {
+            if rule.resources.iter().flatten().any(is_replica_sets) {
+                fields.push(format!("webhooks[{index}].rules[{rule_index}].resources"));
+            }
+        }
+    }
+    fields
 }
 
 #[cfg(test)]
@@ -240,5 +260,21 @@ mod tests {
             ("webhooks[1].clientConfig.url", "/mutate/pods"),
         ];
         assert_eq!(found, expected.map(|(field, path)| (field.to_owned(), path.to_owned())));
+    }
+
+    #[test]
+    fn a_field_that_names_replica_sets_is_reported() {
+        let with = |resources: &str| {
+            let added = format!(
+                "      - {{ operations: [CREATE], apiGroups: [apps], apiVersions: [v1], resources: {resources} }}\n"
+            );
+            let at = "    # Also send requests in another version";
+            let text = BUILT_IN.replace(at, &(added + at));
+            Template::parse(&text).unwrap().replica_sets
+        };
+        let field = ["webhooks[0].rules[1].resources"];
+        assert_eq!(with("[deployments, replicasets]"), field);
+        assert_eq!(with("[replicasets/scale]"), field);
+        assert_eq!(with("[deployments, '*']"), [""; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Errors and warnings about a map file, each with its line and a hint.
+//! Errors, warnings and notes about a map file, each with its line and a hint.
 //!
 //! This module does not print them; the commands and the log do.
 
@@ -22,6 +22,8 @@ closed_enum! {
     #[derive(Ord, PartialOrd, Serialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Severity {
+        /// The rule works as it is written. The author may want another result.
+        Note => "note",
         /// The rule works, but probably not as intended.
         Warning => "warning",
         /// A line or target has no effect, or the whole map does not work.
@@ -46,6 +48,8 @@ closed_enum! {
         InvalidRule => "invalid-rule",
         /// A target that does not give a valid image reference. The images of its rule are left alone.
         InvalidTarget => "invalid-target",
+        /// A rule for Docker Hub whose new images lack `library/`, which pull-through caches need.
+        LibraryDropped => "library-dropped",
         /// A map without `default`. Its registry rules have no effect.
         MissingDefault => "missing-default",
         /// A rule that no image can match.
@@ -54,6 +58,8 @@ closed_enum! {
         NoRules => "no-rules",
         /// A manifest in place of a map. It is never applied.
         NotAMap => "not-a-map",
+        /// Two registries that differ in their ports, and whose images get the same names.
+        PortDropped => "port-dropped",
     }
 }
 
@@ -67,11 +73,12 @@ impl Code {
             | Self::MissingDefault
             | Self::NoRules
             | Self::NotAMap => Severity::Error,
-            Self::CaseChain
-            | Self::Chain
+            Self::Chain
             | Self::DeprecatedSeparator
             | Self::DuplicateKey
-            | Self::NeverMatches => Severity::Warning,
+            | Self::NeverMatches
+            | Self::PortDropped => Severity::Warning,
+            Self::CaseChain | Self::LibraryDropped => Severity::Note,
         }
     }
 }
@@ -86,7 +93,7 @@ pub fn shorten(text: &str) -> Cow<'_, str> {
     excerpt(text, MAX_SHOWN_BYTES)
 }
 
-/// An error or a warning about a map file.
+/// An error, a warning or a note about a map file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Diagnostic {
     /// Kind of mistake.
@@ -177,8 +184,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     kept: Vec<Diagnostic>,
-    errors: usize,
-    warnings: usize,
+    /// Number of all diagnostics of each severity.
+    counts: [usize; Severity::ALL.len()],
     is_partial: bool,
 }
 
@@ -198,19 +205,24 @@ impl Diagnostics {
 
     /// Counts `diagnostic`, and keeps it unless the limit is reached.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        match diagnostic.severity() {
-            Severity::Error => self.errors += 1,
-            Severity::Warning => self.warnings += 1,
-        }
+        self.push_with(diagnostic.code, || diagnostic);
+    }
+
+    /// Counts a diagnostic of this kind, and creates and keeps it unless the limit is reached.
+    ///
+    /// Advice can take longer to find than a mistake, and a large map can have a mistake in every line.
+    pub(super) fn push_with(&mut self, code: Code, diagnostic: impl FnOnce() -> Diagnostic) {
+        self.counts[code.severity() as usize] += 1;
         if self.kept.len() < MAX_KEPT_DIAGNOSTICS {
-            self.kept.push(diagnostic);
+            self.kept.push(diagnostic());
         }
     }
 
     /// Adds `others`, and sorts all by line. Diagnostics about the whole file come first.
     pub fn extend(&mut self, others: Self) {
-        self.errors += others.errors;
-        self.warnings += others.warnings;
+        for (count, other) in self.counts.iter_mut().zip(others.counts) {
+            *count += other;
+        }
         self.is_partial |= others.is_partial;
         self.kept.extend(others.kept);
         self.kept.sort_by_key(|diagnostic| diagnostic.line);
@@ -226,16 +238,13 @@ impl Diagnostics {
     /// Returns the number of diagnostics of a severity, including those that are not kept.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        match severity {
-            Severity::Error => self.errors,
-            Severity::Warning => self.warnings,
-        }
+        self.counts[severity as usize]
     }
 
     /// Returns the number of diagnostics that are not kept.
     #[must_use]
     pub fn dropped(&self) -> usize {
-        self.errors + self.warnings - self.kept.len()
+        self.counts.iter().sum::<usize>() - self.kept.len()
     }
 }
 

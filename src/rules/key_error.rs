@@ -1,6 +1,4 @@
-//! Reasons why the text before the separator is not a key, with advice.
-
-use super::diagnostic::shorten;
+//! Reasons why the text before the separator is not a key.
 
 /// The reason why a text is not a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -11,14 +9,4 @@ pub(super) enum KeyError {
     /// A registry contains a `*` that is not the start of `*.domain`.
     #[error("a registry key may contain `*` only at its start, as in `*.example.com`")]
     MisplacedStar,
-}
-
-impl KeyError {
-    /// Returns advice on how to write `rule`, which contains the key and its target.
-    pub(super) fn hint(self, rule: &str) -> String {
-        match self {
-            Self::Empty => "write `default::target`, or the registry that the rule is for".into(),
-            Self::MisplacedStar => format!("TODO {}", shorten(rule)),
-        }
-    }
 }

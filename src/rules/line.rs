@@ -2,12 +2,21 @@
 //!
 //! This module does not check rules; `map_file` parses them.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// Returns the text without its byte-order mark, if it has one.
 #[must_use]
 pub fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Returns a text without its white space.
+pub(super) fn without_white_space(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_whitespace) {
+        Cow::Owned(text.chars().filter(|character| !character.is_whitespace()).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Returns the byte range of the rule in a line of a map: the line without comment and surrounding white space.
@@ -16,6 +25,18 @@ pub fn rule_span(line: &str) -> Range<usize> {
     let rule = line.split_once('#').map_or(line, |(rule, _)| rule);
     let start = rule.len() - rule.trim_start().len();
     start..start + rule.trim().len()
+}
+
+/// Returns the byte range of the key in a line of a map. It is empty if the line is not a rule.
+#[must_use]
+pub(super) fn key_span(line: &str) -> Range<usize> {
+    let span = rule_span(line);
+    match separator(&line[span.clone()]) {
+        Separator::Double(separator) | Separator::Single(separator) => {
+            span.start..span.start + separator.start
+        }
+        Separator::Missing | Separator::Several => span.start..span.start,
+    }
 }
 
 /// Returns the byte range of the target in a line of a map.

@@ -3,15 +3,16 @@
 //! It implements section 1 of the swap rules. It looks at each line by itself: [`lint`](super::lint) checks the rules
 //! together, and `rule_set` compiles them.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
 use indexmap::{IndexMap, map::Entry};
 
 use super::{
+    advice,
     diagnostic::{Code, Diagnostic, Diagnostics, shorten},
     key_error::KeyError,
-    line::{Separator, rule_span, separator, without_byte_order_mark},
+    line::{Separator, rule_span, separator, without_byte_order_mark, without_white_space},
     manifest,
     rule::{Key, Rule},
     target::Target,
@@ -47,7 +48,10 @@ impl MapFile {
         let mut parser = Parser { file: file.into(), ..Parser::default() };
         let text = without_byte_order_mark(text);
         if let Some((number, line)) = manifest::first_line(text) {
-            parser.diagnostics.push(not_a_map(number, line));
+            let message = "this is a manifest in YAML or JSON, not a map";
+            let diagnostic = Diagnostic::new(Code::NotAMap, message, manifest::hint(text));
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            parser.diagnostics.push(diagnostic.at(number, rule_span(line)));
             return (Self::default(), parser.diagnostics);
         }
         for (index, line) in text.split('\n').enumerate() {
@@ -61,13 +65,6 @@ impl fmt::Display for MapFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
     }
-}
-
-fn not_a_map(number: usize, line: &str) -> Diagnostic {
-    let message = "this is a manifest in YAML or JSON, not a map";
-    let hint = "use the map itself, which in a ConfigMap is the value of the key `maps`; a map has no `---` line";
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Diagnostic::new(Code::NotAMap, message, hint).at(number, rule_span(line))
 }
 
 #[derive(Default)]
@@ -93,20 +90,24 @@ impl Parser {
             return;
         }
         match split(&rule) {
-            Ok(SplitRule { key, is_canonical, target, is_deprecated }) => {
+            Ok(SplitRule { written, key, is_canonical, target, is_deprecated }) => {
                 if is_deprecated {
                     let message = "a single `:` between key and target is deprecated";
-                    let hint = format!("write `{}`", shorten(&format!("{key}::{target}")));
-                    let diagnostic = Diagnostic::new(Code::DeprecatedSeparator, message, hint);
-                    self.diagnostics.push(diagnostic.at(number, span.clone()));
+                    let code = Code::DeprecatedSeparator;
+                    self.diagnostics.push_with(code, || {
+                        let hint = advice::deprecated_separator(written, target);
+                        Diagnostic::new(code, message, hint).at(number, span.clone())
+                    });
                 }
                 let target = Target::new(target);
                 self.insert(key, LastTarget { target, line: number, is_canonical }, span);
             }
             Err(error) => {
-                let hint = error.hint(&rule);
-                let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
-                self.diagnostics.push(diagnostic.at(number, span).skipping(&rule));
+                self.diagnostics.push_with(Code::InvalidRule, || {
+                    let hint = error.hint(&line[span.clone()], &rule);
+                    let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
+                    diagnostic.at(number, span).skipping(&rule)
+                });
             }
         }
     }
@@ -172,24 +173,27 @@ enum RuleError {
 }
 
 impl RuleError {
-    fn hint(&self, rule: &str) -> String {
-        let rule = shorten(rule);
+    /// Returns advice on a line, which is given as it is written, and without its white space.
+    fn hint(&self, line: &str, rule: &str) -> String {
         match self {
-            Self::Key(error) => error.hint(&rule),
-            Self::NoSeparator => match rule.split_once([';', '=', ',']) {
-                Some((key, target)) if !key.is_empty() => format!("write `{key}::{target}`"),
-                _ => format!("write `{rule}::target`, or `{rule}::` to leave its images alone"),
+            Self::Key(KeyError::Empty) => advice::empty_key(rule),
+            Self::Key(KeyError::MisplacedStar) => match separator(rule) {
+                Separator::Double(separator) | Separator::Single(separator) => {
+                    advice::misplaced_star(&rule[..separator.start], &rule[separator.end..])
+                }
+                Separator::Missing | Separator::Several => String::new(),
             },
+            Self::NoSeparator => advice::missing_separator(line),
             Self::TooLong => "no image is that long; shorten it".into(),
-            Self::SeveralSeparators => {
-                "write `key::target` with one `::`; a port may follow with a single `:`".into()
-            }
+            Self::SeveralSeparators => advice::several_separators(rule),
         }
     }
 }
 
 /// A rule, split at its separator.
 struct SplitRule<'a> {
+    /// The key as it is written.
+    written: &'a str,
     key: Key,
     /// True if the key is written in its canonical form.
     is_canonical: bool,
@@ -216,15 +220,7 @@ fn split(rule: &str) -> Result<SplitRule<'_>, RuleError> {
         Key::Registry(registry) => **registry == *written.trim_end_matches('/'),
         _ => true,
     };
-    Ok(SplitRule { key, is_canonical, target, is_deprecated })
-}
-
-fn without_white_space(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_whitespace) {
-        Cow::Owned(text.chars().filter(|character| !character.is_whitespace()).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
+    Ok(SplitRule { written, key, is_canonical, target, is_deprecated })
 }
 
 #[cfg(test)]

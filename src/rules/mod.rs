@@ -16,6 +16,7 @@
 //!
 //! This module is pure: it uses no runtime, no file system, no cluster and no clock.
 
+mod advice;
 mod changes;
 mod decision;
 pub mod diagnostic;

@@ -43,10 +43,10 @@ closed_enum! {
 }
 
 impl Key {
-    const DEFAULT: &str = "default";
-    const EXACT: &str = "[EXACT]";
-    const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
-    const REPLACE: &str = "[REPLACE]";
+    pub(super) const DEFAULT: &str = "default";
+    pub(super) const EXACT: &str = "[EXACT]";
+    pub(super) const NOSWAP_WILDCARDS: &str = "noswap_wildcards";
+    pub(super) const REPLACE: &str = "[REPLACE]";
 
     /// Start of a registry key that stands for all hosts below a domain.
     pub(super) const WILDCARD: &str = "*.";

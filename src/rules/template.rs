@@ -45,8 +45,8 @@ pub(super) enum TemplateError {
 }
 
 impl Template {
-    const PATH: &str = "{path}";
-    const REGISTRY: &str = "{registry}";
+    pub(super) const PATH: &str = "{path}";
+    pub(super) const REGISTRY: &str = "{registry}";
 
     /// Parses a target. `None` if it has no braces.
     ///

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     Loaded, Source, directory_of,
@@ -164,13 +164,16 @@ pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Polic
 /// Logs the first diagnostics of a map, and the number of the others.
 pub fn log_diagnostics(file: &Path, diagnostics: &Diagnostics) {
     for diagnostic in diagnostics.kept().iter().take(MAX_LOGGED_DIAGNOSTICS) {
-        warn!(
-            file = %file.display(), line = diagnostic.line,
-            severity = diagnostic.severity().as_str(), code = diagnostic.code.as_str(),
-            hint = diagnostic.hint, "{}", diagnostic.message
-        );
+        let (file, line) = (file.display(), diagnostic.line);
+        let (code, hint) = (diagnostic.code.as_str(), &*diagnostic.hint);
+        let severity = diagnostic.severity().as_str();
+        if diagnostic.severity() == Severity::Note {
+            info!(%file, line, severity, code, hint, "{}", diagnostic.message);
+        } else {
+            warn!(%file, line, severity, code, hint, "{}", diagnostic.message);
+        }
     }
-    let total = diagnostics.count(Severity::Error) + diagnostics.count(Severity::Warning);
+    let total: usize = Severity::ALL.map(|severity| diagnostics.count(severity)).iter().sum();
     if total > MAX_LOGGED_DIAGNOSTICS {
         let more = total - MAX_LOGGED_DIAGNOSTICS;
         warn!(file = %file.display(), more, "more diagnostics; `imageswap check` lists them");

@@ -22,6 +22,10 @@ const MAX_LISTED_FILES: usize = 1000;
 /// Maximum number of files that a log line names.
 const MAX_NAMED_FILES: usize = 5;
 
+/// Advice in the log on a template that names `replicasets`.
+const REPLICA_SETS_ADVICE: &str = "name deployments instead; a Deployment would replace a ReplicaSet that differs \
+     from its own template again and again";
+
 /// The file with the template of the webhook configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TemplateFile {
@@ -76,7 +80,7 @@ impl TemplateSource {
         }
     }
 
-    /// Warns of fields that are not applied, and of paths that are not answered.
+    /// Warns of fields that are not applied, of paths that are not answered, and of rules without effect.
     fn warn_of_findings(&self, template: &Template) {
         let file = self.file();
         if !template.ignored.is_empty() {
@@ -87,6 +91,12 @@ impl TemplateSource {
         }
         for path in &template.unanswered {
             path.warn(file);
+        }
+        for field in &template.replica_sets {
+            warn!(
+                file = %file.display(), field, hint = REPLICA_SETS_ADVICE,
+                "webhook template names ReplicaSets; those of a Deployment are left alone"
+            );
         }
     }
 

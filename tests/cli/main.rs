@@ -7,9 +7,12 @@
 
 mod arguments;
 mod check;
+mod check_hints;
+mod check_targets;
 #[cfg(target_os = "linux")]
 mod colors;
 mod completions;
+mod config_maps;
 mod explain;
 mod maps;
 mod pipes;

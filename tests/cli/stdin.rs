@@ -18,7 +18,7 @@ error[invalid-rule]: there is no `::` between key and target
 2 | broken
   | ^^^^^^
   |
-  = help: write `broken::target`, or `broken::` to leave its images alone
+  = help: write the key, `::` and the target
 
 <stdin>: 1 rule, 1 error, 0 warnings
 ";

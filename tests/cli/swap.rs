@@ -141,11 +141,10 @@ fn map_errors_are_printed_as_warnings() {
     let missing = "the map has no `default`, so only [EXACT] and [REPLACE] rules apply; add \
                    `default::registry.example.com`, or `default::` to leave images alone that no other \
                    rule claims";
-    let line = "there is no `::` between key and target; write `broken::target`, or `broken::` to leave \
-                its images alone";
+    let line = "there is no `::` between key and target; write the key, `::` and the target";
     let target = "`https://d.io` makes no valid image reference, so the images of this rule are left \
-                  alone; write `host[:port][/path]`, without a scheme, the path in lower case";
-    let semicolon = "there is no `::` between key and target; write `x::y.io`";
+                  alone; a target has no scheme; write `q.io::d.io`";
+    let semicolon = "there is no `::` between key and target; write `docker.io/x::y.io`";
     let several = [2, 3, 4, 5, 6].map(|line| format!("warning: broken:{line}: {semicolon}\n"));
     let several = several.concat();
     for (map, image, result, errors) in [

@@ -1,19 +1,21 @@
 //! Checks of all rules of a map together.
 //!
 //! The parser sees one line at a time. The lints see the compiled set, and find a missing default, targets that do not
-//! give a valid reference, rules that no image can match, and chains. They run for `check` and after a reload, never
-//! during a request.
+//! give a valid reference, rules that no image can match, chains, and images that lose a part of their name. They run
+//! for `check` and after a reload, never during a request.
 
 mod chain;
+mod dropped;
 mod reach;
+mod single;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
-    diagnostic::{Code, Diagnostic, Diagnostics, shorten},
-    line::{rule_span, target_span, without_byte_order_mark},
+    diagnostic::{Code, Diagnostic, Diagnostics},
+    line::{key_span, rule_span, target_span, without_byte_order_mark, without_white_space},
     manifest,
-    rule::{Effect, Key, Rule},
+    rule::Rule,
     rule_set::RuleSet,
 };
 
@@ -41,9 +43,11 @@ pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     let mut linter =
         Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
     linter.missing_rules();
-    linter.invalid_targets();
+    linter.single_rules();
     linter.unreachable_rules();
     linter.chains();
+    linter.dropped_ports();
+    linter.dropped_library();
     linter.found
 }
 
@@ -80,7 +84,7 @@ enum Part {
     Target,
 }
 
-impl Linter<'_> {
+impl<'a> Linter<'a> {
     fn missing_rules(&mut self) {
         let (code, message, which) = if self.rules.rules().is_empty() {
             (Code::NoRules, "the map has no rules, so it is never applied", "all images alone")
@@ -97,37 +101,28 @@ impl Linter<'_> {
         self.found.push(Diagnostic::new(code, message, hint));
     }
 
-    fn invalid_targets(&mut self) {
-        for rule in self.rules.rules() {
-            if rule.effect() != Effect::LeaveInvalid {
-                continue;
-            }
-            let hint = match &rule.key {
-                Key::Exact(_) => {
-                    "write a whole image, `host[:port]/path[:tag][@digest]`, without a scheme, the path in lower case"
-                }
-                _ => "write `host[:port][/path]`, without a scheme, the path in lower case",
-            };
-            let message = format!(
-                "`{}` makes no valid image reference, so the images of this rule are left alone",
-                shorten(rule.target.text())
-            );
-            let diagnostic = Diagnostic::new(Code::InvalidTarget, message, hint);
-            self.report(rule, Part::Target, diagnostic);
-        }
-    }
-
     /// Records a diagnostic about a part of the line of `rule`.
     fn report(&mut self, rule: &Rule, part: Part, diagnostic: Diagnostic) {
         let span = self.span(rule.line, part);
         self.found.push(diagnostic.at(rule.line, span));
     }
 
+    /// Returns the key of a rule as it is written, without white space.
+    fn written_key(&self, rule: &Rule) -> Cow<'a, str> {
+        let line = self.line(rule.line);
+        without_white_space(&line[key_span(line)])
+    }
+
     fn span(&self, line: u32, part: Part) -> Range<usize> {
-        let text = self.lines.get(line as usize - 1).copied().unwrap_or_default();
+        let text = self.line(line);
         match part {
             Part::Rule => rule_span(text),
             Part::Target => target_span(text),
         }
+    }
+
+    /// Returns the text of a line.
+    fn line(&self, number: u32) -> &'a str {
+        self.lines.get(number as usize - 1).copied().unwrap_or_default()
     }
 }

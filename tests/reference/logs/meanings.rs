@@ -244,6 +244,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     ("webhook template loaded", "The template from the file, or the built-in one, is in use."),
     (
+        "webhook template names ReplicaSets; those of a Deployment are left alone",
+        "Replace `replicasets` with `deployments` in the `rules` of the template. ReplicaSets that a Deployment controls \
+         are never swapped.",
+    ),
+    (
         "webhook template reload failed, keeping the last good template",
         "The template cannot be used. The webhook configuration follows the last good one.",
     ),

@@ -1,0 +1,130 @@
+//! Lines that are not rules, because of their separator or an empty key.
+
+use core::net::Ipv6Addr;
+
+use super::{
+    candidate::{is_valid_target, proposal, split_at_other_separator},
+    keys::{corrected_rules, registry_key},
+    problem::{KeyProblem, key_problem, without_scheme},
+    wildcard_keys::wildcard_key,
+};
+use crate::rules::{
+    line::{Separator, separator},
+    rule::Key,
+};
+
+/// Returns advice on a registry key with a `*` that is not the start of `*.domain`.
+pub(in crate::rules) fn misplaced_star(key: &str, target: &str) -> String {
+    match key_problem(key) {
+        Some(problem @ KeyProblem::Bracket(_)) => registry_key(problem, key, target, |_| None).hint,
+        _ => wildcard_key(key, target),
+    }
+}
+
+/// Returns advice on a line with the deprecated separator.
+pub(in crate::rules) fn deprecated_separator(key: &str, target: &str) -> String {
+    match rules(key, target) {
+        Some(rules) => format!("write {rules}"),
+        None => "write `::` between key and target".into(),
+    }
+}
+
+/// Returns advice on a rule without a key.
+pub(in crate::rules) fn empty_key(rule: &str) -> String {
+    const GENERAL: &str = "write the registry that the rule is for before the `::`";
+    let target = rule.trim_start_matches(['/', ':']);
+    if rule.starts_with('[') || target.is_empty() {
+        return "write the image or the glob between the bracket and the `::`".into();
+    }
+    match proposal([(Key::DEFAULT.to_owned(), target.to_owned())]) {
+        Some(rule) => format!("{GENERAL}, or {rule} if there is no `default`"),
+        None => GENERAL.into(),
+    }
+}
+
+/// Returns advice on a line without a separator. It is given with its white space.
+pub(in crate::rules) fn missing_separator(line: &str) -> String {
+    let rule: String = line.split_whitespace().collect();
+    let split = split_at_other_separator(&rule).and_then(|(key, target)| rules(key, target));
+    let by_space = || {
+        let (key, target) = line.split_once(char::is_whitespace)?;
+        proposal([(key.to_owned(), target.split_whitespace().collect())])
+    };
+    if let Some(rules) = split.or_else(by_space) {
+        return format!("write {rules}");
+    }
+    match proposal([(rule, String::new())]) {
+        Some(rule) => {
+            format!("write {rule} to leave these images alone, or a target after the `::`")
+        }
+        None => "write the key, `::` and the target".into(),
+    }
+}
+
+/// Returns advice on a rule with more than one separator.
+pub(in crate::rules) fn several_separators(rule: &str) -> String {
+    let mut proposals: Vec<_> = with_bracketed_address(rule).into_iter().collect();
+    if proposals.is_empty() {
+        // Corrections other than that of the scheme would drop one of several targets.
+        let is_valid = |(key, target): &(String, String)| {
+            Key::parse(key).is_ok_and(|key| is_valid_target(&key, target))
+        };
+        let splits = splits(without_scheme(rule)).into_iter();
+        let splits = splits.map(|(key, target)| (key, without_scheme(&target).to_owned()));
+        proposals = splits.filter(is_valid).filter_map(|split| proposal([split])).collect();
+        proposals.dedup();
+    }
+    match &*proposals {
+        [rules] => format!("write {rules}"),
+        _ => "write one `::` between key and target; a port follows after a single `:`".into(),
+    }
+}
+
+/// Returns the rules that a key and a target, split at an unusual separator, probably mean.
+fn rules(key: &str, target: &str) -> Option<String> {
+    if key.is_empty() {
+        return None;
+    }
+    proposal([(key.to_owned(), target.to_owned())]).or_else(|| corrected_rules(key, target))
+}
+
+/// Returns each way to split a rule at a colon or several colons. The others become single colons.
+fn splits(rule: &str) -> Vec<(String, String)> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut rest = rule;
+    while let Some(colon) = next_colon(rest) {
+        parts.push(rest[..colon].to_owned());
+        rest = rest[colon..].trim_start_matches(':');
+    }
+    parts.push(rest.to_owned());
+    (1..parts.len()).map(|at| (parts[..at].join(":"), parts[at..].join(":"))).collect()
+}
+
+/// Returns the position of the first colon outside of brackets.
+fn next_colon(text: &str) -> Option<usize> {
+    let start = match text.find('[') {
+        Some(open) if !text[..open].contains(':') => open + text[open..].find(']')?,
+        _ => 0,
+    };
+    text[start..].find(':').map(|colon| start + colon)
+}
+
+/// Returns the rule for a line in which the key or the target is an IPv6 address without brackets.
+fn with_bracketed_address(rule: &str) -> Option<String> {
+    let bracketed = |text: &str| {
+        let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+        host.parse::<Ipv6Addr>().ok().map(|_| format!("[{host}]{path}"))
+    };
+    rule.match_indices("::").find_map(|(at, _)| {
+        let (key, target) = (&rule[..at], &rule[at + 2..]);
+        let rule = match (bracketed(key), bracketed(target)) {
+            (None, None) => return None,
+            (key_address, target_address) => (
+                key_address.unwrap_or_else(|| key.to_owned()),
+                target_address.unwrap_or_else(|| target.to_owned()),
+            ),
+        };
+        let text = format!("{}::{}", rule.0, rule.1);
+        matches!(separator(&text), Separator::Double(_)).then(|| proposal([rule]))?
+    })
+}

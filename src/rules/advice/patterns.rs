@@ -1,0 +1,127 @@
+//! `[REPLACE]` globs and `noswap_wildcards` that no image can match, such as regular expressions.
+
+use super::{
+    Advice,
+    candidate::proposal,
+    problem::{TextProblem, text_problem, without_scheme},
+};
+use crate::rules::{diagnostic::shorten, rule::Key};
+
+/// Maximum number of globs that are proposed for the alternatives of one pattern.
+const MAX_ALTERNATIVES: usize = 4;
+
+/// Parts of regular expressions that match any number of characters, and the glob for them.
+const REPETITIONS: [(&str, &str); 8] = [
+    ("[^/]+", "*"),
+    ("[^/]*", "*"),
+    (".*", "*"),
+    (".+", "*"),
+    ("\\d+", "*"),
+    ("\\w+", "*"),
+    ("\\S+", "*"),
+    ("\\", ""),
+];
+
+/// Returns advice on a glob that no image can match because of `problem`.
+pub(in crate::rules) fn glob(problem: TextProblem, text: &str, target: &str) -> Advice {
+    let rules = as_globs(text).and_then(|globs| {
+        let rule = |glob| (format!("{}{glob}", Key::REPLACE), target.to_owned());
+        proposal(globs.into_iter().map(rule))
+    });
+    let hint = match rules {
+        Some(rules) if target.is_empty() || rules.contains('}') => format!("write {rules}"),
+        Some(rules) => {
+            format!("write {rules}, which keeps only the last path segment of the image")
+        }
+        None => "a glob has only the wildcards `*`, `?` and `[...]`; write the other characters as in the images".into(),
+    };
+    advice(text, problem, hint)
+}
+
+/// Returns advice on a text of `noswap_wildcards` that no image can contain because of `problem`.
+pub(in crate::rules) fn wildcard(problem: TextProblem, text: &str) -> Advice {
+    let hint = match as_globs(text) {
+        _ if text.contains(['{', '}']) => {
+            "placeholders stand only in targets; write plain text".into()
+        }
+        Some(globs) if globs.iter().all(|glob| glob.bytes().all(|byte| byte == b'*')) => {
+            "remove it; to leave all other images alone, write `default::`".into()
+        }
+        Some(globs) => match plain_texts(&globs) {
+            Some(texts) => format!("these texts have no wildcards; write `{texts}`"),
+            None => match proposal(globs.iter().map(|glob| rule_to_leave(glob))) {
+                Some(rules) => format!(
+                    "these texts have no wildcards; write {rules} in a line of its own, which applies before the registries"
+                ),
+                None => without_wildcards(),
+            },
+        },
+        None => without_wildcards(),
+    };
+    advice(text, problem, hint)
+}
+
+fn advice(text: &str, problem: TextProblem, hint: String) -> Advice {
+    Advice { message: format!("no image matches `{}`: {problem}", shorten(text)), hint }
+}
+
+fn without_wildcards() -> String {
+    "these texts have no wildcards; write a part of the image".into()
+}
+
+/// Returns the globs as plain texts, separated by commas. `None` if they are not plain.
+fn plain_texts(globs: &[String]) -> Option<String> {
+    let texts: Vec<_> = globs.iter().map(|glob| glob.trim_matches('*')).collect();
+    let is_plain =
+        |text: &&str| !text.contains(['*', '?', '[', ',']) && text_problem(text).is_none();
+    let texts = texts.iter().all(is_plain).then(|| texts.join(","))?;
+    (shorten(&texts) == texts).then_some(texts)
+}
+
+fn rule_to_leave(glob: &str) -> (String, String) {
+    let inner = glob.trim_matches('*');
+    (format!("{}*{inner}*", Key::REPLACE), String::new())
+}
+
+/// Reads a pattern as a glob, or else as a regular expression, and returns globs for it.
+fn as_globs(pattern: &str) -> Option<Vec<String>> {
+    let is_regular = pattern.contains(['^', '$', '\\', '(', '|']);
+    let is_anchored = pattern.starts_with('^') && !pattern.ends_with('$');
+    let pattern = pattern.trim_start_matches('^').trim_end_matches('$');
+    let pattern = without_scheme(pattern).replace("(?:", "(");
+    let read = |pattern: String| {
+        let mut regular = REPETITIONS
+            .iter()
+            .fold(pattern.clone(), |glob, (regular, wildcard)| glob.replace(regular, wildcard));
+        if is_anchored && !regular.ends_with('*') {
+            regular.push('*');
+        }
+        let readings = if is_regular { vec![regular] } else { vec![pattern, regular] };
+        readings.into_iter().find(|glob| is_glob(glob))
+    };
+    alternatives(&pattern)?.into_iter().map(read).collect()
+}
+
+/// Returns true if the text between the wildcards of a glob can be a part of an image.
+fn is_glob(glob: &str) -> bool {
+    !glob.is_empty() && glob.split(['*', '?', '[', ']']).all(|part| text_problem(part).is_none())
+}
+
+/// Returns the alternatives of a pattern: `a|b`, `(a|b)c`, `{a,b}c`. `None` if there are too many, or they are nested.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
+    let Some(open) = pattern.find(['(', '{']) else {
+        let all: Vec<_> = pattern.split('|').map(str::to_owned).collect();
+        return (all.len() <= MAX_ALTERNATIVES && all.iter().all(|text| !text.is_empty()))
+            .then_some(all);
+    };
+    let (close, separator) = if pattern[open..].starts_with('(') { (')', '|') } else { ('}', ',') };
+    let close = open + pattern[open..].find(close)?;
+    let (before, inside, after) =
+        (&pattern[..open], &pattern[open + 1..close], &pattern[close + 1..]);
+    if [before, after].concat().contains(['(', ')', '{', '}', '|']) || inside.contains(['(', '{']) {
+        return None;
+    }
+    let inside: Vec<_> = inside.split(separator).collect();
+    let join = |inside: &&str| [before, *inside, after].concat();
+    (inside.len() <= MAX_ALTERNATIVES).then(|| inside.iter().map(join).collect())
+}

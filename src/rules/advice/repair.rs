@@ -1,0 +1,212 @@
+//! Corrections of targets that make no valid image reference.
+
+use super::problem::{is_near, text_problem, without_scheme};
+use crate::{
+    image::{ImageReference, is_registry},
+    rules::{
+        rule::Key,
+        swapped_image::SwappedImage,
+        target::Target,
+        template::{Template, TemplateError},
+    },
+};
+
+/// A corrected target. It can still be invalid.
+#[derive(Debug)]
+pub(super) struct Repair {
+    /// The mistakes that were found, each as a clause.
+    pub(super) problems: Vec<String>,
+    /// The target without them, as far as possible.
+    pub(super) text: String,
+}
+
+/// A mistake, and the text without it. The text is unchanged if the correction is not known.
+type Finding = (String, String);
+
+/// Looks for one kind of mistake in a target.
+type Step = fn(&Key, &str) -> Option<Finding>;
+
+/// Corrects the common mistakes of a target, one kind after the other.
+pub(super) fn repaired(key: &Key, target: &str) -> Repair {
+    const STEPS: [Step; 10] = [
+        separator,
+        quotation_marks,
+        scheme,
+        placeholders,
+        wildcard,
+        tag,
+        missing_port,
+        slashes,
+        upper_case,
+        characters,
+    ];
+    let mut repair = Repair { problems: Vec::new(), text: target.to_owned() };
+    for step in STEPS {
+        if let Some((problem, text)) = step(key, &repair.text) {
+            repair = Repair { text, ..repair };
+            repair.problems.push(problem);
+        }
+    }
+    repair
+}
+
+/// Returns the finding if the text differs from the target.
+fn changed(target: &str, text: impl Into<String>, problem: &str) -> Option<Finding> {
+    let text = text.into();
+    (text != target).then(|| (problem.to_owned(), text))
+}
+
+fn separator(_: &Key, target: &str) -> Option<Finding> {
+    changed(target, target.trim_start_matches(['=', '>']), "the separator is `::`")
+}
+
+fn quotation_marks(_: &Key, target: &str) -> Option<Finding> {
+    changed(target, target.trim_matches(['"', '\'']), "a target has no quotation marks")
+}
+
+fn scheme(_: &Key, target: &str) -> Option<Finding> {
+    changed(target, without_scheme(target), "a target has no scheme")
+}
+
+fn placeholders(key: &Key, target: &str) -> Option<Finding> {
+    if !target.contains(['{', '}', '$', '<', '>', '\\']) {
+        return None;
+    }
+    let error = Target::new(target).template_error();
+    let text = match error {
+        Some(_) => with_known_placeholders(target),
+        None if target.contains(['$', '<', '>', '\\']) => with_known_placeholders(target),
+        None => Some(target.to_owned()),
+    };
+    let problem = match (key, error) {
+        (Key::Exact(_), _) => "the target of an [EXACT] rule is a whole image, without placeholders".into(),
+        (_, Some(error @ (TemplateError::InRegistry | TemplateError::Repeated | TemplateError::Touching))) => {
+            error.to_string()
+        }
+        (_, None) if text.as_deref() == Some(target) => return None,
+        (_, Some(TemplateError::Unknown) | None) => {
+            "the only placeholders are `{registry}` and `{path}`, and tag and digest are always kept".into()
+        }
+    };
+    let text = text.unwrap_or_else(|| target.to_owned());
+    let filled = key.exact().and_then(|image| {
+        let template = Template::parse(&text).ok()??;
+        Some(SwappedImage::filled(&template, &ImageReference::parse(image))?.to_string())
+    });
+    Some((problem, filled.unwrap_or(text)))
+}
+
+/// Returns the target with placeholders in place of similar ones. `None` if a placeholder is not known.
+fn with_known_placeholders(target: &str) -> Option<String> {
+    let mut text = target.replace("${", "{").replace("{{", "{").replace("}}", "}");
+    for (open, close) in [("$(", ")"), ("<", ">")] {
+        if text.contains(open) {
+            text = text.replace(open, "{").replace(close, "}");
+        }
+    }
+    for group in ["$1", "$2", "\\1", "\\2"] {
+        text = text.replace(group, Template::PATH);
+    }
+    let mut known = String::new();
+    let mut rest = &*text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        known.push_str(literal);
+        rest = after;
+        match meaning(name)? {
+            Meaning::Placeholder(placeholder) if !known.contains(placeholder) => {
+                if known.ends_with('}') {
+                    known.push('/');
+                }
+                known.push_str(placeholder);
+            }
+            Meaning::Placeholder(_) | Meaning::Tag => {
+                let kept = known.trim_end_matches(['/', ':', '@']).len();
+                known.truncate(kept);
+            }
+        }
+    }
+    known.push_str(rest);
+    Some(known)
+}
+
+/// The meaning of a name in braces.
+enum Meaning {
+    Placeholder(&'static str),
+    /// The tag or the digest, which are always kept.
+    Tag,
+}
+
+/// Returns the probable meaning of a name in braces. `None` if there is none.
+fn meaning(name: &str) -> Option<Meaning> {
+    let name = name.trim_matches(['.', '$', '%']).to_ascii_lowercase();
+    match &*name {
+        "digest" | "tag" | "version" => Some(Meaning::Tag),
+        "domain" | "host" | "hostname" | "server" => Some(Meaning::Placeholder(Template::REGISTRY)),
+        "image" | "name" | "repo" | "repository" => Some(Meaning::Placeholder(Template::PATH)),
+        _ if is_near(&name, "registry") => Some(Meaning::Placeholder(Template::REGISTRY)),
+        _ if is_near(&name, "path") => Some(Meaning::Placeholder(Template::PATH)),
+        _ => None,
+    }
+}
+
+fn wildcard(_: &Key, target: &str) -> Option<Finding> {
+    let problem = || "a target has no wildcards".to_owned();
+    let text = target.trim_end_matches(['*', '/']);
+    if !target.contains('*') {
+        None
+    } else if target[text.len()..].starts_with('/') {
+        Some((problem(), text.to_owned()))
+    } else {
+        Some((problem(), target.to_owned()))
+    }
+}
+
+/// Finds the tag or digest of a target to which the path of the image is added.
+fn tag(key: &Key, target: &str) -> Option<Finding> {
+    if key.exact().is_some() {
+        return None;
+    }
+    let problem = "a target has no tag or digest, as those of the image are kept".to_owned();
+    let Some(slash) = target.find('/') else {
+        let end = target.find(['@', ':'])?;
+        let port = &target[end + 1..];
+        let is_tag = !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit());
+        return (is_tag && !target.starts_with('[') && is_registry(&target[..end]))
+            .then(|| (problem, target[..end].to_owned()));
+    };
+    let end = slash + target[slash..].find([':', '@'])?;
+    if target[end..].trim_end_matches('/').contains('/') || target.ends_with('-') {
+        return Some((problem, target.to_owned()));
+    }
+    Some((problem, target[..end].to_owned()))
+}
+
+fn missing_port(_: &Key, target: &str) -> Option<Finding> {
+    let text = target.trim_end_matches([':', '@']).replace(":/", "/");
+    changed(target, text, "nothing follows the colon")
+}
+
+fn slashes(key: &Key, target: &str) -> Option<Finding> {
+    let segments: Vec<_> = target.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut text = segments.join("/");
+    if key.exact().is_none() && target.ends_with('/') && !target.ends_with("//") {
+        text.push('/');
+    }
+    changed(target, text, "one `/` stands between two segments")
+}
+
+fn upper_case(_: &Key, target: &str) -> Option<Finding> {
+    let (host, path) = target.split_at(target.find('/')?);
+    let name = path.find([':', '@']).unwrap_or(path.len());
+    let text = format!("{host}{}{}", path[..name].to_ascii_lowercase(), &path[name..]);
+    changed(target, text, "the path of an image is in lower case")
+}
+
+/// Finds characters that no image contains. Invisible ones are removed.
+fn characters(_: &Key, target: &str) -> Option<Finding> {
+    let is_known = |character: char| character.is_alphanumeric() || character.is_ascii_graphic();
+    let text: String = target.chars().filter(|&character| is_known(character)).collect();
+    let literal = target.replace(Template::PATH, "a").replace(Template::REGISTRY, "a");
+    Some((text_problem(&literal)?.to_string(), text))
+}

@@ -1,0 +1,31 @@
+//! Targets that make no valid image reference.
+
+use super::{Advice, candidate::proposal, repair::repaired};
+use crate::rules::{diagnostic::shorten, rule::Key};
+
+/// Returns advice on a target that makes no valid image reference. `written` is its key as it is written.
+pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -> Advice {
+    let message = format!(
+        "`{}` makes no valid image reference, so the images of this rule are left alone",
+        shorten(target)
+    );
+    let mut problems = repaired(key, target).problems;
+    let correction = match proposal([(written.to_owned(), target.to_owned())]) {
+        Some(rule) => format!("write {rule}"),
+        None => form(key).to_owned(),
+    };
+    if problems.is_empty() {
+        problems.push("a segment begins and ends with a letter or a digit".into());
+    }
+    Advice { message, hint: format!("{}; {correction}", problems.join("; ")) }
+}
+
+/// Returns the correct form of a target, as a clause of advice.
+fn form(key: &Key) -> &'static str {
+    match key {
+        Key::Exact(_) => {
+            "write a whole image, `host[:port]/path[:tag][@digest]`, without a scheme, the path in lower case"
+        }
+        _ => "write `host[:port][/path]`, without a scheme, the path in lower case",
+    }
+}
