@@ -1,7 +1,5 @@
 //! The maps of `docs/recipes.md`, with the images below each.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use imageswap::rules::{LoadedMap, Severity};
 use support::recipes::{Recipe, recipes};
 

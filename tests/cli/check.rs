@@ -310,7 +310,7 @@ fn the_sample_map_is_clean() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/imageswap-maps.conf");
     let workspace = Workspace::new::<&str>(&[]);
     let run = workspace.imageswap(&["check", "--deny-warnings", sample]).run();
-    run.assert_success(&format!("{sample}: 10 rules, 0 errors, 0 warnings\n"));
+    run.assert_success(&format!("{sample}: 11 rules, 0 errors, 0 warnings\n"));
 }
 
 #[test]
