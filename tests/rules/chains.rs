@@ -2,8 +2,11 @@
 
 use imageswap::rules::{Code, LoadedMap};
 
-/// Returns the chains of a map as pairs of lines.
-fn chains(map: &str) -> Vec<(u32, u32, Code)> {
+/// The line of the rule that makes an image, the line of the rule that rewrites it again, and the code.
+type Chain = (u32, u32, Code);
+
+/// Returns the chains of a map.
+fn chains(map: &str) -> Vec<Chain> {
     let diagnostics = LoadedMap::from_text(map).unwrap().diagnostics;
     let chains = diagnostics.kept().iter().filter_map(|diagnostic| {
         let is_chain = [Code::Chain, Code::CaseChain].contains(&diagnostic.code);
@@ -17,7 +20,7 @@ fn chains(map: &str) -> Vec<(u32, u32, Code)> {
 fn every_pair_of_rules_is_named() {
     use Code::{CaseChain, Chain};
 
-    let cases: [(&str, &[(u32, u32, Code)]); 20] = [
+    let cases: [(&str, &[self::Chain]); 20] = [
         // Every rule that makes the image, not only the first.
         (
             "default::h.io\nquay.io::h.io/p\n[EXACT]h.io/p/x::e.io/x",
