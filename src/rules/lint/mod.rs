@@ -19,7 +19,7 @@ use super::{
     rule_set::RuleSet,
 };
 
-/// Maximum number of pairs of globs, or of a glob and a target, that are compared.
+/// Maximum number of pairs that are compared: of two globs, of a rule and a glob, or of a rule and a key below its target.
 ///
 /// Comparing all pairs of ten thousand globs would take minutes. With this limit it takes a few hundred milliseconds.
 /// If a map has more pairs, the rest is not compared, and the diagnostics are marked as partial.
