@@ -2,7 +2,7 @@
 //!
 //! ```console
 //! $ cargo run --example decide -- nginx:1.27 quay.io/prometheus/node-exporter ghcr.io/acme/web:2
-//! nginx:1.27 -> registry.example.com/hub/nginx:1.27 (registry, line 2)
+//! nginx:1.27 -> registry.example.com/hub/library/nginx:1.27 (registry, line 2)
 //! quay.io/prometheus/node-exporter -> quay.io/prometheus/node-exporter (registry, line 3)
 //! ghcr.io/acme/web:2 -> registry.example.com/acme/web:2 (default, line 1)
 //! ```
@@ -17,16 +17,16 @@ use imageswap::rules::LoadedMap;
 /// A rule for all images, one for Docker Hub, and one that leaves the images of Quay alone.
 const MAP: &str = "\
 default::registry.example.com
-docker.io::registry.example.com/hub
+docker.io::registry.example.com/hub/{path}
 quay.io::
 ";
 
 fn main() -> anyhow::Result<()> {
     let map = LoadedMap::from_text(MAP)?;
     let mut output = io::stdout().lock();
-    // A line that is not a rule is skipped. Its diagnostic says why.
+    // A line that is not a rule is skipped. Its diagnostic says why. Warnings and notes are about rules that apply.
     for diagnostic in map.diagnostics.kept() {
-        writeln!(output, "warning: {}", diagnostic.message)?;
+        writeln!(output, "{}: {}", diagnostic.severity().as_str(), diagnostic.message)?;
     }
     for image in env::args().skip(1) {
         let decision = map.rules.decide(&image);

@@ -25,7 +25,7 @@ fn invalid_targets_are_replaced_by_targets_that_work() {
             "q.io::t.io/{registry}/{path}",
             &[("q.io/a", "t.io/q.io/a")],
         ),
-        Case("q.io::t.io/{regsitry}", "q.io::t.io/{registry}", &[]),
+        Case("q.io::t.io/{Registry}", "q.io::t.io/{registry}", &[]),
         Case("q.io::t.io/x/<path>", "q.io::t.io/x/{path}", &[]),
         Case(
             "[REPLACE]q.io/*::t.io/x/$1",
