@@ -14,7 +14,7 @@ use regex_automata::meta::Regex;
 /// The registry of images without one.
 pub const DOCKER_HUB: &str = "docker.io";
 
-/// The name of Docker Hub in old clients. It counts as [`DOCKER_HUB`], which is the end of it.
+/// The name of Docker Hub in old clients. It counts as [`DOCKER_HUB`], with which it ends.
 pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
 /// The path segment that Docker Hub puts before an image without an organization.
@@ -243,6 +243,12 @@ pub fn is_valid_reference(text: &str) -> bool {
     text.len() <= MAX_IMAGE_BYTES
         && REFERENCE.is_match(text)
         && text.len() - ImageReference::parse(text).tag_and_digest().len() <= MAX_NAME_BYTES
+}
+
+/// Splits a text before its first `/`, into a registry and the rest with its `/`. The rest may be empty.
+#[must_use]
+pub fn split_path(text: &str) -> (&str, &str) {
+    text.split_at(memchr(b'/', text.as_bytes()).unwrap_or(text.len()))
 }
 
 /// Splits `host:port` before the colon. An IPv6 address in brackets keeps its colons.

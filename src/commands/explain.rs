@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Policy, Reason, Rule, Step, diagnostic::shorten},
+    rules::{Decision, Policy, Reason, Rule, Step, Target, diagnostic::shorten},
     settings::{RuleArguments, RuleSource},
 };
 
@@ -292,15 +292,30 @@ fn remark(
         Reason::Placeholder => {
             "Istio's injector replaces `auto` with its proxy image. An `[EXACT]auto` rule overrides this."
         }
-        Reason::Unrepresentable => {
-            "The new image would not be a valid reference: it would be too long, it would have no path, an IPv6 address would be part of its path, or a port would follow a text that is no host."
-        }
+        Reason::Unrepresentable => return decision.rule.map(|rule| unrepresentable(rule, image)),
         _ => {
             return skipped_rule(rules, decision, image)
                 .or_else(|| invalid_result(decision, image, result));
         }
     };
     Some(remark.to_owned())
+}
+
+/// Returns the reason why the new image of `image` would not be a valid reference.
+fn unrepresentable(rule: &Rule, image: &str) -> String {
+    let image = ImageReference::parse(image);
+    let has_host_in_path =
+        rule.target.is_prefix() || rule.target.text().contains(Target::REGISTRY_PLACEHOLDER);
+    let reason = if image.has_ipv6_host() && has_host_in_path {
+        "an IPv6 address would be part of its path"
+    } else if rule.target.cannot_be_host() && !image.port_suffix().is_empty() {
+        "the port would follow a target that is not a host"
+    } else if rule.target.is_registry() && rule.key.has_path_prefix() {
+        "it would have no path, because the key names the whole repository"
+    } else {
+        "it would be too long"
+    };
+    format!("The new image would not be a valid reference: {reason}.")
 }
 
 /// Returns a remark if a line that is not a rule looks as if it was meant for `image`.

@@ -6,6 +6,7 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
+use super::rule::Key;
 use crate::{
     closed_enum::closed_enum,
     excerpt::excerpt,
@@ -151,7 +152,7 @@ impl Diagnostic {
                 && next.is_none_or(|next| !(next.is_alphanumeric() || ".-_".contains(next)))
         };
         let bracketed = |kind: &str| format!("{kind}{}", image.text());
-        [image.registry(), image.host(), &bracketed("[EXACT]"), &bracketed("[REPLACE]")]
+        [image.registry(), image.host(), &bracketed(Key::EXACT), &bracketed(Key::REPLACE)]
             .into_iter()
             .any(starts_with)
             || (image.host().eq_ignore_ascii_case(DOCKER_HUB) && starts_with(DOCKER_HUB_INDEX))
@@ -160,7 +161,7 @@ impl Diagnostic {
     /// Returns true if the rule that is skipped looks like the `default`.
     #[must_use]
     pub fn skips_default(&self) -> bool {
-        self.skipped.as_ref().is_some_and(|rule| rule.starts_with("default"))
+        self.skipped.as_ref().is_some_and(|rule| rule.starts_with(Key::DEFAULT))
     }
 
     /// Makes it a diagnostic about a part of a line, in bytes from the start of the line.

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use super::{key_error::KeyError, target::Target};
 use crate::{
     closed_enum::closed_enum,
-    image::{canonical_registry, is_valid_reference},
+    image::{canonical_registry, is_valid_reference, split_path},
 };
 
 /// The key of a rule: the text before the separator.
@@ -119,7 +119,7 @@ impl Key {
             Self::NOSWAP_WILDCARDS => Ok(Self::NoswapWildcards),
             key if has_misplaced_star(key) => Err(KeyError::MisplacedStar),
             key => {
-                let (registry, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+                let (registry, path) = split_path(key);
                 let registry = canonical_registry(registry);
                 Ok(Self::Registry(format!("{registry}{path}").into()))
             }

@@ -24,7 +24,7 @@ use crate::image::{ImageReference, MAX_IMAGE_BYTES, has_upper_case, lower_case};
 /// The rules of a map, compiled for decisions.
 ///
 /// The cost of a decision does not grow with the number of rules: exact images take one probe of a hash table,
-/// registries one probe for each path segment and for each label of the host if there are `*.domain` keys, globs and wildcards one pass over the image. Only globs that cannot be
+/// registries one probe for each path segment, and with `*.domain` keys one for each label of the host, globs and wildcards one pass over the image. Only globs that cannot be
 /// told apart by a literal add to it; see `glob_set`.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
@@ -258,7 +258,7 @@ impl RuleSet {
         if let Some(left) = decision_to_leave(rule, Reason::Registry) {
             return left;
         }
-        if target.covers(lower) || (found.has_path && target.is_repository_of(lower)) {
+        if target.covers_result(lower, found.has_path) {
             return Decision::leave(Reason::AlreadySwapped, Some(rule));
         }
         let is_plain = target.template().is_none() && !target.is_prefix();
@@ -269,7 +269,7 @@ impl RuleSet {
             is_possible.then(|| SwappedImage::joined([target.base(), rest]))
         } else if is_plain && !found.has_path && found.ignores_port && target.is_bare_host() {
             let pieces = [target.base(), image.port_suffix(), "/", image.path()];
-            (!target.is_no_host()).then(|| SwappedImage::joined(pieces))
+            (!target.cannot_be_host()).then(|| SwappedImage::joined(pieces))
         } else {
             relocated(rule, image)
         };

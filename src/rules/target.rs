@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::template::{Template, TemplateError};
-use crate::image::{ImageReference, canonical_registry};
+use crate::image::{ImageReference, canonical_registry, split_path};
 
 /// The target of a rule: the text after the separator.
 ///
@@ -32,6 +32,9 @@ pub(super) struct Scope<T> {
 }
 
 impl Target {
+    /// The placeholder for the host of the image.
+    pub const REGISTRY_PLACEHOLDER: &str = Template::REGISTRY;
+
     /// Creates a target from the text in the map, without white space.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -45,7 +48,7 @@ impl Target {
             }
             None => plain.scope(),
         };
-        let (host, path) = base.split_at(base.find('/').unwrap_or(base.len()));
+        let (host, path) = split_path(base);
         // A bare host is compared with the host of an image, so it has the same form.
         let canonical = if is_bare_host(base) && !is_prefix {
             canonical_registry(host).into_owned()
@@ -98,7 +101,7 @@ impl Target {
 
     /// Returns true if the target cannot be a host, only the first segment of a path, because it contains a `_`.
     #[must_use]
-    pub fn is_no_host(&self) -> bool {
+    pub fn cannot_be_host(&self) -> bool {
         self.is_registry() && self.text.contains('_')
     }
 
@@ -115,10 +118,16 @@ impl Target {
     /// A rule whose key names a whole repository produces such images: with `docker.io/library/nginx::h.io/web`,
     /// `nginx:1` becomes `h.io/web:1`. They count as under the target, because a second pass would otherwise swap them
     /// again. The registry of the image is in lower case.
-    #[must_use]
-    pub fn is_repository_of(&self, image: &ImageReference<'_>) -> bool {
+    fn is_repository_of(&self, image: &ImageReference<'_>) -> bool {
         let rest = image.text().strip_prefix(self.scope().base);
         self.template().is_none() && rest.is_some_and(|rest| rest.starts_with([':', '@']))
+    }
+
+    /// Returns true if `image` is under this target as the target of a registry rule. `has_path` is true if the key of
+    /// the rule has a path prefix.
+    #[must_use]
+    pub fn covers_result(&self, image: &ImageReference<'_>, has_path: bool) -> bool {
+        self.covers(image) || (has_path && self.is_repository_of(image))
     }
 
     /// Returns each placeholder of the target with its value for `image`. Empty if the target has none.

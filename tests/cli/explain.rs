@@ -195,7 +195,7 @@ rules     placeholders
   noswap_wildcards the image contains none
   default          line 1 `default::d.io/{registry}` applies
 result    [fd00::1]/x is left alone (unrepresentable, line 1)
-          The new image would not be a valid reference: it would be too long, it would have no path, an IPv6 address would be part of its path, or a port would follow a text that is no host.
+          The new image would not be a valid reference: an IPv6 address would be part of its path.
 ",
     ),
     (

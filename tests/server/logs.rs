@@ -118,7 +118,8 @@ async fn log_lines_about_a_review_are_short() {
         request.insert(field.to_owned(), json!(filler.repeat(1000)));
     }
     request.insert("kind".to_owned(), json!({ "kind": "Pod" }));
-    let containers = (0..200).map(|n| json!({ "name": n.to_string(), "image": "a/".repeat(2000) }));
+    let image = format!("a:{}", "b".repeat(3900));
+    let containers = (0..200).map(|n| json!({ "name": n.to_string(), "image": image }));
     review["request"]["object"]["spec"]["containers"] = containers.collect();
     assert_eq!(post(&program, "application/json", review.to_string()).await, 200);
     program.await_log("reviewed").await;

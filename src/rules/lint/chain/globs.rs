@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{
     Budget, Link, Linter,
-    made::{Follow, Made},
+    made::{Continuation, MadeImages},
     relocation::{Claim, Relocation},
 };
 use crate::{
@@ -18,9 +18,16 @@ use crate::{
     },
 };
 
-/// The properties of a rule that decide which globs match its images: its target, the start of the images, the texts that
-/// can follow, and true if the old images can be those of Docker Hub.
-type Shape<'a> = (&'a str, String, Vec<Follow>, bool);
+/// The properties of a rule that decide which globs match its images.
+#[derive(Eq, Hash, PartialEq)]
+struct Shape<'a> {
+    target: &'a str,
+    /// The text that all images of the rule start with.
+    base: String,
+    continuations: Vec<Continuation>,
+    /// True if the old images can be those of Docker Hub.
+    may_be_docker_hub: bool,
+}
 
 /// A `[REPLACE]` rule with its index in the map and its glob.
 type NumberedGlob<'a> = (u32, &'a Rule, &'a Glob);
@@ -35,19 +42,20 @@ impl<'a> Linter<'a> {
         let globs = self.rules.globs.iter();
         let globs: Vec<_> =
             globs.map(|(number, glob)| (number, self.rules.rule(number), glob)).collect();
-        let mut by_shape: HashMap<Shape<'_>, Vec<&'a Rule>> = HashMap::new();
+        let mut by_shape: HashMap<Shape<'a>, Vec<&'a Rule>> = HashMap::new();
         let number_of: HashMap<_, _> =
             globs.iter().map(|(number, rule, _)| (rule.line, *number)).collect();
-        for from in self.makers() {
+        for from in self.swapping_rules() {
             if let Some(number) = number_of.get(&from.line) {
                 let own = Glob::parse(from.key.exact_or_glob());
                 link_to_globs(&[from], &globs, links, budget, |other, glob| {
                     claim_on_replaced(glob, &own, from, other > *number)
                 })?;
             } else {
-                let Made { base, follows, .. } = Made::by(from);
+                let MadeImages { base, continuations, .. } = MadeImages::of(from);
+                let target = from.target.text();
                 let may_be_docker_hub = Relocation::may_be_docker_hub(from);
-                let shape = (from.target.text(), base, follows, may_be_docker_hub);
+                let shape = Shape { target, base, continuations, may_be_docker_hub };
                 by_shape.entry(shape).or_default().push(from);
             }
         }
@@ -68,7 +76,7 @@ fn link_to_globs<'a>(
     claim: impl Fn(u32, &Glob) -> Option<Claim>,
 ) -> Option<()> {
     let rule = makers[0];
-    let samples = Made::by(rule).samples();
+    let samples = MadeImages::of(rule).samples();
     for (number, to, glob) in globs {
         if to.line == rule.line {
             continue;

@@ -5,12 +5,12 @@
 
 use super::{
     ANY, Budget, Link, Linter,
-    made::{Follow, Made},
+    made::{Continuation, MadeImages},
 };
 use crate::{
     image::{
         DOCKER_HUB, ImageReference, LIBRARY, MAX_IMAGE_BYTES, canonical_registry, is_registry,
-        split_port,
+        split_path, split_port,
     },
     rules::rule::{Effect, Key, Rule},
 };
@@ -18,8 +18,8 @@ use crate::{
 /// Keys, sorted by their text.
 struct SortedKeys<'a>(Vec<(String, &'a Rule)>);
 
-/// Keys of registry rules below the images that a rule makes.
-struct Below {
+/// A range of registry keys that claim some of the images that a rule makes.
+struct KeyRange {
     /// The text that all of them start with.
     start: String,
     /// The text of an image in place of `start`, as the rule writes it.
@@ -39,8 +39,8 @@ impl<'a> Linter<'a> {
             _ => None,
         });
         let has_default = self.rules.default_rule().is_some();
-        for from in self.makers() {
-            let made = Made::by(from);
+        for from in self.swapping_rules() {
+            let made = MadeImages::of(from);
             let mut link = |to: &'a Rule| {
                 if to.line != from.line {
                     links.push(Link { from, to, is_by_case: false });
@@ -59,11 +59,11 @@ impl<'a> Linter<'a> {
             for sample in made.samples() {
                 link_to_registry_of(&sample, self, &mut link);
             }
-            for below in below(&made) {
-                for (key, to) in registries.starting_with(&below.start) {
+            for range in key_ranges(&made) {
+                for (key, to) in registries.starting_with(&range.start) {
                     budget.take(1, 1)?;
-                    let rest = &key[below.start.len()..];
-                    if claims(to, &format!("{}{rest}", below.spelling), &made) {
+                    let rest = &key[range.start.len()..];
+                    if claims(to, &format!("{}{rest}", range.spelling), &made) {
                         link(to);
                     }
                 }
@@ -78,35 +78,31 @@ fn link_to_registry_of<'a>(sample: &str, linter: &Linter<'a>, link: &mut impl Fn
     let image = ImageReference::parse(sample).in_lower_case(&mut buffer);
     let Some(found) = linter.rules.registries.longest_prefix(&image) else { return };
     let to = linter.rules.rule(found.rule);
-    let stays = to.effect() != Effect::Swap
-        || to.target.covers(&image)
-        || (found.has_path && to.target.is_repository_of(&image));
-    if !stays {
+    if to.effect() == Effect::Swap && !to.target.covers_result(&image, found.has_path) {
         link(to);
     }
 }
 
 /// Returns true if a registry rule rewrites images with the name `name` or below it.
-fn claims(rule: &Rule, name: &str, made: &Made) -> bool {
+fn claims(rule: &Rule, name: &str, made: &MadeImages) -> bool {
     let stays = |image: &str| {
         let mut buffer = [0; MAX_IMAGE_BYTES];
         let image = ImageReference::parse(image).in_lower_case(&mut buffer);
-        rule.target.covers(&image)
-            || (rule.key.has_path_prefix() && rule.target.is_repository_of(&image))
+        rule.target.covers_result(&image, rule.key.has_path_prefix())
     };
     rule.effect() == Effect::Swap
         && !(stays(&format!("{name}:{ANY}"))
             && (made.is_one_segment || stays(&format!("{name}/{ANY}"))))
 }
 
-/// Returns where the keys are that claim some of the images that a rule makes.
-fn below(made: &Made) -> Vec<Below> {
+/// Returns the ranges of the keys that claim some of the images that a rule makes.
+fn key_ranges(made: &MadeImages) -> Vec<KeyRange> {
     let (base, separator) = (&made.base, made.separator());
     let mut all = Vec::new();
     let mut push = |start: String, spelling: &str| {
-        all.push(Below { start, spelling: spelling.to_owned() });
+        all.push(KeyRange { start, spelling: spelling.to_owned() });
     };
-    let (first, path) = base.split_at(base.find('/').unwrap_or(base.len()));
+    let (first, path) = split_path(base);
     if !is_registry(first) || made.has_open_registry() {
         // Without a registry, the image is one of Docker Hub.
         push(format!("{DOCKER_HUB}/{base}{separator}"), &format!("{base}{separator}"));
@@ -129,7 +125,7 @@ fn below(made: &Made) -> Vec<Below> {
                 push(format!("{name}{port}{path}{separator}"), &format!("{base}{separator}"));
             }
         }
-        if made.may_continue_with(Follow::Port) {
+        if made.may_continue_with(Continuation::Port) {
             push(format!("{name}:"), &format!("{first}:"));
         }
     }

@@ -2,23 +2,23 @@
 
 use super::ANY;
 use crate::{
-    image::{DOCKER_HUB, split_port},
+    image::{DOCKER_HUB, split_path, split_port},
     rules::rule::{Key, Rule},
 };
 
 /// The images that a rule makes, as far as keys can tell them apart.
-pub(super) struct Made {
+pub(super) struct MadeImages {
     /// The text that all of them start with.
     pub(super) base: String,
     /// The texts that can follow the base.
-    pub(super) follows: Vec<Follow>,
+    pub(super) continuations: Vec<Continuation>,
     /// True if only one path segment of the old image follows.
     pub(super) is_one_segment: bool,
 }
 
 /// A text that can follow the start of an image.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Follow {
+pub(super) enum Continuation {
     /// Any text, without a separator.
     AnyText,
     /// `/` and a path.
@@ -29,61 +29,61 @@ pub(super) enum Follow {
     Tag,
 }
 
-impl Made {
+impl MadeImages {
     /// Returns the images that `rule` makes. The rule is not an `[EXACT]` rule.
-    pub(super) fn by(rule: &Rule) -> Self {
+    pub(super) fn of(rule: &Rule) -> Self {
         let target = &rule.target;
         let base = target.base().to_owned();
         let is_one_segment = matches!(rule.key, Key::Replace(_)) && target.template().is_none();
-        let (base, follows) = match (target.template(), known_host(rule)) {
+        let (base, continuations) = match (target.template(), known_host(rule)) {
             (Some(template), host) => {
                 let host = host.filter(|_| template.starts_with_registry()).unwrap_or_default();
-                (format!("{}{host}", template.start()), vec![Follow::AnyText])
+                (format!("{}{host}", template.start()), vec![Continuation::AnyText])
             }
             (None, Some(host)) if target.is_prefix() => {
-                (format!("{base}{host}"), vec![Follow::Path])
+                (format!("{base}{host}"), vec![Continuation::Path])
             }
-            (None, _) if target.is_prefix() => (base, vec![Follow::AnyText]),
+            (None, _) if target.is_prefix() => (base, vec![Continuation::AnyText]),
             (None, _) => {
-                let mut follows = vec![Follow::Path];
-                follows.extend(names_repository(rule).then_some(Follow::Tag));
-                follows.extend(carries_port(rule).then_some(Follow::Port));
-                (base, follows)
+                let mut continuations = vec![Continuation::Path];
+                continuations.extend(names_repository(rule).then_some(Continuation::Tag));
+                continuations.extend(carries_port(rule).then_some(Continuation::Port));
+                (base, continuations)
             }
         };
-        Self { base, follows, is_one_segment }
+        Self { base, continuations, is_one_segment }
     }
 
     /// Returns the base with its host in lower case.
     pub(super) fn base_in_lower_case(&self) -> String {
-        let (host, path) = self.base.split_at(self.base.find('/').unwrap_or(self.base.len()));
+        let (host, path) = split_path(&self.base);
         format!("{}{path}", host.to_ascii_lowercase())
     }
 
-    /// Returns true if `follow` can follow the base.
-    pub(super) fn may_continue_with(&self, follow: Follow) -> bool {
-        self.follows.contains(&follow)
+    /// Returns true if `continuation` can follow the base.
+    pub(super) fn may_continue_with(&self, continuation: Continuation) -> bool {
+        self.continuations.contains(&continuation)
     }
 
     /// Returns the text between the base and the part of the old image that follows.
     pub(super) fn separator(&self) -> &'static str {
-        if self.may_continue_with(Follow::AnyText) { "" } else { "/" }
+        if self.may_continue_with(Continuation::AnyText) { "" } else { "/" }
     }
 
     /// Returns true if the base is only the start of a registry, to which the host of the old image is added.
     pub(super) fn has_open_registry(&self) -> bool {
-        self.may_continue_with(Follow::AnyText) && !self.base.contains('/')
+        self.may_continue_with(Continuation::AnyText) && !self.base.contains('/')
     }
 
     /// Returns true if the rule can make `image`, whose host is in lower case. It may return a wrong `true`.
     pub(super) fn includes(&self, image: &str) -> bool {
         let Some(rest) = image.strip_prefix(&*self.base_in_lower_case()) else { return false };
         let has_allowed_path = |path: &str| !(self.is_one_segment && path.contains('/'));
-        self.follows.iter().any(|follow| match follow {
-            Follow::AnyText => has_allowed_path(rest),
-            Follow::Path => rest.strip_prefix('/').is_some_and(has_allowed_path),
-            Follow::Port => rest.starts_with(':'),
-            Follow::Tag => rest.is_empty() || rest.starts_with([':', '@']),
+        self.continuations.iter().any(|continuation| match continuation {
+            Continuation::AnyText => has_allowed_path(rest),
+            Continuation::Path => rest.strip_prefix('/').is_some_and(has_allowed_path),
+            Continuation::Port => rest.starts_with(':'),
+            Continuation::Tag => rest.is_empty() || rest.starts_with([':', '@']),
         })
     }
 
@@ -95,10 +95,10 @@ impl Made {
         if !self.is_one_segment {
             samples.push(format!("{base}{separator}{ANY}/{ANY}"));
         }
-        if self.may_continue_with(Follow::Tag) {
+        if self.may_continue_with(Continuation::Tag) {
             samples.push(format!("{base}:{ANY}"));
         }
-        if self.may_continue_with(Follow::Port) {
+        if self.may_continue_with(Continuation::Port) {
             samples.push(format!("{base}:{ANY}/{ANY}"));
         }
         if self.has_open_registry() && !self.is_one_segment {

@@ -76,7 +76,7 @@ impl<'a> Linter<'a> {
     }
 
     /// Returns the rules that can make any number of images.
-    fn makers(&self) -> impl Iterator<Item = &'a Rule> {
+    fn swapping_rules(&self) -> impl Iterator<Item = &'a Rule> {
         let rules = self.rules.rules().iter();
         rules.filter(|rule| rule.effect() == Effect::Swap && rule.key.exact().is_none())
     }

@@ -1,6 +1,6 @@
 //! The text that a rule adds to the images that it rewrites.
 
-use super::made::{Follow, Made};
+use super::made::{Continuation, MadeImages};
 use crate::{
     image::{DOCKER_HUB, LIBRARY},
     rules::{
@@ -61,11 +61,13 @@ impl Relocation {
             }
             return Self { starts, host: OldHost::WithoutPort, ..Self::default() };
         }
-        let starts = Made::by(rule).follows.into_iter().flat_map(|follow| match follow {
-            Follow::AnyText => vec![base.to_owned()],
-            Follow::Path => vec![format!("{base}/")],
-            Follow::Port => vec![format!("{base}:")],
-            Follow::Tag => vec![format!("{base}:"), format!("{base}@"), base.to_owned()],
+        let starts = MadeImages::of(rule).continuations.into_iter().flat_map(|continuation| {
+            match continuation {
+                Continuation::AnyText => vec![base.to_owned()],
+                Continuation::Path => vec![format!("{base}/")],
+                Continuation::Port => vec![format!("{base}:")],
+                Continuation::Tag => vec![format!("{base}:"), format!("{base}@"), base.to_owned()],
+            }
         });
         Self { starts: starts.collect(), ..Self::default() }
     }
