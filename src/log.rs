@@ -7,7 +7,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 
 use crate::{
     color::is_colored,
-    settings::{LogFormat, LogSettings, RuleWarning, unknown_variables},
+    settings::{LogFormat, LogSettings, RuleWarning, text_of_rule_warning, unknown_variables},
 };
 
 /// Starts logging. Call it once in a process.
@@ -37,12 +37,7 @@ pub(crate) fn init(LogSettings { level, format }: LogSettings) {
 
 /// Logs a warning about the flags that select the rules.
 pub(crate) fn warn_of_rules(warning: RuleWarning) {
-    match warning {
-        RuleWarning::ModeOverridden => {
-            warn!("the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY");
-        }
-        RuleWarning::PrefixUnused => warn!("--image-prefix has no effect in the mode MAPS"),
-    }
+    warn!("{}", text_of_rule_warning(warning));
 }
 
 /// Logs a warning for each environment variable that looks like a setting but is not one of `known`.

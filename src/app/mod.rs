@@ -31,7 +31,7 @@ use crate::{
     server::{Listener, Port, Service, Shutdown, acceptor, open_files},
     settings::{CertificateOrigin, ClusterSettings, RuleSource, ServeSettings},
     sources::{
-        CertificateFiles, ClientCaSource, Loaded, MapFileSettings, MapSource, Source,
+        CertificateFiles, ClientCaSource, Loaded, MapFileSettings, MapPath, MapSource, Source,
         TemplateSource, Timing, keep_fresh, map_load, refresh,
     },
     state::{
@@ -213,8 +213,8 @@ impl App {
     fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
         let policy = &values.policy;
         match self.settings.rules.clone() {
-            RuleSource::DefaultMapFile(file) => self.follow_map(file, true, policy),
-            RuleSource::MapFile(file) => self.follow_map(file, false, policy),
+            RuleSource::DefaultMapFile(file) => self.follow_map(file, MapPath::Default, policy),
+            RuleSource::MapFile(file) => self.follow_map(file, MapPath::Configured, policy),
             RuleSource::BuiltIn(text) => {
                 let map = LoadedMap::from_text(text).context("the built-in map")?;
                 let (built_in, load) = map_load(map, Origin::BuiltIn, None);
@@ -232,10 +232,10 @@ impl App {
         Ok(())
     }
 
-    fn follow_map(&mut self, file: PathBuf, is_default: bool, policy: &Arc<Live<Policy>>) {
+    fn follow_map(&mut self, file: PathBuf, path: MapPath, policy: &Arc<Live<Policy>>) {
         let source = MapSource::new(MapFileSettings {
             file,
-            is_default,
+            path,
             is_strict: self.settings.strict_maps,
             is_optional: self.settings.maps_optional,
         });

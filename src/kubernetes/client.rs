@@ -28,7 +28,7 @@ impl Cluster {
     /// account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// If there is neither a kubeconfig nor a service account, or the credentials in it cannot be used.
+    /// If neither is there, or the credentials of the kubeconfig cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
         let (config, user) = match kubeconfig::read().await {
             Ok((config, user)) => (config, Some(user)),

@@ -1,6 +1,10 @@
 //! Reads the kubeconfig. Its errors do not quote the content, which has tokens and keys.
 
-use std::{env, path::Path};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::{
@@ -14,6 +18,9 @@ use crate::{bounded_read::read_regular_up_to, tls::check_private_key};
 
 /// Maximum size of a key file in bytes that is read again, to name the kind of its key.
 const MAX_KEY_BYTES: u64 = 1024 * 1024;
+
+/// Name of the kubeconfig with an error if there are several. kube does not tell which it is.
+const ONE_OF_SEVERAL: &str = "one of the files in KUBECONFIG";
 
 /// The user of the current context of a kubeconfig.
 pub(super) struct User {
@@ -33,14 +40,33 @@ pub(super) async fn read() -> Result<(Config, User), KubeconfigError> {
     Ok((config, user))
 }
 
-/// Returns the error in a kubeconfig without a quotation.
+/// Returns the files in `KUBECONFIG`, whose value is `variable`.
+fn files(variable: Option<OsString>) -> Vec<PathBuf> {
+    let files = variable.unwrap_or_default();
+    env::split_paths(&files).filter(|file| !file.as_os_str().is_empty()).collect()
+}
+
+/// Names the kubeconfig that kube reads if `KUBECONFIG` has these files.
+fn named(files: &[PathBuf]) -> String {
+    match files {
+        [] => "the kubeconfig ~/.kube/config".to_owned(),
+        [file] => format!("the kubeconfig {}", file.display()),
+        _ => ONE_OF_SEVERAL.to_owned(),
+    }
+}
+
+/// Returns the error in a kubeconfig without quoting its content.
 pub(super) fn unquoted(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::Parse(error) => {
-            let place = error.location().map_or_else(String::new, |place| {
-                format!("line {}, column {}: ", place.line(), place.column())
-            });
-            format!("{place}not valid YAML, or not a kubeconfig")
+            let mut text = "not valid YAML, or not a kubeconfig".to_owned();
+            if let Some(place) = error.location() {
+                text = format!("line {}, column {}: {text}", place.line(), place.column());
+            }
+            match &files(env::var_os("KUBECONFIG"))[..] {
+                [_, _, ..] => format!("{ONE_OF_SEVERAL}: {text}"),
+                _ => text,
+            }
         }
         KubeconfigError::ParseCertificates(_) => "the CA certificate is not valid PEM".to_owned(),
         KubeconfigError::ReadConfig(error, file) => format!("{}: {error}", file.display()),
@@ -62,7 +88,7 @@ impl User {
 
     /// Describes the error of a client that was made for this user.
     pub(super) fn describe(&self, error: &kube::Error) -> String {
-        let finding = match error {
+        let reason = match error {
             kube::Error::InferKubeconfig(KubeconfigError::LoadClientCertificate(error)) => {
                 format!("{}: {}", self.certificate(), unquoted_data(error))
             }
@@ -86,9 +112,7 @@ impl User {
             }
             error => reason(error),
         };
-        let file = env::var_os("KUBECONFIG").filter(|files| !files.is_empty());
-        let file = file.unwrap_or_else(|| "~/.kube/config".into());
-        format!("the kubeconfig {}: {finding}", file.display())
+        format!("{}: {reason}", named(&files(env::var_os("KUBECONFIG"))))
     }
 
     /// Names the client certificate.
@@ -122,10 +146,28 @@ impl User {
     }
 }
 
-/// Returns the error in a certificate or key of a kubeconfig without a quotation.
+/// Returns the error in a certificate or key of a kubeconfig without quoting its content.
 fn unquoted_data(error: &LoadDataError) -> String {
     match error {
         LoadDataError::DecodeBase64(_) => "not valid base64".to_owned(),
         error => innermost(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_only_kubeconfig_or_says_that_there_are_several() {
+        for (variable, expected) in [
+            (None, "the kubeconfig ~/.kube/config"),
+            (Some(""), "the kubeconfig ~/.kube/config"),
+            (Some("config"), "the kubeconfig config"),
+            (Some(":config:"), "the kubeconfig config"),
+            (Some("config:/a/b"), "one of the files in KUBECONFIG"),
+        ] {
+            assert_eq!(named(&files(variable.map(OsString::from))), expected, "{variable:?}");
+        }
     }
 }

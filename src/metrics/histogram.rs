@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn upper_bounds_are_written_as_by_python() {
-        // Of `python3 -c 'for n in (...): print(n / 1e9)'`.
+        // The output of `python3 -c 'for n in (...): print(n / 1e9)'`.
         for (nanoseconds, expected) in [
             (1, "1e-09"),
             (2_500, "2.5e-06"),

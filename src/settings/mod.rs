@@ -13,6 +13,7 @@ mod value;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub(crate) use self::rules::text_of_rule_warning;
 use self::value::given;
 pub use self::{
     arguments::{

@@ -25,7 +25,7 @@ pub enum RuleSource {
 pub enum RuleWarning {
     /// `--maps-file` is given, so the map is used although `IMAGESWAP_MODE` is `LEGACY`.
     ModeOverridden,
-    /// `--image-prefix` is given, and the mode is `MAPS`.
+    /// `--image-prefix` is given, in MAPS mode.
     PrefixUnused,
 }
 
@@ -59,20 +59,20 @@ struct RuleTexts {
 
 /// Raw text of the flags that select the rules, and which of them are on the command line.
 ///
-/// A flag that somebody has just typed counts more than the environment, for example that of a container.
+/// A flag on the command line wins over the environment, for example that of a container.
 #[derive(Clone, Debug)]
 pub struct RuleArguments {
     texts: RuleTexts,
-    is_maps_file_typed: bool,
-    is_mode_typed: bool,
-    is_prefix_typed: bool,
+    is_maps_file_on_command_line: bool,
+    is_mode_on_command_line: bool,
+    is_prefix_on_command_line: bool,
 }
 
 impl RuleArguments {
     /// Returns the source of the rules. It does not read the map file.
     ///
     /// # Errors
-    /// If the mode or the prefix is not valid, or the command line has a map and the mode `LEGACY`.
+    /// If the mode or the prefix is not valid, or the command line has a map and LEGACY mode.
     pub fn parse(&self) -> Result<RuleSource, SettingsError> {
         self.parse_or(None)
     }
@@ -106,7 +106,7 @@ impl RuleArguments {
         let configured = self.configured_mode();
         let (Ok(configured), Ok(mode)) = (configured, self.mode()) else { return Vec::new() };
         let is_overridden = matches!((configured, mode), (Mode::Legacy, Mode::Maps));
-        let is_prefix_unused = self.is_prefix_typed && matches!(mode, Mode::Maps);
+        let is_prefix_unused = self.is_prefix_on_command_line && matches!(mode, Mode::Maps);
         let warnings = [
             (is_overridden, RuleWarning::ModeOverridden),
             (is_prefix_unused, RuleWarning::PrefixUnused),
@@ -116,10 +116,13 @@ impl RuleArguments {
 
     /// Returns the mode, which a map on the command line decides before the environment does.
     fn mode(&self) -> Result<Mode, SettingsError> {
-        let has_typed_map = self.is_maps_file_typed && given(&self.texts.maps_file).is_some();
+        let has_map_on_command_line =
+            self.is_maps_file_on_command_line && given(&self.texts.maps_file).is_some();
         match self.configured_mode()? {
-            Mode::Legacy if has_typed_map && self.is_mode_typed => Err(SettingsError::MapAndLegacy),
-            Mode::Legacy if has_typed_map => Ok(Mode::Maps),
+            Mode::Legacy if has_map_on_command_line && self.is_mode_on_command_line => {
+                Err(SettingsError::MapAndLegacy)
+            }
+            Mode::Legacy if has_map_on_command_line => Ok(Mode::Maps),
             mode => Ok(mode),
         }
     }
@@ -135,11 +138,17 @@ impl FromArgMatches for RuleArguments {
     }
 
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
-        let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let [is_maps_file_typed, is_mode_typed, is_prefix_typed] =
-            ["maps_file", "mode", "image_prefix"].map(is_typed);
+        let is_on_command_line =
+            |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let [is_maps_file_on_command_line, is_mode_on_command_line, is_prefix_on_command_line] =
+            ["maps_file", "mode", "image_prefix"].map(is_on_command_line);
         let texts = RuleTexts::from_arg_matches_mut(matches)?;
-        Ok(Self { texts, is_maps_file_typed, is_mode_typed, is_prefix_typed })
+        Ok(Self {
+            texts,
+            is_maps_file_on_command_line,
+            is_mode_on_command_line,
+            is_prefix_on_command_line,
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -174,11 +183,16 @@ impl fmt::Display for RuleSource {
 
 impl fmt::Display for RuleWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::ModeOverridden => {
-                "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY"
-            }
-            Self::PrefixUnused => "--image-prefix has no effect in the mode MAPS",
-        })
+        formatter.write_str(text_of_rule_warning(*self))
+    }
+}
+
+/// Returns the text of a warning, for the log and for standard error.
+pub(crate) fn text_of_rule_warning(warning: RuleWarning) -> &'static str {
+    match warning {
+        RuleWarning::ModeOverridden => {
+            "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY"
+        }
+        RuleWarning::PrefixUnused => "--image-prefix has no effect in MAPS mode",
     }
 }

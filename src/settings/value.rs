@@ -9,7 +9,7 @@ const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The command line has a map and the mode that reads none.
-    #[error("--maps-file and --mode LEGACY exclude each other; in the mode LEGACY no map is read")]
+    #[error("--maps-file and --mode LEGACY exclude each other; LEGACY mode reads no map")]
     MapAndLegacy,
     /// The value is not valid.
     #[error("{variable} (--{flag}): `{value}` is not valid; expected {accepts}")]

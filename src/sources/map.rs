@@ -29,13 +29,22 @@ const MAX_LOGGED_DIAGNOSTICS: usize = 20;
 /// The map in use while an optional map file does not exist. It keeps every image unchanged.
 pub const BUILT_IN_MAP: &str = "default::";
 
+/// The origin of the path of the map file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MapPath {
+    /// The settings do not name the file, so it is at the default path.
+    Default,
+    /// The settings name the file.
+    Configured,
+}
+
 /// The map file to follow, and the requirements on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MapFileSettings {
     /// The file.
     pub file: PathBuf,
-    /// True if the settings do not name the file, so it is at the default path.
-    pub is_default: bool,
+    /// Origin of its path.
+    pub path: MapPath,
     /// True if a map with any error is refused.
     pub is_strict: bool,
     /// True if [`BUILT_IN_MAP`] is used until there is a file.
@@ -72,7 +81,10 @@ impl MapSource {
         error: MapError,
         in_use: Option<&Origin>,
     ) -> Result<Loaded<Policy>, LoadError> {
-        let error = if self.settings.is_default { error.at_default_path() } else { error };
+        let error = match self.settings.path {
+            MapPath::Default => error.at_default_path(),
+            MapPath::Configured => error,
+        };
         let is_missing = error.is_missing();
         match in_use {
             None if self.settings.is_optional && is_missing => {
@@ -193,17 +205,20 @@ mod tests {
     /// Returns the settings of a file that the settings name.
     fn named(file: &Path) -> MapFileSettings {
         let file = file.to_owned();
-        MapFileSettings { file, is_default: false, is_strict: false, is_optional: false }
+        MapFileSettings { file, path: MapPath::Configured, is_strict: false, is_optional: false }
     }
 
     #[test]
     fn the_error_of_a_missing_map_says_if_nobody_has_set_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("map");
-        for (is_default, expected) in [
-            (false, format!("{}: No such file or directory (os error 2)", file.display())),
+        for (path, expected) in [
             (
-                true,
+                MapPath::Configured,
+                format!("{}: No such file or directory (os error 2)", file.display()),
+            ),
+            (
+                MapPath::Default,
                 format!(
                     "no map file at the default path {}; set IMAGESWAP_MAPS_FILE (--maps-file) to \
                      your map",
@@ -211,7 +226,7 @@ mod tests {
                 ),
             ),
         ] {
-            let mut source = MapSource::new(MapFileSettings { is_default, ..named(&file) });
+            let mut source = MapSource::new(MapFileSettings { path, ..named(&file) });
             let live = Live::new(Subject::Map, Arc::default());
             let error = source.load(&live).err().unwrap();
             assert_eq!(error.to_string(), expected);

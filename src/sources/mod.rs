@@ -25,7 +25,7 @@ use self::directory_watch::DirectoryWatch;
 pub use self::{
     certificate_files::CertificateFiles,
     client_ca::ClientCaSource,
-    map::{BUILT_IN_MAP, MapFileSettings, MapSource, log_diagnostics, map_load},
+    map::{BUILT_IN_MAP, MapFileSettings, MapPath, MapSource, log_diagnostics, map_load},
     map_file::{MapError, decode_map, load_map, load_regular_map, read_map},
     webhook_template::{TemplateFile, TemplateSource},
 };

@@ -79,7 +79,7 @@ impl KeyKind {
 
     /// Returns the kind of the key in a certificate.
     pub(super) fn of_public(key: &SubjectPublicKeyInfo<'_>) -> Self {
-        let rsa = || numbers(&key.subject_public_key.data, 0);
+        let rsa = || rsa_from_integers(&key.subject_public_key.data, 0);
         Self::of(&key.algorithm, rsa)
     }
 
@@ -227,11 +227,11 @@ fn sec1(der: &[u8]) -> Option<Curve> {
 
 /// Returns the kind of an RSA key in PKCS #1 (RFC 8017, appendix A.1.2): version, modulus, public exponent, and more.
 fn rsa_private(der: &[u8]) -> Option<KeyKind> {
-    numbers(der, 1)
+    rsa_from_integers(der, 1)
 }
 
-/// Returns the kind of the RSA key in a sequence that has modulus and public exponent after `skipped` numbers.
-fn numbers(der: &[u8], skipped: usize) -> Option<KeyKind> {
+/// Returns the kind of the RSA key in a sequence that has modulus and public exponent after `skipped` integers.
+fn rsa_from_integers(der: &[u8], skipped: usize) -> Option<KeyKind> {
     let (_, sequence) = Sequence::from_der(der).ok()?;
     let mut rest: &[u8] = &sequence.content;
     for _ in 0..skipped {

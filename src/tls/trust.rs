@@ -19,7 +19,7 @@ use super::{
 };
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
-/// Object identifier of signatures by ECDSA with SHA-512. ring verifies those with SHA-256 and SHA-384.
+/// Object identifier of signatures by ECDSA with SHA-512. ring verifies only ECDSA with SHA-256 and SHA-384.
 const ECDSA_WITH_SHA512: &str = "1.2.840.10045.4.3.4";
 
 /// The reason why a client with some roots does not accept a certificate.
@@ -38,7 +38,7 @@ pub enum TrustError {
 }
 
 impl TrustError {
-    /// Returns the finding about a certificate, as the beginning of a sentence: subject and verb.
+    /// Returns subject and verb of the sentence that describes the error. The object is the certificate.
     #[must_use]
     pub fn finding(&self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl Roots {
             return Err(TrustError::Untrusted("the chain is empty".to_owned()));
         };
         if self.contains(leaf) {
-            return verify_itself(certificate, leaf, name, now);
+            return verify_without_signature(certificate, leaf, name, now);
         }
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(self.valid_at(now).cloned());
@@ -77,7 +77,7 @@ impl Roots {
         let Some(reason) = self.unverifiable_signature(leaf, intermediates, now) else {
             return Err(refusal(&error, name));
         };
-        verify_itself(certificate, leaf, name, now)?;
+        verify_without_signature(certificate, leaf, name, now)?;
         Err(TrustError::Unverifiable(reason))
     }
 
@@ -103,7 +103,7 @@ impl Roots {
         let roots: Vec<_> = self.valid_at(now).filter_map(|root| parsed(root)).collect();
         let intermediates: Vec<_> = intermediates.iter().filter_map(parsed).collect();
         let (mut certificate, mut found) = (&parsed(leaf)?, None);
-        // Each pass goes on to another intermediate, so a longer chain has a cycle.
+        // Each iteration goes on to another intermediate, so a longer chain has a cycle.
         for _ in 0..=intermediates.len() {
             let is_issuer = |candidate: &&X509Certificate<'_>| {
                 candidate.subject().as_raw() == certificate.issuer().as_raw()
@@ -139,11 +139,12 @@ fn only_for_go(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) 
     })
 }
 
-/// Verifies name and validity of a certificate, and no signature: for one that is a root itself.
+/// Verifies name and validity, but no signature.
 ///
-/// The API server, like all Go programs, accepts it. rustls would not if the certificate may sign others, like those
-/// that `openssl req -x509` creates.
-fn verify_itself(
+/// It is for a certificate that is a root itself, or whose signature only Go can verify. The API server, like all Go
+/// programs, accepts a root. rustls would not if the certificate may sign others, like those that `openssl req -x509`
+/// creates.
+fn verify_without_signature(
     certificate: &ServingCertificate,
     leaf: &CertificateDer<'_>,
     name: &ServerName<'_>,

@@ -128,8 +128,8 @@ fn a_map_on_the_command_line_wins_over_legacy_mode_of_the_environment() {
 #[test]
 fn a_map_and_legacy_mode_on_the_command_line_exclude_each_other() {
     let workspace = Workspace::new(&[("map", "default::d.io\n")]);
-    let error = "error: --maps-file and --mode LEGACY exclude each other; in the mode LEGACY no map \
-                 is read\n";
+    let error = "error: --maps-file and --mode LEGACY exclude each other; LEGACY mode reads no \
+                 map\n";
     for command in ["swap", "explain", "serve", "init"] {
         let images = if command == "swap" || command == "explain" { &["nginx"][..] } else { &[] };
         let arguments = [&[command, "--maps", "map", "--mode", "LEGACY"][..], images].concat();
@@ -141,7 +141,7 @@ fn a_map_and_legacy_mode_on_the_command_line_exclude_each_other() {
 fn a_prefix_on_the_command_line_that_no_mode_uses_gives_a_warning() {
     let workspace = Workspace::new(&[("map", "default::d.io\n")]);
     let run = workspace.imageswap(&["swap", "--maps", "map", "--image-prefix", "l.io", "nginx"]);
-    let warning = "warning: --image-prefix has no effect in the mode MAPS\n";
+    let warning = "warning: --image-prefix has no effect in MAPS mode\n";
     run.run().assert_exit(0, "d.io/nginx\n", warning);
     // The ConfigMap of an old installation may still have the variable.
     let run = workspace.imageswap(&["swap", "--maps", "map", "nginx"]);

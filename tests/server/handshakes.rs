@@ -48,7 +48,7 @@ async fn await_failures(admin: SocketAddr, reason: &str, count: f64) {
 }
 
 /// Returns the configuration of a client that trusts no certificate.
-fn suspicious(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+fn client_that_trusts_nothing(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap();
@@ -68,7 +68,7 @@ async fn send_and_close(address: SocketAddr, bytes: &[u8], is_reset: bool) {
 async fn a_client_that_does_not_trust_the_certificate_is_counted_by_its_alert() {
     let program = Program::start(&["--dev"]);
     for (count, version) in [(1.0, &TLS12), (2.0, &TLS13)] {
-        assert!(Client::with(program.address, &suspicious(version)).await.is_err());
+        assert!(Client::with(program.address, &client_that_trusts_nothing(version)).await.is_err());
         await_failures(program.admin_address, "alert", count).await;
     }
     await_log_with(&program, "TLS handshake failed", "reason", "alert").await;

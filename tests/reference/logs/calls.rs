@@ -32,8 +32,8 @@ pub(crate) enum Message {
     Value(String),
 }
 
-/// Returns the calls of the source. A call whose message is the result of a function of the same file is returned once
-/// for each text in that function.
+/// Returns the calls of the source. A call whose message is the result of a function is returned once for each text in
+/// that function, which is in the same file or has a name that no other file uses.
 pub(crate) fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     for source in sources() {
@@ -72,9 +72,13 @@ fn calls_of(source: &Source, level: usize, arguments: &[Token]) -> Vec<Call> {
 fn returned(source: &Source, value: &[Token]) -> Vec<Message> {
     match value {
         [Token::Word(function), Token::Group('(', _)] => {
-            let texts = source.texts_of(function);
-            assert!(!texts.is_empty(), "no text in the function {function}");
-            texts.into_iter().map(Message::Fixed).collect()
+            let mut texts = vec![source.texts_of(function)];
+            if texts[0].is_empty() {
+                texts = sources().iter().map(|other| other.texts_of(function)).collect();
+                texts.retain(|texts| !texts.is_empty());
+            }
+            assert_eq!(texts.len(), 1, "files with a function {function} that has texts");
+            texts.concat().into_iter().map(Message::Fixed).collect()
         }
         value => vec![Message::Value(joined(value))],
     }

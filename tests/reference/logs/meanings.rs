@@ -3,16 +3,16 @@
 use super::calls::Message;
 
 /// Messages that are not fixed texts: the expression in the source, and what the page says instead.
-const VALUES: &[(&str, &str)] = &[("diagnostic.message", "(a finding about the map)")];
+const VALUES: &[(&str, &str)] = &[("diagnostic.message", "(a diagnostic of the map)")];
 
 /// Messages with their meanings, sorted by message.
 pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
-        "(a finding about the map)",
-        "The message of the finding, as `imageswap check` prints it. At most 20 are logged for each load.",
+        "(a diagnostic of the map)",
+        "The message of the diagnostic, as `imageswap check` prints it. At most 20 are logged for each load.",
     ),
     (
-        "--image-prefix has no effect in the mode MAPS",
+        "--image-prefix has no effect in MAPS mode",
         "Only `LEGACY` mode uses the prefix. Set `--mode LEGACY`, or omit the flag.",
     ),
     (
@@ -122,7 +122,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "map load failed, no map in use",
         "The map file cannot be read or decoded, and there is no earlier map. The replica is not ready.",
     ),
-    ("map loaded", "A map is in use, with the number of changed rules and of findings."),
+    ("map loaded", "A map is in use, with the number of changed rules and of diagnostics."),
     (
         "map refused, keeping the built-in map",
         "The map file must not be used. The built-in map, which leaves all images alone, stays in use.",
@@ -142,7 +142,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "more diagnostics; `imageswap check` lists them",
-        "The map has more findings than are logged.",
+        "The map has more diagnostics than are logged.",
     ),
     ("more images swapped", "A review has more rewritten images than are logged."),
     (
@@ -290,7 +290,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("line", "Line of the map"),
     ("listen", "Address of the webhook port"),
     ("map", "Map in use, as text"),
-    ("more", "Number of images or findings that are not logged"),
+    ("more", "Number of images or diagnostics that are not logged"),
     ("name", "Name of the object"),
     ("namespace", "Namespace of the object"),
     ("not_after", "Expiry of the certificate"),

@@ -20,7 +20,7 @@ pub fn recipes() -> Vec<Recipe> {
     let mut title = "";
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        if let Some(heading) = line.strip_prefix("## ") {
+        if let Some(heading) = line.strip_prefix("### ") {
             title = heading;
         } else if line == "```conf" {
             let map: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
