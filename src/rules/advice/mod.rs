@@ -23,7 +23,7 @@ pub(super) use self::{
         deprecated_separator, empty_key, misplaced_star, missing_separator, several_separators,
     },
     patterns::{glob, wildcard},
-    problem::{glob_problem, key_problem, text_problem},
+    problem::{glob_problem, is_near, key_problem, text_problem},
     targets::invalid_target,
 };
 

@@ -133,7 +133,7 @@ fn keyword(key: &str) -> Option<&'static str> {
 }
 
 /// Returns true if `text` is `word` with at most two typing errors.
-pub(super) fn is_near(text: &str, word: &str) -> bool {
+pub(in crate::rules) fn is_near(text: &str, word: &str) -> bool {
     /// With more edits, other words would count as `word`.
     const MAX_EDITS: usize = 2;
     text.len() <= word.len() + MAX_EDITS && strsim::damerau_levenshtein(text, word) <= MAX_EDITS

@@ -12,10 +12,11 @@ mod single;
 use std::{borrow::Cow, ops::Range};
 
 use super::{
+    advice::is_near,
     diagnostic::{Code, Diagnostic, Diagnostics},
     line::{key_span, rule_span, target_span, without_byte_order_mark, without_white_space},
     manifest,
-    rule::Rule,
+    rule::{Key, Rule},
     rule_set::RuleSet,
 };
 
@@ -49,6 +50,11 @@ pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
     linter.dropped_ports();
     linter.dropped_library();
     linter.found
+}
+
+/// Returns true if the key of a rule looks like `default` with a typing error.
+fn is_misspelled_default(rule: &Rule) -> bool {
+    matches!(&rule.key, Key::Registry(key) if is_near(key, Key::DEFAULT))
 }
 
 /// Number of pairs and steps that may still be compared.
@@ -97,7 +103,13 @@ impl<'a> Linter<'a> {
         } else {
             return;
         };
-        let hint = format!("add `default::registry.example.com`, or `default::` to leave {which}");
+        let misspelled = self.rules.rules().iter().find(|rule| is_misspelled_default(rule));
+        let hint = match misspelled {
+            Some(rule) => {
+                format!("the key in line {} looks like a misspelled `default`", rule.line)
+            }
+            None => format!("add `default::registry.example.com`, or `default::` to leave {which}"),
+        };
         self.found.push(Diagnostic::new(code, message, hint));
     }
 
@@ -124,5 +136,25 @@ impl<'a> Linter<'a> {
     /// Returns the text of a line.
     fn line(&self, number: u32) -> &'a str {
         self.lines.get(number as usize - 1).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::{Code, LoadedMap};
+
+    #[test]
+    fn a_misspelled_default_is_named_where_the_default_is_missing() {
+        for (map, hint) in [
+            ("a.io::b.io\nDefault::d.io", "the key in line 2 looks like a misspelled `default`"),
+            (
+                "a.io::b.io",
+                "add `default::registry.example.com`, or `default::` to leave images alone that no other rule claims",
+            ),
+        ] {
+            let diagnostics = LoadedMap::from_text(map).unwrap().diagnostics;
+            let missing = &diagnostics.kept()[0];
+            assert_eq!((missing.code, &*missing.hint), (Code::MissingDefault, hint), "{map}");
+        }
     }
 }
