@@ -21,8 +21,8 @@ pub(super) enum ConfigMapError {
     /// None of the manifests is a ConfigMap.
     #[error("not the manifest of a ConfigMap; without --configmap-key, a file is checked as a map")]
     NoConfigMap,
-    /// The value is not a text.
-    #[error("ConfigMap `{name}`: the value of `{key}` is not a text")]
+    /// The value is not a string.
+    #[error("ConfigMap `{name}`: the value of `{key}` is not a string")]
     NotText { name: String, key: String },
     /// More than one ConfigMap has the key.
     #[error("more than one ConfigMap has the key `{key}`: {names}")]
@@ -59,7 +59,7 @@ pub(super) fn value(manifests: &str, key: &str) -> Result<String, ConfigMapError
             (None, name) => Err(ConfigMapError::Binary { name, key: shown }),
         },
         several => {
-            let names = listed(several.iter().map(|config_map| name(config_map)));
+            let names = first_names(several.iter().map(|config_map| name(config_map)));
             Err(ConfigMapError::Several { key: shown, names })
         }
     }
@@ -84,11 +84,11 @@ fn name(config_map: &Value) -> String {
 fn keys(config_maps: &[&Value]) -> String {
     let data = config_maps.iter().flat_map(|map| [&map["data"], &map["binaryData"]]);
     let keys = data.filter_map(Value::as_object).flat_map(Map::keys);
-    listed(keys.map(|key| excerpt(key, MAX_VALUE_BYTES).into_owned()))
+    first_names(keys.map(|key| excerpt(key, MAX_VALUE_BYTES).into_owned()))
 }
 
 /// Returns the first names, for an error.
-fn listed(names: impl Iterator<Item = String>) -> String {
+fn first_names(names: impl Iterator<Item = String>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     let more = if names.len() > MAX_NAMED { ", ..." } else { "" };
     match &*names {

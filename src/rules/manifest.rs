@@ -8,6 +8,9 @@ use super::line::rule_span;
 /// Key of the map in the ConfigMap that the manifests of the project contain.
 const DEFAULT_KEY: &str = "maps";
 
+/// Maximum length of a key of a ConfigMap, in bytes. Kubernetes accepts no longer one, as it can become a file name.
+const MAX_KEY_BYTES: usize = 253;
+
 /// Returns the first line with content, and its number from 1, if the text is a manifest in YAML or JSON.
 ///
 /// Blank lines and comments do not count. The text is a manifest if the line is `---`, starts with `{`, or starts with
@@ -52,7 +55,7 @@ fn key(text: &str) -> Option<&str> {
 /// Returns true if a ConfigMap can have this key.
 fn is_key(key: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !key.is_empty() && key.len() <= 253 && key.bytes().all(is_allowed)
+    !key.is_empty() && key.len() <= MAX_KEY_BYTES && key.bytes().all(is_allowed)
 }
 
 #[cfg(test)]

@@ -86,7 +86,11 @@ fn each_unusable_config_map_has_its_error() {
     let keys = "`maps`, `other.conf`, `imageswap-mwc`, `number`, `binary`";
     for (file, key, error) in [
         ("all", "map", format!("all: no ConfigMap has the key `map`; its keys are: {keys}")),
-        ("all", "number", "all: ConfigMap `template`: the value of `number` is not a text".into()),
+        (
+            "all",
+            "number",
+            "all: ConfigMap `template`: the value of `number` is not a string".into(),
+        ),
         ("all", "binary", "all: ConfigMap `template` has `binary` in `binaryData`".into()),
         (
             "two",

@@ -69,7 +69,7 @@ pub(in crate::rules) fn several_separators(rule: &str) -> String {
         let is_valid = |(key, target): &(String, String)| {
             Key::parse(key).is_ok_and(|key| is_valid_target(&key, target))
         };
-        let splits = splits(without_scheme(rule)).into_iter();
+        let splits = splits_at_colons(without_scheme(rule)).into_iter();
         let splits = splits.map(|(key, target)| (key, without_scheme(&target).to_owned()));
         proposals = splits.filter(is_valid).filter_map(|split| proposal([split])).collect();
         proposals.dedup();
@@ -89,7 +89,7 @@ fn rules(key: &str, target: &str) -> Option<String> {
 }
 
 /// Returns each way to split a rule at a colon or several colons. The others become single colons.
-fn splits(rule: &str) -> Vec<(String, String)> {
+fn splits_at_colons(rule: &str) -> Vec<(String, String)> {
     let mut parts: Vec<String> = Vec::new();
     let mut rest = rule;
     while let Some(colon) = next_colon(rest) {
@@ -117,14 +117,14 @@ fn with_bracketed_address(rule: &str) -> Option<String> {
     };
     rule.match_indices("::").find_map(|(at, _)| {
         let (key, target) = (&rule[..at], &rule[at + 2..]);
-        let rule = match (bracketed(key), bracketed(target)) {
+        let candidate = match (bracketed(key), bracketed(target)) {
             (None, None) => return None,
             (key_address, target_address) => (
                 key_address.unwrap_or_else(|| key.to_owned()),
                 target_address.unwrap_or_else(|| target.to_owned()),
             ),
         };
-        let text = format!("{}::{}", rule.0, rule.1);
-        matches!(separator(&text), Separator::Double(_)).then(|| proposal([rule]))?
+        let text = format!("{}::{}", candidate.0, candidate.1);
+        matches!(separator(&text), Separator::Double(_)).then(|| proposal([candidate]))?
     })
 }

@@ -1,11 +1,11 @@
 //! Advice on mistakes in a map: the rules that the author probably meant.
 //!
-//! Each proposed rule is checked in the same way as a rule of a map. If it has a mistake of its own, it is not proposed,
-//! and the advice describes the correct form instead. The text in backquotes that contains `::` is always a whole rule
-//! that can replace the mistaken line.
+//! Each proposed rule is checked in the same way as a rule of a map. If it has a mistake of its own, it is not
+//! proposed, and the advice describes the correct form instead. The text in backquotes that contains `::` is always a
+//! whole rule that can replace the mistaken line.
 //!
-//! This module looks at one line at a time. It does not find the mistakes; the parser and the lints do, with the help of
-//! [`problem`].
+//! This module looks at one line at a time. It does not find the mistakes; the parser and the lints do, with the help
+//! of [`problem`].
 
 mod candidate;
 mod keys;

@@ -49,7 +49,7 @@ pub(in crate::rules) fn wildcard(problem: TextProblem, text: &str) -> Advice {
         }
         Some(globs) => match plain_texts(&globs) {
             Some(texts) => format!("these texts have no wildcards; write `{texts}`"),
-            None => match proposal(globs.iter().map(|glob| rule_to_leave(glob))) {
+            None => match proposal(globs.iter().map(|glob| rule_that_leaves_alone(glob))) {
                 Some(rules) => format!(
                     "these texts have no wildcards; write {rules} in a line of its own, which applies before the registries"
                 ),
@@ -78,7 +78,8 @@ fn plain_texts(globs: &[String]) -> Option<String> {
     (shorten(&texts) == texts).then_some(texts)
 }
 
-fn rule_to_leave(glob: &str) -> (String, String) {
+/// Returns the `[REPLACE]` rule that leaves alone the images that contain the text of a glob.
+fn rule_that_leaves_alone(glob: &str) -> (String, String) {
     let inner = glob.trim_matches('*');
     (format!("{}*{inner}*", Key::REPLACE), String::new())
 }
