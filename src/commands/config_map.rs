@@ -28,7 +28,7 @@ pub(super) enum ConfigMapError {
     #[error("more than one ConfigMap has the key `{key}`: {names}")]
     Several { key: String, names: String },
     /// The text is not valid YAML or JSON.
-    #[error("not valid YAML or JSON: {0}")]
+    #[error("not valid YAML or JSON: {0}; without --configmap-key, a file is checked as a map")]
     Syntax(String),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum ConfigMapError {
 /// If the text is not valid YAML or JSON, or if not exactly one ConfigMap has the key, with a text.
 pub(super) fn value(manifests: &str, key: &str) -> Result<String, ConfigMapError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(manifests)
-        .map_err(|error| ConfigMapError::Syntax(error.to_string()))?;
+        .map_err(|error| ConfigMapError::Syntax(syntax_error(&error)))?;
     let config_maps: Vec<_> =
         documents.iter().flat_map(items).filter(|item| item["kind"] == "ConfigMap").collect();
     if config_maps.is_empty() {
@@ -63,6 +63,12 @@ pub(super) fn value(manifests: &str, key: &str) -> Result<String, ConfigMapError
             Err(ConfigMapError::Several { key: shown, names })
         }
     }
+}
+
+/// Returns the first line of a syntax error, which contains its line and column, without an excerpt of the manifests.
+fn syntax_error(error: &serde_saphyr::Error) -> String {
+    let error = error.without_snippet().to_string();
+    error.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Returns the objects in a document: the items of a list, or the document itself.

@@ -26,6 +26,15 @@ pub(super) fn first_line(text: &str) -> Option<(usize, &str)> {
     is_manifest.then_some((index + 1, line))
 }
 
+/// Advice on a line of a manifest within a map.
+pub(super) const FIELD_HINT: &str = "this line is a field of a manifest; remove it, as a map has only rules, or use `imageswap check --configmap-key KEY FILE` for a manifest";
+
+/// Returns true if a line with a single colon is a field that holds a map: `data:`, or `maps: |`.
+pub(super) fn is_field(key: &str, value: &str) -> bool {
+    let is_block = matches!(value, "|" | "|-" | "|+" | ">" | ">-" | ">+");
+    is_block || (key == "data" && value.is_empty())
+}
+
 /// Returns advice on a manifest in place of a map.
 pub(super) fn hint(text: &str) -> String {
     let key = key(text).unwrap_or(DEFAULT_KEY);

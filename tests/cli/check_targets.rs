@@ -2,7 +2,7 @@
 
 use imageswap::rules::{Code, Severity};
 
-use crate::check_hints::{Case, assert_all_work, load, mistakes, proposed_rules};
+use crate::check_hints::{Case, assert_all_work, assert_works, load, mistakes, proposed_rules};
 
 #[test]
 fn invalid_targets_are_replaced_by_targets_that_work() {
@@ -54,6 +54,9 @@ fn invalid_targets_are_replaced_by_targets_that_work() {
         Case("q.io::t.io:latest", "q.io::t.io", &[]),
         Case("q.io::t.io/x:1-", "", &[]),
         Case("q.io::t.io/x:1/y", "", &[]),
+        Case("q.io::t.io/:5000", "q.io::t.io:5000", &[("q.io/a", "t.io:5000/a")]),
+        Case("q.io::t.io/:5000/x", "q.io::t.io:5000/x", &[]),
+        Case("q.io::t.io/$registry", "q.io::t.io/{registry}", &[("q.io/a", "t.io/q.io/a")]),
         Case("q.io::t.io:", "q.io::t.io", &[]),
         Case("q.io::t.io:/x", "q.io::t.io/x", &[]),
         Case("q.io::t.io/*", "q.io::t.io", &[("q.io/a", "t.io/a")]),
@@ -78,6 +81,7 @@ fn hints_about_targets_name_each_mistake() {
         ("t.io/{registry}{path}", &["touch"]),
         ("t.io/x:", &["no tag"]),
         ("t.io/\u{e9}", &["U+00E9"]),
+        ("[fd00::zz]", &["the text between the brackets is not an IPv6 address"]),
         ("t.io/x_", &["begins and ends with a letter or a digit"]),
     ] {
         let map = load(&["default::", &format!("q.io::{target}")]);
@@ -117,9 +121,28 @@ fn globs_that_no_image_matches_are_replaced_by_globs_that_work() {
         Case("[REPLACE]gcr.io/*|quay.io/*::", "[REPLACE]gcr.io/*::  [REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]https://quay.io/*::", "[REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]^quay.io/[^/]+/x:\\d+$::", "[REPLACE]quay.io/*/x:*::", &[]),
+        Case(
+            "[REPLACE]quay.io/::t.io",
+            "[REPLACE]quay.io/*::t.io/{path}",
+            &[("quay.io/a/b:1", "t.io/a/b:1")],
+        ),
+        Case("[REPLACE]quay.io::t.io", "[REPLACE]quay.io/*::t.io/{path}", &[]),
+        Case(
+            "[REPLACE]*.gcr.io::t.io",
+            "[REPLACE]*.gcr.io/*::t.io/{path}",
+            &[("eu.gcr.io/a/b:1", "t.io/a/b:1")],
+        ),
+        Case("[REPLACE]quay.io/::", "[REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]\u{e9}.io/*::t.io", "", &[]),
         Case("[REPLACE]((a|b)|c)/*::t.io", "", &[]),
     ]);
+    for line in ["[REPLACE](.*)::t.io/$1", "[REPLACE]*::t.io/$1"] {
+        assert_works(line, "default::t.io/{path}", &[("q.io/a/b:1", "t.io/a/b:1")], &[]);
+    }
+    for line in ["[REPLACE]^(.*)$::t.io/$1", "\"q.io\"::\"t.io\""] {
+        let map = load(&[line]);
+        assert_eq!(mistakes(&map).len(), 1, "{line}: {:?}", mistakes(&map));
+    }
     let legal = [
         "[REPLACE]Quay.IO/*::t.io/{path}",
         "[REPLACE]quay.io/a+b[x::t.io/{path}",
@@ -156,6 +179,7 @@ fn wildcards_that_no_image_contains_are_replaced_by_texts_that_work() {
         assert_eq!(map.rules.decide(image).result(image), image, "{text}");
     }
     for (text, part) in [
+        ("quay.io ghcr.io", "write `quay.io,ghcr.io`, with a comma"),
         ("*", "remove it; to leave all other images alone, write `default::`"),
         ("a.*.corp", "write `[REPLACE]*a.*.corp*::` in a line of its own"),
         ("{registry}", "placeholders stand only in targets"),

@@ -7,6 +7,7 @@
 //! This module looks at one line at a time. It does not find the mistakes; the parser and the lints do, with the help
 //! of [`problem`].
 
+mod address;
 mod candidate;
 mod keys;
 mod lines;
@@ -18,12 +19,13 @@ mod wildcard_keys;
 
 pub(super) use self::{
     candidate::proposal,
-    keys::{exact_key, registry_key},
+    keys::{exact_key, joined_keys, registry_key},
     lines::{
-        deprecated_separator, empty_key, misplaced_star, missing_separator, several_separators,
+        deprecated_separator, empty_key, misplaced_star, missing_separator, other_colon,
+        several_separators,
     },
-    patterns::{glob, wildcard},
-    problem::{glob_problem, key_problem, text_problem},
+    patterns::{glob, glob_without_path, joined_wildcards, wildcard},
+    problem::{ends_before_path, glob_problem, key_problem, text_problem},
     targets::invalid_target,
 };
 

@@ -33,12 +33,13 @@ type Correction = fn(&Key, &str) -> Option<Finding>;
 
 /// Corrects the common mistakes of a target, one kind after the other.
 pub(super) fn repaired(key: &Key, target: &str) -> Repair {
-    const CORRECTIONS: [Correction; 10] = [
+    const CORRECTIONS: [Correction; 11] = [
         separator,
         quotation_marks,
         scheme,
         placeholders,
         wildcard,
+        separated_port,
         tag,
         missing_port,
         slashes,
@@ -109,6 +110,9 @@ fn with_known_placeholders(target: &str) -> Option<String> {
             text = text.replace(open, "{").replace(close, "}");
         }
     }
+    for (name, placeholder) in [("$registry", Template::REGISTRY), ("$path", Template::PATH)] {
+        text = text.replace(name, placeholder);
+    }
     for group in ["$1", "$2", "\\1", "\\2"] {
         text = text.replace(group, Template::PATH);
     }
@@ -165,6 +169,17 @@ fn wildcard(_: &Key, target: &str) -> Option<Finding> {
     } else {
         Some(Finding { problem: problem(), text: target.to_owned() })
     }
+}
+
+/// Finds a `/` between the host and the port.
+fn separated_port(_: &Key, target: &str) -> Option<Finding> {
+    let (host, port) = target.split_once("/:")?;
+    let digits = port.split('/').next().unwrap_or_default();
+    let is_port = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && !host.contains('/')).then(|| Finding {
+        problem: "no `/` stands between the host and the port".to_owned(),
+        text: format!("{host}:{port}"),
+    })
 }
 
 /// Finds the tag or digest of a target to which the path of the image is added.

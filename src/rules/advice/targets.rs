@@ -1,7 +1,10 @@
 //! Targets that make no valid image reference.
 
-use super::{Advice, candidate::proposal, repair::repaired};
-use crate::rules::{diagnostic::shorten, rule::Key};
+use super::{
+    Advice, address::bracket_problem, candidate::proposal, patterns::without_match_all,
+    repair::repaired,
+};
+use crate::rules::{diagnostic::shorten, rule::Key, target::Target, template::TemplateError};
 
 /// Returns advice on a target that makes no valid image reference. `written` is its key as it is written.
 pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -> Advice {
@@ -10,10 +13,14 @@ pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -
         shorten(target)
     );
     let mut problems = repaired(key, target).problems;
+    let (written, end) = without_match_all(written);
     let correction = match proposal([(written.to_owned(), target.to_owned())]) {
-        Some(rule) => format!("write {rule}"),
-        None => form(key).to_owned(),
+        Some(rule) => format!("write {rule}{end}"),
+        None => form(key, target).to_owned(),
     };
+    if let Some(problem) = bracket_problem(target) {
+        problems.insert(0, problem.to_owned());
+    }
     if problems.is_empty() {
         problems.push("a segment begins and ends with a letter or a digit".into());
     }
@@ -21,8 +28,11 @@ pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -
 }
 
 /// Returns the correct form of a target, as a clause of advice.
-fn form(key: &Key) -> &'static str {
+fn form(key: &Key, target: &str) -> &'static str {
     match key {
+        Key::Default if Target::new(target).template_error() == Some(TemplateError::InRegistry) => {
+            "write one rule for each registry"
+        }
         Key::Exact(_) => {
             "write a whole image, `host[:port]/path[:tag][@digest]`, without a scheme, the path in lower case"
         }
