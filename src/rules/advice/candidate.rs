@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    problem::{glob_problem, key_problem, text_problem},
+    problem::{ends_before_path, glob_problem, key_problem, text_problem},
     repair::repaired,
 };
 use crate::{
@@ -73,6 +73,9 @@ fn has_problem(key: &Key, written: &str, target: &str) -> bool {
         Key::NoswapWildcards => target.split(',').any(|part| text_problem(part).is_some()),
         Key::Registry(_) => key_problem(written).is_some(),
         Key::Replace(glob) => {
+            if ends_before_path(glob) {
+                return true;
+            }
             let glob = Glob::parse(glob);
             glob.is_empty() || glob_problem(&glob).is_some()
         }

@@ -2,15 +2,19 @@
 
 use super::{
     Advice,
+    address::{bracket_problem, bracketed},
     candidate::{Candidate, is_valid_target, proposal, split_at_other_separator},
     problem::{KeyProblem, key_problem, without_scheme},
     repair::repaired,
     wildcard_keys::{wildcard_key, with_path},
 };
 use crate::{
-    image::{DOCKER_HUB, ImageReference, LIBRARY, is_valid_reference},
+    image::{DOCKER_HUB, ImageReference, LIBRARY, canonical_registry, is_valid_reference},
     rules::{diagnostic::shorten, rule::Key, swapped_image::SwappedImage, target::Target},
 };
+
+/// Marks before a key: those of a list in YAML or Markdown, or of a pattern that is negated.
+pub(super) const MARKS: [char; 3] = ['!', '+', '-'];
 
 /// The form of a registry key.
 const REGISTRY_FORM: &str = "write `host[:port][/path]`, without a scheme, the path in lower case";
@@ -48,8 +52,16 @@ pub(in crate::rules) fn registry_key(
         }
         (KeyProblem::Wildcard, _) => wildcard_key(key, target),
         _ => match proposal(corrected(problem, key, target)) {
+            Some(rules) if candidates_of_list(key, target).is_some() => {
+                format!("write {rules}, as a rule has one key")
+            }
             Some(rules) => format!("write {rules}{}", explanation(problem)),
-            None => without_proposal(problem),
+            None => match bracket_problem(key) {
+                Some(bracket) if problem == KeyProblem::Invalid => {
+                    format!("{bracket}; write `[address]` or `[address]:port`")
+                }
+                _ => without_proposal(problem),
+            },
         },
     };
     Advice { message, hint }
@@ -61,8 +73,54 @@ pub(super) fn corrected_rules(key: &str, target: &str) -> Option<String> {
     proposal(corrected(problem, key.trim_end_matches('/'), target))
 }
 
+/// Returns a rule for each of several keys that are written in one line, if they are without mistakes.
+pub(super) fn rules_of_list(key: &str, target: &str) -> Option<String> {
+    proposal(candidates_of_list(key, target)?)
+}
+
+/// Returns the candidates for several keys in one line. `None` if there is only one key, or too many.
+fn candidates_of_list(key: &str, target: &str) -> Option<Vec<Candidate>> {
+    /// A longer hint would not be readable.
+    const MAX_KEYS: usize = 8;
+    let keys: Vec<_> = key.split([',', ';', '|']).filter(|key| !key.is_empty()).collect();
+    if !(2..=MAX_KEYS).contains(&keys.len()) || starts_with_port(target) {
+        return None;
+    }
+    let candidates = keys.into_iter().flat_map(|key| match key_problem(key) {
+        Some(problem) => corrected(problem, key, target),
+        None => vec![(key.to_owned(), target.to_owned())],
+    });
+    Some(candidates.collect())
+}
+
+/// Returns true if `target` is a port, alone or with a path.
+fn starts_with_port(target: &str) -> bool {
+    let port = target.split('/').next().unwrap_or_default();
+    !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns advice on a key with white space between two words.
+pub(in crate::rules) fn joined_keys(key: &str, target: &str) -> Advice {
+    let joined: String = key.split_whitespace().collect();
+    let keys: Vec<_> = key.split_whitespace().collect();
+    let are_keys = keys.iter().all(|key| key_problem(key).is_none());
+    let rules = are_keys.then(|| rules_of_list(&keys.join(","), target)).flatten();
+    let hint = match rules {
+        Some(rules) => format!("write {rules}, as a rule has one key"),
+        None => "write one key without white space".into(),
+    };
+    let message =
+        format!("no image contains white space, so this key is read as `{}`", shorten(&joined));
+    Advice { message, hint }
+}
+
 fn corrected(problem: KeyProblem, key: &str, target: &str) -> Vec<Candidate> {
-    if let (KeyProblem::Invalid, Some((key, rest))) = (problem, split_at_other_separator(key)) {
+    if let Some(candidates) = candidates_of_list(key, target) {
+        return candidates;
+    }
+    if let (KeyProblem::Invalid, true, Some((key, rest))) =
+        (problem, starts_with_port(target), split_at_other_separator(key))
+    {
         // The separator that was found is the colon of a port.
         return vec![(key.to_owned(), format!("{rest}:{target}"))];
     }
@@ -105,12 +163,18 @@ fn without_proposal(problem: KeyProblem) -> String {
 
 /// Returns a key without scheme and superfluous characters, and with its path in lower case.
 fn normalized(key: &str) -> String {
-    let key = without_scheme(key.trim_matches(['"', '\'']));
+    let written = key.trim_start_matches(MARKS).trim_matches(['"', '\'']);
+    let key = without_scheme(written);
     let segments: Vec<_> = key.split('/').filter(|segment| !segment.is_empty()).collect();
     let Some((host, path)) = segments.split_first() else { return String::new() };
+    // The URL of a registry ends with the version of its API.
+    let is_url = key.len() < written.len();
+    let path = if is_url && matches!(path, ["v1" | "v2"]) { &[] } else { path };
     let host = host.trim_end_matches(['.', ':']);
-    let host = if host.parse::<core::net::Ipv6Addr>().is_ok() {
-        format!("[{host}]")
+    let host = if let Some(address) = bracketed(host) {
+        address
+    } else if canonical_registry(host) == DOCKER_HUB {
+        DOCKER_HUB.to_owned()
     } else if host.starts_with('.') {
         format!("*{host}")
     } else {
@@ -167,11 +231,15 @@ fn moved(image: &ImageReference<'_>, target: &str) -> String {
 
 /// Returns advice on an `[EXACT]` key that is not a valid image.
 pub(in crate::rules) fn exact_key(image: &str, target: &str) -> Advice {
+    let written = target;
     let message = format!("`{}` is not a valid image", shorten(image));
     let has_tag = !ImageReference::parse(target).tag_and_digest().is_empty();
     let hint = if image.contains(['*', '?', '[']) {
         let target = with_path(target).filter(|_| !has_tag);
         let rule = |target| proposal([(format!("{}{image}", Key::REPLACE), target)]);
+        if target.as_deref().is_some_and(|with_path| doubles_name(image, with_path)) {
+            return Advice { message, hint: for_each_image(image, written) };
+        }
         match target.and_then(rule) {
             Some(rule) if rule.contains("{path}") => format!(
                 "[EXACT] does not support wildcards; write {rule}, which keeps the path and the tag of the image"
@@ -186,4 +254,30 @@ pub(in crate::rules) fn exact_key(image: &str, target: &str) -> Advice {
         }
     };
     Advice { message, hint }
+}
+
+/// Returns true if the name of the image would stand twice in a new image: `{path}` after a target that ends with it.
+fn doubles_name(image: &str, target_with_path: &str) -> bool {
+    let Some(base) = target_with_path.strip_suffix("/{path}") else { return false };
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let name = &last[..last.find(['*', '?', '[', ':', '@']).unwrap_or(last.len())];
+    base.split('/').skip(1).last() == Some(name)
+}
+
+/// Returns advice on an `[EXACT]` key with wildcards whose target names one image.
+fn for_each_image(image: &str, target: &str) -> String {
+    let general = "[EXACT] does not support wildcards; write a rule for each image";
+    let repository = image.strip_suffix(":*").filter(|name| !name.contains(['*', '?', '[', ':']));
+    let repository = repository.and_then(|name| {
+        let reference = ImageReference::parse(name);
+        let registry = canonical_registry(reference.registry());
+        let library = if reference.is_library() { "library/" } else { "" };
+        let path = reference.path();
+        let path = path.strip_prefix("library/").filter(|_| !library.is_empty()).unwrap_or(path);
+        proposal([(format!("{registry}/{library}{path}"), target.to_owned())])
+    });
+    match repository {
+        Some(rule) => format!("{general}, or {rule} for all tags"),
+        None => general.into(),
+    }
 }

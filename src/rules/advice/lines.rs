@@ -1,28 +1,62 @@
 //! Lines that are not rules, because of their separator or an empty key.
 
-use core::net::Ipv6Addr;
-
 use super::{
+    address::{bracket_problem, bracketed},
     candidate::{is_valid_target, proposal, split_at_other_separator},
-    keys::{corrected_rules, registry_key},
+    keys::{MARKS, corrected_rules, registry_key, rules_of_list},
     problem::{KeyProblem, key_problem, without_scheme},
     wildcard_keys::wildcard_key,
 };
-use crate::rules::{
-    line::{Separator, separator},
-    rule::Key,
+use crate::{
+    image::is_valid_reference,
+    rules::{
+        line::{Separator, separator},
+        manifest::{FIELD_HINT, is_field},
+        rule::Key,
+    },
 };
 
 /// Returns advice on a registry key with a `*` that is not the start of `*.domain`.
 pub(in crate::rules) fn misplaced_star(key: &str, target: &str) -> String {
+    if let Some(rules) = rules_of_list(key, target).or_else(|| without_mark(key, target)) {
+        return format!("write {rules}");
+    }
     match key_problem(key) {
         Some(problem @ KeyProblem::Bracket(_)) => registry_key(problem, key, target, |_| None).hint,
         _ => wildcard_key(key, target),
     }
 }
 
+/// Returns the rules for a key without the mark that stands before it. `None` if there is no mark.
+fn without_mark(key: &str, target: &str) -> Option<String> {
+    let rest = key.trim_start_matches(MARKS);
+    (rest.len() < key.len()).then(|| rules(rest, target))?
+}
+
+/// Returns advice on a line whose single colon is no separator. `None` if it probably is one.
+///
+/// It is the colon of a field of a manifest, or the one before the tag or the digest of an image.
+pub(in crate::rules) fn other_colon(key: &str, target: &str) -> Option<String> {
+    if is_field(key, target) {
+        return Some(FIELD_HINT.into());
+    }
+    let is_image = match Key::parse(key) {
+        Ok(Key::Exact(image)) => {
+            !target.contains('/') && is_valid_reference(&format!("{image}:{target}"))
+        }
+        Ok(Key::Replace(_)) => target.contains(['*', '?']) && !target.contains('/'),
+        _ => false,
+    };
+    let rule =
+        is_image.then(|| proposal([(format!("{key}:{target}"), String::new())])).flatten()?;
+    Some(format!("write {rule} to leave these images alone, or a target after the `::`"))
+}
+
 /// Returns advice on a line with the deprecated separator.
 pub(in crate::rules) fn deprecated_separator(key: &str, target: &str) -> String {
+    if let Some(hint) = other_colon(key, target) {
+        return hint;
+    }
     match rules(key, target) {
         Some(rules) => format!("write {rules}"),
         None => "write `::` between key and target".into(),
@@ -44,8 +78,8 @@ pub(in crate::rules) fn empty_key(rule: &str) -> String {
 
 /// Returns advice on a line without a separator. It is given with its white space.
 pub(in crate::rules) fn missing_separator(line: &str) -> String {
-    let rule: String = line.split_whitespace().collect();
-    let split = split_at_other_separator(&rule).and_then(|(key, target)| rules(key, target));
+    let joined: String = line.split_whitespace().collect();
+    let split = split_at_other_separator(&joined).and_then(|(key, target)| rules(key, target));
     let by_space = || {
         let (key, target) = line.split_once(char::is_whitespace)?;
         proposal([(key.to_owned(), target.split_whitespace().collect())])
@@ -53,7 +87,8 @@ pub(in crate::rules) fn missing_separator(line: &str) -> String {
     if let Some(rules) = split.or_else(by_space) {
         return format!("write {rules}");
     }
-    match proposal([(rule, String::new())]) {
+    let rule = |key: &str| proposal([(key.to_owned(), String::new())]);
+    match rule(&joined).or_else(|| rule(joined.trim_start_matches(MARKS))) {
         Some(rule) => {
             format!("write {rule} to leave these images alone, or a target after the `::`")
         }
@@ -69,13 +104,17 @@ pub(in crate::rules) fn several_separators(rule: &str) -> String {
         let is_valid = |(key, target): &(String, String)| {
             Key::parse(key).is_ok_and(|key| is_valid_target(&key, target))
         };
-        let splits = splits(without_scheme(rule)).into_iter();
+        let splits = splits_at_colons(without_scheme(rule)).into_iter();
         let splits = splits.map(|(key, target)| (key, without_scheme(&target).to_owned()));
         proposals = splits.filter(is_valid).filter_map(|split| proposal([split])).collect();
         proposals.dedup();
     }
-    match &*proposals {
-        [rules] => format!("write {rules}"),
+    let is_bracketed = |kind: &&str| rule.starts_with(*kind);
+    let is_address = ![Key::EXACT, Key::REPLACE].iter().any(is_bracketed);
+    let problem = bracket_problem(rule).filter(|_| is_address && !rule.contains(']'));
+    match (&*proposals, problem) {
+        ([rules], _) => format!("write {rules}"),
+        (_, Some(problem)) => format!("{problem}; write `[address]` or `[address]:port`"),
         _ => "write one `::` between key and target; a port follows after a single `:`".into(),
     }
 }
@@ -85,11 +124,13 @@ fn rules(key: &str, target: &str) -> Option<String> {
     if key.is_empty() {
         return None;
     }
-    proposal([(key.to_owned(), target.to_owned())]).or_else(|| corrected_rules(key, target))
+    proposal([(key.to_owned(), target.to_owned())])
+        .or_else(|| corrected_rules(key, target))
+        .or_else(|| without_mark(key, target))
 }
 
 /// Returns each way to split a rule at a colon or several colons. The others become single colons.
-fn splits(rule: &str) -> Vec<(String, String)> {
+fn splits_at_colons(rule: &str) -> Vec<(String, String)> {
     let mut parts: Vec<String> = Vec::new();
     let mut rest = rule;
     while let Some(colon) = next_colon(rest) {
@@ -111,20 +152,20 @@ fn next_colon(text: &str) -> Option<usize> {
 
 /// Returns the rule for a line in which the key or the target is an IPv6 address without brackets.
 fn with_bracketed_address(rule: &str) -> Option<String> {
-    let bracketed = |text: &str| {
+    let with_brackets = |text: &str| {
         let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-        host.parse::<Ipv6Addr>().ok().map(|_| format!("[{host}]{path}"))
+        bracketed(host).map(|host| format!("{host}{path}"))
     };
     rule.match_indices("::").find_map(|(at, _)| {
         let (key, target) = (&rule[..at], &rule[at + 2..]);
-        let rule = match (bracketed(key), bracketed(target)) {
+        let candidate = match (with_brackets(key), with_brackets(target)) {
             (None, None) => return None,
             (key_address, target_address) => (
                 key_address.unwrap_or_else(|| key.to_owned()),
                 target_address.unwrap_or_else(|| target.to_owned()),
             ),
         };
-        let text = format!("{}::{}", rule.0, rule.1);
-        matches!(separator(&text), Separator::Double(_)).then(|| proposal([rule]))?
+        let text = format!("{}::{}", candidate.0, candidate.1);
+        matches!(separator(&text), Separator::Double(_)).then(|| proposal([candidate]))?
     })
 }

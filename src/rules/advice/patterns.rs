@@ -4,6 +4,7 @@ use super::{
     Advice,
     candidate::proposal,
     problem::{TextProblem, text_problem, without_scheme},
+    wildcard_keys::with_path,
 };
 use crate::rules::{diagnostic::shorten, rule::Key};
 
@@ -24,11 +25,19 @@ const REPETITIONS: [(&str, &str); 8] = [
 
 /// Returns advice on a glob that no image can match because of `problem`.
 pub(in crate::rules) fn glob(problem: TextProblem, text: &str, target: &str) -> Advice {
-    let rules = as_globs(text).and_then(|globs| {
-        let rule = |glob| (format!("{}{glob}", Key::REPLACE), target.to_owned());
-        proposal(globs.into_iter().map(rule))
+    let globs = as_globs(text);
+    let keys: Option<Vec<_>> =
+        globs.map(|globs| globs.iter().map(|glob| format!("{}{glob}", Key::REPLACE)).collect());
+    let end = match keys.as_deref() {
+        Some([key]) => without_match_all(key).1,
+        _ => "",
+    };
+    let rules = keys.and_then(|keys| {
+        let rule = |key: &String| (without_match_all(key).0.to_owned(), target.to_owned());
+        proposal(keys.iter().map(rule))
     });
     let hint = match rules {
+        Some(rules) if !end.is_empty() => format!("write {rules}{end}"),
         Some(rules) if target.is_empty() || rules.contains('}') => format!("write {rules}"),
         Some(rules) => {
             format!("write {rules}, which keeps only the last path segment of the image")
@@ -36,6 +45,43 @@ pub(in crate::rules) fn glob(problem: TextProblem, text: &str, target: &str) -> 
         None => "a glob has only the wildcards `*`, `?` and `[...]`; write the other characters as in the images".into(),
     };
     advice(text, problem, hint)
+}
+
+/// Returns `default` in place of the key of a glob that matches everything, and the end of a hint that proposes it.
+pub(super) fn without_match_all(key: &str) -> (&str, &'static str) {
+    match key.strip_prefix(Key::REPLACE) {
+        Some(glob) if !glob.is_empty() && glob.bytes().all(|byte| byte == b'*') => {
+            (Key::DEFAULT, ", and no other `default`")
+        }
+        _ => (key, ""),
+    }
+}
+
+/// Returns advice on a glob that ends before the path of the images of its registry.
+pub(in crate::rules) fn glob_without_path(text: &str, target: &str) -> Advice {
+    let message = format!(
+        "a glob stands for whole images, and no image of a registry ends like `{}`",
+        shorten(text)
+    );
+    let glob = format!("{}{}/*", Key::REPLACE, text.trim_end_matches('/'));
+    let hint = match with_path(target).and_then(|target| proposal([(glob, target)])) {
+        Some(rule) => format!("write {rule}"),
+        None => "write `/*` at the end of the glob".into(),
+    };
+    Advice { message, hint }
+}
+
+/// Returns advice on an entry of `noswap_wildcards` with white space in it.
+pub(in crate::rules) fn joined_wildcards(entry: &str) -> Advice {
+    let joined: String = entry.split_whitespace().collect();
+    let texts = entry.split_whitespace().collect::<Vec<_>>().join(",");
+    Advice {
+        message: format!(
+            "no image contains white space, so this is read as `{}`",
+            shorten(&joined)
+        ),
+        hint: format!("write `{}`, with a comma between two texts", shorten(&texts)),
+    }
 }
 
 /// Returns advice on a text of `noswap_wildcards` that no image can contain because of `problem`.
@@ -49,7 +95,7 @@ pub(in crate::rules) fn wildcard(problem: TextProblem, text: &str) -> Advice {
         }
         Some(globs) => match plain_texts(&globs) {
             Some(texts) => format!("these texts have no wildcards; write `{texts}`"),
-            None => match proposal(globs.iter().map(|glob| rule_to_leave(glob))) {
+            None => match proposal(globs.iter().map(|glob| rule_that_leaves_alone(glob))) {
                 Some(rules) => format!(
                     "these texts have no wildcards; write {rules} in a line of its own, which applies before the registries"
                 ),
@@ -78,7 +124,8 @@ fn plain_texts(globs: &[String]) -> Option<String> {
     (shorten(&texts) == texts).then_some(texts)
 }
 
-fn rule_to_leave(glob: &str) -> (String, String) {
+/// Returns the `[REPLACE]` rule that leaves alone the images that contain the text of a glob.
+fn rule_that_leaves_alone(glob: &str) -> (String, String) {
     let inner = glob.trim_matches('*');
     (format!("{}*{inner}*", Key::REPLACE), String::new())
 }

@@ -65,6 +65,18 @@ pub(in crate::rules) fn glob_problem(glob: &Glob) -> Option<TextProblem> {
     glob.literals().find_map(text_problem)
 }
 
+/// Returns true if a glob ends before the path of the images of a registry: `quay.io`, `*.gcr.io` or `quay.io/`.
+pub(in crate::rules) fn ends_before_path(glob: &str) -> bool {
+    if glob.ends_with('/') {
+        return true;
+    }
+    // A colon would begin a tag. The last label of a domain is a word; that of a version is a number.
+    let is_word =
+        |label: &str| label.len() > 1 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+    !glob.contains(['/', ':', '@', '?', '['])
+        && glob.rsplit_once('.').is_some_and(|(_, label)| is_word(label))
+}
+
 /// Returns the reason why no valid image contains `text`, if there is one.
 pub(in crate::rules) fn text_problem(text: &str) -> Option<TextProblem> {
     if !has_reference_characters_only(text) {

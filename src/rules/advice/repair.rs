@@ -20,20 +20,26 @@ pub(super) struct Repair {
     pub(super) text: String,
 }
 
-/// A mistake, and the text without it. The text is unchanged if the correction is not known.
-type Finding = (String, String);
+/// A mistake of a target.
+struct Finding {
+    /// The mistake, as a clause.
+    problem: String,
+    /// The target without it. It is unchanged if the correction is not known.
+    text: String,
+}
 
 /// Looks for one kind of mistake in a target.
-type Step = fn(&Key, &str) -> Option<Finding>;
+type Correction = fn(&Key, &str) -> Option<Finding>;
 
 /// Corrects the common mistakes of a target, one kind after the other.
 pub(super) fn repaired(key: &Key, target: &str) -> Repair {
-    const STEPS: [Step; 10] = [
+    const CORRECTIONS: [Correction; 11] = [
         separator,
         quotation_marks,
         scheme,
         placeholders,
         wildcard,
+        separated_port,
         tag,
         missing_port,
         slashes,
@@ -41,8 +47,8 @@ pub(super) fn repaired(key: &Key, target: &str) -> Repair {
         characters,
     ];
     let mut repair = Repair { problems: Vec::new(), text: target.to_owned() };
-    for step in STEPS {
-        if let Some((problem, text)) = step(key, &repair.text) {
+    for correct in CORRECTIONS {
+        if let Some(Finding { problem, text }) = correct(key, &repair.text) {
             repair = Repair { text, ..repair };
             repair.problems.push(problem);
         }
@@ -53,7 +59,7 @@ pub(super) fn repaired(key: &Key, target: &str) -> Repair {
 /// Returns the finding if the text differs from the target.
 fn changed(target: &str, text: impl Into<String>, problem: &str) -> Option<Finding> {
     let text = text.into();
-    (text != target).then(|| (problem.to_owned(), text))
+    (text != target).then(|| Finding { problem: problem.to_owned(), text })
 }
 
 fn separator(_: &Key, target: &str) -> Option<Finding> {
@@ -93,7 +99,7 @@ fn placeholders(key: &Key, target: &str) -> Option<Finding> {
         let template = Template::parse(&text).ok()??;
         Some(SwappedImage::filled(&template, &ImageReference::parse(image))?.to_string())
     });
-    Some((problem, filled.unwrap_or(text)))
+    Some(Finding { problem, text: filled.unwrap_or(text) })
 }
 
 /// Returns the target with placeholders in place of similar ones. `None` if a placeholder is not known.
@@ -103,6 +109,9 @@ fn with_known_placeholders(target: &str) -> Option<String> {
         if text.contains(open) {
             text = text.replace(open, "{").replace(close, "}");
         }
+    }
+    for (name, placeholder) in [("$registry", Template::REGISTRY), ("$path", Template::PATH)] {
+        text = text.replace(name, placeholder);
     }
     for group in ["$1", "$2", "\\1", "\\2"] {
         text = text.replace(group, Template::PATH);
@@ -156,10 +165,21 @@ fn wildcard(_: &Key, target: &str) -> Option<Finding> {
     if !target.contains('*') {
         None
     } else if target[text.len()..].starts_with('/') {
-        Some((problem(), text.to_owned()))
+        Some(Finding { problem: problem(), text: text.to_owned() })
     } else {
-        Some((problem(), target.to_owned()))
+        Some(Finding { problem: problem(), text: target.to_owned() })
     }
+}
+
+/// Finds a `/` between the host and the port.
+fn separated_port(_: &Key, target: &str) -> Option<Finding> {
+    let (host, port) = target.split_once("/:")?;
+    let digits = port.split('/').next().unwrap_or_default();
+    let is_port = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && !host.contains('/')).then(|| Finding {
+        problem: "no `/` stands between the host and the port".to_owned(),
+        text: format!("{host}:{port}"),
+    })
 }
 
 /// Finds the tag or digest of a target to which the path of the image is added.
@@ -173,13 +193,13 @@ fn tag(key: &Key, target: &str) -> Option<Finding> {
         let port = &target[end + 1..];
         let is_tag = !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit());
         return (is_tag && !target.starts_with('[') && is_registry(&target[..end]))
-            .then(|| (problem, target[..end].to_owned()));
+            .then(|| Finding { problem, text: target[..end].to_owned() });
     };
     let end = slash + target[slash..].find([':', '@'])?;
     if target[end..].trim_end_matches('/').contains('/') || target.ends_with('-') {
-        return Some((problem, target.to_owned()));
+        return Some(Finding { problem, text: target.to_owned() });
     }
-    Some((problem, target[..end].to_owned()))
+    Some(Finding { problem, text: target[..end].to_owned() })
 }
 
 fn missing_port(_: &Key, target: &str) -> Option<Finding> {
@@ -208,5 +228,5 @@ fn characters(_: &Key, target: &str) -> Option<Finding> {
     let is_known = |character: char| character.is_alphanumeric() || character.is_ascii_graphic();
     let text: String = target.chars().filter(|&character| is_known(character)).collect();
     let literal = target.replace(Template::PATH, "a").replace(Template::REGISTRY, "a");
-    Some((text_problem(&literal)?.to_string(), text))
+    Some(Finding { problem: text_problem(&literal)?.to_string(), text })
 }

@@ -1,7 +1,13 @@
 //! Targets that make no valid image reference.
 
-use super::{Advice, candidate::proposal, repair::repaired};
-use crate::rules::{diagnostic::shorten, rule::Key};
+use super::{
+    Advice,
+    address::bracket_problem,
+    candidate::proposal,
+    patterns::without_match_all,
+    repair::{Repair, repaired},
+};
+use crate::rules::{diagnostic::shorten, rule::Key, target::Target, template::TemplateError};
 
 /// Returns advice on a target that makes no valid image reference. `written` is its key as it is written.
 pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -> Advice {
@@ -9,11 +15,15 @@ pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -
         "`{}` makes no valid image reference, so the images of this rule are left alone",
         shorten(target)
     );
-    let mut problems = repaired(key, target).problems;
+    let Repair { mut problems, text } = repaired(key, target);
+    let (written, end) = without_match_all(written);
     let correction = match proposal([(written.to_owned(), target.to_owned())]) {
-        Some(rule) => format!("write {rule}"),
-        None => form(key).to_owned(),
+        Some(rule) => format!("write {rule}{end}"),
+        None => form(key, &text).to_owned(),
     };
+    if let Some(problem) = bracket_problem(target) {
+        problems.insert(0, problem.to_owned());
+    }
     if problems.is_empty() {
         problems.push("a segment begins and ends with a letter or a digit".into());
     }
@@ -21,8 +31,11 @@ pub(in crate::rules) fn invalid_target(key: &Key, written: &str, target: &str) -
 }
 
 /// Returns the correct form of a target, as a clause of advice.
-fn form(key: &Key) -> &'static str {
+fn form(key: &Key, target: &str) -> &'static str {
     match key {
+        Key::Default if Target::new(target).template_error() == Some(TemplateError::InRegistry) => {
+            "write one rule for each registry"
+        }
         Key::Exact(_) => {
             "write a whole image, `host[:port]/path[:tag][@digest]`, without a scheme, the path in lower case"
         }

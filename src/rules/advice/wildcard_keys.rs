@@ -19,7 +19,8 @@ pub(super) fn wildcard_key(key: &str, target: &str) -> String {
     let all = without_last_stars(&key);
     if key.bytes().all(|byte| b"*./".contains(&byte)) {
         let hint = proposal([(Key::DEFAULT.to_owned(), target.to_owned())]);
-        return hint.map_or_else(general, |rule| format!("write {rule}, and no other `default`"));
+        return hint
+            .map_or_else(general_hint, |rule| format!("write {rule}, and no other `default`"));
     }
     if let Some(rule) = registry_rule(all, target) {
         return format!("write {rule}");
@@ -36,7 +37,7 @@ pub(super) fn wildcard_key(key: &str, target: &str) -> String {
             format!("write {rules}; `{{path}}` is the path of the image")
         }
         Some(rules) => format!("write {rules}"),
-        None => general(),
+        None => general_hint(),
     }
 }
 
@@ -50,7 +51,7 @@ fn without_last_stars(key: &str) -> &str {
     }
 }
 
-fn general() -> String {
+fn general_hint() -> String {
     "write a rule for each registry or repository, as `host[:port][/path]`".into()
 }
 

@@ -31,7 +31,7 @@ impl Linter<'_> {
         }
     }
 
-    /// Remarks that the rule for Docker Hub does not put `library/` before official images.
+    /// Reports a rule for Docker Hub that does not put `library/` before official images.
     pub(super) fn dropped_library(&mut self) {
         let mut hub = None;
         for rule in self.rules.rules() {

@@ -1,4 +1,4 @@
-//! Rules whose images all go to other rules.
+//! Unreachable rules: earlier rules match all of their images.
 
 use super::{Budget, Linter, Part};
 use crate::rules::{

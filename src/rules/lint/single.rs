@@ -8,7 +8,9 @@ use crate::{
     rules::{
         advice::{self, Advice},
         diagnostic::{Code, Diagnostic},
-        line::without_white_space,
+        glob::Glob,
+        line::{Separator, key_span, rule_span, separator, without_white_space},
+        manifest,
         rule::{Effect, Key, Rule},
         rule_set::RuleSet,
     },
@@ -25,9 +27,15 @@ impl Linter<'_> {
     /// Reports targets that make no valid image reference.
     fn invalid_targets(&mut self) {
         for rule in self.rules.rules() {
-            if rule.effect() == Effect::LeaveInvalid {
+            if rule.effect() == Effect::LeaveInvalid && !self.has_mistake_of_key(rule) {
                 let written = self.written_key(rule);
-                let advice = || advice::invalid_target(&rule.key, &written, rule.target.text());
+                let target = rule.target.text();
+                let has_single_colon = self.has_single_colon(rule);
+                let advice = || {
+                    let advice = advice::invalid_target(&rule.key, &written, target);
+                    let other = has_single_colon.then(|| advice::other_colon(&written, target));
+                    Advice { hint: other.flatten().unwrap_or(advice.hint), ..advice }
+                };
                 self.advise(Code::InvalidTarget, rule, Part::Target, advice);
             }
         }
@@ -37,12 +45,18 @@ impl Linter<'_> {
     fn invalid_keys(&mut self) {
         for rule in self.rules.rules() {
             let target = rule.target.text();
+            let line = self.line(rule.line);
             match &rule.key {
+                Key::Registry(_) if self.is_field(rule) => {}
+                Key::Registry(_) | Key::Exact(_) if joins_words(&line[key_span(line)]) => {
+                    let advice = || advice::joined_keys(&line[key_span(line)], target);
+                    self.advise(Code::NeverMatches, rule, Part::Rule, advice);
+                }
                 Key::Registry(_) => {
                     let written = self.written_key(rule);
                     let Some(problem) = advice::key_problem(&written) else { continue };
                     let rules = self.rules;
-                    self.advise(Code::NeverMatches, rule, Part::Rule, || {
+                    self.advise(self.code_of_key(rule), rule, Part::Rule, || {
                         let keyword_line = |keyword: &str| line_of_keyword(rules, keyword);
                         advice::registry_key(problem, &written, target, keyword_line)
                     });
@@ -65,10 +79,16 @@ impl Linter<'_> {
                     message: "a range of this glob goes from high to low".into(),
                     hint: "write the lower character first, as in `[a-z]`".into(),
                 });
+            } else if advice::ends_before_path(rule.key.exact_or_glob())
+                && advice::glob_problem(glob).is_none()
+            {
+                let text = rule.key.exact_or_glob();
+                let advice = || advice::glob_without_path(text, rule.target.text());
+                self.advise(Code::NeverMatches, rule, Part::Rule, advice);
             } else if let Some(problem) = advice::glob_problem(glob) {
                 let text = rule.key.exact_or_glob();
                 let advice = || advice::glob(problem, text, rule.target.text());
-                self.advise(Code::NeverMatches, rule, Part::Rule, advice);
+                self.advise(self.code_of_key(rule), rule, Part::Rule, advice);
             }
         }
     }
@@ -85,15 +105,55 @@ impl Linter<'_> {
         for written in self.line(rule.line)[target].split(',') {
             let end = start + written.len();
             let text = without_white_space(written);
-            if let Some(problem) = advice::text_problem(&text) {
-                let span = start + written.len() - written.trim_start().len()
-                    ..end - written.len() + written.trim_end().len();
+            let span = start + written.len() - written.trim_start().len()
+                ..end - written.len() + written.trim_end().len();
+            if written.trim().contains(char::is_whitespace) {
+                self.advise_at(Code::NeverMatches, rule.line, span, || {
+                    advice::joined_wildcards(written)
+                });
+            } else if let Some(problem) = advice::text_problem(&text) {
                 self.advise_at(Code::NeverMatches, rule.line, span, || {
                     advice::wildcard(problem, &text)
                 });
             }
             start = end + 1;
         }
+    }
+
+    /// Returns the code of a mistake in the key of a rule. A mistake that also makes the target invalid is reported once,
+    /// as an error.
+    fn code_of_key(&self, rule: &Rule) -> Code {
+        if rule.effect() == Effect::LeaveInvalid && self.has_mistake_of_key(rule) {
+            Code::InvalidTarget
+        } else {
+            Code::NeverMatches
+        }
+    }
+
+    /// Returns true if the key has the mistake that makes the target invalid: a regular expression, or quotation marks.
+    fn has_mistake_of_key(&self, rule: &Rule) -> bool {
+        let target = rule.target.text();
+        match &rule.key {
+            Key::Replace(text) => {
+                advice::glob_problem(&Glob::parse(text)).is_some() && target.contains(['$', '\\'])
+            }
+            Key::Registry(_) => {
+                let marks = ['"', '\''];
+                self.written_key(rule).starts_with(marks) && target.ends_with(marks)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns true if the line of the rule is a field of a manifest, such as `data:`.
+    fn is_field(&self, rule: &Rule) -> bool {
+        self.has_single_colon(rule)
+            && manifest::is_field(&self.written_key(rule), rule.target.text())
+    }
+
+    fn has_single_colon(&self, rule: &Rule) -> bool {
+        let line = self.line(rule.line);
+        matches!(separator(&line[rule_span(line)]), Separator::Single(_))
     }
 
     /// Records a diagnostic about a part of the line of `rule`.
@@ -114,6 +174,13 @@ impl Linter<'_> {
             Diagnostic::new(code, message, hint).at(line, span)
         });
     }
+}
+
+/// Returns true if white space separates two words of a text.
+fn joins_words(text: &str) -> bool {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let is_part = |character: char| character.is_alphanumeric();
+    words.windows(2).any(|pair| pair[0].ends_with(is_part) && pair[1].starts_with(is_part))
 }
 
 /// Returns the line of the rule with a keyword as its key.
