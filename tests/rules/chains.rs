@@ -20,7 +20,7 @@ fn chains(map: &str) -> Vec<Chain> {
 fn every_pair_of_rules_is_named() {
     use Code::{CaseChain, Chain};
 
-    let cases: [(&str, &[self::Chain]); 20] = [
+    let cases: [(&str, &[self::Chain]); 21] = [
         // Every rule that makes the image, not only the first.
         (
             "default::h.io\nquay.io::h.io/p\n[EXACT]h.io/p/x::e.io/x",
@@ -39,6 +39,8 @@ fn every_pair_of_rules_is_named() {
         // A port that the new image keeps.
         ("default::d.io\na.io::b.io\nb.io:443::c.io", &[(2, 3, Chain)]),
         ("default::d.io\na.io/x::b.io\nb.io:443::c.io", &[]),
+        // The rule leaves `a.io/x:1` alone, because `b.io:1` would have no path.
+        ("default::d.io\na.io/x::b.io\ndocker.io::c.io", &[]),
         // Wildcard hosts.
         ("default::d.io\na.io::x.b.io/y\n*.b.io::c.io", &[(2, 3, Chain)]),
         ("default::d.io\na.io::x.b.io\n*.b.io/y::c.io", &[(2, 3, Chain)]),

@@ -129,8 +129,12 @@ fn carries_port(rule: &Rule) -> bool {
     }
 }
 
-/// Returns true if an image can be the key itself with a tag. The target is then a whole repository.
+/// Returns true if an image can be the key itself with a tag, and the target is a repository for it.
 fn names_repository(rule: &Rule) -> bool {
+    if rule.target.is_registry() {
+        // Without a path, the image is left alone.
+        return false;
+    }
     match &rule.key {
         // `docker.io/x` is an organization: the image `x` is `docker.io/library/x`.
         Key::Registry(key) => match key.split_once('/') {
