@@ -191,12 +191,12 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Records that the map has too many globs to compare all of them.
+    /// Records that the map has too many rules to compare all of them.
     pub fn mark_partial(&mut self) {
         self.is_partial = true;
     }
 
-    /// Returns true if the map has too many globs to compare all of them.
+    /// Returns true if the map has too many rules to compare all of them.
     ///
     /// Diagnostics of rules that never match and of chains may then be missing.
     #[must_use]

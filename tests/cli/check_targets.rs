@@ -52,6 +52,10 @@ fn invalid_targets_are_replaced_by_targets_that_work() {
         Case("[EXACT]q.io/a:1::t.io/{registry}/{Path}", "[EXACT]q.io/a:1::t.io/q.io/a:1", &[]),
         Case("q.io::t.io/x:1", "q.io::t.io/x", &[("q.io/a:2", "t.io/x/a:2")]),
         Case("q.io::t.io:latest", "q.io::t.io", &[]),
+        Case("q.io::t.io:8443:", "q.io::t.io:8443", &[("q.io/a", "t.io:8443/a")]),
+        Case("q.io::t.io:5000@", "q.io::t.io:5000", &[]),
+        Case("q.io::t.io:5000:latest", "q.io::t.io:5000", &[]),
+        Case("q.io::[fd00::5]:5000:latest", "q.io::[fd00::5]:5000", &[]),
         Case("q.io::t.io/x:1-", "", &[]),
         Case("q.io::t.io/x:1/y", "", &[]),
         Case("q.io::t.io/:5000", "q.io::t.io:5000", &[("q.io/a", "t.io:5000/a")]),
@@ -76,9 +80,13 @@ fn hints_about_targets_name_each_mistake() {
     for (target, parts) in [
         ("https://T.io/X:1", &["no scheme", "lower case", "no tag", "write `q.io::T.io/x`"][..]),
         ("t.io/{tag}", &["`{registry}` and `{path}`", "tag and digest are always kept", "write"]),
-        ("{registry}/x", &["before the first `/`", "write `host[:port][/path]`"]),
-        ("t.io/{path}/{path}", &["twice"]),
-        ("t.io/{registry}{path}", &["touch"]),
+        ("{registry}/x", &["only after the first `/`", "write `host[:port][/path]`"]),
+        ("t.io/{path}/{path}", &["each placeholder may occur only once; write"]),
+        (
+            "t.io/{registry}{path}",
+            &["two placeholders need a text between them, such as `/`; write"],
+        ),
+        ("t.io/{foo}", &["tag and digest are always kept; write"]),
         ("t.io/x:", &["no tag"]),
         ("t.io/\u{e9}", &["U+00E9"]),
         ("[fd00::zz]", &["the text between the brackets is not an IPv6 address"]),
@@ -263,6 +271,8 @@ fn a_mirror_of_docker_hub_without_library_is_remarked_on() {
     }
     for lines in [
         &["docker.io::"][..],
+        &["docker.io::docker.io"],
+        &["docker.io::index.docker.io"],
         &["docker.io::t.io/{path}"],
         &["docker.io::t.io/library"],
         &["docker.io::t.io", "docker.io/library::"],

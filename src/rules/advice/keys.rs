@@ -55,7 +55,7 @@ pub(in crate::rules) fn registry_key(
             Some(rules) if candidates_of_list(key, target).is_some() => {
                 format!("write {rules}, as a rule has one key")
             }
-            Some(rules) => format!("write {rules}{}", explanation(problem)),
+            Some(rules) => format!("write {rules}{}", explanation(problem, key, target)),
             None => match bracket_problem(key) {
                 Some(bracket) if problem == KeyProblem::Invalid => {
                     format!("{bracket}; write `[address]` or `[address]:port`")
@@ -131,6 +131,9 @@ fn corrected(problem: KeyProblem, key: &str, target: &str) -> Vec<Candidate> {
         }
         KeyProblem::Invalid => normalized(key),
         KeyProblem::Keyword(keyword) => keyword.to_owned(),
+        KeyProblem::NoRegistry if is_official_image(key, target) => {
+            format!("{DOCKER_HUB}/{LIBRARY}/{key}")
+        }
         KeyProblem::NoRegistry => format!("{DOCKER_HUB}/{key}"),
         KeyProblem::Tag => return exact_rules(key, target),
         KeyProblem::Wildcard => return Vec::new(),
@@ -138,15 +141,33 @@ fn corrected(problem: KeyProblem, key: &str, target: &str) -> Vec<Candidate> {
     vec![(key, target.to_owned())]
 }
 
+/// Returns true for a key such as `nginx` that probably means an official image of Docker Hub, not an organization: the
+/// target ends with its name, or is empty.
+fn is_official_image(key: &str, target: &str) -> bool {
+    let target = without_scheme(target).trim_end_matches('/');
+    let has_name = |(_, last): (&str, &str)| last.split([':', '@']).next() == Some(key);
+    !key.contains('/') && (target.is_empty() || target.rsplit_once('/').is_some_and(has_name))
+}
+
 /// Returns the end of a hint that proposes rules.
-fn explanation(problem: KeyProblem) -> &'static str {
+fn explanation(problem: KeyProblem, key: &str, target: &str) -> String {
     match problem {
-        KeyProblem::NoRegistry => " for images of Docker Hub, or add the port of the registry",
-        KeyProblem::Bracket(Key::REPLACE) => {
-            "; without placeholders in the target, it keeps only the last path segment"
+        KeyProblem::NoRegistry if is_official_image(key, target) => format!(
+            " for the official image, as `{DOCKER_HUB}/{key}` is the organization, or add the port of the registry"
+        ),
+        KeyProblem::NoRegistry if !key.contains('/') => format!(
+            " for the organization, as the official image is `{DOCKER_HUB}/{LIBRARY}/{key}`, or add the port of the registry"
+        ),
+        KeyProblem::NoRegistry => {
+            " for images of Docker Hub, or add the port of the registry".into()
         }
-        KeyProblem::Tag => "; an [EXACT] rule is for an image that is written exactly like this",
-        _ => "",
+        KeyProblem::Bracket(Key::REPLACE) => {
+            "; without placeholders in the target, it keeps only the last path segment".into()
+        }
+        KeyProblem::Tag => {
+            "; an [EXACT] rule is for an image that is written exactly like this".into()
+        }
+        _ => String::new(),
     }
 }
 
@@ -257,26 +278,31 @@ pub(in crate::rules) fn exact_key(image: &str, target: &str) -> Advice {
 }
 
 /// Returns true if the name of the image would stand twice in a new image: `{path}` after a target that ends with it.
-fn doubles_name(image: &str, target_with_path: &str) -> bool {
+pub(super) fn doubles_name(image: &str, target_with_path: &str) -> bool {
     let Some(base) = target_with_path.strip_suffix("/{path}") else { return false };
     let last = image.rsplit('/').next().unwrap_or_default();
     let name = &last[..last.find(['*', '?', '[', ':', '@']).unwrap_or(last.len())];
     base.split('/').skip(1).last() == Some(name)
 }
 
+/// Returns the rule for all tags or digests of an image, such as `quay.io/a/b:*`. `None` if it has another wildcard.
+pub(super) fn rule_for_repository(image: &str, target: &str) -> Option<String> {
+    let name = ["@sha256:*", "@*", ":*"].iter().find_map(|all| image.strip_suffix(all))?;
+    let reference = ImageReference::parse(name);
+    if name.contains(['*', '?', '[']) || !reference.tag_and_digest().is_empty() {
+        return None;
+    }
+    let registry = canonical_registry(reference.registry());
+    let library = if reference.is_library() { "library/" } else { "" };
+    let path = reference.path();
+    let path = path.strip_prefix("library/").filter(|_| !library.is_empty()).unwrap_or(path);
+    proposal([(format!("{registry}/{library}{path}"), target.to_owned())])
+}
+
 /// Returns advice on an `[EXACT]` key with wildcards whose target names one image.
 fn for_each_image(image: &str, target: &str) -> String {
     let general = "[EXACT] does not support wildcards; write a rule for each image";
-    let repository = image.strip_suffix(":*").filter(|name| !name.contains(['*', '?', '[', ':']));
-    let repository = repository.and_then(|name| {
-        let reference = ImageReference::parse(name);
-        let registry = canonical_registry(reference.registry());
-        let library = if reference.is_library() { "library/" } else { "" };
-        let path = reference.path();
-        let path = path.strip_prefix("library/").filter(|_| !library.is_empty()).unwrap_or(path);
-        proposal([(format!("{registry}/{library}{path}"), target.to_owned())])
-    });
-    match repository {
+    match rule_for_repository(image, target) {
         Some(rule) => format!("{general}, or {rule} for all tags"),
         None => general.into(),
     }

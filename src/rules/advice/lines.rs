@@ -4,13 +4,14 @@ use super::{
     address::{bracket_problem, bracketed},
     candidate::{is_valid_target, proposal, split_at_other_separator},
     keys::{MARKS, corrected_rules, registry_key, rules_of_list},
+    patterns::without_match_all,
     problem::{KeyProblem, key_problem, without_scheme},
     wildcard_keys::wildcard_key,
 };
 use crate::{
     image::is_valid_reference,
     rules::{
-        line::{Separator, separator},
+        line::{Separator, separator, without_white_space},
         manifest::{FIELD_HINT, is_field},
         rule::Key,
     },
@@ -67,17 +68,47 @@ pub(in crate::rules) fn deprecated_separator(key: &str, target: &str) -> String 
 pub(in crate::rules) fn empty_key(rule: &str) -> String {
     const GENERAL: &str = "write the registry that the rule is for before the `::`";
     let target = rule.trim_start_matches(['/', ':']);
-    if rule.starts_with('[') || target.is_empty() {
+    if rule.starts_with('[') {
         return "write the image or the glob between the bracket and the `::`".into();
     }
-    match proposal([(Key::DEFAULT.to_owned(), target.to_owned())]) {
+    let default = || proposal([(Key::DEFAULT.to_owned(), target.to_owned())]);
+    match (!target.is_empty()).then(default).flatten() {
         Some(rule) => format!("{GENERAL}, or {rule} if there is no `default`"),
         None => GENERAL.into(),
     }
 }
 
+/// The mistake of a line with a comment that starts with `//`, as a clause.
+const COMMENT_PROBLEM: &str = "a comment starts with `#`";
+
+/// Returns advice on a rule with a comment that starts with `//`. It is given with its white space.
+///
+/// `None` if there is no such comment, or the rule before it has another mistake.
+pub(in crate::rules) fn slash_comment(rule: &str) -> Option<String> {
+    let rule = without_white_space(without_slash_comment(rule)?);
+    let (Separator::Double(separator) | Separator::Single(separator)) = separator(&rule) else {
+        return None;
+    };
+    let (key, end) = without_match_all(&rule[..separator.start]);
+    let rule = proposal([(key.to_owned(), rule[separator.end..].to_owned())])?;
+    Some(format!("{COMMENT_PROBLEM}; write {rule}{end}"))
+}
+
+/// Returns the text before a `//` that follows white space. `None` if there is none, or it is a part of a URL.
+fn without_slash_comment(rule: &str) -> Option<&str> {
+    let ends = rule.match_indices("//").map(|(at, _)| &rule[..at]);
+    let text = ends.into_iter().find(|text| text.ends_with(char::is_whitespace))?.trim_end();
+    (!text.ends_with(':')).then_some(text)
+}
+
 /// Returns advice on a line without a separator. It is given with its white space.
 pub(in crate::rules) fn missing_separator(line: &str) -> String {
+    if line.starts_with("//") {
+        return COMMENT_PROBLEM.into();
+    }
+    if let Some(rule) = without_slash_comment(line) {
+        return format!("{COMMENT_PROBLEM}; {}", missing_separator(rule));
+    }
     let joined: String = line.split_whitespace().collect();
     let split = split_at_other_separator(&joined).and_then(|(key, target)| rules(key, target));
     let by_space = || {

@@ -22,7 +22,7 @@ pub(super) use self::{
     keys::{exact_key, joined_keys, registry_key},
     lines::{
         deprecated_separator, empty_key, misplaced_star, missing_separator, other_colon,
-        several_separators,
+        several_separators, slash_comment,
     },
     patterns::{glob, glob_without_path, joined_wildcards, wildcard},
     problem::{ends_before_path, glob_problem, is_near, key_problem, text_problem},

@@ -86,8 +86,12 @@ fn placeholders(key: &Key, target: &str) -> Option<Finding> {
     };
     let problem = match (key, error) {
         (Key::Exact(_), _) => "the target of an [EXACT] rule is a whole image, without placeholders".into(),
-        (_, Some(error @ (TemplateError::InRegistry | TemplateError::Repeated | TemplateError::Touching))) => {
-            error.to_string()
+        (_, Some(TemplateError::InRegistry)) => {
+            "a placeholder may stand only after the first `/`".into()
+        }
+        (_, Some(TemplateError::Repeated)) => "each placeholder may occur only once".into(),
+        (_, Some(TemplateError::Touching)) => {
+            "two placeholders need a text between them, such as `/`".into()
         }
         (_, None) if text.as_deref() == Some(target) => return None,
         (_, Some(TemplateError::Unknown) | None) => {
@@ -189,17 +193,26 @@ fn tag(key: &Key, target: &str) -> Option<Finding> {
     }
     let problem = "a target has no tag or digest, as those of the image are kept".to_owned();
     let Some(slash) = target.find('/') else {
-        let end = target.find(['@', ':'])?;
-        let port = &target[end + 1..];
-        let is_tag = !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit());
-        return (is_tag && !target.starts_with('[') && is_registry(&target[..end]))
-            .then(|| Finding { problem, text: target[..end].to_owned() });
+        let (registry, rest) = target.split_at(end_of_registry(target)?);
+        let is_tag = rest.len() > 1 || (rest == "@" && registry.contains(':'));
+        return (is_tag && is_registry(registry))
+            .then(|| Finding { problem, text: registry.to_owned() });
     };
     let end = slash + target[slash..].find([':', '@'])?;
     if target[end..].trim_end_matches('/').contains('/') || target.ends_with('-') {
         return Some(Finding { problem, text: target.to_owned() });
     }
     Some(Finding { problem, text: target[..end].to_owned() })
+}
+
+/// Returns the end of the host and the port with which a target without `/` starts. `None` if a bracket is not closed.
+fn end_of_registry(target: &str) -> Option<usize> {
+    let address = if target.starts_with('[') { target.find(']')? } else { 0 };
+    let host = address + target[address..].find(['@', ':']).unwrap_or(target.len() - address);
+    let rest = target[host..].strip_prefix(':').unwrap_or_default();
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let is_port = digits > 0 && (digits == rest.len() || rest[digits..].starts_with([':', '@']));
+    Some(if is_port { host + 1 + digits } else { host })
 }
 
 fn missing_port(_: &Key, target: &str) -> Option<Finding> {
@@ -223,10 +236,11 @@ fn upper_case(_: &Key, target: &str) -> Option<Finding> {
     changed(target, text, "the path of an image is in lower case")
 }
 
-/// Finds characters that no image contains. Invisible ones are removed.
+/// Finds characters that no image contains, other than braces. Invisible ones are removed.
 fn characters(_: &Key, target: &str) -> Option<Finding> {
     let is_known = |character: char| character.is_alphanumeric() || character.is_ascii_graphic();
     let text: String = target.chars().filter(|&character| is_known(character)).collect();
     let literal = target.replace(Template::PATH, "a").replace(Template::REGISTRY, "a");
+    let literal = literal.replace(['{', '}'], "a");
     Some(Finding { problem: text_problem(&literal)?.to_string(), text })
 }

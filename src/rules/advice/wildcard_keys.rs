@@ -2,6 +2,7 @@
 
 use super::{
     candidate::{Candidate, is_valid_target, proposal},
+    keys::{doubles_name, rule_for_repository},
     problem::without_scheme,
     repair::repaired,
 };
@@ -24,6 +25,12 @@ pub(super) fn wildcard_key(key: &str, target: &str) -> String {
     }
     if let Some(rule) = registry_rule(all, target) {
         return format!("write {rule}");
+    }
+    let last = key.rsplit('/').next().unwrap_or_default();
+    let doubles = |with_path: String| doubles_name(&key, &with_path);
+    if last.contains([':', '@']) && with_path(target).is_some_and(doubles) {
+        return rule_for_repository(&key, target)
+            .map_or_else(general_hint, |rule| format!("write {rule}"));
     }
     if let Some((domain, rules)) = domain_rules(all, target) {
         let rest = match domain {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Linter, Part};
 use crate::{
-    image::{DOCKER_HUB, LIBRARY, split_port},
+    image::{DOCKER_HUB, LIBRARY, canonical_registry, split_port},
     rules::{
         advice::proposal,
         diagnostic::{Code, Diagnostic, shorten},
@@ -46,6 +46,7 @@ impl Linter<'_> {
             rule.effect() == Effect::Swap
                 && rule.target.template().is_none()
                 && !ends_with_library(rule)
+                && !is_docker_hub(rule)
         };
         if let Some(rule) = hub.filter(drops) {
             self.report(rule, Part::Target, dropped_library(rule));
@@ -70,6 +71,11 @@ fn dropped_port(rule: &Rule, other: &Rule, host: &str) -> Diagnostic {
 /// Returns true if the last segment of the target is `library`, so that official images have it already.
 fn ends_with_library(rule: &Rule) -> bool {
     rule.target.base().rsplit('/').next() == Some(LIBRARY)
+}
+
+/// Returns true if the target is Docker Hub itself, where official images need no `library/`.
+fn is_docker_hub(rule: &Rule) -> bool {
+    canonical_registry(rule.target.base()) == DOCKER_HUB
 }
 
 fn dropped_library(rule: &Rule) -> Diagnostic {

@@ -30,11 +30,13 @@ impl Linter<'_> {
             if rule.effect() == Effect::LeaveInvalid && !self.has_mistake_of_key(rule) {
                 let written = self.written_key(rule);
                 let target = rule.target.text();
+                let line = self.line(rule.line);
                 let has_single_colon = self.has_single_colon(rule);
                 let advice = || {
                     let advice = advice::invalid_target(&rule.key, &written, target);
                     let other = has_single_colon.then(|| advice::other_colon(&written, target));
-                    Advice { hint: other.flatten().unwrap_or(advice.hint), ..advice }
+                    let comment = advice::slash_comment(&line[rule_span(line)]);
+                    Advice { hint: comment.or(other.flatten()).unwrap_or(advice.hint), ..advice }
                 };
                 self.advise(Code::InvalidTarget, rule, Part::Target, advice);
             }
