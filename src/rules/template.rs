@@ -28,19 +28,15 @@ pub(super) enum Piece<'a> {
 }
 
 /// The reason why a text with braces is not a template.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum TemplateError {
     /// A placeholder stands in the registry of the target.
-    #[error("a placeholder stands before the first `/`")]
     InRegistry,
     /// A placeholder occurs twice.
-    #[error("a placeholder occurs twice")]
     Repeated,
     /// Two placeholders have no text between them.
-    #[error("two placeholders touch")]
     Touching,
     /// The text in braces is neither placeholder, or a brace has no counterpart.
-    #[error("only `{{registry}}` and `{{path}}` may stand in braces")]
     Unknown,
 }
 

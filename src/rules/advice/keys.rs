@@ -6,6 +6,7 @@ use super::{
     candidate::{Candidate, is_valid_target, proposal, split_at_other_separator},
     problem::{KeyProblem, key_problem, without_scheme},
     repair::repaired,
+    repository::{doubles_name, rule_for_repository},
     wildcard_keys::{wildcard_key, with_path},
 };
 use crate::{
@@ -275,28 +276,6 @@ pub(in crate::rules) fn exact_key(image: &str, target: &str) -> Advice {
         }
     };
     Advice { message, hint }
-}
-
-/// Returns true if the name of the image would stand twice in a new image: `{path}` after a target that ends with it.
-pub(super) fn doubles_name(image: &str, target_with_path: &str) -> bool {
-    let Some(base) = target_with_path.strip_suffix("/{path}") else { return false };
-    let last = image.rsplit('/').next().unwrap_or_default();
-    let name = &last[..last.find(['*', '?', '[', ':', '@']).unwrap_or(last.len())];
-    base.split('/').skip(1).last() == Some(name)
-}
-
-/// Returns the rule for all tags or digests of an image, such as `quay.io/a/b:*`. `None` if it has another wildcard.
-pub(super) fn rule_for_repository(image: &str, target: &str) -> Option<String> {
-    let name = ["@sha256:*", "@*", ":*"].iter().find_map(|all| image.strip_suffix(all))?;
-    let reference = ImageReference::parse(name);
-    if name.contains(['*', '?', '[']) || !reference.tag_and_digest().is_empty() {
-        return None;
-    }
-    let registry = canonical_registry(reference.registry());
-    let library = if reference.is_library() { "library/" } else { "" };
-    let path = reference.path();
-    let path = path.strip_prefix("library/").filter(|_| !library.is_empty()).unwrap_or(path);
-    proposal([(format!("{registry}/{library}{path}"), target.to_owned())])
 }
 
 /// Returns advice on an `[EXACT]` key with wildcards whose target names one image.

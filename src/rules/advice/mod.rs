@@ -14,6 +14,7 @@ mod lines;
 mod patterns;
 mod problem;
 mod repair;
+mod repository;
 mod targets;
 mod wildcard_keys;
 

@@ -2,9 +2,9 @@
 
 use super::{
     candidate::{Candidate, is_valid_target, proposal},
-    keys::{doubles_name, rule_for_repository},
     problem::without_scheme,
     repair::repaired,
+    repository::{doubles_name, rule_for_repository},
 };
 use crate::{
     image::{DOCKER_HUB, LIBRARY, is_registry},
