@@ -4,6 +4,8 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memchr2;
+
 /// Returns the text without its byte-order mark, if it has one.
 #[must_use]
 pub fn without_byte_order_mark(text: &str) -> &str {
@@ -78,9 +80,9 @@ pub fn separator(rule: &str) -> Separator {
     let mut double = None;
     let mut last: Option<usize> = None;
     let mut at = 0;
-    while let Some(found) = rule[at..].find([':', '[']) {
+    while let Some(found) = memchr2(b':', b'[', &rule.as_bytes()[at..]) {
         at += found;
-        if rule[at..].starts_with('[') {
+        if rule.as_bytes()[at] == b'[' {
             at = end_of_brackets(rule, at);
             continue;
         }
@@ -105,8 +107,8 @@ pub fn separator(rule: &str) -> Separator {
 /// Returns the end of the pair of brackets that opens at `start`, or of that bracket alone if another one follows.
 fn end_of_brackets(rule: &str, start: usize) -> usize {
     let inside = start + 1;
-    match rule[inside..].find(['[', ']']) {
-        Some(next) if rule[inside + next..].starts_with(']') => inside + next + 1,
+    match memchr2(b'[', b']', &rule.as_bytes()[inside..]) {
+        Some(next) if rule.as_bytes()[inside + next] == b']' => inside + next + 1,
         _ => inside,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It implements rule 6 of section 1 of the swap rules.
 
+use memchr::memchr2;
+
 use crate::image::{ImageReference, LIBRARY};
 
 /// A target with placeholders, split into its parts.
@@ -50,7 +52,7 @@ impl Template {
     /// If the braces are not valid placeholders.
     pub(super) fn parse(target: &str) -> Result<Option<Self>, TemplateError> {
         let mut rest = target.trim_end_matches('/');
-        let Some(first) = rest.find(['{', '}']) else { return Ok(None) };
+        let Some(first) = memchr2(b'{', b'}', rest.as_bytes()) else { return Ok(None) };
         if !rest[..first].contains('/') {
             return Err(TemplateError::InRegistry);
         }

@@ -9,13 +9,11 @@ use super::{
     Budget, Link, Linter,
     made::{Continuation, MadeImages},
     relocation::{Claim, Relocation},
+    with_lower_case,
 };
-use crate::{
-    image::{ImageReference, MAX_IMAGE_BYTES},
-    rules::{
-        glob::Glob,
-        rule::{Effect, Rule},
-    },
+use crate::rules::{
+    glob::Glob,
+    rule::{Effect, Rule},
 };
 
 /// The properties of a rule that decide which globs match its images.
@@ -42,6 +40,9 @@ impl<'a> Linter<'a> {
         let globs = self.rules.globs.iter();
         let globs: Vec<_> =
             globs.map(|(number, glob)| (number, self.rules.rule(number), glob)).collect();
+        if globs.is_empty() {
+            return Some(());
+        }
         let mut by_shape: HashMap<Shape<'a>, Vec<&'a Rule>> = HashMap::new();
         let number_of: HashMap<_, _> =
             globs.iter().map(|(number, rule, _)| (rule.line, *number)).collect();
@@ -83,10 +84,7 @@ fn link_to_globs<'a>(
         }
         let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();
         budget.take(to.key.exact_or_glob().len(), made_length)?;
-        let is_covered = |sample: &String| {
-            let mut buffer = [0; MAX_IMAGE_BYTES];
-            to.target.covers(&ImageReference::parse(sample).in_lower_case(&mut buffer))
-        };
+        let is_covered = |sample: &String| with_lower_case(sample, |image| to.target.covers(image));
         if to.effect() != Effect::Swap || samples.iter().all(is_covered) {
             continue;
         }

@@ -6,12 +6,10 @@
 use super::{
     ANY, Budget, Link, Linter,
     made::{Continuation, MadeImages},
+    with_lower_case,
 };
 use crate::{
-    image::{
-        DOCKER_HUB, ImageReference, LIBRARY, MAX_IMAGE_BYTES, canonical_registry, is_registry,
-        split_path, split_port,
-    },
+    image::{DOCKER_HUB, LIBRARY, canonical_registry, is_registry, split_path, split_port},
     rules::rule::{Effect, Key, Rule},
 };
 
@@ -39,6 +37,7 @@ impl<'a> Linter<'a> {
             _ => None,
         });
         let has_default = self.rules.default_rule().is_some();
+        let has_wildcards = registries.starting_with(Key::WILDCARD).next().is_some();
         for from in self.swapping_rules() {
             let made = MadeImages::of(from);
             let mut link = |to: &'a Rule| {
@@ -59,7 +58,7 @@ impl<'a> Linter<'a> {
             for sample in made.samples() {
                 link_to_registry_of(&sample, self, &mut link);
             }
-            for range in key_ranges(&made) {
+            for range in key_ranges(&made, has_wildcards) {
                 for (key, to) in registries.starting_with(&range.start) {
                     budget.take(1, 1)?;
                     let rest = &key[range.start.len()..];
@@ -74,21 +73,19 @@ impl<'a> Linter<'a> {
 }
 
 fn link_to_registry_of<'a>(sample: &str, linter: &Linter<'a>, link: &mut impl FnMut(&'a Rule)) {
-    let mut buffer = [0; MAX_IMAGE_BYTES];
-    let image = ImageReference::parse(sample).in_lower_case(&mut buffer);
-    let Some(found) = linter.rules.registries.longest_prefix(&image) else { return };
-    let to = linter.rules.rule(found.rule);
-    if to.effect() == Effect::Swap && !to.target.covers_result(&image, found.has_path) {
-        link(to);
-    }
+    with_lower_case(sample, |image| {
+        let Some(found) = linter.rules.registries.longest_prefix(image) else { return };
+        let to = linter.rules.rule(found.rule);
+        if to.effect() == Effect::Swap && !to.target.covers_result(image, found.has_path) {
+            link(to);
+        }
+    });
 }
 
 /// Returns true if a registry rule rewrites images with the name `name` or below it.
 fn claims(rule: &Rule, name: &str, made: &MadeImages) -> bool {
     let stays = |image: &str| {
-        let mut buffer = [0; MAX_IMAGE_BYTES];
-        let image = ImageReference::parse(image).in_lower_case(&mut buffer);
-        rule.target.covers_result(&image, rule.key.has_path_prefix())
+        with_lower_case(image, |image| rule.target.covers_result(image, rule.key.has_path_prefix()))
     };
     rule.effect() == Effect::Swap
         && !(stays(&format!("{name}:{ANY}"))
@@ -96,7 +93,9 @@ fn claims(rule: &Rule, name: &str, made: &MadeImages) -> bool {
 }
 
 /// Returns the ranges of the keys that claim some of the images that a rule makes.
-fn key_ranges(made: &MadeImages) -> Vec<KeyRange> {
+///
+/// `has_wildcards` is true if there are keys for wildcard hosts.
+fn key_ranges(made: &MadeImages, has_wildcards: bool) -> Vec<KeyRange> {
     let (base, separator) = (&made.base, made.separator());
     let mut all = Vec::new();
     let mut push = |start: String, spelling: &str| {
@@ -116,7 +115,7 @@ fn key_ranges(made: &MadeImages) -> Vec<KeyRange> {
     }
     let canonical = canonical_registry(first);
     let (host, port) = split_port(&canonical);
-    let domains = host.match_indices('.').filter(|&(dot, _)| dot > 0);
+    let domains = host.match_indices('.').filter(|&(dot, _)| has_wildcards && dot > 0);
     let domains = domains.map(|(dot, _)| format!("{}{}", Key::WILDCARD, &host[dot + 1..]));
     for name in std::iter::once(host.to_owned()).chain(domains) {
         if is_registry(first) {
@@ -137,8 +136,7 @@ fn key_ranges(made: &MadeImages) -> Vec<KeyRange> {
 }
 
 fn in_lower_case(image: &str) -> String {
-    let mut buffer = [0; MAX_IMAGE_BYTES];
-    ImageReference::parse(image).in_lower_case(&mut buffer).text().to_owned()
+    with_lower_case(image, |image| image.text().to_owned())
 }
 
 impl<'a> SortedKeys<'a> {

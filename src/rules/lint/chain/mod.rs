@@ -12,13 +12,26 @@ mod relocation;
 use std::collections::HashSet;
 
 use super::{Budget, Linter, Part};
-use crate::rules::{
-    diagnostic::{Code, Diagnostic, shorten},
-    rule::{Effect, Key, Rule},
+use crate::{
+    image::{ImageReference, has_upper_case},
+    rules::{
+        diagnostic::{Code, Diagnostic, shorten},
+        rule::{Effect, Key, Rule},
+    },
 };
 
 /// Placeholder for a path segment, or the rest of one, that occurs in no rule.
 const ANY: &str = "\0";
+
+/// Calls `run` with an image whose registry is in lower case.
+fn with_lower_case<T>(image: &str, run: impl FnOnce(&ImageReference<'_>) -> T) -> T {
+    let written = ImageReference::parse(image);
+    if has_upper_case(image) {
+        run(&written.in_lower_case(&mut vec![0; image.len()]))
+    } else {
+        run(&written)
+    }
+}
 
 /// A rule that makes images, and the rule that rewrites them again.
 struct Link<'a> {
