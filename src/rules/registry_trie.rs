@@ -11,7 +11,7 @@ use hashbrown::{HashTable, hash_table::Entry};
 use memchr::memchr_iter;
 
 use super::rule::Key;
-use crate::image::{ImageReference, LIBRARY};
+use crate::image::{ImageReference, LIBRARY, split_port};
 
 /// The registry rules of a map.
 #[derive(Clone, Debug)]
@@ -107,7 +107,12 @@ impl RegistryTrie {
         if with_port.is_some() || image.port_suffix().is_empty() {
             return with_port;
         }
-        let found = self.walk(root, image, &image.host()[start..])?;
+        let host = image.host();
+        if !split_port(host).1.is_empty() {
+            // Of two ports, the first is not a part of the host. A key with it does not name the host alone.
+            return None;
+        }
+        let found = self.walk(root, image, &host[start..])?;
         Some(RegistryMatch { ignores_port: true, ..found })
     }
 
@@ -211,6 +216,7 @@ mod tests {
             ("bitnami/redis", None),
             ("a:1/x", Some((4, 0, false))),
             ("a:2/x", Some((5, 0, true))),
+            ("a:1:2/x", None),
             ("b:2/x", None),
             ("x.b.io/y", Some((6, 0, false))),
             ("x.b.io:80/y", Some((7, 0, false))),

@@ -71,4 +71,6 @@ pub(super) const CASES: &[Case] = &[
     case("default::d.io\n*.q.io::h.io\nnoswap_wildcards::q.io", "a.q.io/x", Some("h.io/x"), "registry"),
     case("default::d.io\n*.q.io::1.x\n[REPLACE]a.q.io/*::2.x", "a.q.io/x", Some("2.x/x"), "replace"),
     case("default::d.io\n[EXACT]*.q.io/x::h.io/x", "a.q.io/x", Some("d.io/x"), "default"),
+    // Of two ports, the first is not a part of the host.
+    case("default::d.io\n[fd00::5]:5000::m.io/x", "[fd00::5]:5000:80/a", Some("d.io/a"), "default"),
 ];
