@@ -49,12 +49,12 @@ impl<'t> Map<'t> {
     }
 
     /// Checks that the result is a valid reference if the image is one.
-    ///
-    /// Exempt are results over the maximum size of an image, targets with a tag, and targets that are no host but get
-    /// the port of the image: such a target gives a valid reference for some images only.
     pub fn assert_keeps_references_valid(&self, image: &str) {
         let decision = self.rules.decide(image);
-        if decision.swapped.is_none() || !grammar::is_reference(image) {
+        // A shorthand is a path on Docker Hub. The grammar alone would take `[ab]` in `[ab]/c` for an address.
+        let is_shorthand = oracle::Image::parse(image).shorthand;
+        let normalized = format!("{}{image}", if is_shorthand { "docker.io/" } else { "" });
+        if decision.swapped.is_none() || !grammar::is_reference(&normalized) {
             return;
         }
         let result = decision.result(image);
