@@ -107,12 +107,12 @@ impl RegistryTrie {
         if with_port.is_some() || image.port_suffix().is_empty() {
             return with_port;
         }
-        let host = image.host();
-        if !split_port(host).1.is_empty() {
+        let name = &image.host()[start..];
+        if !split_port(name).1.is_empty() {
             // Of two ports, the first is not a part of the host. A key with it does not name the host alone.
             return None;
         }
-        let found = self.walk(root, image, &host[start..])?;
+        let found = self.walk(root, image, name)?;
         Some(RegistryMatch { ignores_port: true, ..found })
     }
 
