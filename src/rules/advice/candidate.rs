@@ -43,20 +43,21 @@ pub(in crate::rules) fn proposal(
 /// Returns the rule with a corrected target. `None` if it still has a mistake.
 fn correct_rule((key, target): Candidate) -> Option<String> {
     let parsed = Key::parse(&key).ok()?;
-    let target = if is_valid_target(&parsed, &target) {
-        target
-    } else {
-        let repaired = repaired(&parsed, &target).text;
-        is_valid_target(&parsed, &repaired).then_some(repaired)?
-    };
+    let target = valid_or_repaired(&parsed, &target);
     let rule = format!("{key}::{target}");
     let is_shown_completely = shorten(&rule) == rule;
     let is_rule = separator(&rule) == Separator::Double(key.len()..key.len() + 2);
-    let is_correct = is_shown_completely
+    let is_correct = is_valid_target(&parsed, &target)
+        && is_shown_completely
         && is_rule
         && key.len().max(target.len()) <= MAX_IMAGE_BYTES
         && !has_problem(&parsed, &key, &target);
     is_correct.then_some(rule)
+}
+
+/// Returns a target without its mistakes, as far as they can be corrected.
+pub(super) fn valid_or_repaired(key: &Key, target: &str) -> String {
+    if is_valid_target(key, target) { target.to_owned() } else { repaired(key, target).text }
 }
 
 /// Returns true if the rule swaps images, or leaves them alone because its target is empty.

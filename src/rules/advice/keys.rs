@@ -3,9 +3,8 @@
 use super::{
     Advice,
     address::{bracket_problem, bracketed},
-    candidate::{Candidate, is_valid_target, proposal, split_at_other_separator},
+    candidate::{Candidate, proposal, split_at_other_separator, valid_or_repaired},
     problem::{KeyProblem, key_problem, without_scheme},
-    repair::repaired,
     repository::{doubles_name, rule_for_repository},
     wildcard_keys::{wildcard_key, with_path},
 };
@@ -227,11 +226,7 @@ fn exact_rules(image: &str, target: &str) -> Vec<Candidate> {
 /// Returns the image that a target makes of an image whose name is the key of the rule.
 fn moved(image: &ImageReference<'_>, target: &str) -> String {
     let is_image = Target::new(target).base().contains('/') && is_valid_reference(target);
-    let text = if is_valid_target(&Key::Default, target) || is_image {
-        target.to_owned()
-    } else {
-        repaired(&Key::Default, target).text
-    };
+    let text = if is_image { target.to_owned() } else { valid_or_repaired(&Key::Default, target) };
     let target = Target::new(&text);
     let swapped = match target.template() {
         Some(template) => SwappedImage::filled(template, image),

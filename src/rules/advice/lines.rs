@@ -9,7 +9,7 @@ use super::{
     wildcard_keys::wildcard_key,
 };
 use crate::{
-    image::is_valid_reference,
+    image::{is_valid_reference, split_path},
     rules::{
         line::{Separator, separator, without_white_space},
         manifest::{FIELD_HINT, is_field},
@@ -184,7 +184,7 @@ fn next_colon(text: &str) -> Option<usize> {
 /// Returns the rule for a line in which the key or the target is an IPv6 address without brackets.
 fn with_bracketed_address(rule: &str) -> Option<String> {
     let with_brackets = |text: &str| {
-        let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+        let (host, path) = split_path(text);
         bracketed(host).map(|host| format!("{host}{path}"))
     };
     rule.match_indices("::").find_map(|(at, _)| {

@@ -1,7 +1,7 @@
 //! Keys that mean all tags or digests of one image.
 
 use super::candidate::proposal;
-use crate::image::{ImageReference, canonical_registry};
+use crate::image::{ImageReference, LIBRARY, canonical_registry};
 
 /// Returns true if the name of the image would stand twice in a new image: `{path}` after a target that ends with it.
 pub(super) fn doubles_name(image: &str, target_with_path: &str) -> bool {
@@ -19,8 +19,11 @@ pub(super) fn rule_for_repository(image: &str, target: &str) -> Option<String> {
         return None;
     }
     let registry = canonical_registry(reference.registry());
-    let library = if reference.is_library() { "library/" } else { "" };
     let path = reference.path();
-    let path = path.strip_prefix("library/").filter(|_| !library.is_empty()).unwrap_or(path);
-    proposal([(format!("{registry}/{library}{path}"), target.to_owned())])
+    let key = if reference.is_library() {
+        format!("{registry}/{LIBRARY}/{path}")
+    } else {
+        format!("{registry}/{path}")
+    };
+    proposal([(key, target.to_owned())])
 }

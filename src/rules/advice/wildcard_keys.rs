@@ -1,13 +1,12 @@
 //! Registry keys with wildcards that registry keys do not support.
 
 use super::{
-    candidate::{Candidate, is_valid_target, proposal},
+    candidate::{Candidate, proposal, valid_or_repaired},
     problem::without_scheme,
-    repair::repaired,
     repository::{doubles_name, rule_for_repository},
 };
 use crate::{
-    image::{DOCKER_HUB, LIBRARY, is_registry},
+    image::{DOCKER_HUB, LIBRARY, is_registry, split_path},
     rules::{rule::Key, target::Target},
 };
 
@@ -63,13 +62,13 @@ fn general_hint() -> String {
 }
 
 fn with_lower_case_host(key: &str) -> String {
-    let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+    let (host, path) = split_path(key);
     format!("{}{path}", host.to_ascii_lowercase())
 }
 
 /// Returns the rule for a key whose wildcard means what a registry key means without it: `quay.io/*`, `quay.io:*`.
 fn registry_rule(key: &str, target: &str) -> Option<String> {
-    let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+    let (host, path) = split_path(key);
     let key = if path.is_empty() {
         let all = host.trim_end_matches('*').trim_end_matches(':');
         if is_registry(all) { all.to_owned() } else { key.to_owned() }
@@ -150,11 +149,7 @@ fn spellings(key: &str, host: &str) -> Option<Vec<String>> {
 ///
 /// `None` if the target cannot have placeholders.
 pub(super) fn with_path(target: &str) -> Option<String> {
-    let text = if is_valid_target(&Key::Default, target) {
-        target.to_owned()
-    } else {
-        repaired(&Key::Default, target).text
-    };
+    let text = valid_or_repaired(&Key::Default, target);
     let target = Target::new(&text);
     if target.is_empty() || target.template().is_some() {
         Some(text)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Linter, Part};
 use crate::{
-    image::{DOCKER_HUB, LIBRARY, canonical_registry, split_port},
+    image::{DOCKER_HUB, LIBRARY, canonical_registry, split_path, split_port},
     rules::{
         advice::proposal,
         diagnostic::{Code, Diagnostic, shorten},
@@ -22,7 +22,7 @@ impl Linter<'_> {
             if rule.effect() != Effect::Swap || !rule.target.is_prefix() {
                 continue;
             }
-            let (registry, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+            let (registry, path) = split_path(key);
             let host = split_port(registry).0;
             let other = *first.entry((host, path, rule.target.text())).or_insert(rule);
             if other.line != rule.line {

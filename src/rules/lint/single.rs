@@ -47,15 +47,19 @@ impl Linter<'_> {
     fn invalid_keys(&mut self) {
         for rule in self.rules.rules() {
             let target = rule.target.text();
+            if !matches!(rule.key, Key::Registry(_) | Key::Exact(_)) {
+                continue;
+            }
             let line = self.line(rule.line);
+            let spaced = &line[key_span(line)];
             match &rule.key {
                 Key::Registry(_) if self.is_field(rule) => {}
-                Key::Registry(_) | Key::Exact(_) if joins_words(&line[key_span(line)]) => {
-                    let advice = || advice::joined_keys(&line[key_span(line)], target);
+                _ if joins_words(spaced) => {
+                    let advice = || advice::joined_keys(spaced, target);
                     self.advise(Code::NeverMatches, rule, Part::Rule, advice);
                 }
                 Key::Registry(_) => {
-                    let written = self.written_key(rule);
+                    let written = without_white_space(spaced);
                     let Some(problem) = advice::key_problem(&written) else { continue };
                     let rules = self.rules;
                     self.advise(self.code_of_key(rule), rule, Part::Rule, || {
@@ -81,16 +85,15 @@ impl Linter<'_> {
                     message: "a range of this glob goes from high to low".into(),
                     hint: "write the lower character first, as in `[a-z]`".into(),
                 });
-            } else if advice::ends_before_path(rule.key.exact_or_glob())
-                && advice::glob_problem(glob).is_none()
-            {
-                let text = rule.key.exact_or_glob();
-                let advice = || advice::glob_without_path(text, rule.target.text());
-                self.advise(Code::NeverMatches, rule, Part::Rule, advice);
-            } else if let Some(problem) = advice::glob_problem(glob) {
-                let text = rule.key.exact_or_glob();
+                continue;
+            }
+            let text = rule.key.exact_or_glob();
+            if let Some(problem) = advice::glob_problem(glob) {
                 let advice = || advice::glob(problem, text, rule.target.text());
                 self.advise(self.code_of_key(rule), rule, Part::Rule, advice);
+            } else if advice::ends_before_path(text) {
+                let advice = || advice::glob_without_path(text, rule.target.text());
+                self.advise(Code::NeverMatches, rule, Part::Rule, advice);
             }
         }
     }
