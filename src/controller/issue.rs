@@ -3,13 +3,13 @@
 //! It does not decide when; [`rotation`](super::rotation) does.
 
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
-    Controller, Findings, RETRY_DELAY, ReconcileOutcome,
+    Controller, RETRY_DELAY, ReconcileOutcome,
     csr::{CLUSTER_ROOTS, CsrSigner, Progress},
     metrics::RotationResult,
-    rotation::{Action, CertificateAuthority, IssueCause, Issuer, KeyOwner, Rotation},
+    rotation::{Action, CertificateAuthority, IssueCause, Issuer, KeyOwner, Observed},
     secrets::{AUTHORITY, CERTIFICATE, StoredSecret},
 };
 use crate::{
@@ -23,14 +23,18 @@ impl Controller {
     pub(super) async fn issue(
         &mut self,
         mut stored: StoredSecret,
-        rotation: &Rotation,
+        observed: &Observed<'_>,
         cause: IssueCause,
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
         // `Observed` chooses `Action::Issue` only if the issuer can issue certificates under the current authority.
-        let Some(current) = &rotation.current else { return Ok(Some(ReconcileOutcome::Done)) };
+        let Some(current) = &observed.rotation.current else {
+            return Ok(Some(ReconcileOutcome::Done));
+        };
         let pair = match (&mut self.signer, &current.key) {
             (None, KeyOwner::Own(authority)) => {
-                authority.issue(&self.names, OffsetDateTime::now_utc())?
+                let pair = authority.issue(&self.names, OffsetDateTime::now_utc())?;
+                check_cure(observed, &pair)?;
+                pair
             }
             (Some(signer), _) => {
                 let Some(key) = stored.pending_key() else {
@@ -55,6 +59,13 @@ impl Controller {
             }
             _ => return Ok(Some(ReconcileOutcome::Done)),
         };
+        if observed.is_foreign() {
+            stored.keep_replaced();
+            let hint =
+                "for a user-provided certificate, set the annotation imageswap-byoc on the Secret";
+            let (namespace, secret) = (&self.namespace, CERTIFICATE);
+            warn!(namespace, secret, hint, "certificate of an unknown authority replaced");
+        }
         stored.set_pair(&pair);
         self.secrets.write(&stored).await?;
         self.metrics.rotation(RotationResult::Issued);
@@ -88,12 +99,10 @@ impl Controller {
     pub(super) async fn change_authority(
         &mut self,
         mut authority: StoredSecret,
-        mut rotation: Rotation,
+        observed: &Observed<'_>,
         action: Action,
-        findings: &Findings,
     ) -> Result<(), ClusterError> {
-        let served = self.served();
-        apply(&mut rotation, action, served.as_deref(), findings)?;
+        let rotation = observed.rotation_after(action, || create(observed.issuer))?;
         authority.set_rotation(&rotation);
         self.secrets.write(&authority).await?;
         let (namespace, secret) = (&self.namespace, AUTHORITY);
@@ -104,35 +113,36 @@ impl Controller {
             }
             Action::Promote => info!(namespace, secret, "CA in use"),
             Action::DropPrevious => info!(namespace, secret, "retired CAs removed"),
+            Action::Retain => info!(namespace, secret, "CA of the certificate in use kept trusted"),
             Action::Issue(_) | Action::Nothing | Action::Wait => {}
         }
         Ok(())
     }
 }
 
-/// Applies an action to the state of a rotation. `certificate` is the serving certificate.
-fn apply(
-    rotation: &mut Rotation,
-    action: Action,
-    certificate: Option<&ServingCertificate>,
-    findings: &Findings,
-) -> Result<(), ClusterError> {
-    let Findings { issuer, taken_over, .. } = findings;
-    match action {
-        Action::Prepare(_) => {
-            // Roots that the API server needs for the certificate in use stay trusted until it has expired, for example
-            // roots of the original.
-            if let Some(certificate) = certificate.filter(|_| !taken_over.is_empty()) {
-                rotation.keep_trusting(taken_over, certificate.validity().not_after);
-            }
-            rotation.prepare(match issuer {
-                Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),
-                Issuer::Signer(roots) => CertificateAuthority::external(roots.clone()),
-            });
-        }
-        Action::Promote => rotation.promote(certificate, OffsetDateTime::now_utc()),
-        Action::DropPrevious => rotation.drop_previous(),
-        Action::Issue(_) | Action::Nothing | Action::Wait => {}
-    }
-    Ok(())
+/// Creates the next authority.
+fn create(issuer: &Issuer) -> Result<CertificateAuthority, ClusterError> {
+    Ok(match issuer {
+        Issuer::Own => Authority::generate(OffsetDateTime::now_utc())?.into(),
+        Issuer::Signer(roots) => CertificateAuthority::external(roots.clone()),
+    })
+}
+
+/// Checks that a new certificate would not be replaced at once.
+///
+/// # Errors
+/// If it would, for example because the clock of this machine is years ahead.
+fn check_cure(observed: &Observed<'_>, pair: &PemPair) -> Result<(), ClusterError> {
+    let PemPair { certificate, key } = pair;
+    let origin = || Origin::Generated;
+    let certificate =
+        ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), origin(), origin())?;
+    let issued =
+        Observed { certificate: Some(&certificate), is_renewal_requested: false, ..*observed };
+    let Some(defect) = issued.cause_to_issue() else { return Ok(()) };
+    let reason = format_args!(
+        "a new certificate would have to be replaced at once, because {}; check the clocks of the nodes",
+        defect.as_str(),
+    );
+    Err(ClusterError::content(format_args!("Secret {CERTIFICATE}"), reason))
 }

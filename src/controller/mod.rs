@@ -30,11 +30,10 @@ use time::OffsetDateTime;
 use tracing::warn;
 
 use self::{
-    configuration::Configuration,
+    configuration::{Configuration, LiveConfiguration},
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
-    propagation::taken_over,
     rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
     user_provided::Provision,
@@ -124,8 +123,8 @@ struct Findings {
     configured: Configured,
     /// Roots that the API server trusted for the certificate in use, whoever added them.
     taken_over: Roots,
-    /// Time for which the API server is known to have trusted the next authority.
-    next_trusted_for: Duration,
+    /// Time for which the API server is known to have trusted the newest authority.
+    newest_trusted_for: Duration,
     /// The error of the API server if it refused the configuration.
     refusal: Option<ClusterError>,
 }
@@ -204,25 +203,46 @@ impl Controller {
         &mut self,
         may_switch: bool,
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
+        let live = self.configuration.observe().await;
         let stored = self.secrets.read(CERTIFICATE).await?;
-        let authority = self.secrets.read(AUTHORITY).await?;
         self.provision = self.provision.observed(stored.is_user_provided());
         if stored.is_user_provided() {
-            return self.reconcile_user_provided(&stored, &authority, may_switch).await.map(Some);
+            return self.reconcile_user_provided(live?, &stored, may_switch).await.map(Some);
         }
-        let certificate = self.serve_stored(&stored);
+        let certificate = Self::usable_certificate(&stored);
+        if self.served().is_none()
+            && let Some(certificate) = &certificate
+        {
+            self.serve(certificate, &stored);
+        }
+        let live = live?;
+        self.exchange(certificate.as_ref(), &stored, &live);
+        self.rotate(live, stored, certificate, may_switch).await
+    }
+
+    /// Takes one action for the webhook's own certificate. The arguments are what was read.
+    async fn rotate(
+        &mut self,
+        live: LiveConfiguration,
+        stored: StoredSecret,
+        certificate: Option<ServingCertificate>,
+        may_switch: bool,
+    ) -> Result<Option<ReconcileOutcome>, ClusterError> {
+        let authority = self.secrets.read(AUTHORITY).await?;
         let rotation = authority.rotation();
-        let findings = self.update_and_observe(&rotation).await?;
+        let findings = self.update_and_observe(&rotation, live).await?;
         let served = self.served();
+        let name = self.name.clone();
         let observed = Observed {
             rotation: &rotation,
             certificate: certificate.as_ref(),
             served: served.as_deref(),
             is_renewal_requested: stored.is_rotation_requested(),
             issuer: &findings.issuer,
-            name: &self.name,
+            verifier: &name,
             configured: &findings.configured,
-            next_trusted_for: findings.next_trusted_for,
+            taken_over: &findings.taken_over,
+            newest_trusted_for: findings.newest_trusted_for,
             // All replicas see that the user-provided certificate has been removed, so they all may switch.
             may_switch: may_switch || self.provision == Provision::SwitchingBack,
             now: OffsetDateTime::now_utc(),
@@ -234,12 +254,12 @@ impl Controller {
             }
             Action::Nothing => return self.done().map(Some),
             Action::Wait => {
-                let delay = self.propagation_left(findings.next_trusted_for);
+                let delay = self.propagation_left(findings.newest_trusted_for);
                 return Ok(Some(ReconcileOutcome::RequeueAfter(delay)));
             }
-            Action::Issue(cause) => self.issue(stored, &rotation, cause).await,
-            Action::DropPrevious | Action::Prepare(_) | Action::Promote => {
-                self.change_authority(authority, rotation, action, &findings).await.map(|()| None)
+            Action::Issue(cause) => self.issue(stored, &observed, cause).await,
+            Action::DropPrevious | Action::Prepare(_) | Action::Promote | Action::Retain => {
+                self.change_authority(authority, &observed, action).await.map(|()| None)
             }
         };
         if matches!(&result, Err(error) if !matches!(error, ClusterError::Conflict { .. })) {
@@ -249,24 +269,24 @@ impl Controller {
     }
 
     /// Updates the configuration for the state of a rotation, and returns the state that the next action depends on.
-    async fn update_and_observe(&mut self, rotation: &Rotation) -> Result<Findings, ClusterError> {
+    async fn update_and_observe(
+        &mut self,
+        rotation: &Rotation,
+        live: LiveConfiguration,
+    ) -> Result<Findings, ClusterError> {
         self.bundle = rotation.bundle();
-        let live = self.configuration.observe().await?;
         let before = self.configuration.configured(&live);
-        // Roots that the API server needs for the certificate in use stay trusted, whoever added them: the original, or
-        // a state of the Secret that is lost.
-        let served = self.served();
-        let taken_over = taken_over(&before, served.as_deref(), &self.bundle, &self.name);
+        let (served, now) = (self.served(), OffsetDateTime::now_utc());
+        let taken_over = before.taken_over(served.as_deref(), &self.bundle, &self.name, now);
         self.bundle.add(&taken_over);
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         let issuer = match &self.signer {
             Some(signer) => Issuer::Signer(signer.roots().await?),
             None => Issuer::Own,
         };
-        let next = rotation.next.as_ref().map(|next| &next.roots);
-        let next_trusted_for = self.next_trusted_for(next, &before, &update.configured);
+        let newest_trusted_for = self.newest_trusted_for(rotation, &before, &update.configured);
         let (configured, refusal) = (update.configured, update.refusal);
-        Ok(Findings { issuer, configured, taken_over, next_trusted_for, refusal })
+        Ok(Findings { issuer, configured, taken_over, newest_trusted_for, refusal })
     }
 
     /// Finishes a reconcile in which the certificate needs no further action.
@@ -282,18 +302,26 @@ impl Controller {
         Ok(ReconcileOutcome::Done)
     }
 
-    /// Serves the certificate of the Secret, and returns it; `None` if it is not usable.
-    fn serve_stored(&mut self, stored: &StoredSecret) -> Option<ServingCertificate> {
-        match stored.certificate() {
-            Ok(Some(certificate)) => {
-                self.serve(&certificate, stored);
-                Some(certificate)
-            }
-            Ok(None) => None,
-            Err(error) => {
-                warn!(%error, "stored certificate is not usable; issuing a new one");
-                None
-            }
+    /// Returns the certificate of the Secret; `None` if it is not usable.
+    fn usable_certificate(stored: &StoredSecret) -> Option<ServingCertificate> {
+        stored.certificate().unwrap_or_else(|error| {
+            warn!(%error, "stored certificate is not usable; issuing a new one");
+            None
+        })
+    }
+
+    /// Serves the certificate of the Secret, unless the API server accepts only the one in use.
+    fn exchange(
+        &mut self,
+        certificate: Option<&ServingCertificate>,
+        stored: &StoredSecret,
+        live: &LiveConfiguration,
+    ) {
+        let Some(certificate) = certificate else { return };
+        let (served, now) = (self.served(), OffsetDateTime::now_utc());
+        let configured = self.configuration.configured(live);
+        if configured.permits_exchange(served.as_deref(), certificate, &self.name, now) {
+            self.serve(certificate, stored);
         }
     }
 

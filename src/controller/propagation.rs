@@ -2,20 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
 use tracing::warn;
 
 use super::{
     Controller, Creation, RETRY_DELAY,
     configuration::{self, LiveConfiguration, Permission},
     metrics::WriteResult,
-    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation},
+    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation, Rotation},
     secrets::AUTHORITY,
 };
-use crate::{
-    kubernetes::ClusterError,
-    tls::{Roots, ServerName, ServingCertificate},
-};
+use crate::{kubernetes::ClusterError, tls::Roots};
 
 /// Maximum number of attempts to write the configuration when others write it as well.
 ///
@@ -72,23 +68,26 @@ impl Controller {
         if may_create { Permission::Create } else { Permission::NotYet }
     }
 
-    /// Returns how long the configuration has held the roots that will sign certificates. `before` is the state that
-    /// was read, `after` the state after the update.
-    pub(super) fn next_trusted_for(
+    /// Returns how long the configuration has held the roots of the newest authority. `before` is the state that was
+    /// read, `after` the state after the update.
+    pub(super) fn newest_trusted_for(
         &mut self,
-        next: Option<&Roots>,
+        rotation: &Rotation,
         before: &Configured,
         after: &Configured,
     ) -> Duration {
-        let Some(next) = next else {
+        let Some(newest) = rotation.newest() else {
             self.propagation_clock.reset();
             return Duration::ZERO;
         };
-        let confirmation = Confirmation::of(next, before, after);
-        if !confirmation.is_held && *after != Configured::Absent {
-            self.warn_untrusted(next);
+        let confirmation = Confirmation::of(newest, before, after);
+        if rotation.next.is_none() {
+            return self.propagation_clock.observe(newest, confirmation, Instant::now()).time;
         }
-        self.trusted_for(next, confirmation)
+        if !confirmation.is_held && *after != Configured::Absent {
+            self.warn_untrusted(newest);
+        }
+        self.trusted_for(newest, confirmation)
     }
 
     /// Returns how long the configuration has held `roots`, which are about to be used.
@@ -127,18 +126,4 @@ impl Controller {
             self.untrusted = Some(roots.clone());
         }
     }
-}
-
-/// Returns all roots that the API server trusts if the certificate in use is not valid under `bundle` alone.
-pub(super) fn taken_over(
-    before: &Configured,
-    certificate: Option<&ServingCertificate>,
-    bundle: &Roots,
-    name: &ServerName<'_>,
-) -> Roots {
-    let now = OffsetDateTime::now_utc();
-    let depends = certificate.is_some_and(|certificate| {
-        before.accepts(certificate, name, now) && bundle.verify(certificate, name, now).is_err()
-    });
-    if depends { before.roots() } else { Roots::default() }
 }

@@ -4,7 +4,7 @@
 //! does not exist. So one of several replicas wins, and the others read again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, api::ObjectMeta};
@@ -33,8 +33,18 @@ const BYOC: &str = "imageswap-byoc";
 /// Annotation that requests a new certificate or authority, whatever its value.
 const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 
+/// Names of a pair that another client had stored, and that was replaced.
+const REPLACED: (&str, &str) = ("replaced-cert.pem", "replaced-key.pem");
+
 const PENDING_KEY: &str = "pending-key.pem";
-const CURRENT: (&str, &str) = ("rootca.pem", "rootca-key.pem");
+
+/// Key of the root certificates in [`AUTHORITY`].
+pub(super) const ROOT: &str = "rootca.pem";
+
+/// Key of the root certificate in [`CERTIFICATE`], where cert-manager writes it.
+pub(super) const ISSUER_ROOT: &str = "ca.crt";
+
+const CURRENT: (&str, &str) = (ROOT, "rootca-key.pem");
 const NEXT: (&str, &str) = ("next-rootca.pem", "next-rootca-key.pem");
 const PREVIOUS: &str = "previous-rootca.pem";
 const PREVIOUS_UNTIL: &str = "previous-until";
@@ -159,6 +169,17 @@ impl StoredSecret {
         self.forget_request();
     }
 
+    /// Keeps a copy of certificate and key, which are about to be replaced.
+    pub(super) fn keep_replaced(&mut self) {
+        let Some((certificate, key)) = self.pair_names() else { return };
+        for (name, replaced) in [(certificate, REPLACED.0), (key, REPLACED.1)] {
+            let value = self.get(name).map(|value| ByteString(value.to_vec()));
+            if let (Some(value), Some(data)) = (value, &mut self.secret.data) {
+                data.insert(replaced.to_owned(), value);
+            }
+        }
+    }
+
     /// Returns the key that waits for its certificate; `None` if there is no usable one.
     pub(super) fn pending_key(&self) -> Option<PendingKey> {
         let key = std::str::from_utf8(self.get(PENDING_KEY)?).ok()?;
@@ -168,20 +189,6 @@ impl StoredSecret {
     /// Sets or removes the key that waits for its certificate.
     pub(super) fn set_pending_key(&mut self, key: Option<&PendingKey>) {
         self.set(PENDING_KEY, key.map(PendingKey::to_pem));
-    }
-
-    /// Returns the roots of a user-provided certificate.
-    ///
-    /// # Errors
-    /// If there are no roots, or they are invalid.
-    pub(super) fn user_provided_roots(&self) -> Result<Roots, ClusterError> {
-        match self.roots(CURRENT.0)? {
-            Some(roots) if !roots.is_empty() => Ok(roots),
-            _ => Err(ClusterError::content(
-                self.origin.entry(CURRENT.0),
-                "no root certificate; a user-provided certificate requires one",
-            )),
-        }
     }
 
     /// Returns the roots that were in use before.
@@ -236,7 +243,7 @@ impl StoredSecret {
             .map_err(|_| AuthorityError::Key(KeyError::Pem("it is not text")))
             .and_then(|key| Authority::from_pem(certificate, key));
         let key = match authority {
-            Ok(authority) => KeyOwner::Own(Box::new(authority)),
+            Ok(authority) => KeyOwner::Own(Arc::new(authority)),
             Err(error) => {
                 warn!(
                     secret = %self.origin.entry(key), %error,
@@ -260,7 +267,11 @@ impl StoredSecret {
         }
     }
 
-    fn roots(&self, name: &'static str) -> Result<Option<Roots>, ClusterError> {
+    /// Returns the roots under a key; `None` if the key is missing.
+    ///
+    /// # Errors
+    /// If they are invalid.
+    pub(super) fn roots(&self, name: &'static str) -> Result<Option<Roots>, ClusterError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let roots = Roots::from_pem(text)
             .map_err(|reason| ClusterError::content(self.origin.entry(name), reason))?;

@@ -7,12 +7,14 @@ use tracing::warn;
 
 use super::{
     Controller, Creation, RETRY_DELAY, ReconcileOutcome,
+    configuration::LiveConfiguration,
     propagation::Update,
     rotation::{Configured, Confirmation, PROPAGATION_DELAY},
-    secrets::{AUTHORITY, CERTIFICATE, StoredSecret},
+    secrets::{AUTHORITY, CERTIFICATE, ISSUER_ROOT, ROOT, StoredSecret},
 };
 use crate::{
     kubernetes::ClusterError,
+    origin::Origin,
     state::LoadError,
     tls::{FILE_NAMES, Roots, ServingCertificate},
 };
@@ -53,14 +55,15 @@ impl Controller {
     /// Serves the user-provided certificate if it is valid under its root. Writes no Secret.
     pub(super) async fn reconcile_user_provided(
         &mut self,
+        mut live: LiveConfiguration,
         stored: &StoredSecret,
-        authority: &StoredSecret,
         may_switch: bool,
     ) -> Result<ReconcileOutcome, ClusterError> {
+        let authority = &self.secrets.read(AUTHORITY).await?;
         let (certificate, roots) = match self.check_user_provided(stored, authority) {
             Ok(checked) => checked,
             Err(error) => {
-                self.refuse_user_provided(stored, &error).await?;
+                self.refuse_user_provided(live, stored, &error).await?;
                 return Err(error);
             }
         };
@@ -68,8 +71,11 @@ impl Controller {
         let mut bundle = authority.previous_roots();
         bundle.add(&roots);
         let is_new = !self.serves(&certificate);
-        if is_new && let Some(wait) = self.propagate(&certificate, &roots, &bundle).await? {
-            return Ok(wait);
+        if is_new {
+            if let Some(wait) = self.propagate(live, &certificate, &roots, &bundle).await? {
+                return Ok(wait);
+            }
+            live = self.configuration.observe().await?;
         }
         self.serve(&certificate, stored);
         if is_new || may_switch {
@@ -80,7 +86,6 @@ impl Controller {
         self.bundle =
             self.retiring.as_ref().map(|(retiring, _)| retiring.clone()).unwrap_or_default();
         self.bundle.add(&bundle);
-        let live = self.configuration.observe().await?;
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         if let Some(refusal) = update.refusal {
             return Err(refusal);
@@ -101,10 +106,10 @@ impl Controller {
     /// refused.
     async fn refuse_user_provided(
         &mut self,
+        live: LiveConfiguration,
         stored: &StoredSecret,
         error: &ClusterError,
     ) -> Result<(), ClusterError> {
-        let live = self.configuration.observe().await?;
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         if self.provision != Provision::UserProvidedRefused {
             self.provision = Provision::UserProvidedRefused;
@@ -126,11 +131,11 @@ impl Controller {
     /// certificate at once if the API server accepts it, unless the configuration was changed a moment ago.
     async fn propagate(
         &mut self,
+        live: LiveConfiguration,
         certificate: &ServingCertificate,
         roots: &Roots,
         bundle: &Roots,
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
-        let live = self.configuration.observe().await?;
         let before = self.configuration.configured(&live);
         let now = OffsetDateTime::now_utc();
         let mut old = self.bundle.clone();
@@ -169,7 +174,7 @@ impl Controller {
         stored: &StoredSecret,
         authority: &StoredSecret,
     ) -> Result<(ServingCertificate, Roots), ClusterError> {
-        let roots = authority.user_provided_roots()?;
+        let candidates = user_provided_roots(stored, authority)?;
         let certificate = stored.certificate()?.ok_or_else(|| {
             let [(certificate, key), (tls_certificate, tls_key)] = FILE_NAMES;
             let reason = format_args!(
@@ -177,17 +182,43 @@ impl Controller {
             );
             ClusterError::content(stored.origin(), reason)
         })?;
-        match roots.verify(&certificate, &self.name, OffsetDateTime::now_utc()) {
-            Ok(()) => Ok((certificate, roots)),
-            Err(error) => {
-                let finding = error.finding();
-                let reason = format_args!(
-                    "{finding} the certificate by the root in Secret {AUTHORITY}, rootca.pem: {error}"
-                );
-                Err(ClusterError::content(stored.origin(), reason))
+        let (mut refusals, now) = (Vec::new(), OffsetDateTime::now_utc());
+        for (entry, roots) in candidates {
+            match roots.verify(&certificate, &self.name, now) {
+                Ok(()) => return Ok((certificate, roots)),
+                Err(error) => refusals.push(format!(
+                    "{} the certificate by the root in {entry}: {error}",
+                    error.finding()
+                )),
             }
         }
+        Err(ClusterError::content(stored.origin(), refusals.join("; ")))
     }
+}
+
+/// Returns the roots that may belong to a user-provided certificate, each with its place: `rootca.pem`, then the
+/// `ca.crt` that cert-manager writes beside the certificate.
+///
+/// # Errors
+/// If there are none, or they are invalid.
+fn user_provided_roots(
+    stored: &StoredSecret,
+    authority: &StoredSecret,
+) -> Result<Vec<(Origin, Roots)>, ClusterError> {
+    let mut candidates = Vec::new();
+    for (secret, key) in [(authority, ROOT), (stored, ISSUER_ROOT)] {
+        if let Some(roots) = secret.roots(key)?.filter(|roots| !roots.is_empty()) {
+            candidates.push((secret.origin().entry(key), roots));
+        }
+    }
+    if candidates.is_empty() {
+        let reason = format_args!(
+            "no root certificate; a user-provided certificate requires one, here or in {}",
+            stored.origin().entry(ISSUER_ROOT),
+        );
+        return Err(ClusterError::content(authority.origin().entry(ROOT), reason));
+    }
+    Ok(candidates)
 }
 
 fn warn_of_expiry(certificate: &ServingCertificate) {

@@ -24,8 +24,11 @@ const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
 /// Validity of a certificate: 12 months, as in the original.
 const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
 
-/// Time by which the start of the validity lies in the past, for API servers whose clock is behind.
-const CLOCK_SKEW: Duration = Duration::hours(1);
+/// Time by which the validity of an authority starts in the past, for machines whose clock is behind that of this one.
+const AUTHORITY_BACKDATING: Duration = Duration::days(30);
+
+/// Time by which the validity of a certificate starts in the past.
+const CERTIFICATE_BACKDATING: Duration = Duration::days(2);
 
 /// A root certificate and its key.
 #[derive(Debug)]
@@ -87,7 +90,7 @@ impl Authority {
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        parameters.not_before = now - CLOCK_SKEW;
+        parameters.not_before = now - AUTHORITY_BACKDATING;
         parameters.not_after = now + AUTHORITY_VALIDITY;
         let validity =
             Validity { not_before: parameters.not_before, not_after: parameters.not_after };
@@ -130,7 +133,8 @@ impl Authority {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
-        parameters.not_before = now - CLOCK_SKEW;
+        // Not before its authority, whose start is later if the clock of this machine is behind.
+        parameters.not_before = self.validity.not_before.max(now - CERTIFICATE_BACKDATING);
         // A certificate is not valid for longer than its authority.
         parameters.not_after = self.validity.not_after.min(now + CERTIFICATE_VALIDITY);
         let certificate = parameters.signed_by(&key, &self.issuer)?.pem();

@@ -136,6 +136,11 @@ impl Roots {
         })
     }
 
+    /// Returns all roots.
+    pub(super) fn all(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.iter()
+    }
+
     /// Returns true if `root` is one of these.
     pub(super) fn contains(&self, root: &CertificateDer<'_>) -> bool {
         self.0.contains(root)

@@ -28,11 +28,14 @@ pub enum TrustError {
     /// The certificate is not valid for the name.
     #[error("not valid for the name {0}")]
     Name(String),
+    /// The signatures and the name are right, but a certificate of the chain is not valid now.
+    #[error("{0}")]
+    Time(String),
     /// The certificate may be trusted: names and validity are right, but a signature is of a kind that Go can verify,
     /// and this program cannot.
     #[error("{0}")]
     Unverifiable(String),
-    /// Any other reason: signed by another root, not valid now, not for servers.
+    /// Any other reason: signed by another root, not for servers.
     #[error("{0}")]
     Untrusted(String),
 }
@@ -42,7 +45,7 @@ impl TrustError {
     #[must_use]
     pub fn finding(&self) -> &'static str {
         match self {
-            Self::Name(_) | Self::Untrusted(_) => "the API server would not accept",
+            Self::Name(_) | Self::Time(_) | Self::Untrusted(_) => "the API server would not accept",
             Self::Unverifiable(_) => "the API server may accept, but imageswap cannot verify",
         }
     }
@@ -66,30 +69,22 @@ impl Roots {
         if self.contains(leaf) {
             return verify_without_signature(certificate, leaf, name, now);
         }
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(self.valid_at(now).cloned());
-        let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
-            .build()
-            .map_err(|error| TrustError::Untrusted(error.to_string()))?;
-        let result = verifier.verify_server_cert(leaf, intermediates, name, &[], unix_time(now));
-        let Err(error) = result else { return Ok(()) };
-        let Some(reason) = self.unverifiable_signature(leaf, intermediates, now) else {
+        let Err(error) = verify_chain(self.valid_at(now), certificate, name, now) else {
+            return Ok(());
+        };
+        // At this time all certificates of the chain have become valid.
+        let start = latest_start(certificate.chain());
+        let at_start = start.map(|start| verify_chain(self.all(), certificate, name, start));
+        let error = match at_start {
+            Some(Ok(())) => return Err(time_error(certificate, now)),
+            Some(Err(error)) => error,
+            None => error,
+        };
+        let Some(reason) = self.unverifiable_signature(leaf, intermediates) else {
             return Err(refusal(&error, name));
         };
         verify_without_signature(certificate, leaf, name, now)?;
         Err(TrustError::Unverifiable(reason))
-    }
-
-    /// Returns true if a client that trusts these roots accepts a certificate, as far as this program can tell.
-    #[must_use]
-    pub fn may_accept(
-        &self,
-        certificate: &ServingCertificate,
-        name: &ServerName<'_>,
-        now: OffsetDateTime,
-    ) -> bool {
-        matches!(self.verify(certificate, name, now), Ok(()) | Err(TrustError::Unverifiable(_)))
     }
 
     /// Returns the first signature between `leaf` and one of these roots that only Go can verify. The certificates of
@@ -98,9 +93,8 @@ impl Roots {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: OffsetDateTime,
     ) -> Option<String> {
-        let roots: Vec<_> = self.valid_at(now).filter_map(|root| parsed(root)).collect();
+        let roots: Vec<_> = self.all().filter_map(|root| parsed(root)).collect();
         let intermediates: Vec<_> = intermediates.iter().filter_map(parsed).collect();
         let (mut certificate, mut found) = (&parsed(leaf)?, None);
         // Each iteration goes on to another intermediate, so a longer chain has a cycle.
@@ -139,6 +133,41 @@ fn only_for_go(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) 
     })
 }
 
+/// Verifies a chain under `roots`, all of which count as valid.
+fn verify_chain<'a>(
+    roots: impl Iterator<Item = &'a CertificateDer<'static>>,
+    certificate: &ServingCertificate,
+    name: &ServerName<'_>,
+    now: OffsetDateTime,
+) -> Result<(), rustls::Error> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.cloned());
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+        .build()
+        // There is not one root.
+        .map_err(|_| rustls::CertificateError::UnknownIssuer)?;
+    let (leaf, intermediates) =
+        certificate.chain().split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
+    verifier.verify_server_cert(leaf, intermediates, name, &[], unix_time(now)).map(drop)
+}
+
+/// Returns the time at which the validity of the last certificate of a chain starts.
+fn latest_start(chain: &[CertificateDer<'_>]) -> Option<OffsetDateTime> {
+    let starts = chain.iter().filter_map(parsed).map(|parsed| Validity::of(&parsed).not_before);
+    starts.max()
+}
+
+/// Returns the error about a chain of which a certificate, or its root, is not valid now.
+fn time_error(certificate: &ServingCertificate, now: OffsetDateTime) -> TrustError {
+    let Validity { not_before, not_after } = certificate.validity();
+    TrustError::Time(if now < not_before || not_after < now {
+        format!("valid only from {not_before} to {not_after}")
+    } else {
+        format!("another certificate of its chain is not valid at {now}")
+    })
+}
+
 /// Verifies name and validity, but no signature.
 ///
 /// It is for a certificate that is a root itself, or whose signature only Go can verify. The API server, like all Go
@@ -150,14 +179,14 @@ fn verify_without_signature(
     name: &ServerName<'_>,
     now: OffsetDateTime,
 ) -> Result<(), TrustError> {
-    let Validity { not_before, not_after } = certificate.validity();
-    if now < not_before || not_after < now {
-        let reason = format!("valid only from {not_before} to {not_after}");
-        return Err(TrustError::Untrusted(reason));
-    }
     ParsedCertificate::try_from(leaf)
         .and_then(|leaf| verify_server_name(&leaf, name))
-        .map_err(|error| refusal(&error, name))
+        .map_err(|error| refusal(&error, name))?;
+    let Validity { not_before, not_after } = certificate.validity();
+    if now < not_before || not_after < now {
+        return Err(time_error(certificate, now));
+    }
+    Ok(())
 }
 
 fn refusal(error: &rustls::Error, name: &ServerName<'_>) -> TrustError {
@@ -203,9 +232,13 @@ mod tests {
             (&both, "127.0.0.1", 364, ""),
             (&both, "other.svc", 0, "not valid for the name other.svc"),
             (&other.root(), "h.svc", 0, "invalid peer certificate: UnknownIssuer"),
-            (&both, "h.svc", 366, "invalid peer certificate: certificate expired"),
-            (&both, "h.svc", -1, "no root trust anchors were provided"),
-            (&Roots::default(), "h.svc", 0, "no root trust anchors were provided"),
+            (&both, "h.svc", 366, "valid only from"),
+            (&both, "h.svc", -1, ""),
+            (&both, "h.svc", -3, "valid only from"),
+            (&both, "h.svc", -31, "valid only from"),
+            (&other.root(), "h.svc", 366, "invalid peer certificate: UnknownIssuer"),
+            (&other.root(), "h.svc", -31, "invalid peer certificate: UnknownIssuer"),
+            (&Roots::default(), "h.svc", 0, "invalid peer certificate: UnknownIssuer"),
         ] {
             let result = roots.verify(&certificate, &name(host), now + Days::days(days));
             let error = result.map_or_else(|error| error.to_string(), |()| String::new());
@@ -266,17 +299,15 @@ mod tests {
             let error = roots.verify(&certificate, &name("h.svc"), now).unwrap_err();
             assert!(matches!(&error, TrustError::Unverifiable(_)), "{error}");
             assert!(error.to_string().starts_with(expected), "{error}");
-            assert!(roots.may_accept(&certificate, &name("h.svc"), now));
             // What Go would refuse for another reason is refused for that reason.
             let error = roots.verify(&certificate, &name("other.svc"), now).unwrap_err();
             assert!(matches!(error, TrustError::Name(_)), "{error}");
             let error =
                 roots.verify(&certificate, &name("h.svc"), now - Days::days(2)).unwrap_err();
-            assert!(matches!(error, TrustError::Untrusted(_)), "{error}");
+            assert!(matches!(error, TrustError::Time(_)), "{error}");
             let other = Authority::generate(now).unwrap().root();
             let error = other.verify(&certificate, &name("h.svc"), now).unwrap_err();
             assert_eq!(error.to_string(), "invalid peer certificate: UnknownIssuer");
-            assert!(!other.may_accept(&certificate, &name("h.svc"), now));
         }
     }
 }

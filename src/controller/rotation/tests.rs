@@ -3,7 +3,10 @@
 use time::Duration as Days;
 
 use super::*;
-use crate::{origin::Origin, tls::PemPair};
+use crate::{
+    origin::Origin,
+    tls::{PemPair, ServerName, ServingCertificate},
+};
 
 const NAME: &str = "imageswap.imageswap-system.svc";
 
@@ -26,13 +29,15 @@ fn present(bundles: Vec<Roots>) -> Configured {
 
 /// A cluster in which everything is right. A test changes a part of it.
 struct Scene {
+    name: ServerName<'static>,
     rotation: Rotation,
     certificate: Option<ServingCertificate>,
     served: Option<ServingCertificate>,
     is_renewal_requested: bool,
     issuer: Issuer,
+    taken_over: Roots,
     configured: Configured,
-    next_trusted_for: Duration,
+    newest_trusted_for: Duration,
     may_switch: bool,
     now: OffsetDateTime,
 }
@@ -41,13 +46,15 @@ impl Scene {
     fn new() -> Self {
         let authority = Authority::generate(now()).unwrap();
         Self {
+            name: ServerName::try_from(NAME).unwrap(),
             certificate: Some(certificate(&authority, now())),
             served: None,
             configured: present(vec![authority.root()]),
             rotation: Rotation { current: Some(authority.into()), ..Rotation::default() },
             is_renewal_requested: false,
             issuer: Issuer::Own,
-            next_trusted_for: Duration::ZERO,
+            taken_over: Roots::default(),
+            newest_trusted_for: Duration::ZERO,
             may_switch: true,
             now: now() + Days::hours(2),
         }
@@ -64,20 +71,33 @@ impl Scene {
     }
 
     fn next_action(&self) -> Action {
-        let name = ServerName::try_from(NAME).unwrap();
-        Observed {
+        self.observe(Observed::next_action)
+    }
+
+    /// Takes an action that changes the authorities.
+    fn take(&mut self, action: Action) {
+        let create = || Authority::generate(self.now).map(Into::into);
+        self.rotation = self.observe(|observed| observed.rotation_after(action, create)).unwrap();
+    }
+
+    fn promote(&mut self) {
+        self.take(Action::Promote);
+    }
+
+    fn observe<'a, T>(&'a self, run: impl FnOnce(&Observed<'a>) -> T) -> T {
+        run(&Observed {
             rotation: &self.rotation,
             certificate: self.certificate.as_ref(),
             served: self.served.as_ref(),
             is_renewal_requested: self.is_renewal_requested,
             issuer: &self.issuer,
-            name: &name,
+            verifier: &self.name,
+            taken_over: &self.taken_over,
             configured: &self.configured,
-            next_trusted_for: self.next_trusted_for,
+            newest_trusted_for: self.newest_trusted_for,
             may_switch: self.may_switch,
             now: self.now,
-        }
-        .next_action()
+        })
     }
 }
 
@@ -97,14 +117,14 @@ fn an_empty_cluster_gets_an_authority_and_then_a_certificate() {
     assert_eq!(scene.next_action(), Action::Prepare(PrepareCause::Missing));
     scene.rotation.prepare(Authority::generate(now()).unwrap().into());
     assert_eq!(scene.next_action(), Action::Promote);
-    scene.rotation.promote(None, now());
+    scene.promote();
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
     assert!(scene.rotation.previous.is_empty());
 }
 
 #[test]
 fn a_certificate_is_renewed_at_half_of_its_validity_and_on_request() {
-    let mut scene = Scene { now: now() + Days::days(182), ..Scene::new() };
+    let mut scene = Scene { now: now() + Days::days(181), ..Scene::new() };
     assert_eq!(scene.next_action(), Action::Nothing);
     scene.now += Days::days(1);
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::HalfExpired));
@@ -126,14 +146,14 @@ fn the_next_authority_signs_after_the_ca_propagation_delay() {
     let mut scene = Scene::in_rotation(false);
     assert_eq!(scene.next_action(), Action::Wait);
     scene = Scene::in_rotation(true);
-    scene.next_trusted_for = PROPAGATION_DELAY.mul_f64(0.99);
+    scene.newest_trusted_for = PROPAGATION_DELAY.mul_f64(0.99);
     assert_eq!(scene.next_action(), Action::Wait);
-    scene.next_trusted_for = PROPAGATION_DELAY;
+    scene.newest_trusted_for = PROPAGATION_DELAY;
     assert_eq!(scene.next_action(), Action::Promote);
 
     let old = scene.rotation.current.as_ref().unwrap().roots.clone();
     let bundle = scene.rotation.bundle();
-    scene.rotation.promote(scene.certificate.as_ref(), scene.now);
+    scene.promote();
     assert_eq!(scene.rotation.bundle(), bundle, "a promotion does not change the bundle");
     assert_eq!(scene.rotation.previous, old);
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
@@ -156,10 +176,10 @@ fn there_is_no_wait_if_the_api_server_does_not_call_or_rejects_the_certificate()
     let mut scene = Scene::in_rotation(false);
     scene.configured = Configured::Absent;
     assert_eq!(scene.next_action(), Action::Promote);
-    // The certificate has expired.
+    // The certificate has expired. Another one of the current authority is accepted sooner.
     scene = Scene::in_rotation(false);
     scene.now = now() + Days::days(400);
-    assert_eq!(scene.next_action(), Action::Promote);
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::HalfExpired));
     // There is no certificate, unless it is still served.
     scene = Scene::in_rotation(false);
     let served = scene.certificate.take();
@@ -214,6 +234,8 @@ fn another_issuer_is_used_only_if_the_replica_may_switch() {
         current: Some(CertificateAuthority::external(cluster.root())),
         ..Rotation::default()
     };
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene.newest_trusted_for = PROPAGATION_DELAY;
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
     scene.certificate = Some(certificate(&cluster, now()));
     assert_eq!(scene.next_action(), Action::Nothing);
@@ -236,6 +258,86 @@ fn a_certificate_for_another_name_is_replaced_only_if_the_replica_may_switch() {
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherName));
     scene.may_switch = false;
     assert_eq!(scene.next_action(), Action::Nothing);
+}
+
+#[test]
+fn a_wrong_clock_causes_no_new_certificate() {
+    let mut scene = Scene::new();
+    for days in [-2, -3, -31, -400] {
+        scene.now = now() + Days::days(days);
+        assert_eq!(scene.next_action(), Action::Nothing, "{days} days");
+    }
+    // A wrong clock does not hide another authority.
+    scene.certificate = Some(certificate(&Authority::generate(now()).unwrap(), now()));
+    scene.configured = Configured::Absent;
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::OtherAuthority));
+    // Nor does it cut the CA propagation delay short.
+    scene = Scene { now: now() - Days::days(3), ..Scene::in_rotation(true) };
+    assert_eq!(scene.next_action(), Action::Wait);
+}
+
+#[test]
+fn a_new_certificate_that_would_be_replaced_at_once_is_noticed() {
+    // The clock is years ahead, after the expiry of the authority.
+    let mut scene = Scene { now: now() + Days::days(4000), ..Scene::new() };
+    let KeyOwner::Own(authority) = scene.rotation.current.clone().unwrap().key else { panic!() };
+    scene.certificate = Some(certificate(&authority, scene.now));
+    let defect = scene.observe(Observed::cause_to_issue);
+    assert_eq!(defect, Some(IssueCause::HalfExpired));
+    scene.now = now() - Days::days(40);
+    scene.certificate = Some(certificate(&authority, scene.now));
+    assert_eq!(scene.observe(Observed::cause_to_issue), None);
+}
+
+#[test]
+fn an_authority_that_was_replaced_settles_before_it_signs() {
+    let mut scene = Scene::new();
+    let served = scene.certificate.clone();
+    let old = scene.rotation.current.take().unwrap().roots;
+    let restored = Authority::generate(now()).unwrap();
+    scene.rotation.current = Some(restored.into());
+    scene.served = served;
+    scene.taken_over.clone_from(&old);
+    assert_eq!(scene.next_action(), Action::Retain);
+    scene.take(Action::Retain);
+    assert_eq!(scene.rotation.previous, old);
+    let expiry = scene.served.as_ref().unwrap().validity().not_after;
+    assert_eq!(scene.rotation.previous_until, Some(expiry));
+    scene.taken_over = Roots::default();
+    scene.configured = present(vec![scene.rotation.bundle()]);
+    for cause in [IssueCause::OtherAuthority, IssueCause::Requested] {
+        scene.is_renewal_requested = cause == IssueCause::Requested;
+        scene.newest_trusted_for = PROPAGATION_DELAY.mul_f64(0.99);
+        assert_eq!(scene.next_action(), Action::Wait, "{cause:?}");
+        scene.newest_trusted_for = PROPAGATION_DELAY;
+        assert_eq!(scene.next_action(), Action::Issue(cause));
+    }
+    assert!(!scene.observe(Observed::is_foreign));
+}
+
+#[test]
+fn a_stored_certificate_replaces_the_served_one_unless_only_that_one_is_accepted() {
+    let name = ServerName::try_from(NAME).unwrap();
+    let authority = Authority::generate(now()).unwrap();
+    let other = Authority::generate(now()).unwrap();
+    let (ours, foreign) = (certificate(&authority, now()), certificate(&other, now()));
+    let configured = present(vec![authority.root()]);
+    let may = |configured: &Configured, served: Option<&ServingCertificate>, stored, days| {
+        configured.permits_exchange(served, stored, &name, now() + Days::days(days))
+    };
+    assert!(may(&configured, None, &foreign, 0), "nothing is served");
+    assert!(!may(&configured, Some(&ours), &foreign, 0), "the API server rejects it");
+    assert!(may(&configured, Some(&foreign), &ours, 0));
+    assert!(may(&Configured::Absent, Some(&ours), &foreign, 0), "nobody calls");
+    assert!(may(&present(vec![other.root()]), Some(&ours), &foreign, 0));
+    // A wrong clock does not change that.
+    for days in [-400, 400] {
+        assert!(!may(&configured, Some(&ours), &foreign, days));
+        assert!(may(&configured, Some(&foreign), &ours, days));
+    }
+    let scene = Scene { certificate: Some(foreign), ..Scene::new() };
+    assert!(scene.observe(Observed::is_foreign));
+    assert!(!Scene::new().observe(Observed::is_foreign));
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! The roots that the API server trusts, and what follows for the serving certificate.
+
+use time::OffsetDateTime;
+
+use super::{PROPAGATION_DELAY, Verifier};
+use crate::tls::{Roots, ServingCertificate};
+
+/// The roots that the API server trusts, according to the webhook configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Configured {
+    /// There is no configuration, so the API server does not call the webhook.
+    Absent,
+    /// There is a configuration.
+    Present {
+        /// The roots of each webhook.
+        bundles: Vec<Roots>,
+        /// Time of the last write; `None` if it has not changed since it was created.
+        changed: Option<OffsetDateTime>,
+    },
+}
+
+impl Configured {
+    /// Returns all roots that the API server trusts in any of the webhooks.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        let mut roots = Roots::default();
+        if let Self::Present { bundles, .. } = self {
+            for bundle in bundles {
+                roots.add(bundle);
+            }
+        }
+        roots
+    }
+
+    /// Returns true if the API server trusts all `roots`, in each of the webhooks.
+    #[must_use]
+    pub fn trusts(&self, roots: &Roots) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Present { bundles, .. } => {
+                !bundles.is_empty() && bundles.iter().all(|bundle| bundle.contains_all(roots))
+            }
+        }
+    }
+
+    /// Returns true if the API server accepts this certificate, in each of the webhooks, as far as this program can tell.
+    /// The clocks of API server and this machine may differ, so the validity does not count.
+    #[must_use]
+    pub fn accepts(
+        &self,
+        certificate: &ServingCertificate,
+        verifier: &dyn Verifier,
+        now: OffsetDateTime,
+    ) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Present { bundles, .. } => {
+                let accepts = |bundle: &Roots| verifier.may_accept(bundle, certificate, now);
+                !bundles.is_empty() && bundles.iter().all(accepts)
+            }
+        }
+    }
+
+    /// Returns true if the certificate `stored` in the Secret is to be served instead of `served`.
+    ///
+    /// Another client may have replaced it by one that the API server does not accept. Then the one in use stays until
+    /// the next certificate is issued.
+    #[must_use]
+    pub fn permits_exchange(
+        &self,
+        served: Option<&ServingCertificate>,
+        stored: &ServingCertificate,
+        verifier: &dyn Verifier,
+        now: OffsetDateTime,
+    ) -> bool {
+        served.is_none_or(|served| {
+            self.accepts(stored, verifier, now) || !self.accepts(served, verifier, now)
+        })
+    }
+
+    /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in
+    /// `bundle`. Whoever added them to the configuration: the original, or a state of the Secret that is lost.
+    #[must_use]
+    pub fn taken_over(
+        &self,
+        served: Option<&ServingCertificate>,
+        bundle: &Roots,
+        verifier: &dyn Verifier,
+        now: OffsetDateTime,
+    ) -> Roots {
+        let depends = served.is_some_and(|served| {
+            self.accepts(served, verifier, now) && !verifier.may_accept(bundle, served, now)
+        });
+        if depends { self.roots().without(bundle) } else { Roots::default() }
+    }
+
+    /// Returns true if no API server uses an older state of the configuration. A slow API server has either this state,
+    /// or no configuration at all. One case is not detected: a configuration that was deleted and created again with
+    /// other roots within [`PROPAGATION_DELAY`].
+    ///
+    /// The time of the change comes from the API server that wrote it, and `now` from this machine. If the clock of
+    /// this machine is ahead, a change seems older than it is.
+    #[must_use]
+    pub fn is_propagated(&self, now: OffsetDateTime) -> bool {
+        match self {
+            Self::Absent | Self::Present { changed: None, .. } => true,
+            Self::Present { changed: Some(changed), .. } => now - *changed >= PROPAGATION_DELAY,
+        }
+    }
+}
