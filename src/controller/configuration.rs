@@ -187,7 +187,11 @@ impl Configuration {
             let bundle = webhook.client_config.ca_bundle.as_ref();
             bundle.map(|bundle| Roots::from_bundle(&bundle.0)).unwrap_or_default()
         });
-        Configured::Present { bundles: bundles.collect(), changed: changed(live) }
+        Configured::Present {
+            bundles: bundles.collect(),
+            generation: live.metadata.generation,
+            changed: changed(live),
+        }
     }
 
     /// Applies the template, unless it was applied before and nothing has changed since.

@@ -1,6 +1,11 @@
 //! Updates the webhook configuration, and measures the CA propagation delay of its roots.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use time::OffsetDateTime;
 
 use tracing::warn;
 
@@ -8,10 +13,13 @@ use super::{
     Controller, Creation, RETRY_DELAY,
     configuration::{self, LiveConfiguration, Permission},
     metrics::WriteResult,
-    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation, Rotation},
+    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation, Rotation, Verifier},
     secrets::AUTHORITY,
 };
-use crate::{kubernetes::ClusterError, tls::Roots};
+use crate::{
+    kubernetes::ClusterError,
+    tls::{Roots, ServingCertificate},
+};
 
 /// Maximum number of attempts to write the configuration when others write it as well.
 ///
@@ -40,7 +48,7 @@ impl Controller {
     ) -> Result<Update, ClusterError> {
         let mut attempts = 1;
         loop {
-            let permission = self.permission();
+            let permission = self.permission(bundle);
             match self.configuration.update(live, bundle, permission).await {
                 Ok(configured) => return Ok(Update { configured, refusal: None }),
                 Err(ClusterError::Conflict { .. }) if attempts < MAX_ATTEMPTS => {
@@ -58,9 +66,13 @@ impl Controller {
         }
     }
 
-    /// Returns the permission to create a configuration, which is given only if calls would be answered.
-    fn permission(&self) -> Permission {
-        let may_create = self.served().is_some()
+    /// Returns the permission to create a configuration, which is given only if calls would be answered, by a certificate
+    /// that is valid under `bundle`.
+    fn permission(&self, bundle: &Roots) -> Permission {
+        let (served, now) = (self.served(), OffsetDateTime::now_utc());
+        let is_accepted =
+            |served: Arc<ServingCertificate>| self.name.may_accept(bundle, &served, now);
+        let may_create = served.is_some_and(is_accepted)
             && match self.creation {
                 Creation::AtOnce => true,
                 Creation::WhenReady => self.readiness.reasons().is_empty(),

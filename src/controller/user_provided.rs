@@ -149,7 +149,9 @@ impl Controller {
             both.add(bundle);
             let Update { configured, refusal } = self.update_configuration(live, &both).await?;
             let is_held = configured.accepts(certificate, &self.name, now);
-            let trusted_for = self.trusted_for(roots, Confirmation { is_found, is_held });
+            let confirmation = Confirmation::of(roots, &before, &configured);
+            let confirmation = Confirmation { is_found, is_held, ..confirmation };
+            let trusted_for = self.trusted_for(roots, confirmation);
             if trusted_for < PROPAGATION_DELAY {
                 if !is_held {
                     self.warn_untrusted(roots);

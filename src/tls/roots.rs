@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Root certificates in the order in which they were added, each once.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Roots(Vec<CertificateDer<'static>>);
 
 /// An error in a PEM text of roots.

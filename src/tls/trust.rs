@@ -23,7 +23,7 @@ use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 const ECDSA_WITH_SHA512: &str = "1.2.840.10045.4.3.4";
 
 /// The reason why a client with some roots does not accept a certificate.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum TrustError {
     /// The certificate is not valid for the name.
     #[error("not valid for the name {0}")]

@@ -105,16 +105,17 @@ impl Observed<'_> {
         if !self.taken_over.is_empty() {
             return Action::Retain;
         }
+        let cause = self.cause_to_issue();
+        let is_trusted = !self.is_in_use_accepted() && self.is_current_trusted();
+        if let Some(cause) = cause.filter(|_| is_trusted) {
+            return Action::Issue(cause);
+        }
         if self.rotation.next.is_some() && !self.must_wait() {
             return Action::Promote;
         }
-        if let Some(cause) = self.cause_to_issue() {
-            let is_trusted = self.is_signed_by_current(self.in_use());
-            return if is_trusted || !self.must_wait() {
-                Action::Issue(cause)
-            } else {
-                Action::Wait
-            };
+        if let Some(cause) = cause {
+            let must_wait = self.must_wait() && !self.is_signed_by_current(self.in_use());
+            return if must_wait { Action::Wait } else { Action::Issue(cause) };
         }
         if self.rotation.has_previous_expired(self.now) {
             return Action::DropPrevious;
@@ -163,12 +164,24 @@ impl Observed<'_> {
         certificates.map(|certificate| certificate.validity().not_after).max().unwrap_or(self.now)
     }
 
+    /// Returns true if the API server accepts the certificate in use.
+    fn is_in_use_accepted(&self) -> bool {
+        self.in_use().is_some_and(|certificate| {
+            self.now <= certificate.validity().not_after
+                && self.configured.accepts(certificate, self.verifier, self.now)
+        })
+    }
+
+    /// Returns true if the API server trusts the current authority.
+    fn is_current_trusted(&self) -> bool {
+        let current = self.rotation.current.as_ref();
+        current.is_some_and(|current| self.configured.trusts(&current.roots))
+    }
+
     /// Returns true if a certificate of the newest authority would interrupt calls: the API server accepts the
     /// certificate in use, and has not trusted that authority for long enough.
     fn must_wait(&self) -> bool {
-        let is_accepted =
-            |certificate| self.configured.accepts(certificate, self.verifier, self.now);
-        self.in_use().is_some_and(is_accepted) && self.newest_trusted_for < PROPAGATION_DELAY
+        self.is_in_use_accepted() && self.newest_trusted_for < PROPAGATION_DELAY
     }
 
     /// Returns true if the current authority has signed this certificate.

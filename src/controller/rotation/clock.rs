@@ -9,7 +9,8 @@ use crate::tls::Roots;
 /// behind may remove them once.
 const MAX_REMOVALS: u32 = 3;
 
-/// A clock that runs while each observation finds some roots in the configuration.
+/// A clock that runs while each observation finds some roots in the configuration, and no other client has changed it
+/// in between.
 ///
 /// Roots that this process has just written do not count until they are found there. Another writer may remove them
 /// each time, and then API servers trust the roots only for moments.
@@ -25,6 +26,8 @@ struct Observation {
     since: Option<Instant>,
     /// True if the last observation left the roots in the configuration.
     is_held: bool,
+    /// The generation in which it left them.
+    generation: Option<i64>,
     /// Number of times that the roots were removed after that.
     removals: u32,
 }
@@ -36,6 +39,10 @@ pub struct Confirmation {
     pub is_found: bool,
     /// True if the configuration has them now, after it was written if necessary.
     pub is_held: bool,
+    /// The generation of the configuration when it was read.
+    pub found_generation: Option<i64>,
+    /// The generation of the configuration now.
+    pub held_generation: Option<i64>,
 }
 
 /// The time for which roots have been trusted.
@@ -51,7 +58,12 @@ impl Confirmation {
     /// Compares two states of the configuration, as read and after the write, with `roots`.
     #[must_use]
     pub fn of(roots: &Roots, found: &Configured, held: &Configured) -> Self {
-        Self { is_found: found.trusts(roots), is_held: held.trusts(roots) }
+        Self {
+            is_found: found.trusts(roots),
+            is_held: held.trusts(roots),
+            found_generation: found.generation(),
+            held_generation: held.generation(),
+        }
     }
 }
 
@@ -80,15 +92,25 @@ impl PropagationClock {
         confirmation: Confirmation,
         now: Instant,
     ) -> Propagation {
-        let Confirmation { is_found, is_held } = confirmation;
+        let Confirmation { is_found, is_held, found_generation, held_generation } = confirmation;
         let mut observed = match self.observed.take() {
             Some(observed) if observed.roots == *roots => observed,
-            _ => Observation { roots: roots.clone(), since: None, is_held: false, removals: 0 },
+            _ => Observation {
+                roots: roots.clone(),
+                since: None,
+                is_held: false,
+                generation: found_generation,
+                removals: 0,
+            },
         };
         let is_removed = observed.is_held && !is_found;
         observed.removals = observed.removals.saturating_add(u32::from(is_removed));
         observed.is_held = is_held;
-        observed.since = observed.since.or(Some(now)).filter(|_| is_found && is_held);
+        // Another client may have removed the roots, and another replica may have added them again.
+        let is_unchanged = observed.generation == found_generation;
+        observed.generation = held_generation;
+        let since = observed.since.filter(|_| is_unchanged).unwrap_or(now);
+        observed.since = (is_found && is_held).then_some(since);
         let time = observed.since.map_or(Duration::ZERO, |since| now.duration_since(since));
         let is_contested = is_removed && observed.removals == MAX_REMOVALS;
         self.observed = Some(observed);
@@ -103,9 +125,14 @@ mod tests {
     use super::{super::PROPAGATION_DELAY, *};
     use crate::tls::Authority;
 
-    const FOUND: Confirmation = Confirmation { is_found: true, is_held: true };
-    const WRITTEN: Confirmation = Confirmation { is_found: false, is_held: true };
-    const MISSING: Confirmation = Confirmation { is_found: false, is_held: false };
+    const FOUND: Confirmation = Confirmation {
+        is_found: true,
+        is_held: true,
+        found_generation: Some(1),
+        held_generation: Some(1),
+    };
+    const WRITTEN: Confirmation = Confirmation { is_found: false, ..FOUND };
+    const MISSING: Confirmation = Confirmation { is_held: false, ..WRITTEN };
 
     fn roots() -> Roots {
         Authority::generate(OffsetDateTime::now_utc()).unwrap().root()
@@ -126,6 +153,22 @@ mod tests {
         assert_eq!(time(51, MISSING), 0);
         assert_eq!(time(60, FOUND), 0);
         assert_eq!(time(61, FOUND), 1);
+    }
+
+    #[test]
+    fn a_change_by_another_client_restarts_the_clock() {
+        let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
+        let mut time = |seconds, found, held| {
+            let generations = (Some(found), Some(held));
+            let (found_generation, held_generation) = generations;
+            let confirmation = Confirmation { found_generation, held_generation, ..FOUND };
+            clock.observe(&roots, confirmation, begin + Duration::from_secs(seconds)).time.as_secs()
+        };
+        assert_eq!(time(0, 1, 1), 0);
+        assert_eq!(time(10, 1, 2), 10, "this replica has changed it");
+        assert_eq!(time(20, 2, 2), 20);
+        assert_eq!(time(30, 4, 4), 0);
+        assert_eq!(time(40, 4, 4), 10);
     }
 
     #[test]

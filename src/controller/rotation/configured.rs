@@ -14,6 +14,8 @@ pub enum Configured {
     Present {
         /// The roots of each webhook.
         bundles: Vec<Roots>,
+        /// Number that the API server increases with each change.
+        generation: Option<i64>,
         /// Time of the last write; `None` if it has not changed since it was created.
         changed: Option<OffsetDateTime>,
     },
@@ -30,6 +32,14 @@ impl Configured {
             }
         }
         roots
+    }
+
+    /// Returns the generation of the configuration.
+    pub(super) fn generation(&self) -> Option<i64> {
+        match self {
+            Self::Absent => None,
+            Self::Present { generation, .. } => *generation,
+        }
     }
 
     /// Returns true if the API server trusts all `roots`, in each of the webhooks.
@@ -73,9 +83,7 @@ impl Configured {
         verifier: &dyn Verifier,
         now: OffsetDateTime,
     ) -> bool {
-        served.is_none_or(|served| {
-            self.accepts(stored, verifier, now) || !self.accepts(served, verifier, now)
-        })
+        served.is_none() || *self == Self::Absent || self.accepts(stored, verifier, now)
     }
 
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in

@@ -24,7 +24,7 @@ fn certificate(authority: &Authority, at: OffsetDateTime) -> ServingCertificate 
 
 /// Returns a configuration with these roots, unchanged since its creation.
 fn present(bundles: Vec<Roots>) -> Configured {
-    Configured::Present { bundles, changed: None }
+    Configured::Present { bundles, generation: None, changed: None }
 }
 
 /// A cluster in which everything is right. A test changes a part of it.
@@ -180,12 +180,15 @@ fn there_is_no_wait_if_the_api_server_does_not_call_or_rejects_the_certificate()
     scene = Scene::in_rotation(false);
     scene.now = now() + Days::days(400);
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::HalfExpired));
-    // There is no certificate, unless it is still served.
+    // There is no certificate, whether one is still served or not. The API server trusts the current authority.
     scene = Scene::in_rotation(false);
     let served = scene.certificate.take();
-    assert_eq!(scene.next_action(), Action::Promote);
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
     scene.served = served;
     assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
+    // It trusts none of them.
+    scene.configured = present(vec![Authority::generate(now()).unwrap().root()]);
+    assert_eq!(scene.next_action(), Action::Promote);
 }
 
 #[test]
@@ -330,6 +333,8 @@ fn a_stored_certificate_replaces_the_served_one_unless_only_that_one_is_accepted
     assert!(may(&configured, Some(&foreign), &ours, 0));
     assert!(may(&Configured::Absent, Some(&ours), &foreign, 0), "nobody calls");
     assert!(may(&present(vec![other.root()]), Some(&ours), &foreign, 0));
+    let neither = present(vec![Authority::generate(now()).unwrap().root()]);
+    assert!(!may(&neither, Some(&ours), &foreign, 0), "it is not better");
     // A wrong clock does not change that.
     for days in [-400, 400] {
         assert!(!may(&configured, Some(&ours), &foreign, days));
@@ -357,6 +362,7 @@ fn the_number_of_previous_roots_is_limited() {
 fn a_configuration_is_propagated_after_the_ca_propagation_delay() {
     let changed_before = |seconds| Configured::Present {
         bundles: Vec::new(),
+        generation: None,
         changed: Some(now() - Days::seconds(seconds)),
     };
     let cases = [

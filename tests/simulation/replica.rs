@@ -1,0 +1,307 @@
+//! A replica: the order of its calls is that of `Controller`, its decisions are those of the product.
+
+use std::time::{Duration, Instant};
+
+use imageswap::{
+    controller::rotation::{
+        Action, Configured, Confirmation, Issuer, KeyOwner, Observed, PropagationClock, Rotation,
+        Verifier,
+    },
+    tls::{Roots, ServingCertificate},
+};
+
+use crate::{
+    pki::Made,
+    random::Random,
+    world::{Bundle, CertificateSecret, Stored, World},
+};
+
+/// Maximum number of actions in one reconcile, as in the product.
+const MAX_ACTIONS: usize = 20;
+
+/// Time between regular reconciles.
+const INTERVAL: Duration = Duration::from_hours(1);
+
+/// Delay before another look at what was just written.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The CA propagation delay.
+const DELAY: Duration = imageswap::controller::rotation::PROPAGATION_DELAY;
+
+/// The next call of a replica, with what it has read so far.
+#[derive(Clone, Debug)]
+enum Call {
+    GetConfiguration,
+    GetCertificate(Stored<Bundle>, Duration),
+    GetAuthority(Stored<Bundle>, Stored<CertificateSecret>),
+    Configure(Read),
+    Act(Read, Configured),
+}
+
+/// What a replica has read, and decided by that.
+#[derive(Clone, Debug)]
+struct Read {
+    live: Stored<Bundle>,
+    certificate: Stored<CertificateSecret>,
+    authority: Stored<Rotation>,
+    bundle: Roots,
+    taken_over: Roots,
+}
+
+/// The end of a call.
+enum Outcome {
+    /// Another call follows.
+    Next(Call),
+    /// The reconcile is done; the next one is due after this time.
+    Sleep(Duration),
+    /// Another client has changed an object, so everything is read again.
+    Conflict,
+}
+
+/// One replica of the webhook.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) ahead: i64,
+    pub(crate) served: Option<ServingCertificate>,
+    /// Number of times that it was killed.
+    pub(crate) life: u64,
+    /// Number of the next step. Another one that was due is cancelled.
+    pub(crate) due: u64,
+    /// True if no reconcile is running.
+    pub(crate) is_asleep: bool,
+    /// True if an object has changed since the start of the reconcile.
+    pub(crate) is_woken: bool,
+    call: Call,
+    actions: usize,
+    presence: Presence,
+    clock: PropagationClock,
+    start: Instant,
+    failures: u32,
+}
+
+/// The presence of the configuration, as far as a replica knows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Presence {
+    Deleted,
+    Seen,
+    Unknown,
+}
+
+impl Replica {
+    pub(crate) fn new(ahead: i64) -> Self {
+        Self {
+            ahead,
+            served: None,
+            life: 0,
+            due: 0,
+            is_asleep: false,
+            is_woken: false,
+            call: Call::GetConfiguration,
+            actions: 0,
+            presence: Presence::Unknown,
+            clock: PropagationClock::default(),
+            start: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// Kills the process and starts another one.
+    pub(crate) fn restart(&mut self) {
+        let (ahead, life, due) = (self.ahead, self.life + 1, self.due + 1);
+        *self = Self { life, due, ..Self::new(ahead) };
+    }
+
+    /// Begins a reconcile.
+    pub(crate) fn wake(&mut self) {
+        self.is_asleep = false;
+        self.is_woken = false;
+        self.actions = 0;
+        self.call = Call::GetConfiguration;
+    }
+
+    /// Makes the next call, and returns the time until the one after it.
+    pub(crate) fn step(&mut self, world: &mut World, random: &mut Random) -> Duration {
+        // A call may fail before or after it has had an effect.
+        let fails = random.happens(20);
+        let outcome = if fails && random.happens(500) {
+            None
+        } else {
+            Some(self.make_call(world, random)).filter(|_| !fails)
+        };
+        match outcome {
+            Some(Outcome::Next(call)) => self.call = call,
+            Some(Outcome::Conflict) if self.actions < MAX_ACTIONS => {
+                self.actions += 1;
+                self.call = Call::GetConfiguration;
+            }
+            Some(Outcome::Sleep(delay)) => {
+                self.failures = 0;
+                self.is_asleep = true;
+                return delay;
+            }
+            Some(Outcome::Conflict) | None => {
+                self.failures += 1;
+                self.is_asleep = true;
+                let most = Duration::from_secs(2_u64.pow(self.failures.min(6)));
+                return random.time(Duration::from_secs(1), most);
+            }
+        }
+        latency(random)
+    }
+
+    fn make_call(&mut self, world: &mut World, random: &mut Random) -> Outcome {
+        match self.call.clone() {
+            Call::GetConfiguration => {
+                let live = world.configuration.clone();
+                self.presence = match (self.presence, &live.value) {
+                    (_, Some(_)) => Presence::Seen,
+                    (Presence::Seen, None) => Presence::Deleted,
+                    (presence, None) => presence,
+                };
+                Outcome::Next(Call::GetCertificate(live, world.now))
+            }
+            Call::GetCertificate(live, read) => {
+                let stored = world.certificate.clone();
+                if let Some(certificate) = &stored.value.certificate {
+                    self.exchange(world, &live, certificate, read);
+                }
+                Outcome::Next(Call::GetAuthority(live, stored))
+            }
+            Call::GetAuthority(live, certificate) => {
+                let authority = world.authority.clone();
+                let mut bundle = authority.value.bundle();
+                let taken_over = World::configured(&live).taken_over(
+                    self.served.as_ref(),
+                    &bundle,
+                    &world.verifier,
+                    world.clock(self.ahead),
+                );
+                bundle.add(&taken_over);
+                Outcome::Next(Call::Configure(Read {
+                    live,
+                    certificate,
+                    authority,
+                    bundle,
+                    taken_over,
+                }))
+            }
+            Call::Configure(read) => self.configure(world, random, read),
+            Call::Act(read, configured) => self.act(world, &read, &configured),
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        world: &mut World,
+        live: &Stored<Bundle>,
+        stored: &ServingCertificate,
+        read: Duration,
+    ) {
+        let clock = world.clock(self.ahead);
+        let served = self.served.as_ref();
+        if World::configured(live).permits_exchange(served, stored, &world.verifier, clock) {
+            if served.is_none() {
+                world.excuse(stored);
+            }
+            world.decide(stored, read);
+            self.served = Some(stored.clone());
+        }
+    }
+
+    fn configure(&mut self, world: &mut World, random: &mut Random, read: Read) -> Outcome {
+        let may_write = match self.presence {
+            Presence::Seen => true,
+            Presence::Deleted => false,
+            Presence::Unknown => self.served.as_ref().is_some_and(|served| {
+                world.verifier.may_accept(&read.bundle, served, world.clock(self.ahead))
+            }),
+        };
+        if !may_write || read.bundle.is_empty() || read.live.value.as_ref() == Some(&read.bundle) {
+            let configured = World::configured(&read.live);
+            return Outcome::Next(Call::Act(read, configured));
+        }
+        if world.configuration.version != read.live.version {
+            return Outcome::Conflict;
+        }
+        world.note(format_args!("caBundle gets {} roots", read.bundle.len()));
+        world.configure(random, Some(read.bundle.clone()));
+        self.presence = Presence::Seen;
+        let configured = World::configured(&world.configuration);
+        Outcome::Next(Call::Act(read, configured))
+    }
+
+    fn act(&mut self, world: &mut World, read: &Read, configured: &Configured) -> Outcome {
+        let rotation = &read.authority.value;
+        let trusted_for = match rotation.newest() {
+            None => {
+                self.clock.reset();
+                Duration::ZERO
+            }
+            Some(newest) => {
+                let found = World::configured(&read.live);
+                let confirmation = Confirmation::of(newest, &found, configured);
+                self.clock.observe(newest, confirmation, self.start + world.now).time
+            }
+        };
+        let observed = Observed {
+            rotation,
+            certificate: read.certificate.value.certificate.as_ref(),
+            served: self.served.as_ref(),
+            is_renewal_requested: read.certificate.value.is_requested,
+            issuer: &Issuer::Own,
+            verifier: &world.verifier,
+            configured,
+            taken_over: &read.taken_over,
+            newest_trusted_for: trusted_for,
+            may_switch: false,
+            now: world.clock(self.ahead),
+        };
+        let action = observed.next_action();
+        let made = Made { day: world.day, ahead: self.ahead };
+        world.history.note(world.day, world.now, format_args!("{action:?} after {trusted_for:?}"));
+        match action {
+            Action::Nothing if self.presence == Presence::Unknown => {
+                return Outcome::Sleep(RETRY_DELAY);
+            }
+            Action::Nothing => return Outcome::Sleep(INTERVAL),
+            Action::Wait if self.clock.is_unconfirmed() => return Outcome::Sleep(RETRY_DELAY),
+            Action::Wait => {
+                return Outcome::Sleep(DELAY.saturating_sub(trusted_for).max(RETRY_DELAY));
+            }
+            Action::Issue(_) => {
+                let Some(KeyOwner::Own(authority)) = rotation.current.as_ref().map(|ca| &ca.key)
+                else {
+                    return Outcome::Sleep(INTERVAL);
+                };
+                if world.certificate.version != read.certificate.version {
+                    return Outcome::Conflict;
+                }
+                let issued = world.pki.certificate(authority, made);
+                world.certificate.version += 1;
+                world.certificate.value =
+                    CertificateSecret { certificate: Some(issued), is_requested: false };
+            }
+            Action::DropPrevious | Action::Prepare(_) | Action::Promote | Action::Retain => {
+                if world.authority.version != read.authority.version {
+                    return Outcome::Conflict;
+                }
+                let create = || Ok::<_, ()>(world.pki.authority(made));
+                let after = observed.rotation_after(action, create).unwrap();
+                world.authority.version += 1;
+                world.authority.value = after;
+            }
+        }
+        // Another action may follow.
+        Outcome::Conflict
+    }
+}
+
+/// Returns the time of a call: mostly short, sometimes nearly its timeout, and rarely the machine stops for a minute.
+fn latency(random: &mut Random) -> Duration {
+    let most = match random.below(100) {
+        0 => Duration::from_mins(1),
+        1..5 => Duration::from_secs(9),
+        _ => Duration::from_millis(200),
+    };
+    random.time(Duration::from_millis(1), most)
+}

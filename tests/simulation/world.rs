@@ -1,0 +1,224 @@
+//! The objects in etcd, and the API servers, which see changes of the webhook configuration late.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    time::Duration,
+};
+
+use imageswap::{
+    controller::rotation::{Configured, KeyOwner, PROPAGATION_DELAY, Rotation, Verifier},
+    tls::{Roots, ServingCertificate},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    pki::{Made, Pki, Remembering, id},
+    random::Random,
+};
+
+/// Time by which an API server may learn of a change late. The rest of the CA propagation delay is for replicas.
+const MAX_LAG: Duration = PROPAGATION_DELAY.saturating_sub(Duration::from_secs(5));
+
+/// An object with its resource version.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored<T> {
+    pub(crate) version: u64,
+    pub(crate) value: T,
+}
+
+/// The Secret with the certificate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CertificateSecret {
+    pub(crate) certificate: Option<ServingCertificate>,
+    pub(crate) is_requested: bool,
+}
+
+/// The caBundle of the webhook configuration; `None` if there is no configuration.
+pub(crate) type Bundle = Option<Roots>;
+
+/// An API server, which calls the webhook with the roots that it knows.
+#[derive(Debug)]
+struct ApiServer {
+    ahead: i64,
+    /// Changes of the configuration with the times at which they are seen.
+    seen: Vec<(Duration, Bundle)>,
+}
+
+/// What has happened, a line each.
+#[derive(Debug, Default)]
+pub(crate) struct History(pub(crate) Vec<String>);
+
+impl History {
+    pub(crate) fn note(&mut self, day: i64, now: Duration, what: impl Display) {
+        self.0.push(format!("day {day} {:>9.3} s: {what}", now.as_secs_f64()));
+    }
+}
+
+/// The cluster.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Time since the start or the last jump.
+    pub(crate) now: Duration,
+    pub(crate) day: i64,
+    pub(crate) pki: Pki,
+    pub(crate) certificate: Stored<CertificateSecret>,
+    pub(crate) authority: Stored<Rotation>,
+    pub(crate) configuration: Stored<Bundle>,
+    pub(crate) verifier: Remembering,
+    api_servers: Vec<ApiServer>,
+    /// What has happened so far.
+    pub(crate) history: History,
+    /// Times at which a foreign writer removed roots from the configuration.
+    removed: Vec<(Duration, Roots)>,
+    /// Times at which a replica first decided to serve a certificate.
+    decided: HashMap<u64, Duration>,
+    /// Certificates that other clients have stored.
+    foreign: HashSet<u64>,
+    /// Those of them that a replica served because it had no other.
+    excused: HashSet<u64>,
+}
+
+impl World {
+    pub(crate) fn new(random: &mut Random, verifier: Remembering) -> Self {
+        let api_servers = (0..1 + random.below(3))
+            .map(|_| ApiServer { ahead: ahead(random), seen: vec![(Duration::ZERO, None)] });
+        Self {
+            now: Duration::ZERO,
+            day: 0,
+            pki: Pki::default(),
+            certificate: Stored::default(),
+            authority: Stored::default(),
+            configuration: Stored::default(),
+            api_servers: api_servers.collect(),
+            verifier,
+            history: History::default(),
+            removed: Vec::new(),
+            decided: HashMap::new(),
+            foreign: HashSet::new(),
+            excused: HashSet::new(),
+        }
+    }
+
+    /// Notes what has happened.
+    pub(crate) fn note(&mut self, what: impl Display) {
+        self.history.note(self.day, self.now, what);
+    }
+
+    /// Returns the time of a clock that is ahead by hours.
+    pub(crate) fn clock(&self, ahead: i64) -> OffsetDateTime {
+        self.made(ahead).at() + self.now
+    }
+
+    pub(crate) fn made(&self, ahead: i64) -> Made {
+        Made { day: self.day, ahead }
+    }
+
+    /// Lets days pass. All API servers have seen everything by then.
+    pub(crate) fn jump(&mut self, days: i64) {
+        self.day += days;
+        let current = self.configuration.value.clone();
+        for server in &mut self.api_servers {
+            server.seen = vec![(self.now, current.clone())];
+        }
+        self.removed.clear();
+    }
+
+    /// Writes the configuration. Each API server sees it after a time of its own, in order.
+    pub(crate) fn configure(&mut self, random: &mut Random, bundle: Bundle) {
+        self.configuration.version += 1;
+        self.configuration.value.clone_from(&bundle);
+        for server in &mut self.api_servers {
+            let lag = if random.happens(700) { Duration::from_millis(50) } else { MAX_LAG };
+            let last = server.seen.last().map_or(Duration::ZERO, |(time, _)| *time);
+            let seen = (self.now + random.time(Duration::ZERO, lag)).max(last);
+            server.seen.push((seen, bundle.clone()));
+        }
+    }
+
+    /// Writes the configuration as another client, which may remove roots.
+    pub(crate) fn configure_as_foreigner(&mut self, random: &mut Random, bundle: Bundle) {
+        let before = self.configuration.value.clone().unwrap_or_default();
+        let removed = before.without(&bundle.clone().unwrap_or_default());
+        self.removed.push((self.now, removed));
+        self.configure(random, bundle);
+    }
+
+    /// Returns the roots that the API server trusts according to a configuration.
+    pub(crate) fn configured(stored: &Stored<Bundle>) -> Configured {
+        match &stored.value {
+            None => Configured::Absent,
+            Some(roots) => Configured::Present {
+                bundles: vec![roots.clone()],
+                generation: i64::try_from(stored.version).ok(),
+                changed: None,
+            },
+        }
+    }
+
+    /// Notes when a replica read the state for which it serves a certificate.
+    pub(crate) fn decide(&mut self, certificate: &ServingCertificate, read: Duration) {
+        self.decided.entry(id(certificate)).or_insert(read);
+    }
+
+    /// Excuses a foreign certificate, which a replica serves for want of another one.
+    pub(crate) fn excuse(&mut self, certificate: &ServingCertificate) {
+        if self.foreign.contains(&id(certificate)) {
+            self.excused.insert(id(certificate));
+        }
+    }
+
+    /// Stores a certificate of an unknown authority, as another client.
+    pub(crate) fn replace_certificate(&mut self) {
+        let made = self.made(0);
+        let foreign = self.pki.authority(made);
+        let KeyOwner::Own(authority) = &foreign.key else { return };
+        let certificate = self.pki.certificate(authority, made);
+        self.foreign.insert(id(&certificate));
+        self.certificate.version += 1;
+        self.certificate.value =
+            CertificateSecret { certificate: Some(certificate), is_requested: false };
+    }
+
+    /// Returns the first certificate that an API server does not accept, unless a foreign writer took its root away.
+    pub(crate) fn refused<'a>(
+        &mut self,
+        served: impl Iterator<Item = &'a ServingCertificate> + Clone,
+    ) -> Option<String> {
+        let now = self.now;
+        for server in &mut self.api_servers {
+            let known = server.seen.iter().take_while(|(seen, _)| *seen <= now).count();
+            server.seen.drain(..known.saturating_sub(1));
+        }
+        for (number, server) in self.api_servers.iter().enumerate() {
+            let Some(Some(roots)) = server.seen.first().map(|(_, bundle)| bundle) else { continue };
+            let made = Made { day: self.day, ahead: server.ahead };
+            for certificate in served.clone() {
+                let clock = made.at() + now;
+                if let Err(error) = self.verifier.verify(roots, certificate, clock)
+                    && !self.is_excused(certificate, clock)
+                {
+                    return Some(format!("API server {number}: {error}"));
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve it.
+    fn is_excused(&self, certificate: &ServingCertificate, clock: OffsetDateTime) -> bool {
+        if self.excused.contains(&id(certificate)) {
+            return true;
+        }
+        let decided = self.decided.get(&id(certificate)).copied().unwrap_or_default();
+        self.removed.iter().any(|(time, removed)| {
+            *time >= decided && self.verifier.may_accept(removed, certificate, clock)
+        })
+    }
+}
+
+/// Returns by how many hours a clock is ahead: mostly none, at most 20 in either direction.
+pub(crate) fn ahead(random: &mut Random) -> i64 {
+    const CLOCKS: [i64; 8] = [0, 0, 0, 0, 2, -2, 20, -20];
+    CLOCKS[random.index(CLOCKS.len())]
+}
