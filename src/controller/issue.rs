@@ -59,18 +59,20 @@ impl Controller {
             }
             _ => return Ok(Some(ReconcileOutcome::Done)),
         };
-        if observed.is_foreign() {
+        let is_foreign = observed.is_foreign();
+        if is_foreign {
             stored.keep_replaced();
-            let hint =
-                "for a user-provided certificate, set the annotation imageswap-byoc on the Secret";
-            let (namespace, secret) = (&self.namespace, CERTIFICATE);
-            warn!(namespace, secret, hint, "certificate of an unknown authority replaced");
         }
         stored.set_pair(&pair);
         self.secrets.write(&stored).await?;
         self.metrics.rotation(RotationResult::Issued);
-        let (namespace, cause) = (&self.namespace, cause.as_str());
-        info!(namespace, secret = CERTIFICATE, cause, "certificate issued");
+        let (namespace, secret, cause) = (&self.namespace, CERTIFICATE, cause.as_str());
+        info!(namespace, secret, cause, "certificate issued");
+        if is_foreign {
+            let hint =
+                "for a user-provided certificate, set the annotation imageswap-byoc on the Secret";
+            warn!(namespace, secret, hint, "certificate of an unknown authority replaced");
+        }
         Ok(None)
     }
 

@@ -11,6 +11,7 @@
 mod api;
 mod certificates;
 mod clients;
+mod clocks;
 mod configuration;
 mod control_plane;
 mod enforcement;
@@ -26,6 +27,7 @@ mod owner;
 mod permissions;
 mod proxy;
 mod refusals;
+mod replaced;
 mod replicas;
 mod rotation;
 mod secrecy;
@@ -91,7 +93,8 @@ fn certificate_modes() {
 
 #[test]
 fn mode_changes() {
-    run("mode changes", |cluster| cluster, modes::CHANGES);
+    let steps = [modes::CHANGES, replaced::STEPS].concat();
+    run("mode changes", |cluster| cluster, &steps);
 }
 
 #[test]
@@ -101,7 +104,8 @@ fn rotation() {
 
 #[test]
 fn replicas() {
-    run("replicas", |cluster| cluster, replicas::STEPS);
+    let steps = [replicas::STEPS, clocks::STEPS].concat();
+    run("replicas", |cluster| cluster, &steps);
 }
 
 #[test]

@@ -16,8 +16,14 @@ use support::secrets::Secrets;
 use crate::{Cluster, api::number, install::SECRETS, install::data};
 
 /// The entries of the webhook's Secrets that hold private keys.
-const PRIVATE_KEYS: [&str; 5] =
-    ["key.pem", "tls.key", "pending-key.pem", "rootca-key.pem", "next-rootca-key.pem"];
+const PRIVATE_KEYS: [&str; 6] = [
+    "key.pem",
+    "tls.key",
+    "pending-key.pem",
+    "replaced-key.pem",
+    "rootca-key.pem",
+    "next-rootca-key.pem",
+];
 
 /// The output of one process so far.
 pub(crate) type Output = Arc<Mutex<Vec<u8>>>;

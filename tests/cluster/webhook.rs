@@ -73,6 +73,16 @@ impl Launch {
         self
     }
 
+    /// Moves the clock of the program by an offset such as `+2h`. The monotonic clock stays.
+    pub(crate) fn with_clock(self, offset: &str) -> Self {
+        let library = std::env::var("IMAGESWAP_FAKETIME");
+        let library =
+            library.unwrap_or_else(|_| panic!("IMAGESWAP_FAKETIME is set by .ci/cluster"));
+        self.with("LD_PRELOAD", library)
+            .with("FAKETIME", offset)
+            .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+
     /// Sets an environment variable to the path of a file.
     pub(crate) fn with_path(self, variable: &'static str, path: PathBuf) -> Self {
         self.with(variable, path.into_os_string().into_string().unwrap())

@@ -7,7 +7,7 @@
 //!
 //! `IMAGESWAP_SCHEDULES` is the number of schedules, `IMAGESWAP_SCHEDULE` the seed of a single one.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "prints what was simulated, and a failed schedule")]
 
 mod pki;

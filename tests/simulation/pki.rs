@@ -103,10 +103,13 @@ fn hash(value: &(impl Hash + ?Sized)) -> u64 {
     hasher.finish()
 }
 
+/// The roots, the certificate and the hour of a verification.
+type Question = (u64, u64, i64);
+
 /// Verifies certificates as the product does, and remembers the results.
 pub(crate) struct Remembering {
     name: ServerName<'static>,
-    results: Mutex<HashMap<(u64, u64, i64), Result<(), TrustError>>>,
+    results: Mutex<HashMap<Question, Result<(), TrustError>>>,
 }
 
 impl Default for Remembering {
@@ -129,8 +132,11 @@ impl Verifier for Remembering {
         now: OffsetDateTime,
     ) -> Result<(), TrustError> {
         // No certificate begins or ends within an hour of a time at which it is verified.
-        let key = (hash(roots), id(certificate), now.unix_timestamp().div_euclid(3600));
+        let question = (hash(roots), id(certificate), now.unix_timestamp().div_euclid(3600));
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.entry(key).or_insert_with(|| roots.verify(certificate, &self.name, now)).clone()
+        results
+            .entry(question)
+            .or_insert_with(|| roots.verify(certificate, &self.name, now))
+            .clone()
     }
 }

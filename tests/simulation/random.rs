@@ -32,7 +32,7 @@ impl Random {
 
     /// Returns a time from `least` to `most`.
     pub(crate) fn time(&mut self, least: Duration, most: Duration) -> Duration {
-        let range = u64::try_from((most - least).as_millis()).unwrap();
+        let range = u64::try_from(most.saturating_sub(least).as_millis()).unwrap();
         least + Duration::from_millis(self.below(range + 1))
     }
 }

@@ -34,8 +34,8 @@ enum Call {
     GetConfiguration,
     GetCertificate(Stored<Bundle>, Duration),
     GetAuthority(Stored<Bundle>, Stored<CertificateSecret>),
-    Configure(Read),
-    Act(Read, Configured),
+    Configure(Box<Read>),
+    Act(Box<Read>, Configured),
 }
 
 /// What a replica has read, and decided by that.
@@ -177,13 +177,13 @@ impl Replica {
                     world.clock(self.ahead),
                 );
                 bundle.add(&taken_over);
-                Outcome::Next(Call::Configure(Read {
+                Outcome::Next(Call::Configure(Box::new(Read {
                     live,
                     certificate,
                     authority,
                     bundle,
                     taken_over,
-                }))
+                })))
             }
             Call::Configure(read) => self.configure(world, random, read),
             Call::Act(read, configured) => self.act(world, &read, &configured),
@@ -208,7 +208,7 @@ impl Replica {
         }
     }
 
-    fn configure(&mut self, world: &mut World, random: &mut Random, read: Read) -> Outcome {
+    fn configure(&mut self, world: &mut World, random: &mut Random, read: Box<Read>) -> Outcome {
         let may_write = match self.presence {
             Presence::Seen => true,
             Presence::Deleted => false,
@@ -224,7 +224,7 @@ impl Replica {
             return Outcome::Conflict;
         }
         world.note(format_args!("caBundle gets {} roots", read.bundle.len()));
-        world.configure(random, Some(read.bundle.clone()));
+        world.configure(random, &Some(read.bundle.clone()));
         self.presence = Presence::Seen;
         let configured = World::configured(&world.configuration);
         Outcome::Next(Call::Act(read, configured))

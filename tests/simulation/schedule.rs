@@ -64,7 +64,7 @@ impl Schedule {
     pub(crate) fn new(seed: u64, verifier: Remembering) -> Self {
         let mut random = Random::new(seed);
         let world = World::new(&mut random, verifier);
-        let replicas = (0..1 + random.below(3)).map(|_| Replica::new(ahead(&mut random)));
+        let replicas = (0..=random.below(3)).map(|_| Replica::new(ahead(&mut random)));
         let replicas = replicas.collect();
         Self {
             random,
@@ -123,7 +123,7 @@ impl Schedule {
             }
             self.spread_changes();
             let served = self.replicas.iter().filter_map(|replica| replica.served.as_ref());
-            if let Some(refusal) = self.world.refused(served) {
+            if let Some(refusal) = self.world.refused(&served) {
                 return Err(format!("at {time:?}: {refusal}"));
             }
         }
@@ -273,7 +273,7 @@ impl Schedule {
         }
         let index = self.random.index(self.bundles.len());
         let bundle = Some(self.bundles[index].clone());
-        self.world.configure_as_foreigner(&mut self.random, bundle);
+        self.world.configure_as_foreigner(&mut self.random, &bundle);
         format!("caBundle {index} is restored")
     }
 

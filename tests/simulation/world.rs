@@ -81,7 +81,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(random: &mut Random, verifier: Remembering) -> Self {
-        let api_servers = (0..1 + random.below(3))
+        let api_servers = (0..=random.below(3))
             .map(|_| ApiServer { ahead: ahead(random), seen: vec![(Duration::ZERO, None)] });
         Self {
             now: Duration::ZERO,
@@ -125,9 +125,9 @@ impl World {
     }
 
     /// Writes the configuration. Each API server sees it after a time of its own, in order.
-    pub(crate) fn configure(&mut self, random: &mut Random, bundle: Bundle) {
+    pub(crate) fn configure(&mut self, random: &mut Random, bundle: &Bundle) {
         self.configuration.version += 1;
-        self.configuration.value.clone_from(&bundle);
+        self.configuration.value.clone_from(bundle);
         for server in &mut self.api_servers {
             let lag = if random.happens(700) { Duration::from_millis(50) } else { MAX_LAG };
             let last = server.seen.last().map_or(Duration::ZERO, |(time, _)| *time);
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// Writes the configuration as another client, which may remove roots.
-    pub(crate) fn configure_as_foreigner(&mut self, random: &mut Random, bundle: Bundle) {
+    pub(crate) fn configure_as_foreigner(&mut self, random: &mut Random, bundle: &Bundle) {
         let before = self.configuration.value.clone().unwrap_or_default();
         let removed = before.without(&bundle.clone().unwrap_or_default());
         self.removed.push((self.now, removed));
@@ -183,7 +183,7 @@ impl World {
     /// Returns the first certificate that an API server does not accept, unless a foreign writer took its root away.
     pub(crate) fn refused<'a>(
         &mut self,
-        served: impl Iterator<Item = &'a ServingCertificate> + Clone,
+        served: &(impl Iterator<Item = &'a ServingCertificate> + Clone),
     ) -> Option<String> {
         let now = self.now;
         for server in &mut self.api_servers {
