@@ -51,6 +51,10 @@ bench:
 instructions *names:
     benches/instructions {{ names }}
 
+# Simulate the rotation of certificates in 100,000 random schedules
+simulate:
+    IMAGESWAP_SCHEDULES=100000 cargo test --release --locked --test simulation -- --nocapture
+
 # Fuzz the parsers; by libFuzzer where there is a nightly toolchain with cargo-fuzz
 fuzz *arguments:
     fuzz/run {{ arguments }}

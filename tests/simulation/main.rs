@@ -22,7 +22,7 @@ use pki::Remembering;
 use schedule::Schedule;
 
 /// Number of schedules by default, which is small enough for a debug build.
-const SCHEDULES: u64 = 2000;
+const SCHEDULES: u64 = 500;
 
 /// Number of failed schedules after which a thread stops.
 const MAX_FAILURES: usize = 5;

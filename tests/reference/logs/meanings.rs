@@ -23,6 +23,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "CA in use",
         "The next CA signs certificates from now on. The API server has trusted it for 30 seconds.",
     ),
+    (
+        "CA of the certificate in use kept trusted",
+        "Another client has replaced the CA. The former root stays in caBundle until the certificate in use expires.",
+    ),
     ("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing", "Set `IMAGE_PREFIX`, or use a map."),
     (
         "IPv6 is not available, listening on IPv4",
@@ -59,6 +63,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "certificate load failed, no certificate in use",
         "The certificate files cannot be used, and there is no earlier certificate. The replica is not ready.",
+    ),
+    (
+        "certificate of an unknown authority replaced",
+        "Another client had stored a certificate without the annotation for user-provided ones. It is kept in \
+         `replaced-cert.pem` and `replaced-key.pem`.",
     ),
     ("certificate loaded", "This replica serves this certificate from now on."),
     (
