@@ -31,11 +31,13 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::{Level, debug, enabled};
 
 use super::{
     Limits, Port, Service, Shutdown, acceptor::HTTP_2, access::Access, handshake::HandshakeFailure,
     port::Purpose, routes,
 };
+use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
 /// Maximum number of open streams of one HTTP/2 connection.
 ///
@@ -106,7 +108,15 @@ pub(super) async fn serve(
     let stream = handshake.map_err(|_| ConnectionError::HandshakeTimeout)??;
     let tls = stream.get_ref().1;
     let purpose = Purpose::Webhook(Access::of(clients.as_ref(), tls));
-    if tls.alpn_protocol() == Some(HTTP_2) {
+    let is_http2 = tls.alpn_protocol() == Some(HTTP_2);
+    if enabled!(Level::DEBUG)
+        && let Some(suppressed) = service.log_limits.established.admit()
+    {
+        let protocol = if is_http2 { "HTTP/2" } else { "HTTP/1.1" };
+        let server_name = excerpt(tls.server_name().unwrap_or_default(), MAX_VALUE_BYTES);
+        debug!(protocol, %server_name, suppressed, "connection established");
+    }
+    if is_http2 {
         serve_http2(stream, purpose, service, shutdown).await
     } else {
         serve_http1(stream, purpose, service, shutdown).await

@@ -12,6 +12,8 @@ use super::{handshake::HandshakeFailure, vocabulary::Status};
 pub(super) struct LogLimits {
     /// Connections that cannot be accepted.
     pub(super) accept: LogRateLimiter,
+    /// Established connections, which are logged for debugging.
+    pub(super) established: LogRateLimiter,
     /// Connections that end with an error, which are logged for debugging.
     pub(super) ended: LogRateLimiter,
     /// Failed TLS handshakes, by their reasons.

@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair}
 use support::certificates::{Authority, Pair};
 use time::{Duration, OffsetDateTime};
 
-use crate::secrecy::record_key;
+use crate::{secrecy::record_key, service::HOST};
 
 /// Creates the certificate and key, in PEM, of a server with these names and addresses.
 pub(crate) fn server_pair(authority: &Authority, names: &[&str]) -> (String, String) {
@@ -30,11 +30,11 @@ pub(crate) fn client_pair(
     recorded(authority.issue(&parameters))
 }
 
-/// Creates the certificate and key, in PEM, of a server on loopback. More than half of the validity is over. The issuer
+/// Creates the certificate and key, in PEM, of the webhook. More than half of the validity is over. The issuer
 /// is the authority with this certificate and key.
 pub(crate) fn aged_pair(root: &str, root_key: &str) -> (String, String) {
     let issuer = Issuer::from_ca_cert_pem(root, KeyPair::from_pem(root_key).unwrap()).unwrap();
-    let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let mut parameters = CertificateParams::new([HOST.to_owned()]).unwrap();
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     parameters.not_before = OffsetDateTime::now_utc() - Duration::days(200);
     parameters.not_after = OffsetDateTime::now_utc() + Duration::days(165);

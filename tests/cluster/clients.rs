@@ -7,6 +7,7 @@ use crate::{
     handshake::page,
     install::{AUTHORITY, CERTIFICATE},
     objects::{images, pod_of},
+    service::HOST,
     stream::bundle,
     webhook::{Files, Launch, Webhook},
 };
@@ -37,8 +38,7 @@ fn unknown(cluster: &Cluster) {
 
 fn known(cluster: &Cluster) {
     let (authority, other) = (Authority::new("clients"), Authority::new("other clients"));
-    let host = cluster.service.address().to_string();
-    cluster.control_plane.identities().write_webhook_client(&host, &authority);
+    cluster.control_plane.identities().write_webhook_client(HOST, &authority);
     let port = cluster.control_plane.kill_api_server();
     cluster.control_plane.restart_api_server(port);
     let files = Files::new(MAP);

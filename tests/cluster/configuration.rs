@@ -65,9 +65,8 @@ fn creation(cluster: &Cluster) {
 
 fn repair(cluster: &Cluster) {
     let files = Files::new(MAP);
-    cluster.assert_repairs("by a URL", &cluster.managed(&files));
-    // The Service does not exist, but only a call would show that.
-    cluster.assert_repairs("by the Service", &cluster.managed(&files).by_service());
+    cluster.assert_repairs("by the Service", &cluster.managed(&files));
+    cluster.assert_repairs("by a URL", &cluster.managed_by_url(&files));
 }
 
 fn elsewhere(cluster: &Cluster) {
@@ -75,10 +74,9 @@ fn elsewhere(cluster: &Cluster) {
         json!({ "service": { "name": "imageswap", "namespace": NAMESPACE, "path": "/" } });
     let url = json!({ "url": "https://127.0.0.1:1" });
     let files = Files::new(MAP);
-    let by_url = cluster.managed(&files);
     for (before, launch, expected) in [
-        (service, by_url.clone(), ("url", json!(cluster.service.url()))),
-        (url, by_url.by_service(), ("service.name", json!("imageswap"))),
+        (service, cluster.managed_by_url(&files), ("url", json!(cluster.service.url()))),
+        (url, cluster.managed(&files), ("service.name", json!("imageswap"))),
     ] {
         cluster.clear_state();
         let mut original = configuration_of_the_original(cluster);

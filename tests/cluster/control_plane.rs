@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -33,6 +33,9 @@ const START_ATTEMPTS: usize = 3;
 /// Number of lines at the end of each log that are printed. A failed start gives its reason in fewer.
 const LOG_LINES: usize = 30;
 
+/// Number of control planes that this process has started.
+static STARTED: AtomicU8 = AtomicU8::new(0);
+
 /// The processes of the control plane, until it is dropped.
 pub(crate) struct ControlPlane {
     assets: PathBuf,
@@ -40,6 +43,8 @@ pub(crate) struct ControlPlane {
     authority: Authority,
     api_server: u16,
     etcd: u16,
+    /// A number that no other control plane of this process has, for the cluster IPs.
+    number: u8,
     /// Number of lines of the audit log that are skipped.
     audited: AtomicUsize,
     /// Additional flags of the API server.
@@ -85,6 +90,7 @@ impl ControlPlane {
             authority: Authority::new("cluster"),
             api_server,
             etcd,
+            number: STARTED.fetch_add(1, Ordering::SeqCst),
             audited: AtomicUsize::new(0),
             flags,
             processes: Mutex::default(),
@@ -177,7 +183,7 @@ impl ControlPlane {
             "--advertise-address=127.0.0.1",
             // Endpoints cannot be on loopback, and no pod uses those of the API server.
             "--endpoint-reconciler-type=none",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            &format!("--service-cluster-ip-range=10.{}.0.0/24", self.number),
             "--authorization-mode=RBAC",
             &format!("--cert-dir={}", file("api-server")),
             &format!("--tls-cert-file={}", file("api-server.crt")),

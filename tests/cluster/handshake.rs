@@ -22,6 +22,8 @@ use tokio_rustls::{
 };
 use x509_parser::certificate::X509Certificate;
 
+use crate::service::HOST;
+
 /// Timeout for one connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -103,7 +105,7 @@ async fn connect(address: SocketAddr, roots: &[u8]) -> Result<TlsStream<TcpStrea
         .with_no_client_auth();
     let handshake = async {
         let stream = TcpStream::connect(address).await?;
-        let name = ServerName::from(address.ip());
+        let name = ServerName::try_from(HOST).unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     };
     let stream = timeout(DEADLINE, handshake).await.map_err(|_| "no handshake in time")?;

@@ -13,6 +13,7 @@ use crate::{
     modes::from_files,
     objects::LABEL,
     rotation::roll,
+    service::HOST,
     stream::Stream,
     webhook::Files,
 };
@@ -40,7 +41,7 @@ fn upgrade(cluster: &Cluster) {
     cluster.clear_state();
     // The original has stored a certificate that the cluster has signed.
     let authority = cluster.control_plane.authority();
-    let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
+    let (certificate, key) = server_pair(authority, &[HOST]);
     let files = Files::new(MAP);
     files.write("cert.pem", &certificate);
     files.write("key.pem", &key);
@@ -94,7 +95,7 @@ pub(crate) fn configuration_of_the_original(cluster: &Cluster) -> Value {
         "webhooks": [{
             "name": "imageswap.webhook.k8s.twr.io",
             "clientConfig": {
-                "url": cluster.service.url(),
+                "service": { "name": "imageswap", "namespace": NAMESPACE, "path": "/" },
                 "caBundle": crate::stream::encoded(root.as_bytes()),
             },
             "rules": [{

@@ -1,8 +1,9 @@
-//! The webhook in a cluster: a real control plane on loopback calls the real program, and the tests check the
+//! The webhook in a cluster: a real control plane calls the real program through a Service, and the tests check the
 //! stored objects.
 //!
-//! `.ci/cluster` provides the control plane and runs the tests. Each test has its own control plane, which its steps
-//! share. The webhook runs outside the cluster, as the installed service account.
+//! `.ci/cluster` provides the control plane, and runs the tests in a network namespace. Each test has its own control
+//! plane, which its steps share. The webhook runs outside the cluster, as the installed service account. [`Service`]
+//! stands for kube-proxy.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "prints the steps and the cause of a failure")]
@@ -40,6 +41,7 @@ mod workloads;
 use std::{
     fmt::Debug,
     io::Write,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -187,7 +189,7 @@ fn run_with<T: AsRef<Cluster>>(
 struct Cluster {
     control_plane: ControlPlane,
     api: Api,
-    /// The address at which the API server calls the webhook.
+    /// The Service that the API server calls.
     service: Service,
     /// The kubeconfig of the webhook.
     kubeconfig: PathBuf,
@@ -210,7 +212,7 @@ impl Cluster {
         control_plane.create_namespace(PLAIN, &json!({}));
         let kubeconfig = control_plane.install();
         let api = Api::new(&control_plane.file("token.kubeconfig"));
-        let service = Service::start(api.runtime().handle());
+        let service = Service::start(api.runtime().handle(), cluster_ip(&api));
         Self { control_plane, api, service, kubeconfig }
     }
 
@@ -235,13 +237,23 @@ impl Cluster {
         self.connected("serve", files)
     }
 
+    /// Returns the launch of a webhook that the API server calls by a URL instead of the Service.
+    fn managed_by_url(&self, files: &Files) -> Launch {
+        self.managed(files).with("IMAGESWAP_WEBHOOK_URL", self.service.url())
+    }
+
     /// Returns the launch of a command that calls the API server as the installed account.
     fn connected(&self, command: &'static str, files: &Files) -> Launch {
         Launch::new(command)
             .with_path("IMAGESWAP_MAPS_FILE", files.path("maps.conf"))
             .with_path("KUBECONFIG", self.kubeconfig.clone())
-            .with("IMAGESWAP_WEBHOOK_URL", self.service.url())
     }
+}
+
+/// Returns the cluster IP of the installed Service.
+fn cluster_ip(api: &Api) -> Ipv4Addr {
+    let service = api.get("/api/v1/namespaces/imageswap-system/services/imageswap").unwrap();
+    service["spec"]["clusterIP"].as_str().unwrap().parse().unwrap()
 }
 
 /// Repeats `probe` until it succeeds. Fails with the last error after [`DEADLINE`].

@@ -19,6 +19,7 @@ use crate::{
         secret,
     },
     rotation::{issued, replace, roll},
+    service::HOST,
     stream::{Stream, bundle, encoded},
     webhook::{Files, Launch, Webhook},
 };
@@ -309,7 +310,7 @@ impl Cluster {
 
     /// Stores a user-provided certificate of an authority, with its key and the annotation.
     pub(crate) fn provide_certificate(&self, authority: &Authority) -> Certificate {
-        let (certificate, key) = server_pair(authority, &["127.0.0.1"]);
+        let (certificate, key) = server_pair(authority, &[HOST]);
         let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
         let mark = json!({ "imageswap-byoc": "true" });
         self.store(CERTIFICATE, &secret("imageswap-tls", &mark, &content));

@@ -9,15 +9,44 @@ use crate::{
     install::{CONFIGURATIONS, REQUESTS, SECRETS, State, data},
     modes::SIGNER,
     rotation::issued,
+    service::HOST,
     webhook::{Files, Launch, Webhook},
 };
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
+    ("the API server calls each replica by the Service", calls),
     ("replicas that start together create each object once", start),
     ("replicas that start together request one certificate", start_with_signer),
     ("an interrupted start is finished by another replica", interrupted_start),
     ("an interrupted rotation is finished by another replica", interrupted_rotation),
 ];
+
+/// The production path: the API server calls the cluster IP of the Service over HTTP/1.1, and verifies its name.
+fn calls(cluster: &Cluster) {
+    cluster.clear_state();
+    let files = Files::new(MAP);
+    let launch = cluster.managed(&files);
+    let webhooks = [launch.start_ready(), launch.start_ready()];
+    cluster.service.set_endpoints(&[&webhooks[0], &webhooks[1]]);
+    cluster.await_stable(&webhooks);
+    let answered = |webhook: &Webhook| {
+        webhook.metric("imageswap_http_request_total{method=\"POST\",status=\"200\"}")
+    };
+    eventually("calls of each replica", || {
+        // The next call needs a new connection, and kube-proxy gives that to any replica.
+        cluster.service.cut();
+        let _ = cluster.try_probe();
+        let counts = webhooks.each_ref().map(answered);
+        if counts.iter().all(|count| *count > 0.0) { Ok(()) } else { Err(counts) }
+    });
+    for webhook in &webhooks {
+        let calls = webhook.logged("connection established");
+        let call = calls.iter().find(|call| call["protocol"] == "HTTP/1.1").unwrap();
+        eprintln!("      {} with the server name {}", call["protocol"], call["server_name"]);
+        assert_eq!(call["server_name"], HOST);
+        webhook.assert_no_warnings();
+    }
+}
 
 fn start(cluster: &Cluster) {
     let files = Files::new(MAP);

@@ -1,4 +1,4 @@
-//! A stable address in front of changing processes, like a Kubernetes Service.
+//! The part of kube-proxy: forwards connections to the cluster IP of the Service to changing processes.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -18,6 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::webhook::Webhook;
 
+/// The name of the server that the API server verifies.
+pub(crate) const HOST: &str = "imageswap.imageswap-system.svc";
+
+/// The port of the Service.
+const PORT: u16 = 443;
+
 /// Forwards connections to the endpoints in turn. As in a cluster, open connections stay with their endpoint.
 pub(crate) struct Service {
     address: SocketAddr,
@@ -34,15 +40,18 @@ struct Shared {
 }
 
 impl Service {
-    /// Starts to accept connections on a port of loopback, without endpoints.
-    pub(crate) fn start(runtime: &Handle) -> Self {
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    /// Starts to accept connections on the cluster IP and port of the Service, without endpoints.
+    ///
+    /// # Panics
+    ///
+    /// If the address is not local. It is in the network namespace that `tests/cluster/network` makes.
+    pub(crate) fn start(runtime: &Handle, cluster_ip: Ipv4Addr) -> Self {
+        let address = SocketAddr::from((cluster_ip, PORT));
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap_or_else(|error| {
+            panic!("cannot listen on {address}: {error}; run the tests by tests/cluster/network")
+        });
         let shared = Arc::new(Shared::default());
-        Self {
-            address: listener.local_addr().unwrap(),
-            shared: shared.clone(),
-            accepting: runtime.spawn(accept(listener, shared)),
-        }
+        Self { address, shared: shared.clone(), accepting: runtime.spawn(accept(listener, shared)) }
     }
 
     /// Returns the address on which it accepts connections.
@@ -50,7 +59,7 @@ impl Service {
         self.address
     }
 
-    /// Returns the URL of the service.
+    /// Returns a URL with the cluster IP, for the API server.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.address)
     }

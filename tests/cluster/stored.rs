@@ -9,6 +9,7 @@ use crate::{
     eventually, expect,
     handshake::Certificate,
     install::{AUTHORITY, CERTIFICATE, State, data, secret},
+    service::HOST,
     webhook::Files,
 };
 
@@ -38,7 +39,7 @@ fn renewal(cluster: &Cluster) {
 }
 
 fn invalid(cluster: &Cluster) {
-    let (_, other_key) = server_pair(&Authority::new("other"), &["127.0.0.1"]);
+    let (_, other_key) = server_pair(&Authority::new("other"), &[HOST]);
     for (name, content) in
         [("cert.pem", "no certificate"), ("key.pem", "no key"), ("key.pem", &*other_key)]
     {

@@ -34,7 +34,7 @@ fn followed(cluster: &Cluster) {
         files.write("mwc.yaml", &BUILT_IN.replace("failurePolicy: Fail", &failure_policy));
     };
     template("Ignore");
-    let launch = cluster.managed(&files);
+    let launch = cluster.managed_by_url(&files);
     let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
     let webhook = launch.start_ready();
     cluster.await_configuration();
@@ -63,13 +63,13 @@ fn followed(cluster: &Cluster) {
 fn copied(cluster: &Cluster) {
     cluster.clear_state();
     let files = Files::new(MAP);
-    let webhook = cluster.managed(&files).start_ready();
+    let webhook = cluster.managed_by_url(&files).start_ready();
     let live = cluster.await_configuration();
     drop(webhook);
     let get = ["get", "mutatingwebhookconfiguration", "imageswap-webhook", "--show-managed-fields"];
     let copy = cluster.control_plane.kubectl(&[&get[..], &["--output=yaml"]].concat());
     files.write("mwc.yaml", &copy);
-    let launch = cluster.managed(&files);
+    let launch = cluster.managed_by_url(&files);
     let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
     let ignored = "metadata.creationTimestamp, metadata.generation, metadata.managedFields, \
                    metadata.ownerReferences, metadata.resourceVersion, metadata.uid";
@@ -142,7 +142,7 @@ fn brief_conflict(cluster: &Cluster) {
             Handling::Refuse(409, "Conflict")
         }
     });
-    let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
+    let launch = cluster.managed_by_url(&files).with_path("KUBECONFIG", proxy.kubeconfig());
     let webhook = launch.start_ready();
     cluster.await_configuration();
     cluster.assert_repaired("Ignore");
@@ -153,7 +153,7 @@ fn brief_conflict(cluster: &Cluster) {
 fn lasting_conflict(cluster: &Cluster) {
     let (files, proxy) = (Files::new(MAP), Proxy::start(cluster, &cluster.kubeconfig));
     cluster.clear_state();
-    let launch = cluster.managed(&files).with_path("KUBECONFIG", proxy.kubeconfig());
+    let launch = cluster.managed_by_url(&files).with_path("KUBECONFIG", proxy.kubeconfig());
     let webhooks = [launch.start_ready()];
     let before = cluster.await_stable(&webhooks);
     proxy.handle_by(|method, path| {

@@ -73,12 +73,6 @@ impl Launch {
         self
     }
 
-    /// Makes the API server call the Service, as in a cluster.
-    pub(crate) fn by_service(mut self) -> Self {
-        self.environment.retain(|(set, _)| *set != "IMAGESWAP_WEBHOOK_URL");
-        self
-    }
-
     /// Sets an environment variable to the path of a file.
     pub(crate) fn with_path(self, variable: &'static str, path: PathBuf) -> Self {
         self.with(variable, path.into_os_string().into_string().unwrap())

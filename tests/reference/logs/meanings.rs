@@ -88,6 +88,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "A connection ended with an error, for example because the client closed it early.",
     ),
     (
+        "connection established",
+        "A client has connected to the webhook by this protocol, and has asked for the certificate of this name. The \
+         API server calls a Service by HTTP/1.1 and the name `imageswap.NAMESPACE.svc`.",
+    ),
+    (
         "connection limit lowered to fit the limit of open files",
         "The limit of open files allows fewer connections than `IMAGESWAP_MAX_CONNECTIONS`. Connections above the limit wait. \
          Raise the limit of open files, or lower the setting.",
