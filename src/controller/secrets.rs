@@ -4,7 +4,7 @@
 //! does not exist. So one of several replicas wins, and the others read again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, api::ObjectMeta};
@@ -32,6 +32,9 @@ const BYOC: &str = "imageswap-byoc";
 
 /// Annotation that requests a new certificate or authority, whatever its value.
 const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
+
+/// Label for which the init container of the Python version waits when it finds the Secret. It accepts any value.
+const UPDATED_BY: &str = "imageswap/updated-by-pod";
 
 const PENDING_KEY: &str = "pending-key.pem";
 const CURRENT: (&str, &str) = ("rootca.pem", "rootca-key.pem");
@@ -81,7 +84,11 @@ impl Secrets {
         let secret = secret.unwrap_or_else(|| Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
-                labels: Some(BTreeMap::from([("app".to_owned(), "imageswap".to_owned())])),
+                labels: Some(
+                    ["app", UPDATED_BY]
+                        .map(|label| (label.to_owned(), "imageswap".to_owned()))
+                        .into(),
+                ),
                 ..ObjectMeta::default()
             },
             ..Secret::default()
@@ -298,6 +305,8 @@ impl StoredSecret {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn empty() -> StoredSecret {

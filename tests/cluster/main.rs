@@ -21,6 +21,7 @@ mod installation;
 mod kubectl;
 mod modes;
 mod objects;
+mod original;
 mod outage;
 mod owner;
 mod permissions;
@@ -124,6 +125,11 @@ fn templates() {
 #[test]
 fn owner() {
     run_with("owner", owner::FLAGS, |cluster| cluster, owner::STEPS);
+}
+
+#[test]
+fn original() {
+    run("original", |cluster| cluster, original::STEPS);
 }
 
 /// A separate test, because it waits for minutes.

@@ -178,7 +178,7 @@ impl Cluster {
 
     /// Creates an account with exactly the permissions of the original: webhook configurations and certificate signing
     /// requests, but no roles.
-    fn account_of_the_original(&self) -> PathBuf {
+    pub(crate) fn account_of_the_original(&self) -> PathBuf {
         let group = "rbac.authorization.k8s.io";
         let lists = format!("/apis/{group}/v1");
         let kinds = [

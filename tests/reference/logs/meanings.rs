@@ -207,6 +207,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The first signal. The replica is not ready from now on; requests are still answered.",
     ),
     (
+        "started under a name of the Python ImageSwap",
+        "The manifests of the Python ImageSwap start this program. `gunicorn` is `serve` with the certificate from files, \
+         `imageswap-init.py` is `init`. Their arguments are ignored.",
+    ),
+    (
         "stored certificate is not usable; issuing a new one",
         "The certificate in the Secret cannot be read, or does not match its key.",
     ),
