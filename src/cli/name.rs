@@ -40,9 +40,9 @@ pub(super) fn arguments(
 impl Alias {
     /// Logs that the alias decides on the command.
     pub(super) fn log(self) {
-        let Self { name, command } = self;
+        let Self { name: program, command } = self;
         tracing::info!(
-            name,
+            program,
             command = command.join(" "),
             "started under a name of the Python ImageSwap"
         );

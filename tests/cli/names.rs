@@ -22,7 +22,7 @@ fn the_init_container_of_the_original_runs_init() {
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     for part in [
         r#""message":"started under a name of the Python ImageSwap""#,
-        r#""name":"imageswap-init.py","command":"init""#,
+        r#""program":"imageswap-init.py","command":"init""#,
         "no way to reach a cluster",
     ] {
         assert!(finished.stderr.contains(part), "{part} in {}", finished.stderr);
@@ -35,7 +35,7 @@ fn the_webhook_of_the_original_serves_a_certificate_from_files() {
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     for part in [
         r#""message":"started under a name of the Python ImageSwap""#,
-        r#""name":"gunicorn","command":"serve --tls-mode files""#,
+        r#""program":"gunicorn","command":"serve --tls-mode files""#,
         "cannot bind 192.0.2.1:0",
     ] {
         assert!(finished.stderr.contains(part), "{part} in {}", finished.stderr);
