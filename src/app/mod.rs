@@ -291,13 +291,12 @@ impl App {
         metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let wakeup = Wakeup::default();
+        let is_outside = controller.url.is_some();
         let live = Live::new(Subject::WebhookTemplate, values.observer.clone()).on_change({
             let wakeup = wakeup.clone();
             move |_| wakeup.wake()
         });
         let live = Arc::new(live);
-        let mut source = TemplateSource::new(template);
-        refresh(&mut source, &live);
         let shared = Shared {
             template: live.clone(),
             certificate: values.certificate.clone(),
@@ -313,6 +312,11 @@ impl App {
             )?,
             controller => controller?,
         };
+        let mut source = TemplateSource::new(template);
+        if !is_outside {
+            source = source.for_pods_in(controller.namespace());
+        }
+        refresh(&mut source, &live);
         let stop = self.stop.clone();
         self.follow(Task::TemplateReload, source, live);
         self.tasks.spawn(Task::ClusterWatch, controller.watch(&wakeup, &stop));

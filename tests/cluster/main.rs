@@ -27,9 +27,11 @@ mod owner;
 mod permissions;
 mod proxy;
 mod refusals;
+mod removal;
 mod replicas;
 mod rotation;
 mod secrecy;
+mod selectors;
 mod service;
 mod stored;
 mod stream;
@@ -107,7 +109,14 @@ fn replicas() {
 
 #[test]
 fn operation() {
-    let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
+    let steps = [
+        configuration::STEPS,
+        permissions::STEPS,
+        selectors::STEPS,
+        removal::STEPS,
+        installation::STEPS,
+    ];
+    let steps = steps.concat();
     run("operation", |cluster| cluster, &steps);
 }
 

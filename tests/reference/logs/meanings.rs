@@ -245,6 +245,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "It differed from the template, or its caBundle has changed.",
     ),
     (
+        "webhook template does not exclude the namespace of ImageSwap",
+        "If the namespace has no label that excludes it, ImageSwap cannot start again after the loss of all replicas. \
+         Exclude it by its name.",
+    ),
+    (
         "webhook template has a path that is not answered",
         "Change the path in the `clientConfig` of the template.",
     ),
