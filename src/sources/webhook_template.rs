@@ -26,7 +26,7 @@ const MAX_NAMED_FILES: usize = 5;
 const REPLICA_SETS_ADVICE: &str = "name deployments instead; a Deployment would replace a ReplicaSet that differs \
      from its own template again and again";
 
-/// Advice in the log on a template that selects the pods of ImageSwap.
+/// Advice in the log on a template that selects the pods of the webhook.
 const OWN_NAMESPACE_ADVICE: &str = "add its name to a `NotIn` of kubernetes.io/metadata.name; otherwise only a label of \
      the namespace lets ImageSwap start again after the loss of all replicas";
 

@@ -24,6 +24,7 @@ const WARNING: &str = "webhook template does not exclude the namespace of ImageS
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("pods of operators that compare images are left out", operators),
+    ("the documented condition leaves out mirror pods", mirror_pods),
     ("a template that selects the namespace of ImageSwap gets a warning", own_namespace),
 ];
 
@@ -45,6 +46,46 @@ fn operators(cluster: &Cluster) {
     }
     assert_eq!(created("application", "web"), ["app=one.example.com/db:1"]);
     webhook.assert_no_warnings();
+}
+
+fn mirror_pods(cluster: &Cluster) {
+    cluster.clear_state();
+    let page = fs::read_to_string(repository("docs/configuration.md")).unwrap();
+    let (_, condition) = page.split_once("```yaml\n    matchConditions:").unwrap();
+    let (condition, _) = condition.split_once("```").unwrap();
+    let template = fs::read_to_string(repository("config/imageswap-mwc.yaml")).unwrap();
+    let files = Files::new(MAP);
+    files.write("mwc.yaml", &format!("{template}    matchConditions:{condition}"));
+    let launch = cluster.managed(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start_ready();
+    cluster.service.set_endpoints(&[&webhook]);
+    cluster.await_probe("app=one.example.com/probe:1");
+    // Pods without annotations, and their subresources, are still swapped.
+    let stored = cluster.create(&pod_of("debugged", &["web:1"]));
+    assert_eq!(images(&stored), ["app=one.example.com/web:1"]);
+    let path = format!("{PODS}/debugged/ephemeralcontainers");
+    let containers = json!([{ "name": "debugger", "image": "tool:1" }]);
+    let debugged =
+        cluster.api.patch(&path, &json!({ "spec": { "ephemeralContainers": containers } }));
+    let expected = ["app=one.example.com/web:1", "debugger=one.example.com/tool:1"];
+    assert_eq!(images(&debugged), expected);
+    cluster.api.delete(&format!("{PODS}/debugged"));
+    webhook.assert_no_warnings();
+    // As in a cold start: no replica answers.
+    drop(webhook);
+    cluster.service.set_endpoints(&[]);
+    cluster.service.cut();
+    let trial = |annotation: &str| {
+        let mut pod = pod_of("static", &["static:1"]);
+        pod["spec"]["nodeName"] = json!("node");
+        pod["metadata"]["annotations"] = json!({ annotation: "0123" });
+        cluster.api.try_post(&format!("{PODS}?dryRun=All"), &pod)
+    };
+    let refusal = trial("kubernetes.io/config.source").unwrap_err().to_string();
+    assert!(refusal.contains("failed calling webhook"), "{refusal}");
+    assert_eq!(images(&trial("kubernetes.io/config.mirror").unwrap()), ["app=static:1"]);
+    cluster.clear_state();
 }
 
 fn own_namespace(cluster: &Cluster) {
