@@ -355,3 +355,37 @@ fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "imageswap".to_owned() } else { name.trim().to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        server::Limits,
+        settings::{DefaultValue, SETTINGS},
+    };
+
+    /// Returns the default of a setting in seconds.
+    fn seconds(variable: &str) -> u64 {
+        let setting = SETTINGS.iter().find(|setting| setting.variable() == variable).unwrap();
+        let (DefaultValue::Described(text) | DefaultValue::Text(text)) = setting.default();
+        text.strip_suffix('s').unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_manifests_leave_time_for_probes_and_shutdown() {
+        let deployment = include_str!("../../deploy/manifests/deployment.yaml");
+        let deployment: Value = serde_saphyr::from_str(deployment).unwrap();
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let probe = |name: &str, field: &str| container[name][field].as_u64().unwrap();
+        let startup_wait = Limits::default().startup_wait.as_secs();
+        assert!(probe("startupProbe", "timeoutSeconds") > startup_wait);
+        assert!(probe("readinessProbe", "periodSeconds") < PROBE_WAIT.as_secs());
+        let shutdown = seconds("IMAGESWAP_SHUTDOWN_DELAY")
+            + PROBE_WAIT.as_secs()
+            + seconds("IMAGESWAP_SHUTDOWN_TIMEOUT");
+        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > shutdown);
+    }
+}
