@@ -32,11 +32,15 @@ COPY config config
 COPY src src
 # The git commit, for `--version` and the metric imageswap_build_info: there is no .git here.
 ARG REVISION=unknown
-# Cargo goes by times, and the sources may be older than what was built of the empty ones.
+# Cargo goes by times, and the sources may be older than what was built of the empty ones. The links are the commands in
+# the manifests of the Python ImageSwap, which then work with this image.
 RUN touch src/main.rs src/lib.rs \
     && export IMAGESWAP_REVISION="$REVISION" \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap \
-    && cp "target/$(uname -m)-unknown-linux-musl/release/imageswap" /imageswap
+    && mkdir -p /image/app /image/usr/local/bin \
+    && cp "target/$(uname -m)-unknown-linux-musl/release/imageswap" /image/imageswap \
+    && ln -s /imageswap /image/app/imageswap-init.py \
+    && ln -s /imageswap /image/usr/local/bin/gunicorn
 
 # No shell, no package manager, no user database, and no store of CAs: the only server that ImageSwap
 # calls is the API server, whose CA Kubernetes mounts.
@@ -49,7 +53,9 @@ LABEL org.opencontainers.image.title="ImageSwap" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY LICENSE /
-COPY --from=build /imageswap /
+COPY --from=build /image/ /
+# Otherwise the runtime decides, and has to find `gunicorn`.
+ENV PATH=/usr/local/bin
 # A number, because the kubelet cannot check `runAsNonRoot` for a name. As in deploy/manifests.
 USER 1898:1898
 # The webhook over TLS; probes and metrics over plain HTTP.

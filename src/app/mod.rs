@@ -9,7 +9,7 @@ mod metrics;
 mod signals;
 mod tasks;
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::time::{sleep, timeout};
@@ -49,6 +49,10 @@ use crate::{
 )]
 pub struct UnusableClientCa(LoadError);
 
+/// Maximum time for which the end of the process waits for another readiness probe: the period of the probe in
+/// `deploy/manifests`, and a second for a late one.
+const PROBE_WAIT: Duration = Duration::from_secs(6);
+
 /// Serves until a signal stops the program.
 ///
 /// # Errors
@@ -76,8 +80,10 @@ pub struct App {
     address: SocketAddr,
     admin_address: SocketAddr,
     shutdown: Shutdown,
-    /// Stops everything but the connections of the webhook, as the last action of a shutdown.
+    /// Stops everything but the two servers, after the connections of the webhook are closed.
     stop: CancellationToken,
+    /// Stops the admin server, as the last action of a shutdown.
+    stop_admin: CancellationToken,
     tasks: Tasks,
 }
 
@@ -138,6 +144,7 @@ impl App {
             readiness: Arc::new(Readiness::new(awaited)),
             shutdown: Shutdown::default(),
             stop,
+            stop_admin: CancellationToken::new(),
             tasks,
         };
         let pod_name = app.settings.pod_name.clone().unwrap_or_else(host_name);
@@ -152,8 +159,9 @@ impl App {
         app.load_certificate(&values, controller_metrics).await?;
         app.tasks.spawn(Task::Webhook, listener.serve(service.clone(), app.shutdown.clone()));
         app.tasks.spawn(Task::AdminServer, {
-            // Probes and metrics are answered until the end, so that the drain is visible.
-            let shutdown = Shutdown { drain: app.stop.clone(), abort: app.stop.clone() };
+            // Probes and metrics are answered until the end, so that no probe fails and the drain is visible.
+            let shutdown =
+                Shutdown { drain: app.stop_admin.clone(), abort: app.stop_admin.clone() };
             admin_listener.serve(service, shutdown)
         });
         info!(
@@ -176,9 +184,9 @@ impl App {
         self.admin_address
     }
 
-    /// Runs until a signal comes, then shuts down in order. First the webhook reports that it is not ready, but still
-    /// accepts connections. Then it accepts no new connections, and closes open ones after their requests. Then
-    /// everything stops.
+    /// Runs until a signal comes, then shuts down in order. First the webhook still accepts connections, while clients
+    /// learn that it goes. Then it accepts no new connections, and closes open ones after their requests. Then
+    /// everything stops, the admin port last.
     ///
     /// # Errors
     /// If a task stops unexpectedly, or a second signal aborts the shutdown.
@@ -195,7 +203,14 @@ impl App {
 
     async fn shut_down(&mut self) -> anyhow::Result<()> {
         self.readiness.drain();
+        let probes = self.readiness.probes();
         sleep(self.settings.shutdown_delay).await;
+        // The kubelet goes on probing until it has seen the process end, and the sandbox of the pod. Right after a probe
+        // there is time for that before the next one, which would be refused, and reported as a failure.
+        if self.readiness.probes() > probes {
+            let _ = timeout(PROBE_WAIT, self.readiness.next_probe()).await;
+        }
+        self.readiness.close();
         self.shutdown.drain.cancel();
         // The webhook's task ends with its last connection.
         match timeout(self.settings.shutdown_timeout, self.tasks.next()).await {
@@ -205,7 +220,10 @@ impl App {
         }
         self.shutdown.abort.cancel();
         self.stop.cancel();
-        self.tasks.join().await?;
+        // The admin server is left.
+        self.tasks.join_to(1).await?;
+        self.stop_admin.cancel();
+        self.tasks.join_to(0).await?;
         info!("imageswap stopped");
         Ok(())
     }
@@ -273,13 +291,12 @@ impl App {
         metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let wakeup = Wakeup::default();
+        let is_outside = controller.url.is_some();
         let live = Live::new(Subject::WebhookTemplate, values.observer.clone()).on_change({
             let wakeup = wakeup.clone();
             move |_| wakeup.wake()
         });
         let live = Arc::new(live);
-        let mut source = TemplateSource::new(template);
-        refresh(&mut source, &live);
         let shared = Shared {
             template: live.clone(),
             certificate: values.certificate.clone(),
@@ -295,6 +312,11 @@ impl App {
             )?,
             controller => controller?,
         };
+        let mut source = TemplateSource::new(template);
+        if !is_outside {
+            source = source.for_pods_in(controller.namespace());
+        }
+        refresh(&mut source, &live);
         let stop = self.stop.clone();
         self.follow(Task::TemplateReload, source, live);
         self.tasks.spawn(Task::ClusterWatch, controller.watch(&wakeup, &stop));
@@ -332,4 +354,38 @@ fn client_trust(
 fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "imageswap".to_owned() } else { name.trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        server::Limits,
+        settings::{DefaultValue, SETTINGS},
+    };
+
+    /// Returns the default of a setting in seconds.
+    fn seconds(variable: &str) -> u64 {
+        let setting = SETTINGS.iter().find(|setting| setting.variable() == variable).unwrap();
+        let (DefaultValue::Described(text) | DefaultValue::Text(text)) = setting.default();
+        text.strip_suffix('s').unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_manifests_leave_time_for_probes_and_shutdown() {
+        let deployment = include_str!("../../deploy/manifests/deployment.yaml");
+        let deployment: Value = serde_saphyr::from_str(deployment).unwrap();
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let probe = |name: &str, field: &str| container[name][field].as_u64().unwrap();
+        let startup_wait = Limits::default().startup_wait.as_secs();
+        assert!(probe("startupProbe", "timeoutSeconds") > startup_wait);
+        assert!(probe("readinessProbe", "periodSeconds") < PROBE_WAIT.as_secs());
+        let shutdown = seconds("IMAGESWAP_SHUTDOWN_DELAY")
+            + PROBE_WAIT.as_secs()
+            + seconds("IMAGESWAP_SHUTDOWN_TIMEOUT");
+        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > shutdown);
+    }
 }

@@ -51,12 +51,14 @@ impl Tasks {
         Ended(self.0.join_next().await)
     }
 
-    /// Waits until all tasks have stopped.
+    /// Waits until no more than `left` tasks run.
     ///
     /// # Errors
-    /// If one of them panicked.
-    pub(super) async fn join(&mut self) -> anyhow::Result<()> {
-        while let Some(ended) = self.0.join_next().await {
+    /// If one of the others panicked.
+    pub(super) async fn join_to(&mut self, left: usize) -> anyhow::Result<()> {
+        while self.0.len() > left
+            && let Some(ended) = self.0.join_next().await
+        {
             ended.context("a task failed during the shutdown")?;
         }
         Ok(())

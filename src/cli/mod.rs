@@ -3,8 +3,10 @@
 //! It does not do the work of a command; `app` and `commands` do.
 
 mod help;
+mod name;
 
 use std::{
+    env,
     io::{self, BufWriter, IsTerminal, Write},
     process::ExitCode,
 };
@@ -13,6 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing::Level;
 
 pub use self::help::{CommandHelp, Example, HELP};
+use self::name::Alias;
 use crate::{
     app,
     color::is_colored,
@@ -66,20 +69,23 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let mut command = command();
-    let program = match Program::from_arg_matches(&command.get_matches_mut()) {
+    let (arguments, alias) = name::arguments(env::args_os());
+    let matches = command.try_get_matches_from_mut(arguments);
+    let program = match matches.and_then(|matches| Program::from_arg_matches(&matches)) {
         Ok(program) => program,
         Err(error) => error.format(&mut command).exit(),
     };
     let result = match program.command {
         Command::Serve(arguments) => match arguments.parse() {
             Ok(settings) => {
-                run_logged(settings.log, &arguments.warnings(), || app::serve(settings))
+                run_logged(settings.log, alias, &arguments.warnings(), || app::serve(settings))
             }
             Err(error) => Err(error.into()),
         },
         Command::Init(arguments) => match arguments.parse() {
             Ok(settings) => {
-                run_logged(settings.log, &arguments.warnings(), || commands::init::run(settings))
+                let (log, warnings) = (settings.log, arguments.warnings());
+                run_logged(log, alias, &warnings, || commands::init::run(settings))
             }
             Err(error) => Err(error.into()),
         },
@@ -166,10 +172,14 @@ impl<W: Write> Write for UntilClosed<W> {
 /// Runs a command that logs.
 fn run_logged(
     settings: LogSettings,
+    alias: Option<Alias>,
     warnings: &[RuleWarning],
     run: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     log::init(settings);
+    if let Some(alias) = alias {
+        alias.log();
+    }
     let command = Program::command();
     let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
     let known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();

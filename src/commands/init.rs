@@ -45,15 +45,20 @@ pub fn run(settings: InitSettings) -> anyhow::Result<()> {
     }
     runtime.block_on(async {
         let ClusterSettings { controller, template } = cluster;
-        let live = Live::new(Subject::WebhookTemplate, Arc::default());
-        refresh(&mut TemplateSource::new(template), &live);
+        let live = Arc::new(Live::new(Subject::WebhookTemplate, Arc::default()));
         let shared = Shared {
-            template: Arc::new(live),
+            template: live.clone(),
             certificate: Arc::new(Live::new(Subject::Certificate, Arc::default())),
             readiness: Arc::new(Readiness::default()),
             metrics: Arc::new(ControllerMetrics::new(&Registry::default())),
         };
+        let is_outside = controller.url.is_some();
         let mut controller = Controller::connect(controller, Creation::AtOnce, shared).await?;
+        let mut source = TemplateSource::new(template);
+        if !is_outside {
+            source = source.for_pods_in(controller.namespace());
+        }
+        refresh(&mut source, &live);
         prepare(&mut controller).await?;
         let (certificate, key) = controller.stored_pair().await?;
         fs::create_dir_all(&tls_directory)

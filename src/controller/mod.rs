@@ -17,6 +17,7 @@ mod propagation;
 pub mod rotation;
 mod run;
 mod secrets;
+mod selector;
 mod settings;
 mod template;
 mod user_provided;
@@ -167,6 +168,12 @@ impl Controller {
             untrusted: None,
             retiring: None,
         })
+    }
+
+    /// Returns the namespace of the webhook.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Returns the stored certificate and key in PEM.

@@ -4,7 +4,7 @@
 //! does not exist. So one of several replicas wins, and the others read again:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, api::ObjectMeta};
@@ -35,6 +35,9 @@ const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 
 /// Names of a pair that another client had stored, and that was replaced.
 const REPLACED: (&str, &str) = ("replaced-cert.pem", "replaced-key.pem");
+
+/// Label for which the init container of the Python version waits when it finds the Secret. It accepts any value.
+const UPDATED_BY: &str = "imageswap/updated-by-pod";
 
 const PENDING_KEY: &str = "pending-key.pem";
 
@@ -91,7 +94,11 @@ impl Secrets {
         let secret = secret.unwrap_or_else(|| Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
-                labels: Some(BTreeMap::from([("app".to_owned(), "imageswap".to_owned())])),
+                labels: Some(
+                    ["app", UPDATED_BY]
+                        .map(|label| (label.to_owned(), "imageswap".to_owned()))
+                        .into(),
+                ),
                 ..ObjectMeta::default()
             },
             ..Secret::default()
@@ -309,6 +316,8 @@ impl StoredSecret {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn empty() -> StoredSecret {

@@ -5,7 +5,10 @@ use std::{fmt::Display, io};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
 
-use super::destination::{UnansweredPath, unanswered_paths};
+use super::{
+    destination::{UnansweredPath, unanswered_paths},
+    selector::PodSelector,
+};
 
 /// Name of the webhook configuration.
 pub(super) const CONFIGURATION_NAME: &str = "imageswap-webhook";
@@ -34,6 +37,8 @@ pub struct Template {
     pub(crate) unanswered: Vec<UnansweredPath>,
     /// Fields of it that name `replicasets`.
     pub(crate) replica_sets: Vec<String>,
+    /// Selectors of its webhooks that are called for pods.
+    selectors: Vec<PodSelector>,
 }
 
 /// An error in a template.
@@ -110,12 +115,18 @@ impl Template {
             serde_json::from_value(value.clone()).map_err(|error| syntax(&error))?;
         let unanswered = unanswered_paths(&typed);
         let replica_sets = fields_with_replica_sets(&typed);
+        let selectors = PodSelector::all(typed.webhooks.as_deref().unwrap_or_default());
         let webhooks: Vec<_> =
             typed.webhooks.into_iter().flatten().map(|webhook| webhook.name).collect();
         if webhooks.is_empty() {
             return Err(TemplateError::Empty);
         }
-        Ok(Self { value, webhooks, ignored, unanswered, replica_sets })
+        Ok(Self { value, webhooks, ignored, unanswered, replica_sets, selectors })
+    }
+
+    /// Returns the paths of the selectors that do not exclude the pods of the webhook in `namespace` by name.
+    pub(crate) fn fields_that_select(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        self.selectors.iter().filter_map(move |selector| selector.field_that_selects(namespace))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{env, fmt};
 
+use hyper::{Uri, http::uri::Scheme};
 use kube::{Client, Config, config::InClusterError};
 use tracing::info;
 
@@ -59,12 +60,16 @@ impl Cluster {
             Some(user) => ClusterError::Kubeconfig(user.describe(&error)),
             None => ClusterError::Unreachable(reason(&error)),
         })?;
-        // Only host and port, because a URL may contain a password.
-        let host = url.host().unwrap_or_default();
-        let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-        info!(server = format_args!("{host}{port}"), namespace, "cluster found");
+        info!(server = server(&url), namespace, "cluster found");
         Ok(Self { client, namespace })
     }
+}
+
+/// Returns host and port of the API server, without the rest of the URL, which may contain a password.
+fn server(url: &Uri) -> String {
+    let default_port = if url.scheme() == Some(&Scheme::HTTP) { 80 } else { 443 };
+    let port = url.port_u16().unwrap_or(default_port);
+    format!("{}:{port}", url.host().unwrap_or_default())
 }
 
 impl fmt::Debug for Cluster {
@@ -73,5 +78,22 @@ impl fmt::Debug for Cluster {
             .debug_struct("Cluster")
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_of_the_api_server_is_named_even_if_the_url_does_not() {
+        for (url, expected) in [
+            ("https://10.96.0.1/", "10.96.0.1:443"),
+            ("https://10.96.0.1:6443", "10.96.0.1:6443"),
+            ("https://user:word@[fd00::1]/api", "[fd00::1]:443"),
+            ("http://localhost/", "localhost:80"),
+        ] {
+            assert_eq!(server(&url.parse().unwrap()), expected, "{url}");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Timeout for the graceful close of a connection.
     pub close_timeout: Duration,
+    /// Maximum time for which the startup probe waits for readiness.
+    pub startup_wait: Duration,
 }
 
 impl Default for Limits {
@@ -56,6 +58,9 @@ impl Default for Limits {
             // and no request is lost in a close by the server: Go does not repeat a POST that may have arrived.
             idle_timeout: Duration::from_mins(3),
             close_timeout: Duration::from_secs(10),
+            // Less than the timeout of the startup probe in `deploy/manifests` (10 s), and longer than a start with
+            // a slow API server.
+            startup_wait: Duration::from_secs(8),
         }
     }
 }

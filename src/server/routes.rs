@@ -12,6 +12,8 @@ use hyper::{
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use tokio::time::timeout;
+
 use super::{
     Method, Path, Service, Status, answer::Answer, body::BodyBudget, port::Purpose, review::mutate,
 };
@@ -30,6 +32,10 @@ pub(super) async fn answer(
     let started_at = Instant::now();
     let method = Method::of(request.method());
     let path = Path::of(request.uri().path());
+    if path == Path::Startupz && matches!(method, Method::Get | Method::Head) {
+        // The answer is the same at the end of the time: the readiness probe says what is missing.
+        let _ = timeout(service.limits.startup_wait, service.readiness.started()).await;
+    }
     let answer = match route(service, purpose, path, method, &request) {
         Some(answer) => {
             BodyBudget::discard(request.into_body()).await;
@@ -79,15 +85,18 @@ fn route(
         (Path::Livez, Method::Get | Method::Head) => {
             Answer::json(Status::Ok, &json!({ "live": true }))
         }
-        (Path::Readyz, Method::Get | Method::Head) => readyz(service),
+        (Path::Readyz, Method::Get | Method::Head) => readyz(service, purpose),
+        (Path::Startupz, Method::Get | Method::Head) => {
+            Answer::json(Status::Ok, &json!({ "started": true }))
+        }
         (Path::Metrics, Method::Get | Method::Head) => metrics_page(service),
         (Path::Other, _) => Answer::error(
             Status::NotFound,
             format!("there is nothing at {}", excerpt(request.uri().path(), MAX_VALUE_BYTES)),
-            "POST / and /mutate; GET /healthz, /livez, /readyz and /metrics",
+            "POST / and /mutate; GET /healthz, /livez, /readyz, /startupz and /metrics",
         ),
         (Path::Root | Path::Mutate, _) => Answer::method_not_allowed("POST"),
-        (Path::Healthz | Path::Livez | Path::Readyz | Path::Metrics, _) => {
+        (Path::Healthz | Path::Livez | Path::Readyz | Path::Startupz | Path::Metrics, _) => {
             Answer::method_not_allowed("GET, HEAD")
         }
     })
@@ -132,8 +141,19 @@ fn healthz(service: &Service) -> Answer {
     )
 }
 
-fn readyz(service: &Service) -> Answer {
-    let reasons = service.readiness.reasons();
+/// Returns the answer of the readiness probe.
+///
+/// The kubelet asks on the admin port if the process can serve, which it still can during the shutdown delay. A load
+/// balancer asks on the port to which it sends reviews, and must learn of the shutdown before that port closes.
+fn readyz(service: &Service, purpose: &Purpose) -> Answer {
+    let readiness = &service.readiness;
+    let reasons = match purpose {
+        Purpose::Admin => {
+            readiness.record_probe();
+            readiness.obstacles()
+        }
+        Purpose::Webhook(_) => readiness.reasons(),
+    };
     let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
     Answer::json(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }

@@ -35,6 +35,8 @@ closed_enum! {
         Readyz => "/readyz",
         /// Reviews.
         Root => "/",
+        /// The startup probe.
+        Startupz => "/startupz",
     }
 }
 
@@ -83,6 +85,7 @@ impl Path {
             "/healthz" => Self::Healthz,
             "/livez" => Self::Livez,
             "/readyz" => Self::Readyz,
+            "/startupz" => Self::Startupz,
             "/metrics" => Self::Metrics,
             _ => match ReviewPath::parse(path) {
                 Some(ReviewPath::Mutate) => Self::Mutate,

@@ -25,13 +25,16 @@ pub enum LogFormat {
 }
 
 /// Names of the log levels: those of Python, which the Python version accepted, and those of Rust.
-const LOG_LEVELS: [(&str, LevelFilter); 8] = [
+const LOG_LEVELS: [(&str, LevelFilter); 10] = [
     ("DEBUG", LevelFilter::DEBUG),
     ("INFO", LevelFilter::INFO),
     ("WARNING", LevelFilter::WARN),
     ("WARN", LevelFilter::WARN),
     ("ERROR", LevelFilter::ERROR),
     ("CRITICAL", LevelFilter::ERROR),
+    ("FATAL", LevelFilter::ERROR),
+    // In Python it is below all levels.
+    ("NOTSET", LevelFilter::DEBUG),
     ("TRACE", LevelFilter::TRACE),
     ("OFF", LevelFilter::OFF),
 ];

@@ -235,7 +235,7 @@ mod tests {
             RuleSource::DefaultMapFile("/app/maps/imageswap-maps.conf".into())
         );
         assert!(matches!(cluster.certificate, CertificateOrigin::Managed(_)));
-        assert_eq!(cluster.shutdown_delay, Duration::from_secs(3));
+        assert_eq!(cluster.shutdown_delay, Duration::from_secs(10));
         assert_eq!(cluster.limits.max_body_bytes, Limits::default().max_body_bytes);
         assert_eq!(cluster.limits.max_connections, Limits::default().max_connections);
         let dev = parse(&["--dev"]).unwrap();
@@ -289,5 +289,8 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "[::]:5000");
         assert_eq!(settings.rules, RuleSource::Legacy(LegacyPrefix::new("")));
         assert_eq!(settings.log.level, LevelFilter::WARN);
+        for (level, expected) in [("NOTSET", LevelFilter::DEBUG), ("FATAL", LevelFilter::ERROR)] {
+            assert_eq!(parse(&["--log-level", level]).unwrap().log.level, expected);
+        }
     }
 }

@@ -83,9 +83,11 @@ pub(super) const NAMESPACE_NAME: Setting = Setting::described(
 pub(super) const POD_NAME: Setting =
     Setting::described("IMAGESWAP_POD_NAME", "the host name", "any text");
 
+/// Longer than a busy kube-proxy takes to take an endpoint out. It writes its rules at most once a second, and one write
+/// can take some seconds in a large cluster; a new connection after the delay would be refused.
 pub(super) const SHUTDOWN_DELAY: Setting = Setting::new(
     "IMAGESWAP_SHUTDOWN_DELAY",
-    "3s",
+    "10s",
     "a whole number with the unit ms, s or m, such as 3s, of at most an hour",
 )
 .in_development("0s");

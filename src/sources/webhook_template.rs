@@ -26,6 +26,10 @@ const MAX_NAMED_FILES: usize = 5;
 const REPLICA_SETS_ADVICE: &str = "name deployments instead; a Deployment would replace a ReplicaSet that differs \
      from its own template again and again";
 
+/// Advice in the log on a template that selects the pods of the webhook.
+const OWN_NAMESPACE_ADVICE: &str = "add its name to a `NotIn` of kubernetes.io/metadata.name; otherwise only a label of \
+     the namespace lets ImageSwap start again after the loss of all replicas";
+
 /// The file with the template of the webhook configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TemplateFile {
@@ -44,6 +48,8 @@ pub enum TemplateFile {
 pub struct TemplateSource {
     file: TemplateFile,
     directory: PathBuf,
+    /// The namespace of the pods that answer the webhook; `None` if it is not known.
+    namespace: Option<String>,
     /// Other files that were found while the template file is missing. They are logged once.
     other_files: Vec<String>,
 }
@@ -53,7 +59,13 @@ impl TemplateSource {
     #[must_use]
     pub fn new(file: TemplateFile) -> Self {
         let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &file;
-        Self { directory: directory_of(path), file, other_files: Vec::new() }
+        Self { directory: directory_of(path), file, namespace: None, other_files: Vec::new() }
+    }
+
+    /// Sets the namespace of the pods that answer the webhook. A template that selects it gets a warning.
+    #[must_use]
+    pub fn for_pods_in(self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self }
     }
 
     fn file(&self) -> &Path {
@@ -96,6 +108,13 @@ impl TemplateSource {
             warn!(
                 file = %file.display(), field, hint = REPLICA_SETS_ADVICE,
                 "webhook template names ReplicaSets; those of a Deployment are left alone"
+            );
+        }
+        let Some(namespace) = &self.namespace else { return };
+        for field in template.fields_that_select(namespace) {
+            warn!(
+                file = %file.display(), field, namespace, hint = OWN_NAMESPACE_ADVICE,
+                "webhook template does not exclude the namespace of ImageSwap"
             );
         }
     }

@@ -4,11 +4,17 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
+use tokio::{sync::Notify, time::sleep};
+
 use super::HasStatus;
+
+/// Interval at which [`Readiness::started`] looks, far shorter than a start is noticed otherwise.
+const STARTUP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The readiness of the process.
 ///
@@ -17,18 +23,26 @@ use super::HasStatus;
 pub struct Readiness {
     awaited: Vec<Arc<dyn HasStatus>>,
     draining: AtomicBool,
+    closed: AtomicBool,
+    probes: AtomicU64,
+    probe: Notify,
 }
 
 impl Readiness {
     /// Creates the readiness of a process that can serve when all `awaited` values are loaded.
     #[must_use]
     pub fn new(awaited: Vec<Arc<dyn HasStatus>>) -> Self {
-        Self { awaited, draining: AtomicBool::new(false) }
+        Self { awaited, ..Self::default() }
     }
 
-    /// Records that the process is shutting down, and so is not ready any more.
+    /// Records that the process is shutting down: it still serves, but wants no new clients.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the process accepts no new connections.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// Returns true if the process is shutting down.
@@ -37,16 +51,50 @@ impl Readiness {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Returns the reasons why the process is not ready; empty if it is ready.
+    /// Returns the reasons why the process is not ready for new clients; empty if it is.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
+        self.missing_or(self.is_draining())
+    }
+
+    /// Returns the reasons why the process cannot serve; empty if it can, also while it is shutting down.
+    #[must_use]
+    pub fn obstacles(&self) -> Vec<String> {
+        self.missing_or(self.closed.load(Ordering::Relaxed))
+    }
+
+    /// Waits until the process can serve, or is shutting down.
+    pub async fn started(&self) {
+        while !self.is_draining() && !self.obstacles().is_empty() {
+            sleep(STARTUP_INTERVAL).await;
+        }
+    }
+
+    /// Records a readiness probe.
+    pub fn record_probe(&self) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+        self.probe.notify_waiters();
+    }
+
+    /// Returns the number of readiness probes so far.
+    #[must_use]
+    pub fn probes(&self) -> u64 {
+        self.probes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next readiness probe.
+    pub async fn next_probe(&self) {
+        self.probe.notified().await;
+    }
+
+    fn missing_or(&self, is_leaving: bool) -> Vec<String> {
         let missing = self.awaited.iter().filter_map(|awaited| {
             let status = awaited.status();
             let reason = status.last_error.as_deref().unwrap_or("not loaded yet");
             (!status.is_loaded()).then(|| format!("{}: {reason}", awaited.subject().as_str()))
         });
-        let draining = self.is_draining().then(|| "shutting down".to_owned());
-        missing.chain(draining).collect()
+        let leaving = is_leaving.then(|| "shutting down".to_owned());
+        missing.chain(leaving).collect()
     }
 }
 
@@ -79,5 +127,8 @@ mod tests {
         assert!(readiness.reasons().is_empty());
         readiness.drain();
         assert_eq!(readiness.reasons(), ["shutting down"]);
+        assert!(readiness.obstacles().is_empty());
+        readiness.close();
+        assert_eq!(readiness.obstacles(), ["shutting down"]);
     }
 }

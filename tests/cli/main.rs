@@ -15,6 +15,7 @@ mod completions;
 mod config_maps;
 mod explain;
 mod maps;
+mod names;
 mod pipes;
 mod serve;
 mod stdin;

@@ -102,7 +102,7 @@ fn text_log(cluster: &Cluster) {
 /// Fails if a client without a certificate cannot get a page.
 fn assert_probed(cluster: &Cluster, webhook: &Webhook) {
     let roots = bundle(cluster.state().configuration.as_ref().unwrap());
-    for path in ["/healthz", "/livez", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/livez", "/readyz", "/startupz", "/metrics"] {
         let page = cluster.api.runtime().block_on(page(webhook.address(), &roots, path)).unwrap();
         assert!(page.starts_with("HTTP/1.1 200 "), "{path}: {page}");
         let page = webhook.page(path);

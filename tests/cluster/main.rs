@@ -22,15 +22,18 @@ mod installation;
 mod kubectl;
 mod modes;
 mod objects;
+mod original;
 mod outage;
 mod owner;
 mod permissions;
 mod proxy;
 mod refusals;
+mod removal;
 mod replaced;
 mod replicas;
 mod rotation;
 mod secrecy;
+mod selectors;
 mod service;
 mod stored;
 mod stream;
@@ -110,7 +113,14 @@ fn replicas() {
 
 #[test]
 fn operation() {
-    let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
+    let steps = [
+        configuration::STEPS,
+        permissions::STEPS,
+        selectors::STEPS,
+        removal::STEPS,
+        installation::STEPS,
+    ];
+    let steps = steps.concat();
     run("operation", |cluster| cluster, &steps);
 }
 
@@ -128,6 +138,11 @@ fn templates() {
 #[test]
 fn owner() {
     run_with("owner", owner::FLAGS, |cluster| cluster, owner::STEPS);
+}
+
+#[test]
+fn original() {
+    run("original", |cluster| cluster, original::STEPS);
 }
 
 /// A separate test, because it waits for minutes.

@@ -37,6 +37,7 @@ const SLOW_REPAIR: Duration = Duration::from_secs(8);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration is taken over without an owner if the owner may not be set", take_over),
+    ("the overlay for OpenShift sets the owner in a take-over", take_over_on_openshift),
     ("the permissions of the original suffice", permissions_of_the_original),
     ("an owner is kept while the lookup of it fails", carried_over),
     ("an unanswered lookup does not delay a repair", slow_lookup),
@@ -56,6 +57,23 @@ fn take_over(cluster: &Cluster) {
     assert_eq!(webhooks[0].log_with(refusal).len(), 1);
     // The refusals are the subject of this test.
     cluster.control_plane.clear_audit();
+}
+
+fn take_over_on_openshift(cluster: &Cluster) {
+    cluster.clear_state();
+    let overlay = repository("deploy/overlays/openshift");
+    cluster.control_plane.apply(&["--kustomize", overlay.to_str().unwrap()]);
+    let original = configuration_of_the_original(cluster);
+    cluster.api.post(&format!("{CONFIGURATIONS}?fieldManager=OpenAPI-Generator"), &original);
+    let files = Files::new(MAP);
+    let webhook = cluster.managed(&files).start_ready();
+    eventually("an owner", || {
+        let owners = &cluster.await_configuration()["metadata"]["ownerReferences"];
+        expect(owners[0]["name"].clone(), &json!("imageswap-write"))
+    });
+    webhook.assert_no_warnings();
+    let base = repository("deploy/install.yaml");
+    cluster.control_plane.apply(&["--filename", base.to_str().unwrap()]);
 }
 
 fn permissions_of_the_original(cluster: &Cluster) {
@@ -178,7 +196,7 @@ impl Cluster {
 
     /// Creates an account with exactly the permissions of the original: webhook configurations and certificate signing
     /// requests, but no roles.
-    fn account_of_the_original(&self) -> PathBuf {
+    pub(crate) fn account_of_the_original(&self) -> PathBuf {
         let group = "rbac.authorization.k8s.io";
         let lists = format!("/apis/{group}/v1");
         let kinds = [

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -49,14 +50,16 @@ impl Files {
 /// A command of the program, and its environment.
 #[derive(Clone)]
 pub(crate) struct Launch {
-    command: &'static str,
+    /// Name by which the program is started, if it is another one.
+    name: Option<&'static str>,
+    arguments: Vec<&'static str>,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Launch {
     /// Creates a launch of a command that listens on free ports and logs in JSON.
     pub(crate) fn new(command: &'static str) -> Self {
-        Self { command, environment: Vec::new() }
+        Self { name: None, arguments: vec![command], environment: Vec::new() }
             .with("IMAGESWAP_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_ADMIN_LISTEN", "127.0.0.1:0")
             .with("IMAGESWAP_LOG_FORMAT", "json")
@@ -64,6 +67,13 @@ impl Launch {
             .with("IMAGESWAP_LOG_LEVEL", "DEBUG")
             // Long enough to remove the endpoint, which happens at once here.
             .with("IMAGESWAP_SHUTDOWN_DELAY", "1s")
+    }
+
+    /// Starts the program by another name, with other arguments.
+    pub(crate) fn named(mut self, name: &'static str, arguments: &[&'static str]) -> Self {
+        self.name = Some(name);
+        self.arguments = arguments.to_vec();
+        self
     }
 
     /// Sets an environment variable.
@@ -104,8 +114,10 @@ impl Launch {
 
     /// Starts the program without waiting.
     pub(crate) fn spawn(&self) -> Webhook {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_imageswap"))
-            .arg(self.command)
+        let program = env!("CARGO_BIN_EXE_imageswap");
+        let mut child = Command::new(program)
+            .arg0(self.name.unwrap_or(program))
+            .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(variable, value)| (variable, value)))
             .stdin(Stdio::null())

@@ -62,7 +62,13 @@ fn purpose(path: Path) -> &'static str {
         Path::Root | Path::Mutate => "Answers reviews",
         Path::Healthz => "Health check of the Python ImageSwap; always 200",
         Path::Livez => "Liveness probe; 200 while the process runs",
-        Path::Readyz => "Readiness probe; 200, or 503 with the reasons",
+        Path::Readyz => {
+            "Readiness probe; 200, or 503 with the reasons. During the shutdown delay 503 on the webhook port, for load \
+             balancers, and 200 on the admin port, for the kubelet"
+        }
+        Path::Startupz => {
+            "Startup probe; 200 when the process is ready, and after 8 s at the latest"
+        }
         Path::Metrics => "[Metrics](metrics.md) in the Prometheus text format",
         Path::Other => "Nothing",
     }
@@ -113,6 +119,7 @@ pub(crate) fn page() -> String {
         let healthz = client.get("/healthz").await;
         let readyz = admin_get(app.admin_address(), "/readyz").await;
         let livez = admin_get(app.admin_address(), "/livez").await;
+        let startupz = admin_get(app.admin_address(), "/startupz").await;
         markdown::page("HTTP")
             + "## Ports\n\n"
             + &ports()
@@ -123,7 +130,12 @@ pub(crate) fn page() -> String {
                 ["path", "purpose", "methods, webhook port", "methods, admin port", "Content-Type"],
                 paths,
             )
-            + &probes(&[("/healthz", healthz), ("/livez", livez), ("/readyz", readyz)])
+            + &probes(&[
+                ("/healthz", healthz),
+                ("/livez", livez),
+                ("/readyz", readyz),
+                ("/startupz", startupz),
+            ])
             + "## Statuses\n\n"
             + STATUSES
             + &statuses()

@@ -21,7 +21,7 @@ use support::{
 };
 use tokio_rustls::rustls::{ClientConfig, HandshakeKind, version::TLS12, version::TLS13};
 
-const PAGES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
+const PAGES: [&str; 5] = ["/healthz", "/livez", "/readyz", "/startupz", "/metrics"];
 
 /// Starts a server in this process that accepts the clients of the authorities in a file.
 async fn started(file: &Path) -> App {

@@ -1,7 +1,13 @@
 //! Each kind of request and its answer, over HTTP/1.1 and HTTP/2.
 
+use std::time::{Duration, Instant};
+
 use hyper::Method;
-use imageswap::{app::App, server::Limits, settings::RuleSource};
+use imageswap::{
+    app::App,
+    server::Limits,
+    settings::{RuleSource, ServeSettings},
+};
 use serde_json::Value;
 use support::{
     body::Pieces,
@@ -9,8 +15,9 @@ use support::{
     reviews::fixture,
     server::{await_ready, metric, settings, started},
     tls::{PROTOCOLS, Protocol},
-    wait::eventually,
+    wait::{DEADLINE, eventually},
 };
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_review_is_answered_with_its_patch() {
@@ -109,7 +116,7 @@ async fn each_bad_request_is_answered_with_what_is_wrong() {
 async fn probes_and_metrics_are_on_both_ports() {
     let app = started(Limits::default()).await;
     let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
-    for path in ["/healthz", "/livez", "/readyz", "/metrics"] {
+    for path in ["/healthz", "/livez", "/readyz", "/startupz", "/metrics"] {
         for answer in [client.get(path).await, admin_get(app.admin_address(), path).await] {
             assert_eq!(answer.status, 200, "{path}");
         }
@@ -156,6 +163,39 @@ async fn without_a_map_the_server_is_not_ready_and_swaps_nothing() {
     await_ready(admin).await;
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert_eq!(first_image(&answer), "late.io/library/busybox:1.36");
+}
+
+#[tokio::test]
+async fn the_startup_probe_waits_until_the_server_is_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("map.conf");
+    let rules = RuleSource::MapFile(file.clone());
+    let limits = Limits { startup_wait: Duration::from_hours(1), ..Limits::default() };
+    let app = App::start(ServeSettings { limits, ..settings(rules) }).await.unwrap();
+    let admin = app.admin_address();
+    let probe = tokio::spawn(async move { admin_get(admin, "/startupz").await });
+    eventually("a missing map", async || {
+        let answer = admin_get(admin, "/readyz").await;
+        assert_eq!(answer.status, 503);
+        answer.body.contains("No such file").then_some(())
+    })
+    .await;
+    assert!(!probe.is_finished());
+    std::fs::write(&file, "default::late.io").unwrap();
+    let answer = timeout(DEADLINE, probe).await.unwrap().unwrap();
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, r#"{"started":true}"#));
+}
+
+#[tokio::test]
+async fn the_startup_probe_succeeds_in_time_without_a_map() {
+    let rules = RuleSource::MapFile("/nowhere/map.conf".into());
+    let limits = Limits { startup_wait: Duration::from_millis(200), ..Limits::default() };
+    let app = App::start(ServeSettings { limits, ..settings(rules) }).await.unwrap();
+    let begun = Instant::now();
+    let answer = admin_get(app.admin_address(), "/startupz").await;
+    assert_eq!(answer.status, 200);
+    assert!(begun.elapsed() >= limits.startup_wait);
+    assert_eq!(admin_get(app.admin_address(), "/readyz").await.status, 503);
 }
 
 #[tokio::test]

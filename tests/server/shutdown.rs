@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use imageswap::{
@@ -14,7 +15,7 @@ use imageswap::{
     state::{Live, LoadError, Subject},
 };
 use support::{
-    client::{Client, NoAnswer, admin_get},
+    client::{Client, NoAnswer, admin_get, stalled_requests},
     program::Program,
     reviews::fixture,
     server::await_ready,
@@ -42,13 +43,15 @@ async fn a_signal_under_load_loses_no_request() {
         .collect();
     eventually("load", async || (answered.load(Ordering::Relaxed) > 500).then_some(())).await;
     program.terminate();
-    let admin = program.admin_address;
+    // A load balancer learns of the shutdown at once. The kubelet does not, because the process can still serve.
+    let mut balancer = Client::connect(program.address, Protocol::Http2).await.unwrap();
     let body = eventually("not ready", async || {
-        let answer = admin_get(admin, "/readyz").await;
+        let answer = balancer.get("/readyz").await;
         (answer.status == 503).then_some(answer.body)
     })
     .await;
     assert!(body.contains("shutting down"), "{body}");
+    assert_eq!(admin_get(program.admin_address, "/readyz").await.status, 200);
     let before = answered.load(Ordering::Relaxed);
     eventually("still answering while not ready", async || {
         (answered.load(Ordering::Relaxed) > before + 20).then_some(())
@@ -61,6 +64,51 @@ async fn a_signal_under_load_loses_no_request() {
     let status = program.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
     program.await_log("imageswap stopped").await;
+}
+
+/// As the kubelet, which probes until it has seen the process end. That takes it about a second.
+#[tokio::test]
+async fn no_readiness_probe_fails_before_the_end_is_noticed() {
+    /// Less than the delay, so that there is a probe within it, and not a part of it.
+    const PERIOD: Duration = Duration::from_secs(2);
+    let mut program = Program::start(&["--dev", "--shutdown-delay", "3s"]);
+    await_ready(program.admin_address).await;
+    program.terminate();
+    let mut probes = tokio::time::interval(PERIOD);
+    let mut last = Instant::now();
+    let status = loop {
+        tokio::select! {
+            _ = probes.tick() => {
+                assert_eq!(admin_get(program.admin_address, "/readyz").await.status, 200);
+                last = Instant::now();
+            }
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        }
+        if let Some(status) = program.child.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(0));
+    assert!(last.elapsed() < PERIOD / 4, "the next probe is close: {:?}", last.elapsed());
+}
+
+#[tokio::test]
+async fn the_kubelet_learns_when_the_port_is_closed() {
+    let mut program = Program::start(&["--dev"]);
+    let admin = program.admin_address;
+    await_ready(admin).await;
+    // A body that does not end keeps the process.
+    let stalled = stalled_requests(program.address, "{", 1).await;
+    program.terminate();
+    let body = eventually("not ready", async || {
+        let answer = admin_get(admin, "/readyz").await;
+        (answer.status == 503).then_some(answer.body)
+    })
+    .await;
+    assert!(body.contains("shutting down"), "{body}");
+    assert_eq!(admin_get(admin, "/livez").await.status, 200);
+    drop(stalled);
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
 }
 
 /// Posts reviews until the server is gone, on a new connection whenever the old one was closed. Returns the

@@ -26,9 +26,10 @@ pub(super) fn is_valid(variable: &str, value: &str, is_legacy: bool) -> Option<b
             !is_legacy || grammar::is_reference(&format!("{value}{joint}image"))
         }
         "LOG_FORMAT" => is_one_of(&["auto", "json", "text"]),
-        "LOG_LEVEL" => {
-            is_one_of(&["critical", "debug", "error", "info", "off", "trace", "warn", "warning"])
-        }
+        "LOG_LEVEL" => is_one_of(&[
+            "critical", "debug", "error", "fatal", "info", "notset", "off", "trace", "warn",
+            "warning",
+        ]),
         "CLIENT_CA_FILE" | "MAPS_FILE" | "MWC_TEMPLATE_FILE" | "POD_NAME" | "TLS_DIR" => true,
         "MAX_BODY_BYTES" => is_number(4096, 64 << 20),
         "MAX_CONNECTIONS" => is_number(1, 1_000_000),

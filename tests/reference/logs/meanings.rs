@@ -64,12 +64,12 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "certificate load failed, no certificate in use",
         "The certificate files cannot be used, and there is no earlier certificate. The replica is not ready.",
     ),
+    ("certificate loaded", "This replica serves this certificate from now on."),
     (
         "certificate of an unknown authority replaced",
         "Another client had stored a certificate without the annotation for user-provided ones. It is kept in \
          `replaced-cert.pem` and `replaced-key.pem`.",
     ),
-    ("certificate loaded", "This replica serves this certificate from now on."),
     (
         "certificate refused, keeping the last good certificate",
         "The user-provided certificate fails a check. The last good certificate is still served.",
@@ -216,6 +216,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The first signal. The replica is not ready from now on; requests are still answered.",
     ),
     (
+        "started under a name of the Python ImageSwap",
+        "The manifests of the Python ImageSwap start this program. `gunicorn` is `serve` with the certificate from files, \
+         `imageswap-init.py` is `init`. Their arguments are ignored.",
+    ),
+    (
         "stored certificate is not usable; issuing a new one",
         "The certificate in the Secret cannot be read, or does not match its key.",
     ),
@@ -247,6 +252,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "webhook configuration updated",
         "It differed from the template, or its caBundle has changed.",
+    ),
+    (
+        "webhook template does not exclude the namespace of ImageSwap",
+        "If the namespace has no label that excludes it, ImageSwap cannot start again after the loss of all replicas. \
+         Exclude it by its name.",
     ),
     (
         "webhook template has a path that is not answered",
@@ -286,6 +296,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
         "code",
         "Kind of mistake, such as `invalid-rule`; see [`imageswap check`](cli.md#imageswap-check)",
     ),
+    ("command", "Command for which the name of the program stands"),
     ("configuration", "Name of the webhook configuration"),
     ("connections", "Maximum number of connections to the webhook port"),
     ("consequence", "Consequence for you"),
@@ -315,6 +326,8 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("owner", "Name of the owner"),
     ("path", "Path in the URL"),
     ("peer", "Address of the client"),
+    ("program", "Name by which the program was started"),
+    ("protocol", "Protocol of the connection: `HTTP/1.1` or `HTTP/2`"),
     ("reason", "Reason why it is refused"),
     ("removed", "Number of rules or CAs that are gone"),
     ("revision", "Git revision of the program"),
@@ -322,6 +335,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("rules", "Map file or mode"),
     ("secret", "Name of the Secret, or a key of it"),
     ("server", "Address of the API server"),
+    ("server_name", "Name for which the client wants a certificate"),
     ("setting", "Name of the setting"),
     ("severity", "`error` or `warning`"),
     ("signal", "Name of the signal"),
