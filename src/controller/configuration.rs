@@ -110,6 +110,14 @@ impl Configuration {
         self.presence == Presence::Unknown && !self.is_foreign && self.template.load().is_some()
     }
 
+    /// Returns true if the configuration that would be created makes the API server call the Service.
+    pub(super) fn names_service(&self) -> bool {
+        let Some(template) = self.template.load_full() else { return false };
+        let rendered = self.render(&template, &Roots::default());
+        let mut webhooks = rendered["webhooks"].as_array().into_iter().flatten();
+        webhooks.any(|webhook| webhook["clientConfig"].get("service").is_some())
+    }
+
     /// Returns true if another party manages the configuration.
     pub(super) fn is_foreign(&self) -> bool {
         self.is_foreign

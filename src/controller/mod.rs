@@ -7,6 +7,7 @@
 
 mod backoff;
 mod configuration;
+mod creation;
 mod csr;
 mod destination;
 mod differences;
@@ -31,6 +32,7 @@ use tracing::warn;
 
 use self::{
     configuration::Configuration,
+    creation::CreationClock,
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
@@ -91,6 +93,7 @@ pub struct Controller {
     signer: Option<CsrSigner>,
     configuration: Configuration,
     creation: Creation,
+    creation_clock: CreationClock,
     /// Names of the server, for the certificate.
     names: Vec<String>,
     /// The name that the API server calls; one of `names`.
@@ -157,6 +160,7 @@ impl Controller {
             ),
             namespace,
             creation,
+            creation_clock: CreationClock::new(creation),
             names,
             name,
             certificate,
@@ -276,7 +280,7 @@ impl Controller {
             return Err(ClusterError::content("the webhook configuration", reason));
         }
         if self.configuration.is_awaited() {
-            return Ok(ReconcileOutcome::RequeueAfter(RETRY_DELAY));
+            return Ok(ReconcileOutcome::RequeueAfter(self.creation_delay()));
         }
         self.provision = Provision::Managed;
         Ok(ReconcileOutcome::Done)

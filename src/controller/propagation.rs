@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use tracing::warn;
 
 use super::{
-    Controller, Creation, RETRY_DELAY,
+    Controller, RETRY_DELAY,
     configuration::{self, LiveConfiguration, Permission},
     metrics::WriteResult,
     rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation},
@@ -63,13 +63,21 @@ impl Controller {
     }
 
     /// Returns the permission to create a configuration, which is given only if calls would be answered.
-    fn permission(&self) -> Permission {
-        let may_create = self.served().is_some()
-            && match self.creation {
-                Creation::AtOnce => true,
-                Creation::WhenReady => self.readiness.reasons().is_empty(),
-            };
+    fn permission(&mut self) -> Permission {
+        let may_create = self.served().is_some() && self.creation_left() == Some(Duration::ZERO);
         if may_create { Permission::Create } else { Permission::NotYet }
+    }
+
+    /// Returns the time until the configuration may be created; `None` if the process is not ready.
+    fn creation_left(&mut self) -> Option<Duration> {
+        let names_service = self.configuration.names_service();
+        self.creation_clock.left(&self.readiness, names_service, Instant::now())
+    }
+
+    /// Returns the delay before the next reconcile while the configuration is awaited.
+    pub(super) fn creation_delay(&mut self) -> Duration {
+        let left = self.creation_left().filter(|left| !left.is_zero());
+        left.map_or(RETRY_DELAY, |left| left.min(RETRY_DELAY))
     }
 
     /// Returns how long the configuration has held the roots that will sign certificates. `before` is the state that

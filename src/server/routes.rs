@@ -79,7 +79,7 @@ fn route(
         (Path::Livez, Method::Get | Method::Head) => {
             Answer::json(Status::Ok, &json!({ "live": true }))
         }
-        (Path::Readyz, Method::Get | Method::Head) => readyz(service),
+        (Path::Readyz, Method::Get | Method::Head) => readyz(service, purpose),
         (Path::Metrics, Method::Get | Method::Head) => metrics_page(service),
         (Path::Other, _) => Answer::error(
             Status::NotFound,
@@ -132,8 +132,12 @@ fn healthz(service: &Service) -> Answer {
     )
 }
 
-fn readyz(service: &Service) -> Answer {
+fn readyz(service: &Service, purpose: &Purpose) -> Answer {
     let reasons = service.readiness.reasons();
+    // The kubelet probes the admin port.
+    if reasons.is_empty() && matches!(purpose, Purpose::Admin) {
+        service.readiness.probed(Instant::now());
+    }
     let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
     Answer::json(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }

@@ -3,9 +3,10 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use super::HasStatus;
@@ -17,13 +18,25 @@ use super::HasStatus;
 pub struct Readiness {
     awaited: Vec<Arc<dyn HasStatus>>,
     draining: AtomicBool,
+    first_probe: OnceLock<Instant>,
 }
 
 impl Readiness {
     /// Creates the readiness of a process that can serve when all `awaited` values are loaded.
     #[must_use]
     pub fn new(awaited: Vec<Arc<dyn HasStatus>>) -> Self {
-        Self { awaited, draining: AtomicBool::new(false) }
+        Self { awaited, ..Self::default() }
+    }
+
+    /// Records that a readiness probe was answered with success at the time `now`. Only the first one counts.
+    pub fn probed(&self, now: Instant) {
+        self.first_probe.get_or_init(|| now);
+    }
+
+    /// Returns the time of the first readiness probe that was answered with success; `None` if there was none.
+    #[must_use]
+    pub fn first_probe(&self) -> Option<Instant> {
+        self.first_probe.get().copied()
     }
 
     /// Records that the process is shutting down, and so is not ready any more.
@@ -58,6 +71,8 @@ impl fmt::Debug for Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{
         super::{Live, Load, LoadError, Subject, Summary},
         *,
@@ -79,5 +94,13 @@ mod tests {
         assert!(readiness.reasons().is_empty());
         readiness.drain();
         assert_eq!(readiness.reasons(), ["shutting down"]);
+    }
+    #[test]
+    fn only_the_first_successful_probe_counts() {
+        let (readiness, now) = (Readiness::default(), Instant::now());
+        assert_eq!(readiness.first_probe(), None);
+        readiness.probed(now);
+        readiness.probed(now + Duration::from_secs(5));
+        assert_eq!(readiness.first_probe(), Some(now));
     }
 }

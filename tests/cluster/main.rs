@@ -13,6 +13,7 @@ mod certificates;
 mod clients;
 mod configuration;
 mod control_plane;
+mod endpoints;
 mod enforcement;
 mod handshake;
 mod identities;
@@ -106,7 +107,8 @@ fn replicas() {
 
 #[test]
 fn operation() {
-    let steps = [configuration::STEPS, permissions::STEPS, installation::STEPS].concat();
+    let steps =
+        [configuration::STEPS, endpoints::STEPS, permissions::STEPS, installation::STEPS].concat();
     run("operation", |cluster| cluster, &steps);
 }
 
