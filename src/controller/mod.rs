@@ -12,6 +12,7 @@ mod csr;
 mod destination;
 mod differences;
 mod issue;
+mod managed_fields;
 mod metrics;
 mod owner;
 mod propagation;
@@ -20,6 +21,7 @@ mod run;
 mod secrets;
 mod settings;
 mod template;
+mod template_in_force;
 mod user_provided;
 
 use std::{
@@ -39,6 +41,7 @@ use self::{
     propagation::taken_over,
     rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
+    template_in_force::TemplateInForce,
     user_provided::Provision,
 };
 pub use self::{
@@ -153,7 +156,7 @@ impl Controller {
             signer: settings.signer.map(|signer| CsrSigner::new(&client, &namespace, signer)),
             configuration: Configuration::new(
                 &client,
-                template,
+                TemplateInForce::new(template, creation, Instant::now()),
                 destination,
                 settings.is_configuration_foreign,
                 metrics.clone(),

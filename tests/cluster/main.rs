@@ -12,6 +12,7 @@ mod api;
 mod certificates;
 mod clients;
 mod configuration;
+mod contests;
 mod control_plane;
 mod endpoints;
 mod enforcement;
@@ -119,7 +120,8 @@ fn refusals() {
 
 #[test]
 fn templates() {
-    run("templates", |cluster| cluster, template::STEPS);
+    let steps = [template::STEPS, contests::STEPS].concat();
+    run("templates", |cluster| cluster, &steps);
 }
 
 /// A separate test, because the API server has another admission plugin.

@@ -105,6 +105,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "fields of the webhook template ignored; they belong to the object that it was copied from",
         "The template was copied from a live object. Remove these fields.",
     ),
+    (
+        "following the webhook template of another replica",
+        "Another replica has put a newer template into force, or this replica has just started. See \
+         [the template](../configuration.md#replicas-with-different-templates).",
+    ),
     ("image swapped", "One rewritten image of a review."),
     ("imageswap started", "The ports are bound. `/readyz` says when the replica is ready."),
     (
