@@ -21,6 +21,7 @@ use tracing::{info, warn};
 pub(super) use super::template::CONFIGURATION_NAME as NAME;
 use super::{
     ControllerMetrics, Template,
+    contest::Contests,
     destination::{Destination, switch},
     differences::changed_fields,
     metrics::WriteResult,
@@ -55,6 +56,7 @@ pub(super) struct Configuration {
     presence: Presence,
     /// True if an external change was reverted since the last [`take_repaired`](Self::take_repaired).
     is_repaired: bool,
+    contests: Contests,
     /// The last configuration that was applied, and its resource version after the write.
     applied: Option<(Value, Option<String>)>,
 }
@@ -97,6 +99,7 @@ impl Configuration {
             metrics,
             presence: Presence::Unknown,
             is_repaired: false,
+            contests: Contests::default(),
             applied: None,
         }
     }
@@ -213,11 +216,13 @@ impl Configuration {
         live: Option<MutatingWebhookConfiguration>,
         bundle: &Roots,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let is_new_template = self.contests.follow(template);
         let mut desired = self.render(template, bundle);
         if let Some(live) = &live {
             // The uid of the version that was read keeps the apply from creating the configuration again if it was
             // deleted in the meantime.
             desired["metadata"]["uid"] = json!(live.metadata.uid);
+            self.contests.leave(&mut desired, live, Instant::now());
             let version = &live.metadata.resource_version;
             if self.applied.as_ref().is_some_and(|(last, at)| *last == desired && at == version) {
                 self.template.applied();
@@ -234,7 +239,7 @@ impl Configuration {
                 info!(name = NAME, "webhook configuration created");
                 self.metrics.configuration_write(WriteResult::Created);
             }
-            Some(live) => self.report_changes(&live, &written),
+            Some(live) => self.report_changes(&live, &written, is_new_template),
         }
         Ok(written)
     }
@@ -244,6 +249,7 @@ impl Configuration {
         &mut self,
         live: &MutatingWebhookConfiguration,
         written: &MutatingWebhookConfiguration,
+        is_new_template: bool,
     ) {
         let changed = changed_fields(live, written);
         // A write may have changed the managers of the fields only.
@@ -255,6 +261,11 @@ impl Configuration {
         info!(name = NAME, changed = paths, "webhook configuration updated");
         self.metrics.configuration_write(WriteResult::Repaired);
         self.is_repaired = true;
+        if !is_new_template {
+            for _ in 0..self.contests.repaired(live, &changed, Instant::now()) {
+                self.metrics.configuration_write(WriteResult::Left);
+            }
+        }
     }
 
     /// Applies `desired` with its owner. If the API server refuses a change of the owner, applies it with the existing
@@ -274,8 +285,11 @@ impl Configuration {
             let action = format!("change the destination in the webhook configuration {NAME}");
             call(action, self.api.patch(NAME, &parameters, &patch)).await?;
         }
-        let reference = self.owner.reference(live).await;
         let carried = owner::carried(live);
+        let reference = match live {
+            Some(live) if self.contests.leaves_owner(live, Instant::now()) => carried.clone(),
+            _ => self.owner.reference(live).await,
+        };
         match self.apply_with(desired, reference.as_ref()).await {
             Err(error) if Owner::is_cause_of(&error) && reference != carried => {
                 let written = self.apply_with(desired, carried.as_ref()).await?;

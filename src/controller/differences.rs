@@ -39,6 +39,40 @@ impl FieldPath {
         &self.0
     }
 
+    /// Returns the value of the field in a configuration; `None` if it is missing there.
+    pub(super) fn value<'a>(&self, configuration: &'a Value) -> Option<&'a Value> {
+        let value = self.0.iter().try_fold(configuration, |value, step| match step {
+            Step::Element { name, .. } => {
+                value.as_array()?.iter().find(|element| element["name"] == **name)
+            }
+            Step::Field(field) => value.get(field),
+            Step::Index(index) => value.get(index),
+        });
+        value.filter(|value| !value.is_null())
+    }
+
+    /// Sets the field in a configuration, or removes it. Does nothing if there is no place for the field.
+    pub(super) fn set(&self, configuration: &mut Value, value: Option<Value>) {
+        let Some((last, parents)) = self.0.split_last() else { return };
+        let Some(parent) = place(configuration, parents) else { return };
+        match (last, parent) {
+            (Step::Field(field), Value::Object(parent)) => match value {
+                Some(value) => drop(parent.insert(field.clone(), value)),
+                None => drop(parent.remove(field)),
+            },
+            (Step::Element { name, .. }, Value::Array(parent)) => {
+                parent.retain(|element| element["name"] != **name);
+                parent.extend(value);
+            }
+            (Step::Index(index), Value::Array(parent)) => {
+                if let (Some(place), Some(value)) = (parent.get_mut(*index), value) {
+                    *place = value;
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn with(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
@@ -57,6 +91,17 @@ impl fmt::Display for FieldPath {
         }
         Ok(())
     }
+}
+
+/// Returns the place of the value at the end of `steps`.
+fn place<'a>(configuration: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+    steps.iter().try_fold(configuration, |value, step| match step {
+        Step::Element { name, .. } => {
+            value.as_array_mut()?.iter_mut().find(|element| element["name"] == **name)
+        }
+        Step::Field(field) => value.get_mut(field),
+        Step::Index(index) => value.get_mut(index),
+    })
 }
 
 /// Returns a configuration as a value, without the fields that the API server maintains itself.
@@ -164,5 +209,34 @@ mod tests {
         assert_eq!(texts(&before, &after), ["webhooks[0].failurePolicy"]);
         assert_eq!(texts(&list(&[]), &list(slice::from_ref(&ours))), ["webhooks[0]"]);
         assert_eq!(texts(&list(&[ours, other]), &list(&[])), ["webhooks[0]", "webhooks[1]"]);
+    }
+
+    #[test]
+    fn a_path_leads_to_the_same_field_in_another_version() {
+        let webhook = |name: &str, field: Value| json!({ "name": name, "selector": field });
+        let live = json!({ "webhooks": [
+            webhook("other", json!({})),
+            webhook("ours", json!({ "all": ["theirs"], "any": { "a": "b" } })),
+        ] });
+        let desired = json!({ "webhooks": [webhook("ours", json!({ "any": { "a": "b" } }))] });
+        let expected = json!({ "webhooks": [live["webhooks"][1]] });
+        let changed = differences(&live, &desired);
+        let path = changed.iter().find(|path| path.to_string().ends_with("selector.all")).unwrap();
+        assert_eq!(path.value(&live), Some(&json!(["theirs"])));
+        assert_eq!(path.value(&desired), None);
+        let mut left = desired.clone();
+        path.set(&mut left, path.value(&live).cloned());
+        assert_eq!(left, expected);
+        path.set(&mut left, None);
+        assert_eq!(left, desired);
+        let webhook = differences(&live, &json!({ "webhooks": [] })).pop_last().unwrap();
+        webhook.set(&mut left, webhook.value(&live).cloned());
+        assert_eq!(left, expected);
+        webhook.set(&mut left, None);
+        assert_eq!(left, json!({ "webhooks": [] }));
+        // There is no such webhook.
+        let mut without = json!({ "webhooks": [] });
+        path.set(&mut without, path.value(&live).cloned());
+        assert_eq!(without, json!({ "webhooks": [] }));
     }
 }

@@ -16,6 +16,24 @@ pub(super) fn is_own(live: &MutatingWebhookConfiguration, path: &FieldPath) -> b
     owners.peek().is_some() && owners.all(|owner| owner == FIELD_MANAGER)
 }
 
+/// Returns the manager that has set or removed a field, if it is not this webhook.
+///
+/// Nobody owns a field that was removed. The last other manager that has changed anything has then removed it.
+pub(super) fn foreign_manager<'a>(
+    live: &'a MutatingWebhookConfiguration,
+    path: &FieldPath,
+) -> Option<&'a str> {
+    if let Some(owner) = owners(live, path).find(|owner| *owner != FIELD_MANAGER) {
+        return Some(owner);
+    }
+    if owners(live, path).next().is_some() {
+        return None;
+    }
+    let foreign = entries(live).filter(|(manager, _)| *manager != FIELD_MANAGER);
+    let last = foreign.max_by_key(|(_, entry)| entry.time.as_ref().map(|time| time.0));
+    last.map(|(manager, _)| manager)
+}
+
 fn owners<'a>(
     live: &'a MutatingWebhookConfiguration,
     path: &FieldPath,
@@ -55,25 +73,49 @@ fn owns(fields: &Value, steps: &[Step]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::differences::differences, *};
 
     #[test]
-    fn a_field_is_own_if_no_other_manager_owns_it() {
-        let entry = |manager: &str, annotation: &str| {
-            let mut annotations = json!({});
-            annotations[format!("f:{annotation}")] = json!({});
-            let fields = json!({ "f:metadata": { "f:annotations": annotations } });
-            json!({ "manager": manager, "fieldsV1": fields })
+    fn the_foreign_manager_of_a_field_is_found() {
+        let entry = |manager: &str, minute: u8, fields: &Value| {
+            json!({
+                "manager": manager,
+                "time": format!("2026-01-01T00:{minute:02}:00Z"),
+                "fieldsV1": fields,
+            })
         };
-        let live = json!({ "metadata": { "managedFields": [
-            entry(FIELD_MANAGER, "ours"),
-            entry(FIELD_MANAGER, "shared"),
-            entry("other", "shared"),
-            entry("other", "theirs"),
-        ] } });
-        let live: MutatingWebhookConfiguration = serde_json::from_value(live).unwrap();
-        let own = ["ours", "shared", "theirs", "missing"]
-            .map(|name| is_own(&live, &FieldPath::annotation(name)));
-        assert_eq!(own, [true, false, false, false]);
+        let webhook =
+            |fields: &Value| json!({ "f:webhooks": { "k:{\"name\":\"w.x.y\"}": fields } });
+        let live = |entries: &[Value]| -> MutatingWebhookConfiguration {
+            let live = json!({ "metadata": { "managedFields": entries } });
+            serde_json::from_value(live).unwrap()
+        };
+        let path = |fields: &[&str]| {
+            let mut value = json!({ "name": "w.x.y" });
+            let inner = fields.iter().rev().fold(json!(1), |inner, field| json!({ *field: inner }));
+            value.as_object_mut().unwrap().extend(inner.as_object().unwrap().clone());
+            let configuration = |webhook: &Value| json!({ "webhooks": [webhook] });
+            let (before, after) =
+                (configuration(&value), configuration(&json!({ "name": "w.x.y" })));
+            differences(&before, &after).pop_first().unwrap()
+        };
+        let ours = webhook(&json!({ ".": {}, "f:name": {}, "f:failurePolicy": {} }));
+        let ours = entry(FIELD_MANAGER, 3, &ours);
+        let selector = webhook(&json!({ "f:namespaceSelector": {} }));
+        let live = live(&[
+            ours,
+            entry("enforcer", 1, &selector),
+            entry("labels", 2, &json!({ "f:metadata": { "f:labels": { "f:a": {} } } })),
+        ]);
+        for (fields, is_ours, foreign) in [
+            (&["failurePolicy"][..], true, None),
+            (&["namespaceSelector"], false, Some("enforcer")),
+            (&["namespaceSelector", "matchExpressions"], false, Some("enforcer")),
+            (&["timeoutSeconds"], false, Some("labels")),
+        ] {
+            let path = path(fields);
+            let found = (is_own(&live, &path), foreign_manager(&live, &path));
+            assert_eq!(found, (is_ours, foreign), "{path}");
+        }
     }
 }

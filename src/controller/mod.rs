@@ -7,6 +7,7 @@
 
 mod backoff;
 mod configuration;
+mod contest;
 mod creation;
 mod csr;
 mod destination;

@@ -1,4 +1,4 @@
-//! The webhook configuration if replicas have different templates.
+//! The webhook configuration if replicas have different templates, or if another client keeps changing it.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,13 @@ const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 /// The annotation with the template in force.
 const TEMPLATE: &str = "k8s.twr.io/imageswap-template";
 
-pub(crate) const STEPS: &[Step<Cluster>] =
-    &[("the newest template of any replica stays in force", newest_template)];
+/// Number of repairs of a field after which it is left to another client.
+const MAX_REPAIRS: u64 = 10;
+
+pub(crate) const STEPS: &[Step<Cluster>] = &[
+    ("the newest template of any replica stays in force", newest_template),
+    ("a field that another client keeps changing is left to it", contested_field),
+];
 
 fn newest_template(cluster: &Cluster) {
     cluster.clear_state();
@@ -73,6 +78,64 @@ fn newest_template(cluster: &Cluster) {
     cluster.await_timeout(5);
     assert_eq!(cluster.timeouts(since), [7, 29, 7, 8, 7, 9, 5]);
     webhooks[0].assert_no_warnings();
+}
+
+fn contested_field(cluster: &Cluster) {
+    cluster.clear_state();
+    let files = Files::new(MAP);
+    files.write("mwc.yaml", BUILT_IN);
+    let launch = cluster.managed(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let mut webhooks = vec![launch.start_ready()];
+    let right = cluster.await_configuration()["webhooks"].clone();
+    let mut theirs = right.clone();
+    theirs[0]["namespaceSelector"]["matchExpressions"] =
+        json!([{ "key": "control-plane", "operator": "NotIn", "values": ["true"] }]);
+    let change =
+        |webhooks: &Value| cluster.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+    let await_webhooks = |expected: &Value| {
+        eventually("the webhooks", || {
+            expect(cluster.api.get(CONFIGURATION).unwrap()["webhooks"].clone(), expected)
+        });
+    };
+    for _ in 0..MAX_REPAIRS {
+        change(&theirs);
+        await_webhooks(&right);
+    }
+    let message = "field of the webhook configuration left to another client";
+    webhooks[0].await_log(message);
+    let log = &webhooks[0].warnings()[0];
+    assert_eq!(log["field"], "webhooks[0].namespaceSelector.matchExpressions");
+    assert_eq!(log["repairs"], MAX_REPAIRS);
+    change(&theirs);
+    // Other changes are still repaired.
+    for timeout in [29, 5] {
+        let mut other = theirs.clone();
+        other[0]["clientConfig"]["caBundle"] = json!("");
+        other[0]["timeoutSeconds"] = json!(timeout);
+        change(&other);
+        await_webhooks(&theirs);
+    }
+    let series = "imageswap_webhook_configuration_writes_total{result=\"left\"}";
+    expect(webhooks[0].metric(series), &1.0).unwrap();
+    webhooks[0].assert_no_warnings_except(&[message]);
+    assert_eq!(webhooks[0].warnings().len(), 1);
+    // A replica that starts repairs the field again. The first one then must not remove it.
+    webhooks.push(launch.start_ready());
+    await_webhooks(&right);
+    cluster.rotate_certificate();
+    cluster.await_stable(&webhooks);
+    await_webhooks(&right);
+    webhooks.pop();
+    change(&theirs);
+    cluster.rotate_certificate();
+    cluster.await_stable(&webhooks);
+    await_webhooks(&theirs);
+    // Another template starts again.
+    files.write("mwc.yaml", &BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 6"));
+    let mut changed = right;
+    changed[0]["timeoutSeconds"] = json!(6);
+    await_webhooks(&changed);
 }
 
 impl Cluster {
