@@ -3,7 +3,10 @@
 //! It is written by server-side apply. The API server compares it with the template, and fields outside the template
 //! keep their current owner: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -18,15 +21,16 @@ use tracing::{info, warn};
 pub(super) use super::template::CONFIGURATION_NAME as NAME;
 use super::{
     ControllerMetrics, Template,
+    contest::Contests,
     destination::{Destination, switch},
     differences::changed_fields,
     metrics::WriteResult,
     owner::{self, Owner},
     rotation::Configured,
+    template_in_force::TemplateInForce,
 };
 use crate::{
     kubernetes::{ClusterError, FIELD_MANAGER, call},
-    state::Live,
     tls::Roots,
 };
 
@@ -39,12 +43,12 @@ pub(super) enum Permission {
     NotYet,
 }
 
-/// Keeps the configuration equal to the template.
+/// Keeps the configuration equal to the template in force.
 #[derive(Debug)]
 pub(super) struct Configuration {
     api: Api<MutatingWebhookConfiguration>,
     owner: Owner,
-    template: Arc<Live<Template>>,
+    template: TemplateInForce,
     destination: Destination,
     /// True if another party manages the configuration.
     is_foreign: bool,
@@ -52,6 +56,7 @@ pub(super) struct Configuration {
     presence: Presence,
     /// True if an external change was reverted since the last [`take_repaired`](Self::take_repaired).
     is_repaired: bool,
+    contests: Contests,
     /// The last configuration that was applied, and its resource version after the write.
     applied: Option<(Value, Option<String>)>,
 }
@@ -77,7 +82,7 @@ impl Configuration {
     #[must_use]
     pub(super) fn new(
         client: &Client,
-        template: Arc<Live<Template>>,
+        template: TemplateInForce,
         destination: Destination,
         is_foreign: bool,
         metrics: Arc<ControllerMetrics>,
@@ -94,6 +99,7 @@ impl Configuration {
             metrics,
             presence: Presence::Unknown,
             is_repaired: false,
+            contests: Contests::default(),
             applied: None,
         }
     }
@@ -107,7 +113,20 @@ impl Configuration {
     /// Returns true if the configuration is missing, and will be created as soon as that is permitted.
     #[must_use]
     pub(super) fn is_awaited(&self) -> bool {
-        self.presence == Presence::Unknown && !self.is_foreign && self.template.load().is_some()
+        self.presence == Presence::Unknown && !self.is_foreign && self.template.own().is_some()
+    }
+
+    /// Returns the time after which this replica's template replaces another one; `None` if it does not.
+    pub(super) fn claim_left(&self) -> Option<Duration> {
+        self.template.left(Instant::now()).filter(|_| self.presence == Presence::Seen)
+    }
+
+    /// Returns true if the configuration that would be created makes the API server call the Service.
+    pub(super) fn names_service(&self) -> bool {
+        let Some(template) = self.template.own() else { return false };
+        let rendered = self.render(&template, &Roots::default());
+        let mut webhooks = rendered["webhooks"].as_array().into_iter().flatten();
+        webhooks.any(|webhook| webhook["clientConfig"].get("service").is_some())
     }
 
     /// Returns true if another party manages the configuration.
@@ -122,7 +141,7 @@ impl Configuration {
 
     /// Returns true if the configuration cannot be written for lack of a template.
     pub(super) fn lacks_template(&self) -> bool {
-        !self.is_foreign && self.template.load().is_none()
+        !self.is_foreign && self.template.own().is_none()
     }
 
     /// Reads the configuration. One that was deleted while the process runs is not created again.
@@ -163,12 +182,12 @@ impl Configuration {
             Presence::Deleted => false,
             Presence::Unknown => permission == Permission::Create,
         };
-        let template = self.template.load_full();
-        let live = match &template {
-            Some(template) if may_write && !self.is_foreign && !bundle.is_empty() => {
-                Some(self.write(template, live, bundle).await?)
-            }
-            _ => live,
+        if !may_write || self.is_foreign || bundle.is_empty() {
+            return Ok(self.configured(&LiveConfiguration(live)));
+        }
+        let live = match self.template.choose(live.as_ref(), Instant::now()) {
+            Some(template) => Some(self.write(&template, live, bundle).await?),
+            None => live,
         };
         Ok(self.configured(&LiveConfiguration(live)))
     }
@@ -177,7 +196,7 @@ impl Configuration {
     #[must_use]
     pub(super) fn configured(&self, LiveConfiguration(live): &LiveConfiguration) -> Configured {
         let Some(live) = live else { return Configured::Absent };
-        let template = self.template.load();
+        let template = self.template.of(live);
         let ours = live.webhooks.iter().flatten().filter(|webhook| {
             // The webhooks of an unmanaged configuration may have other names.
             let is_named = |template: &Arc<Template>| template.webhooks.contains(&webhook.name);
@@ -197,22 +216,26 @@ impl Configuration {
     /// Applies the template, unless it was applied before and nothing has changed since.
     async fn write(
         &mut self,
-        template: &Template,
+        template: &Arc<Template>,
         live: Option<MutatingWebhookConfiguration>,
         bundle: &Roots,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let is_new_template = self.contests.follow(template);
         let mut desired = self.render(template, bundle);
         if let Some(live) = &live {
             // The uid of the version that was read keeps the apply from creating the configuration again if it was
             // deleted in the meantime.
             desired["metadata"]["uid"] = json!(live.metadata.uid);
+            self.contests.leave(&mut desired, live, Instant::now());
             let version = &live.metadata.resource_version;
             if self.applied.as_ref().is_some_and(|(last, at)| *last == desired && at == version) {
+                self.template.applied();
                 return Ok(live.clone());
             }
         }
         let written = self.apply(&desired, live.as_ref()).await?;
         self.presence = Presence::Seen;
+        self.template.applied();
         desired["metadata"]["uid"] = json!(written.metadata.uid);
         self.applied = Some((desired, written.metadata.resource_version.clone()));
         match live {
@@ -220,15 +243,33 @@ impl Configuration {
                 info!(name = NAME, "webhook configuration created");
                 self.metrics.configuration_write(WriteResult::Created);
             }
-            Some(live) if live.metadata.resource_version != written.metadata.resource_version => {
-                let changed = Vec::from_iter(changed_fields(&live, &written)).join(", ");
-                info!(name = NAME, changed, "webhook configuration updated");
-                self.metrics.configuration_write(WriteResult::Repaired);
-                self.is_repaired = true;
-            }
-            Some(_) => {}
+            Some(live) => self.report_changes(&live, &written, is_new_template),
         }
         Ok(written)
+    }
+
+    /// Logs and counts the changes of a write.
+    fn report_changes(
+        &mut self,
+        live: &MutatingWebhookConfiguration,
+        written: &MutatingWebhookConfiguration,
+        is_new_template: bool,
+    ) {
+        let changed = changed_fields(live, written);
+        // A write may have changed the managers of the fields only.
+        if changed.is_empty() {
+            return;
+        }
+        let paths: Vec<_> = changed.iter().map(ToString::to_string).collect();
+        let paths = paths.join(", ");
+        info!(name = NAME, changed = paths, "webhook configuration updated");
+        self.metrics.configuration_write(WriteResult::Repaired);
+        self.is_repaired = true;
+        if !is_new_template {
+            for _ in 0..self.contests.repaired(live, &changed, Instant::now()) {
+                self.metrics.configuration_write(WriteResult::Left);
+            }
+        }
     }
 
     /// Applies `desired` with its owner. If the API server refuses a change of the owner, applies it with the existing
@@ -248,8 +289,11 @@ impl Configuration {
             let action = format!("change the destination in the webhook configuration {NAME}");
             call(action, self.api.patch(NAME, &parameters, &patch)).await?;
         }
-        let reference = self.owner.reference(live).await;
         let carried = owner::carried(live);
+        let reference = match live {
+            Some(live) if self.contests.leaves_owner(live, Instant::now()) => carried.clone(),
+            _ => self.owner.reference(live).await,
+        };
         match self.apply_with(desired, reference.as_ref()).await {
             Err(error) if Owner::is_cause_of(&error) && reference != carried => {
                 let written = self.apply_with(desired, carried.as_ref()).await?;
@@ -284,9 +328,10 @@ impl Configuration {
         call(action, self.api.patch(NAME, &parameters, &patch)).await
     }
 
-    /// Returns the template with the destination and the caBundle filled in.
+    /// Returns the template with the destination and the caBundle filled in, and with the template as it is in an
+    /// annotation.
     fn render(&self, template: &Template, bundle: &Roots) -> Value {
-        let mut desired = template.value.clone();
+        let mut desired = template.annotated();
         let bundle = STANDARD.encode(bundle.to_pem());
         for webhook in desired["webhooks"].as_array_mut().into_iter().flatten() {
             let client = &mut webhook["clientConfig"];

@@ -24,6 +24,8 @@ closed_enum! {
         Created => "created",
         /// It could not be written.
         Failed => "failed",
+        /// A field was left to another client, which had changed it again and again.
+        Left => "left",
         /// It differed from the template, and was updated.
         Repaired => "repaired",
     }

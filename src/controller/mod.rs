@@ -7,10 +7,13 @@
 
 mod backoff;
 mod configuration;
+mod contest;
+mod creation;
 mod csr;
 mod destination;
 mod differences;
 mod issue;
+mod managed_fields;
 mod metrics;
 mod owner;
 mod propagation;
@@ -20,6 +23,7 @@ mod secrets;
 mod selector;
 mod settings;
 mod template;
+mod template_in_force;
 mod user_provided;
 
 use std::{
@@ -32,11 +36,13 @@ use tracing::warn;
 
 use self::{
     configuration::{Configuration, LiveConfiguration},
+    creation::CreationClock,
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
     rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
+    template_in_force::TemplateInForce,
     user_provided::Provision,
 };
 pub use self::{
@@ -91,6 +97,7 @@ pub struct Controller {
     signer: Option<CsrSigner>,
     configuration: Configuration,
     creation: Creation,
+    creation_clock: CreationClock,
     /// Names of the server, for the certificate.
     names: Vec<String>,
     /// The name that the API server calls; one of `names`.
@@ -150,13 +157,14 @@ impl Controller {
             signer: settings.signer.map(|signer| CsrSigner::new(&client, &namespace, signer)),
             configuration: Configuration::new(
                 &client,
-                template,
+                TemplateInForce::new(template, creation, Instant::now()),
                 destination,
                 settings.is_configuration_foreign,
                 metrics.clone(),
             ),
             namespace,
             creation,
+            creation_clock: CreationClock::new(creation),
             names,
             name,
             certificate,
@@ -303,7 +311,7 @@ impl Controller {
             return Err(ClusterError::content("the webhook configuration", reason));
         }
         if self.configuration.is_awaited() {
-            return Ok(ReconcileOutcome::RequeueAfter(RETRY_DELAY));
+            return Ok(ReconcileOutcome::RequeueAfter(self.creation_delay()));
         }
         self.provision = Provision::Managed;
         Ok(ReconcileOutcome::Done)

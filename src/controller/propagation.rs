@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tracing::warn;
 
 use super::{
-    Controller, Creation, RETRY_DELAY,
+    Controller, RETRY_DELAY,
     configuration::{self, LiveConfiguration, Permission},
     metrics::WriteResult,
     rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation, Rotation, Verifier},
@@ -68,16 +68,25 @@ impl Controller {
 
     /// Returns the permission to create a configuration, which is given only if calls would be answered, by a certificate
     /// that is valid under `bundle`.
-    fn permission(&self, bundle: &Roots) -> Permission {
+    fn permission(&mut self, bundle: &Roots) -> Permission {
         let (served, now) = (self.served(), OffsetDateTime::now_utc());
         let is_accepted =
             |served: Arc<ServingCertificate>| self.name.may_accept(bundle, &served, now);
-        let may_create = served.is_some_and(is_accepted)
-            && match self.creation {
-                Creation::AtOnce => true,
-                Creation::WhenReady => self.readiness.reasons().is_empty(),
-            };
+        let may_create =
+            served.is_some_and(is_accepted) && self.creation_left() == Some(Duration::ZERO);
         if may_create { Permission::Create } else { Permission::NotYet }
+    }
+
+    /// Returns the time until the configuration may be created; `None` if the process is not ready.
+    fn creation_left(&mut self) -> Option<Duration> {
+        let names_service = self.configuration.names_service();
+        self.creation_clock.left(&self.readiness, names_service, Instant::now())
+    }
+
+    /// Returns the delay before the next reconcile while the configuration is awaited.
+    pub(super) fn creation_delay(&mut self) -> Duration {
+        let left = self.creation_left().filter(|left| !left.is_zero());
+        left.map_or(RETRY_DELAY, |left| left.min(RETRY_DELAY))
     }
 
     /// Returns how long the configuration has held the roots of the newest authority. `before` is the state that was

@@ -67,7 +67,8 @@ impl Controller {
                         may_switch = false;
                         regular = Instant::now() + jittered(INTERVAL);
                     }
-                    regular.saturating_duration_since(Instant::now())
+                    let left = regular.saturating_duration_since(Instant::now());
+                    self.configuration.claim_left().map_or(left, |claim| left.min(claim))
                 }
                 Ok(ReconcileOutcome::RequeueAfter(delay)) => *delay,
                 Err(error) => {

@@ -13,6 +13,9 @@ use super::{
 /// Name of the webhook configuration.
 pub(super) const CONFIGURATION_NAME: &str = "imageswap-webhook";
 
+/// Annotation of the webhook configuration with the template from which it was made, in JSON.
+pub(super) const TEMPLATE: &str = "k8s.twr.io/imageswap-template";
+
 /// The built-in template.
 const BUILT_IN: &str = include_str!("../../config/imageswap-mwc.yaml");
 
@@ -128,6 +131,17 @@ impl Template {
     pub(crate) fn fields_that_select(&self, namespace: &str) -> impl Iterator<Item = &str> {
         self.selectors.iter().filter_map(move |selector| selector.field_that_selects(namespace))
     }
+
+    /// Returns the webhook configuration with this template in an annotation.
+    pub(super) fn annotated(&self) -> Value {
+        let mut configuration = self.value.clone();
+        let annotations = &mut configuration["metadata"]["annotations"];
+        if !annotations.is_object() {
+            *annotations = json!({});
+        }
+        annotations[TEMPLATE] = self.value.to_string().into();
+        configuration
+    }
 }
 
 /// Removes the fields that belong to one stored object, and returns their paths.
@@ -141,6 +155,14 @@ fn remove_ignored(template: &mut Value) -> Vec<String> {
             }
             is_applied
         });
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+            && annotations.remove(TEMPLATE).is_some()
+        {
+            ignored.push(format!("metadata.annotations.{TEMPLATE}"));
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
     }
     let status = template.as_object_mut().and_then(|template| template.remove("status"));
     ignored.extend(status.map(|_| "status".to_owned()));
@@ -223,7 +245,7 @@ mod tests {
         let copied = BUILT_IN.replace(
             "  name: imageswap-webhook\n",
             "  name: imageswap-webhook
-  annotations: { note: kept }
+  annotations: { note: kept, k8s.twr.io/imageswap-template: '{}' }
   creationTimestamp: 2026-01-01T00:00:00Z
   generation: 3
   managedFields: [{ manager: imageswap, operation: Apply }]
@@ -242,12 +264,29 @@ mod tests {
                 "metadata.ownerReferences",
                 "metadata.resourceVersion",
                 "metadata.uid",
+                "metadata.annotations.k8s.twr.io/imageswap-template",
                 "status"
             ]
         );
         assert_eq!(template.value["metadata"]["annotations"], json!({ "note": "kept" }));
         template.value["metadata"].as_object_mut().unwrap().remove("annotations");
         assert_eq!(template.value, Template::built_in().unwrap().value);
+    }
+
+    #[test]
+    fn a_template_is_read_again_from_the_annotation() {
+        for metadata in ["", "  annotations:\n", "  annotations: { note: kept }\n"] {
+            let name = "  name: imageswap-webhook\n";
+            let text = BUILT_IN.replace(name, &format!("{name}{metadata}"));
+            let template = Template::parse(&text).unwrap();
+            let annotated = template.annotated();
+            let text = annotated["metadata"]["annotations"][TEMPLATE].as_str().unwrap();
+            assert_eq!(Template::parse(text).unwrap(), template);
+            // A copy of the whole configuration is the same template again.
+            let copied = Template::parse(&annotated.to_string()).unwrap();
+            assert_eq!(copied.value["webhooks"], template.value["webhooks"]);
+            assert_eq!(copied.ignored, [format!("metadata.annotations.{TEMPLATE}")]);
+        }
     }
 
     #[test]

@@ -90,8 +90,10 @@ impl Controller {
         if let Some(refusal) = update.refusal {
             return Err(refusal);
         }
+        if self.configuration.is_awaited() {
+            return Ok(ReconcileOutcome::RequeueAfter(self.creation_delay()));
+        }
         Ok(match &self.retiring {
-            _ if self.configuration.is_awaited() => ReconcileOutcome::RequeueAfter(RETRY_DELAY),
             // `init` does not wait: the old root is for other replicas, and stays.
             Some(_) if self.creation == Creation::AtOnce => ReconcileOutcome::Done,
             Some((_, until)) => {

@@ -154,6 +154,10 @@ fn readyz(service: &Service, purpose: &Purpose) -> Answer {
         }
         Purpose::Webhook(_) => readiness.reasons(),
     };
+    // The kubelet probes the admin port.
+    if reasons.is_empty() && matches!(purpose, Purpose::Admin) {
+        readiness.probed(Instant::now());
+    }
     let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
     Answer::json(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }

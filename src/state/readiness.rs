@@ -3,10 +3,10 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::sleep};
@@ -26,6 +26,7 @@ pub struct Readiness {
     closed: AtomicBool,
     probes: AtomicU64,
     probe: Notify,
+    first_probe: OnceLock<Instant>,
 }
 
 impl Readiness {
@@ -33,6 +34,17 @@ impl Readiness {
     #[must_use]
     pub fn new(awaited: Vec<Arc<dyn HasStatus>>) -> Self {
         Self { awaited, ..Self::default() }
+    }
+
+    /// Records that a readiness probe was answered with success at the time `now`. Only the first one counts.
+    pub fn probed(&self, now: Instant) {
+        self.first_probe.get_or_init(|| now);
+    }
+
+    /// Returns the time of the first readiness probe that was answered with success; `None` if there was none.
+    #[must_use]
+    pub fn first_probe(&self) -> Option<Instant> {
+        self.first_probe.get().copied()
     }
 
     /// Records that the process is shutting down: it still serves, but wants no new clients.
@@ -106,6 +118,8 @@ impl fmt::Debug for Readiness {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{
         super::{Live, Load, LoadError, Subject, Summary},
         *,
@@ -130,5 +144,13 @@ mod tests {
         assert!(readiness.obstacles().is_empty());
         readiness.close();
         assert_eq!(readiness.obstacles(), ["shutting down"]);
+    }
+    #[test]
+    fn only_the_first_successful_probe_counts() {
+        let (readiness, now) = (Readiness::default(), Instant::now());
+        assert_eq!(readiness.first_probe(), None);
+        readiness.probed(now);
+        readiness.probed(now + Duration::from_secs(5));
+        assert_eq!(readiness.first_probe(), Some(now));
     }
 }

@@ -55,8 +55,8 @@ fn creation(cluster: &Cluster) {
     assert!(!reason.contains("certificate"), "{reason}");
     assert_eq!(cluster.api.get(CONFIGURATION), None);
     files.write("late.conf", MAP);
-    let created = cluster.await_configuration();
     webhook.await_ready();
+    let created = cluster.await_configuration();
     let root = data(&cluster.api.get(AUTHORITY).unwrap(), "rootca.pem").unwrap();
     assert_eq!(String::from_utf8(bundle(&created)), String::from_utf8(root));
     assert_eq!(created["metadata"]["ownerReferences"][0]["kind"], "ClusterRole");

@@ -13,7 +13,9 @@ mod certificates;
 mod clients;
 mod clocks;
 mod configuration;
+mod contests;
 mod control_plane;
+mod endpoints;
 mod enforcement;
 mod handshake;
 mod identities;
@@ -115,6 +117,7 @@ fn replicas() {
 fn operation() {
     let steps = [
         configuration::STEPS,
+        endpoints::STEPS,
         permissions::STEPS,
         selectors::STEPS,
         removal::STEPS,
@@ -131,7 +134,8 @@ fn refusals() {
 
 #[test]
 fn templates() {
-    run("templates", |cluster| cluster, template::STEPS);
+    let steps = [template::STEPS, contests::STEPS].concat();
+    run("templates", |cluster| cluster, &steps);
 }
 
 /// A separate test, because the API server has another admission plugin.

@@ -245,6 +245,8 @@ impl Cluster {
     fn await_refusal(&self, webhook: &Webhook, missing: &Permission) {
         let mut is_requested = false;
         eventually(&missing.title(), || {
+            // The configuration is created some seconds after the first successful probe.
+            let _ = webhook.readiness();
             if !is_requested && self.api.get(CERTIFICATE).is_some() {
                 let request = json!({ "metadata": { "annotations": { ROTATE: "now" } } });
                 self.api.patch(CERTIFICATE, &request);

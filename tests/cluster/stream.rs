@@ -24,6 +24,12 @@ use crate::{
     objects::{images, pod_of},
 };
 
+/// The image of the pods, swapped.
+const SWAPPED: &str = "app=one.example.com/nginx:1.27";
+
+/// The image of the pods, unchanged.
+const UNCHANGED: &str = "app=nginx:1.27";
+
 /// Number of tasks that create pods in parallel.
 const CREATORS: usize = 4;
 
@@ -57,6 +63,15 @@ pub(crate) struct Count {
 impl Stream {
     /// Starts to create pods. Their names start with `prefix`, and their images must be swapped.
     pub(crate) fn start(cluster: &Cluster, prefix: &str) -> Self {
+        Self::start_with(cluster, prefix, &[SWAPPED])
+    }
+
+    /// Starts to create pods before the webhook is installed. Until then their images stay unchanged.
+    pub(crate) fn start_early(cluster: &Cluster, prefix: &str) -> Self {
+        Self::start_with(cluster, prefix, &[SWAPPED, UNCHANGED])
+    }
+
+    fn start_with(cluster: &Cluster, prefix: &str, expected: &'static [&'static str]) -> Self {
         let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
         let runtime = cluster.api.runtime().handle().clone();
         let mut tasks = JoinSet::new();
@@ -64,6 +79,7 @@ impl Stream {
             let creator = Creator {
                 client: cluster.api.client(),
                 prefix: format!("{prefix}-{creator}"),
+                expected,
                 count: Arc::clone(&count),
                 begun,
             };
@@ -143,6 +159,8 @@ async fn every<T>(
 struct Creator {
     client: Client,
     prefix: String,
+    /// The images with which pods may be stored.
+    expected: &'static [&'static str],
     count: Arc<Mutex<Count>>,
     begun: Instant,
 }
@@ -155,7 +173,7 @@ impl Creator {
         let sent = Instant::now();
         let failure = match self.client.request::<Value>(request).await {
             Ok(pod) => match images(&pod).as_slice() {
-                [image] if image == "app=one.example.com/nginx:1.27" => None,
+                [image] if self.expected.contains(&image.as_str()) => None,
                 others => Some(format!("stored with {others:?}")),
             },
             Err(error) => Some(error.to_string()),

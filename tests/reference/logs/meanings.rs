@@ -111,8 +111,18 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "A directory cannot be watched. Its files are still read every 30 seconds.",
     ),
     (
+        "field of the webhook configuration left to another client, which keeps changing it",
+        "The field was repaired ten times within an hour. It is repaired again when the hour is over. See \
+         [the template](../configuration.md#the-template-of-the-webhook-configuration).",
+    ),
+    (
         "fields of the webhook template ignored; they belong to the object that it was copied from",
         "The template was copied from a live object. Remove these fields.",
+    ),
+    (
+        "following the webhook template of another replica",
+        "Another replica has put a newer template into force, or this replica has just started. See \
+         [the template](../configuration.md#replicas-with-different-templates).",
     ),
     ("image swapped", "One rewritten image of a review."),
     ("imageswap started", "The ports are bound. `/readyz` says when the replica is ready."),
@@ -305,7 +315,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("error", "Cause of the failure"),
     ("errors", "Number of errors in the map"),
     ("fallback", "Address that is used instead"),
-    ("field", "Field of the template"),
+    ("field", "Field of the template or of the webhook configuration"),
     ("fields", "Fields that are ignored"),
     ("file", "Path of the file"),
     ("found", "Files in the directory"),
@@ -314,6 +324,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("kind", "Kind of the object"),
     ("line", "Line of the map"),
     ("listen", "Address of the webhook port"),
+    ("manager", "Client, by its name as the manager of the field"),
     ("map", "Map in use, as text"),
     ("more", "Number of images or diagnostics that are not logged"),
     ("name", "Name of the object"),
@@ -330,6 +341,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("protocol", "Protocol of the connection: `HTTP/1.1` or `HTTP/2`"),
     ("reason", "Reason why it is refused"),
     ("removed", "Number of rules or CAs that are gone"),
+    ("repairs", "Number of repairs within an hour"),
     ("revision", "Git revision of the program"),
     ("rule", "File and line of the rule; none if the rule is not from a map file"),
     ("rules", "Map file or mode"),
