@@ -217,8 +217,8 @@ mod tests {
         }
         let page = registry.render();
         for line in [
-            "imageswap_http_request_total{method=\"POST\",status=\"200\"} 7",
-            "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 7",
+            "imageswap_http_request_total{method=\"POST\",status=\"200\"} 8",
+            "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 8",
             "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
             "imageswap_images_total{reason=\"default\",swapped=\"false\"} 300",
             "imageswap_images_total{reason=\"default\",swapped=\"true\"} 600",
@@ -229,6 +229,6 @@ mod tests {
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
-        assert_eq!(page.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 281);
+        assert_eq!(page.lines().filter(|l| l.contains("_duration_seconds_count")).count(), 321);
     }
 }
