@@ -280,6 +280,7 @@ impl Configuration {
         desired: &Value,
         live: Option<&MutatingWebhookConfiguration>,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
+        let mut version = live.and_then(|live| live.metadata.resource_version.clone());
         if let Some(patch) = live.and_then(|live| switch(live, desired)) {
             let parameters = PatchParams {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -287,16 +288,18 @@ impl Configuration {
             };
             let patch = Patch::Strategic(&patch);
             let action = format!("change the destination in the webhook configuration {NAME}");
-            call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+            let switched = call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+            version = switched.metadata.resource_version;
         }
         let carried = owner::carried(live);
         let reference = match live {
             Some(live) if self.contests.leaves_owner(live, Instant::now()) => carried.clone(),
             _ => self.owner.reference(live).await,
         };
-        match self.apply_with(desired, reference.as_ref()).await {
+        match self.apply_with(desired, version.as_deref(), reference.as_ref()).await {
             Err(error) if Owner::is_cause_of(&error) && reference != carried => {
-                let written = self.apply_with(desired, carried.as_ref()).await?;
+                let written =
+                    self.apply_with(desired, version.as_deref(), carried.as_ref()).await?;
                 self.owner.refused(&error, carried.as_ref());
                 Ok(written)
             }
@@ -309,13 +312,18 @@ impl Configuration {
         }
     }
 
-    /// Applies `desired` with the owner reference `owner`.
+    /// Applies `desired` with the owner reference `owner`. If the configuration is not at `version` any more, that is a
+    /// conflict: a replica that was stopped for a while must not take away what another has added since.
     async fn apply_with(
         &self,
         desired: &Value,
+        version: Option<&str>,
         owner: Option<&Value>,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
         let mut desired = desired.clone();
+        if let Some(version) = version {
+            desired["metadata"]["resourceVersion"] = json!(version);
+        }
         if let Some(owner) = owner {
             desired["metadata"]["ownerReferences"] = json!([owner]);
         }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::warn;
 
 use super::{
@@ -105,14 +105,9 @@ impl Contests {
         live: &MutatingWebhookConfiguration,
         now: Instant,
     ) {
-        let mut lost = self.lost(live, now).filter(|path| !is_owner(path)).peekable();
-        if lost.peek().is_none() {
-            return;
-        }
-        desired["metadata"]["resourceVersion"] = json!(live.metadata.resource_version);
-        let live = comparable(live);
-        for path in lost {
-            path.set(desired, path.value(&live).cloned());
+        let value = comparable(live);
+        for path in self.lost(live, now).filter(|path| !is_owner(path)) {
+            path.set(desired, path.value(&value).cloned());
         }
     }
 
@@ -152,6 +147,8 @@ fn may_be_left(path: &FieldPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{
         super::differences::{changed_fields, differences},
         *,
@@ -222,9 +219,7 @@ mod tests {
         assert_eq!(repair(&mut contests, &live(&theirs, "kubectl-edit"), 1, begin), 0);
         assert_eq!(repair(&mut contests, &theirs_live, 1, begin + 59 * MINUTE), 1);
         let now = begin + 59 * MINUTE;
-        let mut expected = desired(&theirs);
-        expected["metadata"] = json!({ "resourceVersion": "7" });
-        assert_eq!(left(&contests, &theirs_live, now), expected);
+        assert_eq!(left(&contests, &theirs_live, now), desired(&theirs));
         assert_eq!(left(&contests, &live(&theirs, "kubectl-edit"), now), desired(&ours));
         // Another replica may have repaired it.
         assert_eq!(left(&contests, &live(&ours, FIELD_MANAGER), now), desired(&ours));

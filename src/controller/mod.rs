@@ -110,6 +110,8 @@ pub struct Controller {
     bundle: Roots,
     /// Measures how long the API server has trusted the roots that are about to be used.
     propagation_clock: PropagationClock,
+    /// Number of conflicts with other writers of the configuration in this reconcile.
+    conflicts: usize,
     /// Roots that are missing in the configuration, and that the log has already reported.
     untrusted: Option<Roots>,
     /// Retiring roots, which slower replicas may still need, and the time until which they are trusted.
@@ -173,6 +175,7 @@ impl Controller {
             provision: Provision::default(),
             bundle: Roots::default(),
             propagation_clock: PropagationClock::default(),
+            conflicts: 0,
             untrusted: None,
             retiring: None,
         })
@@ -200,6 +203,7 @@ impl Controller {
     /// # Errors
     /// If a call fails, or the state of the cluster is invalid. A later reconcile may succeed.
     pub async fn reconcile(&mut self, may_switch: bool) -> Result<ReconcileOutcome, ClusterError> {
+        self.conflicts = 0;
         for _ in 0..MAX_ACTIONS {
             match self.advance(may_switch).await {
                 Ok(Some(outcome)) => return Ok(outcome),

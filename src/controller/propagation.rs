@@ -21,11 +21,11 @@ use crate::{
     tls::{Roots, ServingCertificate},
 };
 
-/// Maximum number of attempts to write the configuration when others write it as well.
+/// Number of conflicts in one reconcile after which the configuration counts as refused.
 ///
 /// A conflict with another replica or with `kubectl` is resolved by the next attempt. A lasting conflict comes from the
-/// template or the API server, and waits for the next reconcile.
-const MAX_ATTEMPTS: usize = 3;
+/// template or the API server, and must not stop the renewal of the certificate.
+const MAX_CONFLICTS: usize = 2;
 
 /// The result of an update of the webhook configuration.
 #[derive(Debug)]
@@ -41,28 +41,29 @@ pub(super) struct Update {
 
 impl Controller {
     /// Updates the configuration so that the API server trusts `bundle`; `live` is the version that was read.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] if it has changed since. `bundle` may be outdated too, so everything has to be read
+    /// again. After [`MAX_CONFLICTS`] of them in a reconcile it counts as a refusal.
     pub(super) async fn update_configuration(
         &mut self,
-        mut live: LiveConfiguration,
+        live: LiveConfiguration,
         bundle: &Roots,
     ) -> Result<Update, ClusterError> {
-        let mut attempts = 1;
-        loop {
-            let permission = self.permission(bundle);
-            match self.configuration.update(live, bundle, permission).await {
-                Ok(configured) => return Ok(Update { configured, refusal: None }),
-                Err(ClusterError::Conflict { .. }) if attempts < MAX_ATTEMPTS => {
-                    attempts += 1;
-                    live = self.configuration.observe().await?;
-                }
-                Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
-                    self.metrics.configuration_write(WriteResult::Failed);
-                    let live = self.configuration.observe().await?;
-                    let configured = self.configuration.configured(&live);
-                    return Ok(Update { configured, refusal: Some(error.into_refusal()) });
-                }
-                Err(error) => return Err(error),
+        let permission = self.permission(bundle);
+        match self.configuration.update(live, bundle, permission).await {
+            Ok(configured) => Ok(Update { configured, refusal: None }),
+            Err(error @ ClusterError::Conflict { .. }) if self.conflicts < MAX_CONFLICTS => {
+                self.conflicts += 1;
+                Err(error)
             }
+            Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
+                self.metrics.configuration_write(WriteResult::Failed);
+                let live = self.configuration.observe().await?;
+                let configured = self.configuration.configured(&live);
+                Ok(Update { configured, refusal: Some(error.into_refusal()) })
+            }
+            Err(error) => Err(error),
         }
     }
 
