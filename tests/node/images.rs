@@ -85,7 +85,7 @@ fn edit(node: &Node) {
     let edited = "default::registry.example.com/other\n\
                   docker.io/library::registry.example.com/second\n";
     let begun = Instant::now();
-    replace_map(node, &json!(edited));
+    replace_map(node, &json!(edited), || {});
     let pod = pod("edited", "nginx:1.27");
     let created = node.api().post("/api/v1/namespaces/test1/pods", &pod);
     assert_eq!(image(&created), "registry.example.com/second/nginx:1.27");
@@ -93,11 +93,12 @@ fn edit(node: &Node) {
     assert!(node.mirror().has_served("second/nginx"));
     print_time("a pod with the image of the new map is ready", begun);
     node.api().delete("/api/v1/namespaces/test1/pods/edited");
-    replace_map(node, &before);
+    let command = "kubectl annotate pods --namespace imageswap-system --selector app=imageswap --overwrite map-edit=1";
+    replace_map(node, &before, || drop(node.documented(command, &[])));
 }
 
-/// Replaces the map, and waits until all replicas have applied it.
-fn replace_map(node: &Node, map: &Value) {
+/// Replaces the map, then calls `afterwards`, and waits until all replicas have applied the map.
+fn replace_map(node: &Node, map: &Value, afterwards: impl Fn()) {
     let begun = Instant::now();
     let applied: Vec<_> = node
         .pods(NAMESPACE)
@@ -105,6 +106,7 @@ fn replace_map(node: &Node, map: &Value) {
         .map(|pod| (name(pod).to_owned(), node.metric(name(pod), APPLIED)))
         .collect();
     node.api().patch(MAP, &json!({ "data": { "maps": map } }));
+    afterwards();
     for (replica, before) in applied {
         eventually("the map to be applied", || {
             let now = node.metric(&replica, APPLIED);

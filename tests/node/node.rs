@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{api::Api, kubectl, secrets::Secrets};
+use support::{api::Api, kubectl};
 
 use crate::{events::Warnings, eventually, identities, mirror::Mirror, pods::condition};
 
@@ -122,24 +122,6 @@ impl Node {
     /// Runs a kubectl command, which must succeed.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         self.try_kubectl(arguments, None).unwrap()
-    }
-
-    /// Fails if a private key or a token is in the log of a webhook.
-    pub(crate) fn assert_no_secrets_logged(&self) {
-        let secrets = Secrets::new();
-        let mut files = 0;
-        for pod in fs::read_dir(self.disk("log/pods")).unwrap() {
-            let pod = pod.unwrap();
-            if !pod.file_name().to_string_lossy().starts_with("imageswap-system_") {
-                continue;
-            }
-            for log in fs::read_dir(pod.path().join("imageswap")).unwrap() {
-                let log = fs::read(log.unwrap().path()).unwrap();
-                assert_eq!(secrets.found_in(&log).len(), 0, "{}", pod.path().display());
-                files += 1;
-            }
-        }
-        eprintln!("node: no secret in {files} logs of the webhook");
     }
 
     /// Returns the end of each log.

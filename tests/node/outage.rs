@@ -2,13 +2,12 @@
 
 use std::{fs, time::Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Part, Step, eventually,
-    installation::NAMESPACE,
     node::Node,
-    pods::{condition, deployment, pod},
+    pods::{condition, deployment, image, pod, uid},
     print_time,
 };
 
@@ -21,62 +20,79 @@ pub(crate) const STEPS: &[Step] = &[
 ];
 
 fn cold_start(node: &Node) {
-    node.api().delete("/api/v1/namespaces/test1/pods/web");
-    node.api().post(DEPLOYMENTS, &deployment("before", 3));
-    node.await_ready_pods("test1", 3);
-    restart(node, "during");
-    node.await_ready_pods("test1", 5);
-    node.api().delete(&format!("{DEPLOYMENTS}/before"));
-    node.api().delete(&format!("{DEPLOYMENTS}/during"));
-    node.await_ready_pods("test1", 0);
+    restart(node);
 }
 
+/// With this overlay the API server also calls the webhook for the pod that the kubelet creates for a manifest on its
+/// disk.
 fn cluster_wide(node: &Node) {
     node.kubectl(&["apply", "--server-side", "--kustomize", "deploy/overlays/cluster-wide"]);
     node.create_namespace("static", false);
-    // The API server calls the webhook for a namespace without the label.
     eventually("the configuration for all namespaces", || {
         let path = "/api/v1/namespaces/static/pods?dryRun=All";
-        let image =
-            crate::pods::image(&node.api().post(path, &pod("probe", "nginx:1.27"))).to_owned();
+        let probe = node.api().post(path, &pod("probe", "nginx:1.27"));
+        let image = image(&probe).to_owned();
         if image.starts_with("registry.example.com/") { Ok(()) } else { Err(image) }
     });
-    node.await_replicas(2);
     let mut manifest = pod("manifest", "registry.example.com/official/nginx:1.27");
     manifest["metadata"]["namespace"] = json!("static");
     let file = node.disk("lib/manifests/manifest.json");
     fs::write(&file, manifest.to_string()).unwrap();
     node.await_ready_pod("static", "manifest-node");
-    node.api().post(DEPLOYMENTS, &deployment("before", 3));
-    node.await_ready_pods("test1", 3);
-    restart(node, "during");
-    node.await_ready_pods("test1", 5);
-    let begun = Instant::now();
-    node.await_ready_pod("static", "manifest-node");
-    print_time("the mirror pod is ready", begun);
+    restart(node);
     fs::remove_file(&file).unwrap();
-    node.await_ready_pods("static", 0);
-    node.api().delete(&format!("{DEPLOYMENTS}/before"));
-    node.api().delete(&format!("{DEPLOYMENTS}/during"));
-    node.await_ready_pods("test1", 0);
+    eventually("the deletion of the mirror pod", || {
+        let left = node.pods("static").len();
+        if left == 0 { Ok(()) } else { Err(left) }
+    });
 }
 
-/// Cuts the power, starts the node, and creates a Deployment as soon as the API server serves. Waits until the webhook
-/// and the Deployment run.
-fn restart(node: &Node, name: &str) {
+/// Cuts the power and starts the node, with a Deployment from before and one that is created as soon as the API server
+/// serves. Waits until all pods run again.
+fn restart(node: &Node) {
+    node.await_replicas(2);
+    node.api().post(DEPLOYMENTS, &deployment("before", 3));
+    eventually("the Deployment `before`", || available(node, "before"));
+    let before = running(node);
     node.cut_power();
     let begun = Instant::now();
     node.switch_on();
-    eventually("the API server", || node.api().try_post(DEPLOYMENTS, &deployment(name, 2)));
+    eventually("the API server", || node.api().try_post(DEPLOYMENTS, &deployment("after", 2)));
     print_time("the API server serves", begun);
     node.await_ready();
     print_time("the node is ready", begun);
-    let path = format!("{DEPLOYMENTS}/{name}");
-    let is_available = || node.api().get(&path).is_some_and(|found| condition(&found, "Available"));
-    eventually("the Deployment", || if is_available() { Ok(()) } else { Err("not available") });
+    eventually("the Deployment `after`", || available(node, "after"));
     print_time("pods that were created meanwhile are ready", begun);
+    for pod in &before {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        eventually(&format!("the pod {name}"), || {
+            let now = running(node);
+            let now = now.iter().find(|now| uid(now) == uid(pod)).ok_or("it is gone")?;
+            if container(now) == container(pod) { Err("it has not been restarted") } else { Ok(()) }
+        });
+    }
+    print_time(&format!("all {} pods from before are ready again", before.len()), begun);
     node.await_replicas(2);
-    print_time("the replicas are available", begun);
-    let restarted = node.pods(NAMESPACE).len();
-    assert_eq!(restarted, 2);
+    for name in ["before", "after"] {
+        node.api().delete(&format!("{DEPLOYMENTS}/{name}"));
+    }
+}
+
+/// Returns an error unless the Deployment is available.
+fn available(node: &Node, name: &str) -> Result<(), String> {
+    let found = node.api().try_get(&format!("{DEPLOYMENTS}/{name}"));
+    let found = found.map_err(|error| error.to_string())?.ok_or("there is none")?;
+    if condition(&found, "Available") { Ok(()) } else { Err(found["status"].to_string()) }
+}
+
+/// Returns the pods of all namespaces that are ready.
+fn running(node: &Node) -> Vec<Value> {
+    let mut pods = node.api().get("/api/v1/pods").unwrap()["items"].as_array().unwrap().clone();
+    pods.retain(|pod| condition(pod, "Ready") && pod["metadata"]["deletionTimestamp"].is_null());
+    pods
+}
+
+/// Returns the identifier of the container of a pod, which is another one after a restart.
+fn container(pod: &Value) -> &Value {
+    &pod["status"]["containerStatuses"][0]["containerID"]
 }

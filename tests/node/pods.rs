@@ -63,19 +63,12 @@ impl Node {
         eventually("the default account", || self.api().get(&account).ok_or("missing"));
     }
 
-    /// Returns the pods of a namespace, by their creation, without those that are being deleted.
+    /// Returns the pods of a namespace, without those that are being deleted.
     pub(crate) fn pods(&self, namespace: &str) -> Vec<Value> {
-        self.try_pods(namespace).unwrap()
-    }
-
-    /// Returns the pods of a namespace. Fails if the API server does not answer.
-    pub(crate) fn try_pods(&self, namespace: &str) -> Result<Vec<Value>, String> {
-        let list = self.api().try_get(&format!("/api/v1/namespaces/{namespace}/pods"));
-        let list = list.map_err(|error| error.to_string())?.unwrap();
+        let list = self.api().get(&format!("/api/v1/namespaces/{namespace}/pods")).unwrap();
         let mut pods = list["items"].as_array().unwrap().clone();
         pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-        pods.sort_by_key(|pod| pod["metadata"]["creationTimestamp"].to_string());
-        Ok(pods)
+        pods
     }
 
     /// Waits until the pod is ready, and returns it.
@@ -85,19 +78,6 @@ impl Node {
             let pod = self.api().try_get(&path).map_err(|error| error.to_string())?;
             let pod = pod.ok_or("there is none")?;
             if condition(&pod, "Ready") { Ok(pod) } else { Err(pod["status"].to_string()) }
-        })
-    }
-
-    /// Waits until the namespace has this number of pods, all of which are ready, and returns them.
-    pub(crate) fn await_ready_pods(&self, namespace: &str, count: usize) -> Vec<Value> {
-        eventually(&format!("{count} pods that are ready in {namespace}"), || {
-            let pods = self.try_pods(namespace)?;
-            let ready = pods.iter().filter(|pod| condition(pod, "Ready")).count();
-            if pods.len() == count && ready == count {
-                Ok(pods)
-            } else {
-                Err(format!("{ready} of {} pods are ready", pods.len()))
-            }
         })
     }
 

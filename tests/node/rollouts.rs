@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::{
     Part, Step, eventually,
+    hello::{Capture, Hello},
     installation::{DEPLOYMENT, NAMESPACE},
     node::Node,
     pods::{name, uid},
@@ -20,10 +21,24 @@ pub(crate) const STEPS: &[Step] = &[
 fn restart(node: &Node) {
     let before = node.await_replicas(2);
     let stream = Stream::start(node, "rolling restart");
+    let capture = Capture::start();
     roll(node);
     stream.end();
+    assert_calls_of_the_service(capture);
     let after = node.await_replicas(2);
     assert!(after.iter().all(|new| before.iter().all(|old| uid(old) != uid(new))));
+}
+
+/// Checks how the API server has opened its connections to the new replicas: by the name of the Service, and for
+/// HTTP/1.1 only, which spreads calls over connections and so over replicas.
+fn assert_calls_of_the_service(capture: Capture) {
+    let (connections, hellos) = capture.end();
+    eprintln!("      {connections} connections of the API server: {hellos:?}");
+    let expected = Hello {
+        server_name: Some("imageswap.imageswap-system.svc".to_owned()),
+        protocols: vec!["http/1.1".to_owned()],
+    };
+    assert_eq!(hellos, [expected].into());
 }
 
 fn deletion(node: &Node) {

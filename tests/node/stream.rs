@@ -155,6 +155,7 @@ async fn create_all(
         let failure = match client.request::<Value>(request).await {
             Ok(pod) if image(&pod) == "registry.example.com/official/nginx:1.27" => None,
             Ok(pod) => Some(format!("stored with {}", image(&pod))),
+            Err(kube::Error::Api(status)) => Some(status.message.clone()),
             Err(error) => Some(error.to_string()),
         };
         let mut count = count.lock().unwrap();
