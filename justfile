@@ -39,6 +39,10 @@ manifests:
 cluster-test:
     .ci/cluster
 
+# Run the webhook on a real node of Kubernetes; takes root and cgroups of version 1
+node-test *arguments:
+    .ci/node {{ arguments }}
+
 # Run the whole gate, as before a merge
 ci:
     .ci/run

@@ -1,6 +1,6 @@
 //! Keys and certificates of the cluster and of the webhook. Each key is added to the search for secrets.
 
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use support::certificates::{Authority, Pair};
 use time::{Duration, OffsetDateTime};
 
@@ -8,26 +8,16 @@ use crate::{secrecy::record_key, service::HOST};
 
 /// Creates the certificate and key, in PEM, of a server with these names and addresses.
 pub(crate) fn server_pair(authority: &Authority, names: &[&str]) -> (String, String) {
-    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-    let mut parameters = CertificateParams::new(names).unwrap();
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    recorded(authority.issue(&parameters))
+    recorded(authority.server_pair(names))
 }
 
-/// Creates the certificate and key, in PEM, of a client. Kubernetes reads the user from the common name, and the group
-/// from the organization.
+/// Creates the certificate and key, in PEM, of a client of the API server.
 pub(crate) fn client_pair(
     authority: &Authority,
     user: &str,
     group: Option<&str>,
 ) -> (String, String) {
-    let mut parameters = CertificateParams::default();
-    parameters.distinguished_name.push(DnType::CommonName, user);
-    if let Some(group) = group {
-        parameters.distinguished_name.push(DnType::OrganizationName, group);
-    }
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    recorded(authority.issue(&parameters))
+    recorded(authority.client_pair(user, group))
 }
 
 /// Creates the certificate and key, in PEM, of the webhook. More than half of the validity is over. The issuer

@@ -7,7 +7,7 @@ use std::{
 
 use rcgen::KeyPair;
 use serde_json::{Value, json};
-use support::certificates::Authority;
+use support::{certificates::Authority, kubectl};
 
 use crate::{
     certificates::{client_pair, server_pair},
@@ -106,14 +106,7 @@ impl Identities<'_> {
     }
 
     fn write_kubeconfig_for(&self, name: &str, cluster: &Value, user: &Value) -> PathBuf {
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{ "name": "test", "cluster": cluster }],
-            "users": [{ "name": "test", "user": user }],
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-            "current-context": "test",
-        });
+        let config = kubectl::config(cluster, user);
         self.write_file(&format!("{name}.kubeconfig"), &config.to_string())
     }
 

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
+use support::api::Version;
 
-use crate::{Cluster, api::Version, control_plane::ControlPlane, handshake::Certificate};
+use crate::{Cluster, control_plane::ControlPlane, handshake::Certificate};
 
 /// The namespace of the webhook.
 pub(crate) const NAMESPACE: &str = "imageswap-system";

@@ -1,8 +1,7 @@
 //! kubectl, run as the administrator.
 
-use std::{io::Write, process::Stdio};
-
 use serde_json::{Value, json};
+use support::kubectl;
 
 use crate::{control_plane::ControlPlane, eventually};
 
@@ -13,29 +12,9 @@ impl ControlPlane {
         arguments: &[&str],
         input: Option<&Value>,
     ) -> Result<String, String> {
-        let mut child = self
-            .command("kubectl")
-            .args(["--kubeconfig=admin.kubeconfig", "--request-timeout=30s"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The input ends with the drop at the end of the statement.
-        let written = child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.map(Value::to_string).unwrap_or_default().as_bytes());
-        let output = child.wait_with_output().unwrap();
-        if output.status.success() {
-            written.unwrap();
-            Ok(String::from_utf8(output.stdout).unwrap())
-        } else {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            Err(format!("kubectl {}: {}", arguments.join(" "), errors.trim()))
-        }
+        let mut kubectl = self.command("kubectl");
+        kubectl.arg("--kubeconfig=admin.kubeconfig");
+        kubectl::run(kubectl, arguments, input)
     }
 
     /// Runs a kubectl command, which must succeed.

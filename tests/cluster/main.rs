@@ -8,7 +8,6 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "prints the steps and the cause of a failure")]
 
-mod api;
 mod certificates;
 mod clients;
 mod clocks;
@@ -54,9 +53,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::wait::eventually_blocking;
+use support::{api::Api, wait::eventually_blocking};
 
-use api::Api;
 use control_plane::ControlPlane;
 use kubectl::parsed;
 use objects::{LABEL, images, pod_of};

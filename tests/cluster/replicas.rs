@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, thread, time::Instant};
 
+use support::api::Version;
+
 use crate::{
-    Cluster, MAP, Step,
-    api::Version,
-    eventually, expect,
+    Cluster, MAP, Step, eventually, expect,
     install::{CONFIGURATIONS, REQUESTS, SECRETS, State, data},
     modes::SIGNER,
     rotation::issued,

@@ -11,9 +11,9 @@ use std::{
 };
 
 use serde_json::Value;
-use support::secrets::Secrets;
+use support::{api::number, secrets::Secrets};
 
-use crate::{Cluster, api::number, install::SECRETS, install::data};
+use crate::{Cluster, install::SECRETS, install::data};
 
 /// The entries of the webhook's Secrets that hold private keys.
 const PRIVATE_KEYS: [&str; 6] = [

@@ -9,6 +9,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::tls::Identity;
 
+/// The common name of the webhook's clients.
+const API_SERVER: &str = "kube-apiserver";
+
 /// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -47,9 +50,27 @@ impl Authority {
         request.signed_by(&self.0).unwrap().pem()
     }
 
+    /// Creates the certificate and key of a server with these names and addresses.
+    pub fn server_pair(&self, names: &[&str]) -> Pair {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&parameters)
+    }
+
+    /// Creates the certificate and key of a client. Kubernetes reads the user from the common name, and the group from
+    /// the organization.
+    pub fn client_pair(&self, user: &str, group: Option<&str>) -> Pair {
+        let mut parameters = client_parameters(user);
+        if let Some(group) = group {
+            parameters.distinguished_name.push(DnType::OrganizationName, group);
+        }
+        self.issue(&parameters)
+    }
+
     /// Creates a client.
     pub fn client(&self) -> Identity {
-        self.issue(&client_parameters()).identity()
+        self.issue(&client_parameters(API_SERVER)).identity()
     }
 
     /// Creates a client that also sends the certificate of the authority.
@@ -61,7 +82,7 @@ impl Authority {
 
     /// Creates a client whose certificate has expired.
     pub fn former_client(&self) -> Identity {
-        let mut parameters = client_parameters();
+        let mut parameters = client_parameters(API_SERVER);
         parameters.not_before = OffsetDateTime::now_utc() - Duration::days(2);
         parameters.not_after = OffsetDateTime::now_utc() - Duration::days(1);
         self.issue(&parameters).identity()
@@ -69,7 +90,7 @@ impl Authority {
 
     /// Creates a client whose certificate is only for servers.
     pub fn server(&self) -> Identity {
-        let mut parameters = client_parameters();
+        let mut parameters = client_parameters(API_SERVER);
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(&parameters).identity()
     }
@@ -83,9 +104,9 @@ fn authority_parameters(name: &str) -> CertificateParams {
     parameters
 }
 
-fn client_parameters() -> CertificateParams {
+fn client_parameters(user: &str) -> CertificateParams {
     let mut parameters = CertificateParams::default();
-    parameters.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    parameters.distinguished_name.push(DnType::CommonName, user);
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     parameters
 }

@@ -18,11 +18,15 @@ pub mod reviews;
 pub mod source;
 
 #[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
 pub mod body;
 #[cfg(feature = "server")]
 pub mod certificates;
 #[cfg(feature = "server")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod kubectl;
 #[cfg(feature = "server")]
 pub mod program;
 #[cfg(feature = "server")]

@@ -11,34 +11,35 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// A client of the API server, as the administrator.
-pub(crate) struct Api {
+pub struct Api {
     client: Client,
     runtime: Runtime,
 }
 
 /// An object after one write.
 #[derive(Clone, Debug)]
-pub(crate) struct Version {
+pub struct Version {
     /// The type of the write: `ADDED`, `MODIFIED` or `DELETED`.
-    pub(crate) event: String,
-    pub(crate) object: Value,
+    pub event: String,
+    /// The object as it was written.
+    pub object: Value,
 }
 
 impl Version {
     /// Returns the number of the version, which orders the versions of all objects.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         number(&self.object)
     }
 }
 
 /// Returns the resource version of an object or a list.
-pub(crate) fn number(object: &Value) -> u64 {
+pub fn number(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
 impl Api {
     /// Creates a client from a kubeconfig file.
-    pub(crate) fn new(kubeconfig: &Path) -> Self {
+    pub fn new(kubeconfig: &Path) -> Self {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(async {
             let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
@@ -50,17 +51,17 @@ impl Api {
     }
 
     /// Returns the runtime for the asynchronous parts of the tests.
-    pub(crate) fn runtime(&self) -> &Runtime {
+    pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
     /// Returns the client, for asynchronous use.
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// Reads an object or list; `None` if it does not exist.
-    pub(crate) fn get(&self, path: &str) -> Option<Value> {
+    pub fn get(&self, path: &str) -> Option<Value> {
         match self.try_get(path) {
             Ok(found) => found,
             Err(error) => panic!("GET {path}: {error}"),
@@ -68,7 +69,7 @@ impl Api {
     }
 
     /// Reads an object or list; `None` if it does not exist. Fails if the API server does not answer.
-    pub(crate) fn try_get(&self, path: &str) -> kube::Result<Option<Value>> {
+    pub fn try_get(&self, path: &str) -> kube::Result<Option<Value>> {
         match self.send(Method::GET, path, None) {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             found => found.map(Some),
@@ -76,27 +77,27 @@ impl Api {
     }
 
     /// Creates an object in a list.
-    pub(crate) fn post(&self, path: &str, object: &Value) -> Value {
+    pub fn post(&self, path: &str, object: &Value) -> Value {
         self.try_post(path, object).unwrap()
     }
 
     /// Creates an object in a list. Fails if it is refused.
-    pub(crate) fn try_post(&self, path: &str, object: &Value) -> kube::Result<Value> {
+    pub fn try_post(&self, path: &str, object: &Value) -> kube::Result<Value> {
         self.send(Method::POST, path, Some(object))
     }
 
     /// Replaces an object.
-    pub(crate) fn put(&self, path: &str, object: &Value) -> Value {
+    pub fn put(&self, path: &str, object: &Value) -> Value {
         self.send(Method::PUT, path, Some(object)).unwrap()
     }
 
     /// Changes some fields of an object.
-    pub(crate) fn patch(&self, path: &str, fields: &Value) -> Value {
+    pub fn patch(&self, path: &str, fields: &Value) -> Value {
         self.send(Method::PATCH, path, Some(fields)).unwrap()
     }
 
     /// Deletes an object if it exists.
-    pub(crate) fn delete(&self, path: &str) {
+    pub fn delete(&self, path: &str) {
         match self.send(Method::DELETE, path, None) {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             deleted => drop(deleted.unwrap()),
@@ -104,17 +105,17 @@ impl Api {
     }
 
     /// Returns the current version of a list, for `history`.
-    pub(crate) fn now(&self, list: &str) -> u64 {
+    pub fn now(&self, list: &str) -> u64 {
         number(&self.get(list).unwrap())
     }
 
     /// Returns all writes to the objects of a list after a version of it, in order. Short-lived states are included.
-    pub(crate) fn history(&self, list: &str, since: u64) -> Vec<Version> {
+    pub fn history(&self, list: &str, since: u64) -> Vec<Version> {
         self.try_history(list, since).unwrap()
     }
 
     /// Returns all writes after a version of a list. Fails if the API server no longer knows that version.
-    pub(crate) fn try_history(&self, list: &str, since: u64) -> Result<Vec<Version>, String> {
+    pub fn try_history(&self, list: &str, since: u64) -> Result<Vec<Version>, String> {
         // The API server ends the watch after a second, which is the minimum.
         let path = format!("{list}?watch=1&resourceVersion={since}&timeoutSeconds=1");
         let request = Request::get(path).body(Vec::new()).unwrap();

@@ -1,0 +1,123 @@
+//! Installation and uninstallation, by the commands of the documents.
+
+use std::{fs, time::Instant};
+
+use serde_json::Value;
+
+use crate::{
+    Part, Step, eventually,
+    node::Node,
+    pods::{condition, image, pod},
+    print_time,
+};
+
+/// The namespace of the webhook.
+pub(crate) const NAMESPACE: &str = "imageswap-system";
+
+pub(crate) const DEPLOYMENT: &str =
+    "/apis/apps/v1/namespaces/imageswap-system/deployments/imageswap";
+
+/// The sample map, with which the webhook is installed.
+const MAP: &str = "config/imageswap-maps.conf";
+
+const CONFIGURATION: &str =
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/imageswap-webhook";
+
+pub(crate) const STEPS: &[Step] = &[("the webhook is installed", install, Part::Smoke)];
+
+pub(crate) const LAST_STEPS: &[Step] =
+    &[("nothing remains after the uninstallation", uninstall, Part::Smoke)];
+
+fn install(node: &Node) {
+    let begun = Instant::now();
+    node.documented("kubectl apply --server-side -f deploy/install.yaml", &[]);
+    node.documented(
+        "kubectl create configmap imageswap-maps --namespace imageswap-system --from-file=maps=FILE",
+        &[("FILE", MAP)],
+    );
+    eventually("the rollout", || {
+        let command = "kubectl rollout status deployment/imageswap --namespace imageswap-system";
+        node.try_documented(command, &[])
+    });
+    print_time("the replicas are available", begun);
+    node.documented("kubectl get mutatingwebhookconfiguration imageswap-webhook", &[]);
+    node.await_replicas(2);
+    node.documented("kubectl create namespace test1", &[]);
+    node.documented("kubectl label namespace test1 k8s.twr.io/imageswap=enabled", &[]);
+    let account = "/api/v1/namespaces/test1/serviceaccounts/default";
+    eventually("the default account", || node.api().get(account).ok_or("missing"));
+    node.documented("kubectl run web --namespace test1 --image=nginx:1.27", &[]);
+    let web = node.await_ready_pod("test1", "web");
+    assert_eq!(image(&web), "registry.example.com/official/nginx:1.27");
+    print_time("a swapped pod is ready", begun);
+}
+
+fn uninstall(node: &Node) {
+    let begun = Instant::now();
+    node.documented("kubectl delete mutatingwebhookconfiguration imageswap-webhook", &[]);
+    // With the file in place of the overlay, as for the installation.
+    node.kubectl(&["delete", "--filename", "deploy/install.yaml", "--wait=false"]);
+    node.documented("kubectl label namespace --all k8s.twr.io/imageswap-", &[]);
+    let mut pod = pod("after", "nginx:1.27");
+    let created = node.api().post("/api/v1/namespaces/test1/pods", &pod);
+    assert_eq!(image(&created), "nginx:1.27");
+    eventually("the deletion of the namespace", || {
+        match node.api().get(&format!("/api/v1/namespaces/{NAMESPACE}")) {
+            None => Ok(()),
+            Some(namespace) => Err(namespace["status"].to_string()),
+        }
+    });
+    print_time("the namespace is deleted", begun);
+    pod["metadata"]["name"] = "later".into();
+    let created = node.api().post("/api/v1/namespaces/test1/pods", &pod);
+    assert_eq!(image(&created), "nginx:1.27");
+    assert_eq!(node.api().get(CONFIGURATION), None);
+    let kinds = node.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
+    let kinds = kinds.lines().filter(|kind| !kind.starts_with("events")).collect::<Vec<_>>();
+    let all = node.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--output=name"]);
+    let left: Vec<_> = all.lines().filter(|name| name.contains("imageswap")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+impl Node {
+    /// Runs a command that a document shows, after replacing its placeholders.
+    pub(crate) fn documented(&self, command: &str, replaced: &[(&str, &str)]) -> String {
+        self.try_documented(command, replaced).unwrap()
+    }
+
+    fn try_documented(&self, command: &str, replaced: &[(&str, &str)]) -> Result<String, String> {
+        let documents = ["docs/install.md", "docs/operations.md", "docs/configuration.md"];
+        let shown = format!("$ {command}\n");
+        assert!(
+            documents.iter().any(|document| fs::read_to_string(document).unwrap().contains(&shown)),
+            "no document shows {shown}"
+        );
+        let mut command = command.to_owned();
+        for (placeholder, value) in replaced {
+            command = command.replace(placeholder, value);
+        }
+        let mut words = command.split_whitespace();
+        assert_eq!(words.next(), Some("kubectl"));
+        self.try_kubectl(&words.collect::<Vec<_>>(), None)
+    }
+
+    /// Waits until the webhook has only this number of replicas, all of them new and ready, and returns them.
+    pub(crate) fn await_replicas(&self, count: u64) -> Vec<Value> {
+        eventually(&format!("{count} replicas"), || {
+            let get = |path: &str| self.api().try_get(path).map_err(|error| error.to_string());
+            let deployment = get(DEPLOYMENT)?.ok_or("there is no Deployment")?;
+            let status = &deployment["status"];
+            let observed = status["observedGeneration"] == deployment["metadata"]["generation"];
+            let available = ["replicas", "updatedReplicas", "availableReplicas"]
+                .iter()
+                .all(|field| status[field] == count);
+            let pods = get(&format!("/api/v1/namespaces/{NAMESPACE}/pods"))?.unwrap();
+            let pods = pods["items"].as_array().unwrap();
+            let ready = pods.iter().filter(|pod| condition(pod, "Ready")).count() as u64;
+            if observed && available && pods.len() as u64 == count && ready == count {
+                return Ok(pods.clone());
+            }
+            Err(format!("{ready} of {} pods are ready; {status}", pods.len()))
+        })
+    }
+}

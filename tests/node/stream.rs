@@ -1,0 +1,166 @@
+//! A continuous stream of new pods during a change. The pods are stored, and no scheduler takes them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hyper::Request;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    eventually,
+    node::Node,
+    pods::{image, pod},
+};
+
+/// Number of tasks that create pods in parallel.
+const CREATORS: usize = 4;
+
+/// Interval between the creations of one task.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// The namespace of the pods.
+const NAMESPACE: &str = "stream";
+
+/// Creates pods until it is stopped.
+pub(crate) struct Stream<'a> {
+    node: &'a Node,
+    name: String,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    count: Arc<Mutex<Count>>,
+    begun: Instant,
+}
+
+/// The results of a stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) creates: usize,
+    /// The failures: their time and their cause.
+    pub(crate) failures: Vec<(Duration, String)>,
+    /// The duration of the slowest creation.
+    pub(crate) slowest: Duration,
+}
+
+impl<'a> Stream<'a> {
+    /// Starts to create pods, whose images must be swapped. Waits until some have been created.
+    pub(crate) fn start(node: &'a Node, name: &str) -> Self {
+        if node.api().get(&format!("/api/v1/namespaces/{NAMESPACE}")).is_none() {
+            node.create_namespace(NAMESPACE, true);
+        }
+        let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
+        let mut tasks = JoinSet::new();
+        for creator in 0..CREATORS {
+            let task =
+                create_all(node.api().client(), creator, stop.clone(), Arc::clone(&count), begun);
+            tasks.spawn_on(task, node.api().runtime().handle());
+        }
+        let stream = Self { node, name: name.to_owned(), stop, tasks, count, begun };
+        stream.await_creates(20);
+        stream
+    }
+
+    /// Waits until `more` more pods have been created.
+    pub(crate) fn await_creates(&self, more: usize) {
+        let before = self.count().creates;
+        eventually("creations", || {
+            let now = self.count().creates;
+            if now >= before + more { Ok(()) } else { Err(now) }
+        });
+    }
+
+    /// Stops the stream and prints the results. Fails if a creation failed.
+    pub(crate) fn end(self) {
+        let failures = self.end_with_failures().failures;
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+
+    /// Stops the stream, prints the results and returns them.
+    pub(crate) fn end_with_failures(mut self) -> Count {
+        self.await_creates(20);
+        self.stop.cancel();
+        self.node.api().runtime().block_on(async {
+            while let Some(ended) = self.tasks.join_next().await {
+                ended.unwrap();
+            }
+        });
+        let count = self.count();
+        eprintln!(
+            "      {}: {} creates in {} ms, {} failed; the slowest took {} ms",
+            self.name,
+            count.creates,
+            self.begun.elapsed().as_millis(),
+            count.failures.len(),
+            count.slowest.as_millis(),
+        );
+        let mut causes = BTreeMap::<&str, usize>::new();
+        for (_, cause) in &count.failures {
+            *causes.entry(cause).or_default() += 1;
+        }
+        for (cause, number) in causes {
+            eprintln!("        {number} x {cause}");
+        }
+        self.node.api().delete(&format!("/api/v1/namespaces/{NAMESPACE}/pods"));
+        count
+    }
+
+    /// Returns the time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn count(&self) -> Count {
+        self.count.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if thread::panicking() {
+            eprintln!("--- the stream of pods so far: {:#?}", self.count());
+        }
+    }
+}
+
+/// Creates pods until `stop`, and counts them.
+async fn create_all(
+    client: Client,
+    creator: usize,
+    stop: CancellationToken,
+    count: Arc<Mutex<Count>>,
+    begun: Instant,
+) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for number in 0.. {
+        if stop.run_until_cancelled(ticks.tick()).await.is_none() {
+            return;
+        }
+        let mut pod = pod(&format!("pod-{creator}-{number}"), "nginx:1.27");
+        pod["spec"]["schedulerName"] = json!("none");
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(pod.to_string().into_bytes()).unwrap();
+        let sent = Instant::now();
+        let failure = match client.request::<Value>(request).await {
+            Ok(pod) if image(&pod) == "registry.example.com/official/nginx:1.27" => None,
+            Ok(pod) => Some(format!("stored with {}", image(&pod))),
+            Err(kube::Error::Api(status)) => Some(status.message.clone()),
+            Err(error) => Some(error.to_string()),
+        };
+        let mut count = count.lock().unwrap();
+        count.creates += 1;
+        count.slowest = count.slowest.max(sent.elapsed());
+        count.failures.extend(failure.map(|failure| (sent - begun, failure)));
+    }
+}
