@@ -47,6 +47,13 @@ node-test *arguments:
 ci:
     .ci/run
 
+# Run the gate, and in full size what the gate runs in small: hours on two cores; takes root and buildah
+full: ci simulate
+    .ci/faults
+    fuzz/run
+    .ci/image --local-base
+    .ci/node --image
+
 # Measure
 bench:
     cargo bench --locked
