@@ -98,7 +98,7 @@ impl Contests {
     ///
     /// The fields are not just omitted, because an apply removes what this webhook owns and no longer applies, and
     /// another replica may have repaired a field in the meantime. For the same reason, `desired` then is right only for
-    /// the version that was read, which it names.
+    /// the version that was read.
     pub(super) fn leave(
         &self,
         desired: &mut Value,

@@ -36,7 +36,9 @@ impl LoadObserver {
             self.count(subject, ReloadResult::Applied);
         }
         match &load.summary {
-            Summary::Certificate { not_after } => self.certificate_loaded(&load.origin, *not_after),
+            Summary::Certificate { not_before, not_after } => {
+                self.certificate_loaded(&load.origin, *not_before, *not_after);
+            }
             Summary::ClientCa { authorities, added, removed } => {
                 info!(origin = %load.origin, authorities, added, removed, "client CA loaded");
             }
@@ -49,13 +51,23 @@ impl LoadObserver {
         }
     }
 
-    fn certificate_loaded(&self, origin: &Origin, not_after: OffsetDateTime) {
+    fn certificate_loaded(
+        &self,
+        origin: &Origin,
+        not_before: OffsetDateTime,
+        not_after: OffsetDateTime,
+    ) {
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
         self.0.tls_not_after.of(()).set(not_after.unix_timestamp() as f64);
-        let days_left = (not_after - OffsetDateTime::now_utc()).whole_days();
+        let now = OffsetDateTime::now_utc();
+        let days_left = (not_after - now).whole_days();
         info!(%origin, days_left, "certificate loaded");
-        if not_after <= OffsetDateTime::now_utc() {
+        if not_after <= now {
             warn!(%origin, "certificate has expired; the API server refuses it");
+        }
+        if now < not_before {
+            let hint = "check the clocks of this node and of the issuer";
+            warn!(%origin, hint, "certificate is not valid yet");
         }
     }
 

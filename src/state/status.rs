@@ -48,6 +48,8 @@ impl Load {
 pub enum Summary {
     /// The serving certificate.
     Certificate {
+        /// Start of the validity.
+        not_before: OffsetDateTime,
         /// Expiry time.
         not_after: OffsetDateTime,
     },

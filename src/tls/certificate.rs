@@ -159,7 +159,8 @@ impl ServingCertificate {
     /// Describes the certificate as loaded from `origin`.
     #[must_use]
     pub fn load(&self, origin: Origin) -> Load {
-        Load::new(origin, Summary::Certificate { not_after: self.validity.not_after })
+        let Validity { not_before, not_after } = self.validity;
+        Load::new(origin, Summary::Certificate { not_before, not_after })
     }
 
     /// Returns the validity of the certificate.

@@ -8,21 +8,34 @@ use crate::{
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a replica whose clock is behind joins without a new certificate", behind),
+    ("a replica whose clock is days behind joins too, and warns", days_behind),
     ("a replica whose clock is ahead installs a certificate that is valid now", ahead),
 ];
 
+/// The log message about a certificate of the future.
+const EARLY: &str = "certificate is not valid yet";
+
 fn behind(cluster: &Cluster) {
-    cluster.assert_one_certificate(["+0", "-2h"]);
+    let webhooks = cluster.assert_one_certificate(["+0", "-2h"]);
+    webhooks.iter().for_each(Webhook::assert_no_warnings);
+}
+
+fn days_behind(cluster: &Cluster) {
+    let [right, behind] = cluster.assert_one_certificate(["+0", "-3d"]);
+    right.assert_no_warnings();
+    behind.await_log(EARLY);
+    behind.assert_no_warnings_except(&[EARLY]);
 }
 
 fn ahead(cluster: &Cluster) {
-    cluster.assert_one_certificate(["+2h", "+0"]);
+    let webhooks = cluster.assert_one_certificate(["+2h", "+0"]);
+    webhooks.iter().for_each(Webhook::assert_no_warnings);
 }
 
 impl Cluster {
     /// Starts replicas with these clocks one after the other, and checks that they share one certificate, which the API
-    /// server accepts.
-    fn assert_one_certificate(&self, clocks: [&str; 2]) {
+    /// server accepts. Returns the replicas.
+    fn assert_one_certificate(&self, clocks: [&str; 2]) -> [Webhook; 2] {
         self.clear_state();
         let files = Files::new(MAP);
         let webhooks = clocks.map(|clock| {
@@ -41,6 +54,6 @@ impl Cluster {
         }
         // An authority, its certificate, and the one that was requested.
         expect(issued(&webhooks), &3.0).unwrap();
-        webhooks.iter().for_each(Webhook::assert_no_warnings);
+        webhooks
     }
 }

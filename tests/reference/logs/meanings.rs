@@ -59,6 +59,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "certificate has expired; the API server refuses it",
         "The certificate that was just loaded has expired. Replace it.",
     ),
+    (
+        "certificate is not valid yet",
+        "The certificate that was just loaded becomes valid later, by the clock of this node. One of the clocks is wrong.",
+    ),
     ("certificate issued", "This replica has stored a new certificate in the Secret."),
     (
         "certificate load failed, no certificate in use",
