@@ -230,19 +230,19 @@ impl Replica {
         Outcome::Next(Call::Act(read, configured))
     }
 
+    /// Returns how long the API server has trusted the newest authority.
+    fn trusted_for(&mut self, world: &World, read: &Read, configured: &Configured) -> Duration {
+        let Some(newest) = read.authority.value.newest() else {
+            self.clock.reset();
+            return Duration::ZERO;
+        };
+        let confirmation = Confirmation::of(newest, &World::configured(&read.live), configured);
+        self.clock.observe(newest, confirmation, self.start + world.now).time
+    }
+
     fn act(&mut self, world: &mut World, read: &Read, configured: &Configured) -> Outcome {
         let rotation = &read.authority.value;
-        let trusted_for = match rotation.newest() {
-            None => {
-                self.clock.reset();
-                Duration::ZERO
-            }
-            Some(newest) => {
-                let found = World::configured(&read.live);
-                let confirmation = Confirmation::of(newest, &found, configured);
-                self.clock.observe(newest, confirmation, self.start + world.now).time
-            }
-        };
+        let trusted_for = self.trusted_for(world, read, configured);
         let observed = Observed {
             rotation,
             certificate: read.certificate.value.certificate.as_ref(),
