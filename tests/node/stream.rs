@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use hyper::Request;
 use kube::Client;
 use serde_json::{Value, json};
@@ -28,8 +29,18 @@ const CREATORS: usize = 4;
 /// Interval between the creations of one task.
 const PERIOD: Duration = Duration::from_millis(200);
 
+/// Number of creations in a burst. The API server keeps 25 connections to a webhook that it does not use, and opens new
+/// ones for the rest, so that every burst meets the replicas that accept connections at the moment.
+const BURST: usize = 40;
+
+/// Interval between two bursts.
+const BURST_PERIOD: Duration = Duration::from_millis(500);
+
 /// The namespace of the pods.
 const NAMESPACE: &str = "stream";
+
+/// The pods.
+const PODS: &str = "/api/v1/namespaces/stream/pods";
 
 /// Creates pods until it is stopped.
 pub(crate) struct Stream<'a> {
@@ -59,13 +70,19 @@ impl<'a> Stream<'a> {
         }
         let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
         let mut tasks = JoinSet::new();
-        for creator in 0..CREATORS {
-            let task =
-                create_all(node.api().client(), creator, stop.clone(), Arc::clone(&count), begun);
-            tasks.spawn_on(task, node.api().runtime().handle());
+        let creator = Creator {
+            client: node.api().client(),
+            stop: stop.clone(),
+            count: Arc::clone(&count),
+            begun,
+        };
+        let runtime = node.api().runtime().handle();
+        for number in 0..CREATORS {
+            tasks.spawn_on(creator.clone().create_steadily(number), runtime);
         }
+        tasks.spawn_on(creator.create_in_bursts(), runtime);
         let stream = Self { node, name: name.to_owned(), stop, tasks, count, begun };
-        stream.await_creates(20);
+        stream.await_creates(50);
         stream
     }
 
@@ -86,7 +103,7 @@ impl<'a> Stream<'a> {
 
     /// Stops the stream, prints the results and returns them.
     pub(crate) fn end_with_failures(mut self) -> Count {
-        self.await_creates(20);
+        self.await_creates(50);
         self.stop.cancel();
         self.node.api().runtime().block_on(async {
             while let Some(ended) = self.tasks.join_next().await {
@@ -109,7 +126,7 @@ impl<'a> Stream<'a> {
         for (cause, number) in causes {
             eprintln!("        {number} x {cause}");
         }
-        self.node.api().delete(&format!("/api/v1/namespaces/{NAMESPACE}/pods"));
+        self.node.api().delete(PODS);
         count
     }
 
@@ -132,35 +149,55 @@ impl Drop for Stream<'_> {
     }
 }
 
-/// Creates pods until `stop`, and counts them.
-async fn create_all(
+/// What the tasks of a stream share.
+#[derive(Clone)]
+struct Creator {
     client: Client,
-    creator: usize,
     stop: CancellationToken,
     count: Arc<Mutex<Count>>,
     begun: Instant,
-) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for number in 0.. {
-        if stop.run_until_cancelled(ticks.tick()).await.is_none() {
-            return;
+}
+
+impl Creator {
+    /// Creates one pod after the other. `number` is that of the task.
+    async fn create_steadily(self, number: usize) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for pod in 0.. {
+            if self.stop.run_until_cancelled(ticks.tick()).await.is_none() {
+                return;
+            }
+            self.create(&format!("pod-{number}-{pod}"), PODS).await;
         }
-        let mut pod = pod(&format!("pod-{creator}-{number}"), "nginx:1.27");
+    }
+
+    /// Creates many pods at once, again and again, without storing them.
+    async fn create_in_bursts(self) {
+        let mut ticks = interval(BURST_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let path = format!("{PODS}?dryRun=All");
+            let creates = (0..BURST).map(|_| self.create("burst", &path));
+            join_all(creates).await;
+        }
+    }
+
+    /// Creates a pod, and counts it.
+    async fn create(&self, name: &str, path: &str) {
+        let mut pod = pod(name, "nginx:1.27");
         pod["spec"]["schedulerName"] = json!("none");
-        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
         let request = Request::post(path).header("content-type", "application/json");
         let request = request.body(pod.to_string().into_bytes()).unwrap();
         let sent = Instant::now();
-        let failure = match client.request::<Value>(request).await {
+        let failure = match self.client.request::<Value>(request).await {
             Ok(pod) if image(&pod) == "registry.example.com/official/nginx:1.27" => None,
             Ok(pod) => Some(format!("stored with {}", image(&pod))),
             Err(kube::Error::Api(status)) => Some(status.message.clone()),
             Err(error) => Some(error.to_string()),
         };
-        let mut count = count.lock().unwrap();
+        let mut count = self.count.lock().unwrap();
         count.creates += 1;
         count.slowest = count.slowest.max(sent.elapsed());
-        count.failures.extend(failure.map(|failure| (sent - begun, failure)));
+        count.failures.extend(failure.map(|failure| (sent - self.begun, failure)));
     }
 }
