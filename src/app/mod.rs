@@ -210,7 +210,6 @@ impl App {
         if self.readiness.probes() > probes {
             let _ = timeout(PROBE_WAIT, self.readiness.next_probe()).await;
         }
-        self.readiness.close();
         self.shutdown.drain.cancel();
         // The webhook's task ends with its last connection.
         match timeout(self.settings.shutdown_timeout, self.tasks.next()).await {

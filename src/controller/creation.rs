@@ -79,7 +79,7 @@ mod tests {
         let mut left = |seconds| clock.left(&readiness, true, begin + SECOND * seconds);
         assert_eq!(left(0), Some(UNPROBED_DELAY));
         assert_eq!(left(10), Some(50 * SECOND));
-        readiness.probed(begin + 10 * SECOND);
+        readiness.record_probe(true, begin + 10 * SECOND);
         assert_eq!(left(10), Some(ENDPOINT_DELAY));
         assert_eq!(left(13), Some(SECOND));
         assert_eq!(left(14), Some(Duration::ZERO));
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(left(0), Some(UNPROBED_DELAY));
         assert_eq!(left(60), Some(Duration::ZERO));
         // A late probe does not delay it again.
-        readiness.probed(begin + 60 * SECOND);
+        readiness.record_probe(true, begin + 60 * SECOND);
         assert_eq!(left(60), Some(Duration::ZERO));
     }
 

@@ -143,21 +143,18 @@ fn healthz(service: &Service) -> Answer {
 
 /// Returns the answer of the readiness probe.
 ///
-/// The kubelet asks on the admin port if the process can serve, which it still can during the shutdown delay. A load
-/// balancer asks on the port to which it sends reviews, and must learn of the shutdown before that port closes.
+/// The kubelet asks on the admin port, and learns nothing of the shutdown, of which it knows. A load balancer asks on the
+/// port to which it sends reviews, and must learn of the shutdown before that port closes.
 fn readyz(service: &Service, purpose: &Purpose) -> Answer {
     let readiness = &service.readiness;
     let reasons = match purpose {
         Purpose::Admin => {
-            readiness.record_probe();
-            readiness.obstacles()
+            let obstacles = readiness.obstacles();
+            readiness.record_probe(obstacles.is_empty(), Instant::now());
+            obstacles
         }
         Purpose::Webhook(_) => readiness.reasons(),
     };
-    // The kubelet probes the admin port.
-    if reasons.is_empty() && matches!(purpose, Purpose::Admin) {
-        readiness.probed(Instant::now());
-    }
     let status = if reasons.is_empty() { Status::Ok } else { Status::ServiceUnavailable };
     Answer::json(status, &json!({ "ready": reasons.is_empty(), "reasons": reasons }))
 }

@@ -60,14 +60,16 @@ impl<T> Live<T> {
         let value = value.into();
         self.current.store(Some(value.clone()));
         (self.on_change)(&value);
-        self.observer.loaded(self.subject, &load);
+        // Whoever reads a log line finds the state that it reports.
+        let (diagnostics, reported) = (load.diagnostics.clone(), load.clone());
         self.set_status(LoadStatus {
             generation: self.status.load().generation + 1,
             loaded_at: Some(OffsetDateTime::now_utc()),
-            diagnostics: load.diagnostics.clone(),
+            diagnostics,
             load: Some(load),
             last_error: None,
         });
+        self.observer.loaded(self.subject, &reported);
     }
 
     /// Records that a load found the value in use again. Clears an earlier failure.
@@ -86,13 +88,13 @@ impl<T> Live<T> {
         if is_known && error.retry() == Retry::AfterDelay {
             return;
         }
-        self.observer.failed(self.subject, error, status.origin());
         let diagnostics = match error {
             LoadError::Failed { .. } => Arc::default(),
             LoadError::Refused { diagnostics, .. } => diagnostics.clone(),
         };
         let last_error = Some(message);
         self.set_status(LoadStatus { last_error, diagnostics, ..(*status).clone() });
+        self.observer.failed(self.subject, error, status.origin());
     }
 
     /// Sets the reason why the value is not loaded yet, for the readiness probe. Has no effect after the first load.

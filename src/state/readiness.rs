@@ -23,7 +23,6 @@ const STARTUP_INTERVAL: Duration = Duration::from_millis(50);
 pub struct Readiness {
     awaited: Vec<Arc<dyn HasStatus>>,
     draining: AtomicBool,
-    closed: AtomicBool,
     probes: AtomicU64,
     probe: Notify,
     first_probe: OnceLock<Instant>,
@@ -34,11 +33,6 @@ impl Readiness {
     #[must_use]
     pub fn new(awaited: Vec<Arc<dyn HasStatus>>) -> Self {
         Self { awaited, ..Self::default() }
-    }
-
-    /// Records that a readiness probe was answered with success at the time `now`. Only the first one counts.
-    pub fn probed(&self, now: Instant) {
-        self.first_probe.get_or_init(|| now);
     }
 
     /// Returns the time of the first readiness probe that was answered with success; `None` if there was none.
@@ -52,11 +46,6 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Records that the process accepts no new connections.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-    }
-
     /// Returns true if the process is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -66,13 +55,22 @@ impl Readiness {
     /// Returns the reasons why the process is not ready for new clients; empty if it is.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
-        self.missing_or(self.is_draining())
+        let mut reasons = self.obstacles();
+        if self.is_draining() {
+            reasons.push("shutting down".to_owned());
+        }
+        reasons
     }
 
     /// Returns the reasons why the process cannot serve; empty if it can, also while it is shutting down.
     #[must_use]
     pub fn obstacles(&self) -> Vec<String> {
-        self.missing_or(self.closed.load(Ordering::Relaxed))
+        let missing = self.awaited.iter().filter_map(|awaited| {
+            let status = awaited.status();
+            let reason = status.last_error.as_deref().unwrap_or("not loaded yet");
+            (!status.is_loaded()).then(|| format!("{}: {reason}", awaited.subject().as_str()))
+        });
+        missing.collect()
     }
 
     /// Waits until the process can serve, or is shutting down.
@@ -82,8 +80,11 @@ impl Readiness {
         }
     }
 
-    /// Records a readiness probe.
-    pub fn record_probe(&self) {
+    /// Records a readiness probe of the kubelet at the time `now`, and if it was answered with success.
+    pub fn record_probe(&self, is_success: bool, now: Instant) {
+        if is_success {
+            self.first_probe.get_or_init(|| now);
+        }
         self.probes.fetch_add(1, Ordering::Relaxed);
         self.probe.notify_waiters();
     }
@@ -97,16 +98,6 @@ impl Readiness {
     /// Waits for the next readiness probe.
     pub async fn next_probe(&self) {
         self.probe.notified().await;
-    }
-
-    fn missing_or(&self, is_leaving: bool) -> Vec<String> {
-        let missing = self.awaited.iter().filter_map(|awaited| {
-            let status = awaited.status();
-            let reason = status.last_error.as_deref().unwrap_or("not loaded yet");
-            (!status.is_loaded()).then(|| format!("{}: {reason}", awaited.subject().as_str()))
-        });
-        let leaving = is_leaving.then(|| "shutting down".to_owned());
-        missing.chain(leaving).collect()
     }
 }
 
@@ -142,15 +133,15 @@ mod tests {
         readiness.drain();
         assert_eq!(readiness.reasons(), ["shutting down"]);
         assert!(readiness.obstacles().is_empty());
-        readiness.close();
-        assert_eq!(readiness.obstacles(), ["shutting down"]);
     }
     #[test]
     fn only_the_first_successful_probe_counts() {
         let (readiness, now) = (Readiness::default(), Instant::now());
         assert_eq!(readiness.first_probe(), None);
-        readiness.probed(now);
-        readiness.probed(now + Duration::from_secs(5));
+        readiness.record_probe(false, now);
+        assert_eq!(readiness.first_probe(), None);
+        readiness.record_probe(true, now);
+        readiness.record_probe(true, now + Duration::from_secs(5));
         assert_eq!(readiness.first_probe(), Some(now));
     }
 }

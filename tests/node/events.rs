@@ -27,17 +27,19 @@ impl Node {
         warnings
     }
 
-    /// Prints the warnings that have not been printed, with their number.
-    pub(crate) fn print_new_warnings(&self) {
+    /// Prints the warnings that have not been printed, with their number, and returns them.
+    pub(crate) fn print_new_warnings(&self) -> Vec<String> {
         let now = self.warnings();
-        let mut printed = self.warnings.lock().unwrap();
+        let (mut printed, mut found) = (self.warnings.lock().unwrap(), Vec::new());
         for (warning, count) in &now {
             let new = count.saturating_sub(printed.get(warning).copied().unwrap_or_default());
             if new > 0 {
                 eprintln!("      {new} x Warning {warning}");
+                found.push(warning.clone());
             }
         }
         *printed = now;
+        found
     }
 }
 

@@ -69,24 +69,21 @@ fn node() {
     let node = Node::start(&PathBuf::from(assets));
     eprintln!("node: {} started in {} ms", node.version(), begun.elapsed().as_millis());
     let smoke = env::var_os(SMOKE).is_some();
-    let steps = [
-        installation::STEPS,
-        images::STEPS,
-        rollouts::STEPS,
-        certificates::STEPS,
-        kill::STEPS,
-        outage::STEPS,
-        installation::LAST_STEPS,
-    ];
+    let ordinary = [installation::STEPS, images::STEPS, rollouts::STEPS, certificates::STEPS];
+    let steps = [&ordinary.concat(), kill::STEPS, outage::STEPS, installation::LAST_STEPS];
     let mut count = 0;
-    for (name, step, part) in steps.concat() {
+    for (number, (name, step, part)) in steps.concat().into_iter().enumerate() {
         if smoke && part != Part::Smoke {
             continue;
         }
         let begun = Instant::now();
         eprintln!("node: {name}");
         step(&node);
-        node.print_new_warnings();
+        let warnings = node.print_new_warnings();
+        if number < ordinary.concat().len() {
+            let failed = warnings.iter().find(|warning| warning.contains("probe failed"));
+            assert_eq!(failed, None, "nobody has killed a replica so far");
+        }
         node.check_logs();
         eprintln!("node: {name}: {} ms", begun.elapsed().as_millis());
         count += 1;
