@@ -242,7 +242,9 @@ fn without_a_cluster_the_error_names_the_modes_that_need_none() {
         let run = workspace.imageswap(arguments).variable("KUBECONFIG", "none.yaml").run();
         assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}", run.stderr);
         let log = log_lines(&run);
-        let error = log.last().unwrap()["error"].as_str().unwrap();
+        // The map is loaded at the same time, and reported as well.
+        let stopped = log.iter().find(|line| line["level"] == "ERROR").unwrap();
+        let error = stopped["error"].as_str().unwrap();
         for part in
             ["no way to reach a cluster: the kubeconfig: ", "; the service account of a pod: "]
         {
