@@ -30,7 +30,7 @@ const CLIENTS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_under_load_loses_no_request() {
-    let mut program = Program::start(&["--dev", "--shutdown-delay", "5s"]);
+    let mut program = Program::start(&["--dev", "--shutdown-delay", "3s"]);
     let answered = Arc::new(AtomicUsize::new(0));
     let gone = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = PROTOCOLS
@@ -69,14 +69,16 @@ async fn a_signal_under_load_loses_no_request() {
 /// As the kubelet, which probes until it has seen the process end. That takes it about a second.
 #[tokio::test]
 async fn no_readiness_probe_fails_before_the_end_is_noticed() {
-    /// Less than the delay, so that there is a probe within it, and not a part of it.
+    /// Less than the delay, so that there is a probe within it even if the first one comes before the signal.
     const PERIOD: Duration = Duration::from_secs(4);
-    let mut program = Program::start(&["--dev", "--shutdown-delay", "3s"]);
+    let mut program = Program::start(&["--dev", "--shutdown-delay", "5s"]);
     await_ready(program.admin_address).await;
     program.terminate();
     let mut probes = tokio::time::interval(PERIOD);
-    let mut last = Instant::now();
+    let begun = Instant::now();
+    let mut last = begun;
     let status = loop {
+        assert!(begun.elapsed() < DEADLINE, "the process has not ended within {DEADLINE:?}");
         tokio::select! {
             _ = probes.tick() => {
                 assert_eq!(admin_get(program.admin_address, "/readyz").await.status, 200);
