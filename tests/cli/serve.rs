@@ -219,16 +219,23 @@ fn log_lines(run: &Finished) -> Vec<Value> {
     run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Returns the error that stopped the program. It need not be in the last line, nor be the only
+/// error: the map is loaded at the same time, and reported as well.
 #[track_caller]
-fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
+fn error_that_stopped(run: &Finished) -> String {
     assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}: {}", run.description, run.stderr);
     let log = log_lines(run);
-    let last = log.last().unwrap();
-    assert_eq!(
-        (&last["level"], &last["message"]),
-        (&"ERROR".into(), &"imageswap stopped by an error".into())
-    );
-    let error = last["error"].as_str().unwrap();
+    let stops = |line: &&Value| line["message"] == "imageswap stopped by an error";
+    let [line] = log.iter().filter(stops).collect::<Vec<_>>()[..] else {
+        panic!("{}", run.stderr);
+    };
+    assert_eq!(line["level"], "ERROR");
+    line["error"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn assert_cannot_bind(run: &Finished, setting: &str, taken: SocketAddr) {
+    let error = error_that_stopped(run);
     assert!(error.starts_with(&format!("{setting}: cannot bind {taken}: ")), "{error}");
 }
 
@@ -240,11 +247,7 @@ fn without_a_cluster_the_error_names_the_modes_that_need_none() {
         &["init", "--tls-dir=tls"],
     ] {
         let run = workspace.imageswap(arguments).variable("KUBECONFIG", "none.yaml").run();
-        assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}", run.stderr);
-        let log = log_lines(&run);
-        // The map is loaded at the same time, and reported as well.
-        let stopped = log.iter().find(|line| line["level"] == "ERROR").unwrap();
-        let error = stopped["error"].as_str().unwrap();
+        let error = error_that_stopped(&run);
         for part in
             ["no way to reach a cluster: the kubeconfig: ", "; the service account of a pod: "]
         {
@@ -306,9 +309,7 @@ fn a_client_key_that_cannot_be_used_is_named_with_its_user() {
             &["init", "--tls-dir=tls"],
         ] {
             let run = workspace.imageswap(arguments).variable("KUBECONFIG", "config").run();
-            assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}", run.stderr);
-            let log = log_lines(&run);
-            let error = log.last().unwrap()["error"].as_str().unwrap();
+            let error = error_that_stopped(&run);
             assert!(error.starts_with("the kubeconfig config: the client "), "{error}");
             assert!(error.contains(&expected), "{error}");
             assert!(!error.contains("IMAGESWAP_TLS_MODE"), "{error}");
