@@ -226,11 +226,10 @@ fn error_that_stopped(run: &Finished) -> String {
     assert_eq!((run.code, &*run.stdout), (Some(1), ""), "{}: {}", run.description, run.stderr);
     let log = log_lines(run);
     let stops = |line: &&Value| line["message"] == "imageswap stopped by an error";
-    let [line] = log.iter().filter(stops).collect::<Vec<_>>()[..] else {
-        panic!("{}", run.stderr);
-    };
-    assert_eq!(line["level"], "ERROR");
-    line["error"].as_str().unwrap().to_owned()
+    let lines: Vec<_> = log.iter().filter(stops).collect();
+    assert_eq!(lines.len(), 1, "{}: {}", run.description, run.stderr);
+    assert_eq!(lines[0]["level"], "ERROR");
+    lines[0]["error"].as_str().unwrap().to_owned()
 }
 
 #[track_caller]
