@@ -54,7 +54,7 @@ LABEL org.opencontainers.image.title="ImageSwap" \
       org.opencontainers.image.revision="${REVISION}"
 COPY LICENSE /
 COPY --from=build /image/ /
-# Otherwise the runtime decides, and has to find `gunicorn`.
+# The runtime finds `gunicorn` by this path. Without it, the runtime would choose a path itself.
 ENV PATH=/usr/local/bin
 # A number, because the kubelet cannot check `runAsNonRoot` for a name. As in deploy/manifests.
 USER 1898:1898

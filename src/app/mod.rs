@@ -184,8 +184,8 @@ impl App {
         self.admin_address
     }
 
-    /// Runs until a signal comes, then shuts down in order. First the webhook still accepts connections, while clients
-    /// learn that it goes. Then it accepts no new connections, and closes open ones after their requests. Then
+    /// Runs until a signal comes, then shuts down in order. First the webhook still accepts connections, until load
+    /// balancers and kube-proxy send no new ones. Then it accepts none, and closes open ones after their requests. Then
     /// everything stops, the admin port last.
     ///
     /// # Errors
@@ -205,8 +205,8 @@ impl App {
         self.readiness.drain();
         let probes = self.readiness.probes();
         sleep(self.settings.shutdown_delay).await;
-        // The kubelet goes on probing until it has seen the process end, and the sandbox of the pod. Right after a probe
-        // there is time for that before the next one, which would be refused, and reported as a failure.
+        // The kubelet probes until the sandbox of the pod has stopped. A probe after the end of the process is refused,
+        // and reported as a failure. Right after a probe there is enough time before the next one.
         if self.readiness.probes() > probes {
             let _ = timeout(PROBE_WAIT, self.readiness.next_probe()).await;
         }

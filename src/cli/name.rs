@@ -1,4 +1,4 @@
-//! Names under which the manifests of the Python version start the program.
+//! Names under which the manifests of the Python ImageSwap start the program.
 //!
 //! Its init container runs `/app/imageswap-init.py`, and its webhook runs `gunicorn`. The image has links to the program
 //! in both places, so that these manifests work with this image.

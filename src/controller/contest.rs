@@ -18,7 +18,7 @@ use super::{
     Template,
     differences::{FieldPath, Step, comparable},
     managed_fields::foreign_manager,
-    template::CONFIGURATION_NAME,
+    template::{CONFIGURATION_NAME, TEMPLATE},
 };
 
 /// Number of repairs of a field within [`PERIOD`] after which it is left to the client that changes it. Somebody who
@@ -87,7 +87,7 @@ impl Contests {
                 warn!(
                     name = CONFIGURATION_NAME, field = %path, manager, repairs = MAX_REPAIRS,
                     hint = "set the field in the template, or stop the other client",
-                    "field of the webhook configuration left to another client, which keeps changing it"
+                    "webhook configuration field left to another client"
                 );
             }
         }
@@ -134,14 +134,15 @@ fn is_owner(path: &FieldPath) -> bool {
     matches!(path.steps(), [Step::Field(_), Step::Field(field), ..] if field == "ownerReferences")
 }
 
-/// Returns true if a field may be left to another client. A webhook as a whole may not, because it has a `clientConfig`.
+/// Returns true if a field may be left to another client. Neither a webhook as a whole, which has a `clientConfig`, nor
+/// the annotation with the template in force may.
 fn may_be_left(path: &FieldPath) -> bool {
     match path.steps() {
         [Step::Field(list), rest @ ..] if list == "webhooks" => match rest {
             [Step::Element { .. }, Step::Field(field), ..] => field != "clientConfig",
             _ => false,
         },
-        _ => true,
+        steps => !FieldPath::annotation(TEMPLATE).steps().starts_with(steps),
     }
 }
 
@@ -281,5 +282,11 @@ mod tests {
         let mut rest = desired(&json!({ "matchLabels": {} }));
         rest["metadata"] = json!({ "labels": { "a": "b" } });
         assert_eq!(paths(&rest).iter().filter(|path| may_be_left(path)).count(), 2);
+    }
+
+    #[test]
+    fn the_template_in_force_is_never_left() {
+        assert!(!may_be_left(&FieldPath::annotation(TEMPLATE)));
+        assert!(may_be_left(&FieldPath::annotation("another")));
     }
 }

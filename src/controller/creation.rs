@@ -1,8 +1,8 @@
 //! The time at which the webhook configuration is created.
 //!
-//! With the configuration, the API server refuses pods that it cannot ask about. So somebody has to answer first. A
-//! process that is ready is not enough: the API server reaches it through the Service, and learns of a new endpoint only
-//! after the kubelet has.
+//! While there is a configuration, the API server refuses pods if it cannot reach the webhook. So the configuration is
+//! created only when a replica can be reached. That the process is ready is not enough: the API server connects to the
+//! Service, which gets the endpoint only after the kubelet has reported the pod as ready.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use crate::state::Readiness;
 /// Time between the first successful readiness probe and the creation of a configuration that names the Service.
 ///
 /// In this time the kubelet reports the pod as ready, the endpoint slice controller adds its address, and kube-proxy,
-/// which by default gathers changes for one second, sends connections there. The Deployment gives the nodes 5 s for the
-/// same (`minReadySeconds`), and counts them from a time in whole seconds. One second less means that the configuration
-/// exists when the rollout of an installation is complete.
+/// which by default gathers changes for one second, sends connections there. It is a second less than `minReadySeconds`
+/// (5 s) of the Deployment, which Kubernetes rounds to whole seconds, so that the configuration exists when the rollout
+/// of an installation is complete.
 const ENDPOINT_DELAY: Duration = Duration::from_secs(4);
 
 /// Time after the process became ready from which the configuration is created although nothing has sent a readiness

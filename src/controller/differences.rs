@@ -29,7 +29,7 @@ pub(super) enum Step {
 }
 
 impl FieldPath {
-    /// Returns the path of a field of an annotation.
+    /// Returns the path of an annotation.
     pub(super) fn annotation(name: &str) -> Self {
         Self(["metadata", "annotations", name].map(|field| Step::Field(field.to_owned())).into())
     }

@@ -33,7 +33,7 @@ impl Controller {
         let pair = match (&mut self.signer, &current.key) {
             (None, KeyOwner::Own(authority)) => {
                 let pair = authority.issue(&self.names, OffsetDateTime::now_utc())?;
-                check_cure(observed, &pair)?;
+                check_new(observed, &pair, stored.origin())?;
                 pair
             }
             (Some(signer), _) => {
@@ -59,8 +59,8 @@ impl Controller {
             }
             _ => return Ok(Some(ReconcileOutcome::Done)),
         };
-        let is_foreign = observed.is_foreign();
-        if is_foreign {
+        let is_of_unknown_authority = observed.is_of_unknown_authority();
+        if is_of_unknown_authority {
             stored.keep_replaced();
         }
         stored.set_pair(&pair);
@@ -68,7 +68,7 @@ impl Controller {
         self.metrics.rotation(RotationResult::Issued);
         let (namespace, secret, cause) = (&self.namespace, CERTIFICATE, cause.as_str());
         info!(namespace, secret, cause, "certificate issued");
-        if is_foreign {
+        if is_of_unknown_authority {
             let hint =
                 "for a user-provided certificate, set the annotation imageswap-byoc on the Secret";
             warn!(namespace, secret, hint, "certificate of an unknown authority replaced");
@@ -115,7 +115,7 @@ impl Controller {
             }
             Action::Promote => info!(namespace, secret, "CA in use"),
             Action::DropPrevious => info!(namespace, secret, "retired CAs removed"),
-            Action::Retain => info!(namespace, secret, "CA of the certificate in use kept trusted"),
+            Action::Retain => info!(namespace, secret, "roots of the certificate in use retained"),
             Action::Issue(_) | Action::Nothing | Action::Wait => {}
         }
         Ok(())
@@ -130,11 +130,11 @@ fn create(issuer: &Issuer) -> Result<CertificateAuthority, ClusterError> {
     })
 }
 
-/// Checks that a new certificate would not be replaced at once.
+/// Checks that a new certificate would not have to be replaced at once.
 ///
 /// # Errors
 /// If it would, for example because the clock of this machine is years ahead.
-fn check_cure(observed: &Observed<'_>, pair: &PemPair) -> Result<(), ClusterError> {
+fn check_new(observed: &Observed<'_>, pair: &PemPair, secret: &Origin) -> Result<(), ClusterError> {
     let PemPair { certificate, key } = pair;
     let origin = || Origin::Generated;
     let certificate =
@@ -146,5 +146,5 @@ fn check_cure(observed: &Observed<'_>, pair: &PemPair) -> Result<(), ClusterErro
         "a new certificate would have to be replaced at once, because {}; check the clocks of the nodes",
         defect.as_str(),
     );
-    Err(ClusterError::content(format_args!("Secret {CERTIFICATE}"), reason))
+    Err(ClusterError::content(secret, reason))
 }

@@ -18,13 +18,13 @@ closed_enum! {
 }
 
 closed_enum! {
-    /// The result of a write to the webhook configuration.
+    /// The result of a write to the webhook configuration, or of the repair of one field.
     pub(super) enum WriteResult {
         /// It was created.
         Created => "created",
         /// It could not be written.
         Failed => "failed",
-        /// A field was left to another client, which had changed it again and again.
+        /// A field is no longer repaired for a while, because another client keeps changing it.
         Left => "left",
         /// It differed from the template, and was updated.
         Repaired => "repaired",
@@ -38,7 +38,7 @@ const ROTATIONS: Metric = Metric::counter(
 );
 const CONFIGURATION_WRITES: Metric = Metric::counter(
     "imageswap_webhook_configuration_writes_total",
-    "Writes of this replica to the webhook configuration, by result.",
+    "Writes of this replica to the webhook configuration, by result; `left` counts fields that are no longer repaired.",
     &["result"],
 );
 const CLUSTER_FAILURES: Metric = Metric::counter(

@@ -329,7 +329,8 @@ impl Controller {
         })
     }
 
-    /// Serves the certificate of the Secret, unless the API server accepts only the one in use.
+    /// Serves the certificate of the Secret if the API server accepts it, if no certificate is in use, or if there is no
+    /// webhook configuration.
     fn exchange(
         &mut self,
         certificate: Option<&ServingCertificate>,

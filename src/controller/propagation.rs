@@ -6,7 +6,6 @@ use std::{
 };
 
 use time::OffsetDateTime;
-
 use tracing::warn;
 
 use super::{
@@ -67,7 +66,7 @@ impl Controller {
         }
     }
 
-    /// Returns the permission to create a configuration, which is given only if calls would be answered, by a certificate
+    /// Returns the permission to create a configuration. It is given only if calls would be answered, by a certificate
     /// that is valid under `bundle`.
     fn permission(&mut self, bundle: &Roots) -> Permission {
         let (served, now) = (self.served(), OffsetDateTime::now_utc());

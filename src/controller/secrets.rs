@@ -36,7 +36,7 @@ const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 /// Names of a pair that another client had stored, and that was replaced.
 const REPLACED: (&str, &str) = ("replaced-cert.pem", "replaced-key.pem");
 
-/// Label for which the init container of the Python version waits when it finds the Secret. It accepts any value.
+/// Label for which the init container of the Python ImageSwap waits when it finds the Secret. It accepts any value.
 const UPDATED_BY: &str = "imageswap/updated-by-pod";
 
 const PENDING_KEY: &str = "pending-key.pem";

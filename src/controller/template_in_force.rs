@@ -1,9 +1,9 @@
 //! The template in force, which all replicas apply.
 //!
-//! Replicas have different templates for a while: the kubelets bring a change of the ConfigMap to the pods up to some
-//! minutes apart, and a rollout may bring another built-in template. So the configuration carries the template that it
-//! was made from, in an annotation, and every replica keeps the configuration equal to that template. A replica puts its
-//! own template into force only if that is the newer one:
+//! Replicas have different templates for a while: the kubelets update a ConfigMap at different times, and a rollout may
+//! bring another built-in template. So the configuration carries the template that it was made from, in an annotation,
+//! and every replica keeps the configuration equal to that template. A replica puts its own template into force only if
+//! that is the newer one:
 //!
 //! - at once, when its own template changes;
 //! - after [`START_DELAY`], if it has found another template at its start. Until then, its own may be an old one, from
@@ -30,8 +30,9 @@ use crate::state::Live;
 
 /// Time from the start of the process after which its template counts as newer than one that it has found in force.
 ///
-/// A kubelet brings a change of a ConfigMap within a minute and a half, and with the older way of finding changes in
-/// another minute: <https://kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap/#mounted-configmaps-are-updated-automatically>.
+/// A kubelet updates a ConfigMap within 90 seconds, or a minute later if its `configMapAndSecretChangeDetectionStrategy`
+/// is `Cache`:
+/// <https://kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap/#mounted-configmaps-are-updated-automatically>.
 /// An old pod that is restarted during a rollout is rarely left after this time.
 const START_DELAY: Duration = Duration::from_mins(3);
 

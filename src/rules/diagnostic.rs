@@ -41,7 +41,7 @@ closed_enum! {
         CaseChain => "case-chain",
         /// A target whose images another rule of the same map rewrites again.
         Chain => "chain",
-        /// `:` between key and target, the separator before version 1.4.3 of the Python version.
+        /// `:` between key and target, the separator before version 1.4.3 of the Python ImageSwap.
         DeprecatedSeparator => "deprecated-separator",
         /// A key that occurs more than once.
         DuplicateKey => "duplicate-key",

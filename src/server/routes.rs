@@ -11,7 +11,6 @@ use hyper::{
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
 use tokio::time::timeout;
 
 use super::{
@@ -143,8 +142,8 @@ fn healthz(service: &Service) -> Answer {
 
 /// Returns the answer of the readiness probe.
 ///
-/// The kubelet asks on the admin port, and learns nothing of the shutdown, of which it knows. A load balancer asks on the
-/// port to which it sends reviews, and must learn of the shutdown before that port closes.
+/// On the admin port, where the kubelet probes, the answer does not depend on the shutdown: the kubelet has caused it.
+/// On the webhook port it fails from SIGTERM on, so that a load balancer sends no new connections to a port that closes.
 fn readyz(service: &Service, purpose: &Purpose) -> Answer {
     let readiness = &service.readiness;
     let reasons = match purpose {

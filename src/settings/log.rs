@@ -24,7 +24,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// Names of the log levels: those of Python, which the Python version accepted, and those of Rust.
+/// Names of the log levels: those of Python, which the Python ImageSwap accepted, and those of Rust.
 const LOG_LEVELS: [(&str, LevelFilter); 10] = [
     ("DEBUG", LevelFilter::DEBUG),
     ("INFO", LevelFilter::INFO),

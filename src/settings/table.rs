@@ -51,7 +51,7 @@ pub(super) const LOG_FORMAT: Setting =
 pub(super) const LOG_LEVEL: Setting =
     Setting::new("IMAGESWAP_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or OFF");
 
-/// The default is the path in the container image, as in the Python version.
+/// The default is the path in the container image, as in the Python ImageSwap.
 pub(super) const MAPS_FILE: Setting = Setting::new(
     "IMAGESWAP_MAPS_FILE",
     "/app/maps/imageswap-maps.conf",
@@ -70,7 +70,7 @@ pub(super) const MAX_CONNECTIONS: Setting =
 
 pub(super) const MODE: Setting = Setting::new("IMAGESWAP_MODE", "MAPS", "MAPS or LEGACY");
 
-/// The default is where the manifests mount the ConfigMap, as in the Python version.
+/// The default is where the manifests mount the ConfigMap, as in the Python ImageSwap.
 pub(super) const MWC_TEMPLATE_FILE: Setting =
     Setting::new("IMAGESWAP_MWC_TEMPLATE_FILE", "/mwc/imageswap-mwc.yaml", "the path of a file");
 

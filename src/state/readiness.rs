@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::HasStatus;
 
-/// Interval at which [`Readiness::started`] looks, far shorter than a start is noticed otherwise.
+/// Poll interval of [`Readiness::started`]. It delays the startup probe by no more than that.
 const STARTUP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The readiness of the process.
@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(readiness.reasons(), ["shutting down"]);
         assert!(readiness.obstacles().is_empty());
     }
+
     #[test]
     fn only_the_first_successful_probe_counts() {
         let (readiness, now) = (Readiness::default(), Instant::now());

@@ -27,7 +27,8 @@ const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
 /// Time by which the validity of an authority starts in the past, for machines whose clock is behind that of this one.
 const AUTHORITY_BACKDATING: Duration = Duration::days(30);
 
-/// Time by which the validity of a certificate starts in the past.
+/// Time by which the validity of a certificate starts in the past. It is shorter than that of an authority, because a
+/// clock that is days behind is rare, and a warning reports it.
 const CERTIFICATE_BACKDATING: Duration = Duration::days(2);
 
 /// A root certificate and its key.

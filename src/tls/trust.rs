@@ -145,14 +145,14 @@ fn verify_chain<'a>(
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
         .build()
-        // There is not one root.
+        // The builder fails only without roots.
         .map_err(|_| rustls::CertificateError::UnknownIssuer)?;
     let (leaf, intermediates) =
         certificate.chain().split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
     verifier.verify_server_cert(leaf, intermediates, name, &[], unix_time(now)).map(drop)
 }
 
-/// Returns the time at which the validity of the last certificate of a chain starts.
+/// Returns the latest start of validity in a chain: from then on, no certificate of it is too new.
 fn latest_start(chain: &[CertificateDer<'_>]) -> Option<OffsetDateTime> {
     let starts = chain.iter().filter_map(parsed).map(|parsed| Validity::of(&parsed).not_before);
     starts.max()

@@ -1,4 +1,4 @@
-//! The names under which the manifests of the Python version start the program.
+//! The names under which the manifests of the Python ImageSwap start the program.
 
 use std::os::unix::process::CommandExt;
 

@@ -102,7 +102,7 @@ fn contested_field(cluster: &Cluster) {
         change(&theirs);
         await_webhooks(&right);
     }
-    let message = "field of the webhook configuration left to another client";
+    let message = "webhook configuration field left to another client";
     webhooks[0].await_log(message);
     let log = &webhooks[0].warnings()[0];
     assert_eq!(log["field"], "webhooks[0].namespaceSelector.matchExpressions");

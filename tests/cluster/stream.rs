@@ -1,34 +1,23 @@
-//! A continuous stream of new pods during a change.
+//! A continuous stream of new pods during a change, and of connections to the webhook.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
-    thread,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Request;
-use kube::Client;
 use serde_json::Value;
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
-use tokio_util::sync::CancellationToken;
+use support::stream::Recorder;
 
-use crate::{
-    Cluster, PODS, eventually,
-    handshake::served,
-    install::CONFIGURATION,
-    objects::{images, pod_of},
-};
+use crate::{Cluster, DEADLINE, PODS, handshake::served, install::CONFIGURATION, objects::pod_of};
 
 /// The image of the pods, swapped.
-const SWAPPED: &str = "app=one.example.com/nginx:1.27";
+const SWAPPED: &str = "one.example.com/nginx:1.27";
 
 /// The image of the pods, unchanged.
-const UNCHANGED: &str = "app=nginx:1.27";
+const UNCHANGED: &str = "nginx:1.27";
 
 /// Number of tasks that create pods in parallel.
 const CREATORS: usize = 4;
@@ -40,25 +29,7 @@ const PERIOD: Duration = Duration::from_millis(50);
 const STALENESS: Duration = Duration::from_secs(5);
 
 /// Creates pods, and connects to the webhook like a slow API server, until it is stopped.
-pub(crate) struct Stream {
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
-    count: Arc<Mutex<Count>>,
-    prefix: String,
-    begun: Instant,
-    runtime: tokio::runtime::Handle,
-}
-
-/// The results of a stream.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Count {
-    pub(crate) creates: usize,
-    pub(crate) handshakes: usize,
-    /// The failures, with their times.
-    pub(crate) failures: Vec<String>,
-    /// The duration of the slowest creation.
-    pub(crate) slowest: Duration,
-}
+pub(crate) struct Stream(support::stream::Stream);
 
 impl Stream {
     /// Starts to create pods. Their names start with `prefix`, and their images must be swapped.
@@ -72,133 +43,49 @@ impl Stream {
     }
 
     fn start_with(cluster: &Cluster, prefix: &str, expected: &'static [&'static str]) -> Self {
-        let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
-        let runtime = cluster.api.runtime().handle().clone();
-        let mut tasks = JoinSet::new();
+        let mut stream = support::stream::Stream::new(&cluster.api, prefix);
         for creator in 0..CREATORS {
-            let creator = Creator {
-                client: cluster.api.client(),
-                prefix: format!("{prefix}-{creator}"),
-                expected,
-                count: Arc::clone(&count),
-                begun,
-            };
-            tasks.spawn_on(every(PERIOD, stop.clone(), creator, Creator::create), &runtime);
+            let names = format!("{prefix}-{creator}");
+            let state = (stream.recorder(), names);
+            stream.spawn(PERIOD, state, |(recorder, names), number| {
+                let pod = pod_of(&format!("{names}-{number}"), &[UNCHANGED]);
+                Box::pin(async move { recorder.create(PODS, &pod, expected).await })
+            });
         }
         let connector = Connector {
-            client: cluster.api.client(),
+            recorder: stream.recorder(),
             address: cluster.service.address(),
             bundles: VecDeque::new(),
-            count: Arc::clone(&count),
-            begun,
         };
-        tasks.spawn_on(every(PERIOD * 2, stop.clone(), connector, Connector::connect), &runtime);
-        Self { stop, tasks, count, prefix: prefix.to_owned(), begun, runtime }
-    }
-
-    /// Returns the results so far.
-    pub(crate) fn count(&self) -> Count {
-        self.count.lock().unwrap().clone()
+        stream.spawn(PERIOD * 2, connector, |connector, _| Box::pin(connector.connect()));
+        Self(stream)
     }
 
     /// Waits until `more` more pods have been created.
     pub(crate) fn await_creates(&self, more: usize) {
-        let before = self.count().creates;
-        eventually("creations", || {
-            let now = self.count().creates;
-            if now >= before + more { Ok(()) } else { Err(now) }
-        });
+        self.0.await_creates(more, DEADLINE);
     }
 
     /// Stops the stream and prints the results. Fails if anything failed.
-    pub(crate) fn end(mut self) {
-        self.stop.cancel();
-        self.runtime.block_on(async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended.unwrap();
-            }
-        });
-        let Count { creates, handshakes, failures, slowest } = self.count();
-        eprintln!(
-            "      {}: {creates} creates and {handshakes} handshakes in {} ms: {} failures; the \
-             slowest create took {} ms",
-            self.prefix,
-            self.begun.elapsed().as_millis(),
-            failures.len(),
-            slowest.as_millis(),
-        );
+    pub(crate) fn end(self) {
+        let failures = self.0.stop().failures;
         assert!(failures.is_empty(), "{failures:#?}");
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if thread::panicking() {
-            eprintln!("--- the stream of pods so far: {:#?}", self.count());
-        }
-    }
-}
-
-async fn every<T>(
-    period: Duration,
-    stop: CancellationToken,
-    mut state: T,
-    run: impl AsyncFn(&mut T, usize),
-) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for number in 0.. {
-        if stop.run_until_cancelled(ticks.tick()).await.is_none() {
-            return;
-        }
-        run(&mut state, number).await;
-    }
-}
-
-struct Creator {
-    client: Client,
-    prefix: String,
-    /// The images with which pods may be stored.
-    expected: &'static [&'static str],
-    count: Arc<Mutex<Count>>,
-    begun: Instant,
-}
-
-impl Creator {
-    async fn create(&mut self, number: usize) {
-        let pod = pod_of(&format!("{}-{number}", self.prefix), &["nginx:1.27"]);
-        let request = Request::post(PODS).header("content-type", "application/json");
-        let request = request.body(pod.to_string().into_bytes()).unwrap();
-        let sent = Instant::now();
-        let failure = match self.client.request::<Value>(request).await {
-            Ok(pod) => match images(&pod).as_slice() {
-                [image] if self.expected.contains(&image.as_str()) => None,
-                others => Some(format!("stored with {others:?}")),
-            },
-            Err(error) => Some(error.to_string()),
-        };
-        let mut count = self.count.lock().unwrap();
-        count.creates += 1;
-        count.slowest = count.slowest.max(sent.elapsed());
-        let at = (sent - self.begun).as_millis();
-        count.failures.extend(failure.map(|failure| format!("at {at} ms: {failure}")));
-    }
-}
-
 struct Connector {
-    client: Client,
-    address: std::net::SocketAddr,
+    recorder: Recorder,
+    address: SocketAddr,
     /// The roots of the webhook configuration, each with the time at which they were read.
     bundles: VecDeque<(Instant, Vec<u8>)>,
-    count: Arc<Mutex<Count>>,
-    begun: Instant,
 }
 
 impl Connector {
-    async fn connect(&mut self, _number: usize) {
+    async fn connect(&mut self) {
         let request = Request::get(CONFIGURATION).body(Vec::new()).unwrap();
-        let Ok(configuration) = self.client.request::<Value>(request).await else { return };
+        let Ok(configuration) = self.recorder.client().request::<Value>(request).await else {
+            return;
+        };
         let now = Instant::now();
         self.bundles.push_back((now, bundle(&configuration)));
         while self.bundles.get(1).is_some_and(|(read, _)| *read + STALENESS < now) {
@@ -206,13 +93,11 @@ impl Connector {
         }
         for (read, roots) in [self.bundles.front(), self.bundles.back()].into_iter().flatten() {
             let served = served(self.address, roots).await;
-            let mut count = self.count.lock().unwrap();
-            count.handshakes += 1;
-            let at = (now - self.begun).as_millis();
             let age = (now - *read).as_millis();
-            count.failures.extend(served.err().map(|failure| {
-                format!("at {at} ms: a handshake with the roots of {age} ms ago: {failure}")
-            }));
+            let failure = served
+                .err()
+                .map(|failure| format!("a handshake with the roots of {age} ms ago: {failure}"));
+            self.recorder.record_handshake(now, failure);
         }
     }
 }

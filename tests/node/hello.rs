@@ -30,10 +30,10 @@ const PORT: u16 = 5000;
 /// Maximum size of a packet. The interfaces of the node pass large ones on in one piece.
 const MAX_PACKET_BYTES: usize = 65_536;
 
-/// Interval at which the capture looks whether it has to end.
+/// Interval at which the capture checks whether it has to end.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a client requests in its first message: the name of the server, and protocols.
+/// The server name (SNI) and the protocols (ALPN) of a ClientHello.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Hello {
     pub(crate) server_name: Option<String>,

@@ -1,27 +1,18 @@
 //! A continuous stream of new pods during a change. The pods are stored, and no scheduler takes them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use hyper::Request;
-use kube::Client;
 use serde_json::{Value, json};
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
-use tokio_util::sync::CancellationToken;
+use support::stream::Count;
 
-use crate::{
-    eventually,
-    node::Node,
-    pods::{image, pod},
-};
+use crate::{DEADLINE, node::Node, pods::pod};
+
+/// The image of the pods.
+const IMAGE: &str = "nginx:1.27";
+
+/// The image of the pods, swapped.
+const SWAPPED: &[&str] = &["registry.example.com/official/nginx:1.27"];
 
 /// Number of tasks that create pods in parallel.
 const CREATORS: usize = 4;
@@ -42,24 +33,16 @@ const NAMESPACE: &str = "stream";
 /// The pods.
 const PODS: &str = "/api/v1/namespaces/stream/pods";
 
+/// The pods, which are not stored.
+const DRY_RUN: &str = "/api/v1/namespaces/stream/pods?dryRun=All";
+
+/// Number of creations before and after a change.
+const CREATES: usize = 50;
+
 /// Creates pods until it is stopped.
 pub(crate) struct Stream<'a> {
     node: &'a Node,
-    name: String,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
-    count: Arc<Mutex<Count>>,
-    begun: Instant,
-}
-
-/// The results of a stream.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Count {
-    pub(crate) creates: usize,
-    /// The failures: their time and their cause.
-    pub(crate) failures: Vec<(Duration, String)>,
-    /// The duration of the slowest creation.
-    pub(crate) slowest: Duration,
+    stream: support::stream::Stream,
 }
 
 impl<'a> Stream<'a> {
@@ -68,31 +51,27 @@ impl<'a> Stream<'a> {
         if node.api().get(&format!("/api/v1/namespaces/{NAMESPACE}")).is_none() {
             node.create_namespace(NAMESPACE, true);
         }
-        let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
-        let mut tasks = JoinSet::new();
-        let creator = Creator {
-            client: node.api().client(),
-            stop: stop.clone(),
-            count: Arc::clone(&count),
-            begun,
-        };
-        let runtime = node.api().runtime().handle();
-        for number in 0..CREATORS {
-            tasks.spawn_on(creator.clone().create_steadily(number), runtime);
+        let mut stream = support::stream::Stream::new(node.api(), name);
+        for creator in 0..CREATORS {
+            stream.spawn(PERIOD, stream.recorder(), move |recorder, number| {
+                let pod = unscheduled(&format!("pod-{creator}-{number}"));
+                Box::pin(async move { recorder.create(PODS, &pod, SWAPPED).await })
+            });
         }
-        tasks.spawn_on(creator.create_in_bursts(), runtime);
-        let stream = Self { node, name: name.to_owned(), stop, tasks, count, begun };
-        stream.await_creates(50);
+        stream.spawn(BURST_PERIOD, stream.recorder(), |recorder, _| {
+            Box::pin(async move {
+                let pod = unscheduled("burst");
+                join_all((0..BURST).map(|_| recorder.create(DRY_RUN, &pod, SWAPPED))).await;
+            })
+        });
+        let stream = Self { node, stream };
+        stream.await_creates(CREATES);
         stream
     }
 
     /// Waits until `more` more pods have been created.
     pub(crate) fn await_creates(&self, more: usize) {
-        let before = self.count().creates;
-        eventually("creations", || {
-            let now = self.count().creates;
-            if now >= before + more { Ok(()) } else { Err(now) }
-        });
+        self.stream.await_creates(more, DEADLINE);
     }
 
     /// Stops the stream and prints the results. Fails if a creation failed.
@@ -102,102 +81,22 @@ impl<'a> Stream<'a> {
     }
 
     /// Stops the stream, prints the results and returns them.
-    pub(crate) fn end_with_failures(mut self) -> Count {
-        self.await_creates(50);
-        self.stop.cancel();
-        self.node.api().runtime().block_on(async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended.unwrap();
-            }
-        });
-        let count = self.count();
-        eprintln!(
-            "      {}: {} creates in {} ms, {} failed; the slowest took {} ms",
-            self.name,
-            count.creates,
-            self.begun.elapsed().as_millis(),
-            count.failures.len(),
-            count.slowest.as_millis(),
-        );
-        let mut causes = BTreeMap::<&str, usize>::new();
-        for (_, cause) in &count.failures {
-            *causes.entry(cause).or_default() += 1;
-        }
-        for (cause, number) in causes {
-            eprintln!("        {number} x {cause}");
-        }
+    pub(crate) fn end_with_failures(self) -> Count {
+        self.await_creates(CREATES);
+        let count = self.stream.stop();
         self.node.api().delete(PODS);
         count
     }
 
     /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
-    }
-
-    fn count(&self) -> Count {
-        self.count.lock().unwrap().clone()
+        self.stream.elapsed()
     }
 }
 
-impl Drop for Stream<'_> {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if thread::panicking() {
-            eprintln!("--- the stream of pods so far: {:#?}", self.count());
-        }
-    }
-}
-
-/// What the tasks of a stream share.
-#[derive(Clone)]
-struct Creator {
-    client: Client,
-    stop: CancellationToken,
-    count: Arc<Mutex<Count>>,
-    begun: Instant,
-}
-
-impl Creator {
-    /// Creates one pod after the other. `number` is that of the task.
-    async fn create_steadily(self, number: usize) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for pod in 0.. {
-            if self.stop.run_until_cancelled(ticks.tick()).await.is_none() {
-                return;
-            }
-            self.create(&format!("pod-{number}-{pod}"), PODS).await;
-        }
-    }
-
-    /// Creates many pods at once, again and again, without storing them.
-    async fn create_in_bursts(self) {
-        let mut ticks = interval(BURST_PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let path = format!("{PODS}?dryRun=All");
-            let creates = (0..BURST).map(|_| self.create("burst", &path));
-            join_all(creates).await;
-        }
-    }
-
-    /// Creates a pod, and counts it.
-    async fn create(&self, name: &str, path: &str) {
-        let mut pod = pod(name, "nginx:1.27");
-        pod["spec"]["schedulerName"] = json!("none");
-        let request = Request::post(path).header("content-type", "application/json");
-        let request = request.body(pod.to_string().into_bytes()).unwrap();
-        let sent = Instant::now();
-        let failure = match self.client.request::<Value>(request).await {
-            Ok(pod) if image(&pod) == "registry.example.com/official/nginx:1.27" => None,
-            Ok(pod) => Some(format!("stored with {}", image(&pod))),
-            Err(kube::Error::Api(status)) => Some(status.message.clone()),
-            Err(error) => Some(error.to_string()),
-        };
-        let mut count = self.count.lock().unwrap();
-        count.creates += 1;
-        count.slowest = count.slowest.max(sent.elapsed());
-        count.failures.extend(failure.map(|failure| (sent - self.begun, failure)));
-    }
+/// Returns a pod that no scheduler takes.
+fn unscheduled(name: &str) -> Value {
+    let mut pod = pod(name, IMAGE);
+    pod["spec"]["schedulerName"] = json!("none");
+    pod
 }

@@ -63,8 +63,8 @@ fn purpose(path: Path) -> &'static str {
         Path::Healthz => "Health check of the Python ImageSwap; always 200",
         Path::Livez => "Liveness probe; 200 while the process runs",
         Path::Readyz => {
-            "Readiness probe; 200, or 503 with the reasons. In a shutdown 503 on the webhook port, for load balancers, and \
-             200 on the admin port, for the kubelet"
+            "Readiness probe; 200, or 503 with the reasons. After SIGTERM the webhook port answers 503, for load \
+             balancers, and the admin port still 200, for the kubelet"
         }
         Path::Startupz => {
             "Startup probe; 200 when the process is ready, and after 8 s at the latest"

@@ -18,7 +18,7 @@ mod world;
 
 use std::{env, thread, time::Instant};
 
-use pki::Remembering;
+use pki::CachingVerifier;
 use schedule::Schedule;
 
 /// Number of schedules by default, which is small enough for a debug build.
@@ -54,11 +54,11 @@ fn no_api_server_meets_a_certificate_that_it_does_not_trust() {
 
 /// Runs schedules, and returns the seeds of those that failed.
 fn run(seeds: impl Iterator<Item = u64>) -> Vec<u64> {
-    let mut verifier = Remembering::default();
+    let mut verifier = CachingVerifier::default();
     let mut failed = Vec::new();
     for seed in seeds {
-        let (result, remembering) = Schedule::new(seed, verifier).run();
-        verifier = remembering;
+        let (result, returned) = Schedule::new(seed, verifier).run();
+        verifier = returned;
         if let Err(failure) = result {
             eprintln!("schedule {seed} failed: {}", failure.reason);
             for line in &failure.history {

@@ -104,27 +104,27 @@ fn hash(value: &(impl Hash + ?Sized)) -> u64 {
 }
 
 /// The roots, the certificate and the hour of a verification.
-type Question = (u64, u64, i64);
+type VerificationKey = (u64, u64, i64);
 
 /// Verifies certificates as the product does, and remembers the results.
-pub(crate) struct Remembering {
+pub(crate) struct CachingVerifier {
     name: ServerName<'static>,
-    results: Mutex<HashMap<Question, Result<(), TrustError>>>,
+    results: Mutex<HashMap<VerificationKey, Result<(), TrustError>>>,
 }
 
-impl Default for Remembering {
+impl Default for CachingVerifier {
     fn default() -> Self {
         Self { name: ServerName::try_from(NAME).unwrap(), results: Mutex::default() }
     }
 }
 
-impl fmt::Debug for Remembering {
+impl fmt::Debug for CachingVerifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Remembering").field("name", &self.name).finish_non_exhaustive()
+        formatter.debug_struct("CachingVerifier").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Verifier for Remembering {
+impl Verifier for CachingVerifier {
     fn verify(
         &self,
         roots: &Roots,
@@ -132,11 +132,8 @@ impl Verifier for Remembering {
         now: OffsetDateTime,
     ) -> Result<(), TrustError> {
         // No certificate begins or ends within an hour of a time at which it is verified.
-        let question = (hash(roots), id(certificate), now.unix_timestamp().div_euclid(3600));
+        let key = (hash(roots), id(certificate), now.unix_timestamp().div_euclid(3600));
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results
-            .entry(question)
-            .or_insert_with(|| roots.verify(certificate, &self.name, now))
-            .clone()
+        results.entry(key).or_insert_with(|| roots.verify(certificate, &self.name, now)).clone()
     }
 }

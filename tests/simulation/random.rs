@@ -30,9 +30,9 @@ impl Random {
         self.below(1000) < thousandths
     }
 
-    /// Returns a time from `least` to `most`.
-    pub(crate) fn time(&mut self, least: Duration, most: Duration) -> Duration {
-        let range = u64::try_from(most.saturating_sub(least).as_millis()).unwrap();
-        least + Duration::from_millis(self.below(range + 1))
+    /// Returns a time from `minimum` to `maximum`.
+    pub(crate) fn time(&mut self, minimum: Duration, maximum: Duration) -> Duration {
+        let range = u64::try_from(maximum.saturating_sub(minimum).as_millis()).unwrap();
+        minimum + Duration::from_millis(self.below(range + 1))
     }
 }

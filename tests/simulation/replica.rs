@@ -22,7 +22,7 @@ const MAX_ACTIONS: usize = 20;
 /// Time between regular reconciles.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// Delay before another look at what was just written.
+/// Delay before what was just written is read again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The CA propagation delay.
@@ -54,8 +54,8 @@ enum Outcome {
     Next(Call),
     /// The reconcile is done; the next one is due after this time.
     Sleep(Duration),
-    /// Another client has changed an object, so everything is read again.
-    Conflict,
+    /// Everything is read again, after a write or because another client has changed an object.
+    ReadAgain,
 }
 
 /// One replica of the webhook.
@@ -130,7 +130,7 @@ impl Replica {
         };
         match outcome {
             Some(Outcome::Next(call)) => self.call = call,
-            Some(Outcome::Conflict) if self.actions < MAX_ACTIONS => {
+            Some(Outcome::ReadAgain) if self.actions < MAX_ACTIONS => {
                 self.actions += 1;
                 self.call = Call::GetConfiguration;
             }
@@ -139,11 +139,11 @@ impl Replica {
                 self.is_asleep = true;
                 return delay;
             }
-            Some(Outcome::Conflict) | None => {
+            Some(Outcome::ReadAgain) | None => {
                 self.failures += 1;
                 self.is_asleep = true;
-                let most = Duration::from_secs(2_u64.pow(self.failures.min(6)));
-                return random.time(Duration::from_secs(1), most);
+                let maximum = Duration::from_secs(2_u64.pow(self.failures.min(6)));
+                return random.time(Duration::from_secs(1), maximum);
             }
         }
         latency(random)
@@ -221,7 +221,7 @@ impl Replica {
             return Outcome::Next(Call::Act(read, configured));
         }
         if world.configuration.version != read.live.version {
-            return Outcome::Conflict;
+            return Outcome::ReadAgain;
         }
         world.note(format_args!("caBundle gets {} roots", read.bundle.len()));
         world.configure(random, &Some(read.bundle.clone()));
@@ -274,7 +274,7 @@ impl Replica {
                     return Outcome::Sleep(INTERVAL);
                 };
                 if world.certificate.version != read.certificate.version {
-                    return Outcome::Conflict;
+                    return Outcome::ReadAgain;
                 }
                 let issued = world.pki.certificate(authority, made);
                 world.certificate.version += 1;
@@ -283,7 +283,7 @@ impl Replica {
             }
             Action::DropPrevious | Action::Prepare(_) | Action::Promote | Action::Retain => {
                 if world.authority.version != read.authority.version {
-                    return Outcome::Conflict;
+                    return Outcome::ReadAgain;
                 }
                 let create = || Ok::<_, ()>(world.pki.authority(made));
                 let after = observed.rotation_after(action, create).unwrap();
@@ -291,17 +291,16 @@ impl Replica {
                 world.authority.value = after;
             }
         }
-        // Another action may follow.
-        Outcome::Conflict
+        Outcome::ReadAgain
     }
 }
 
 /// Returns the time of a call: mostly short, sometimes nearly its timeout, and rarely the machine stops for a minute.
 fn latency(random: &mut Random) -> Duration {
-    let most = match random.below(100) {
+    let maximum = match random.below(100) {
         0 => Duration::from_mins(1),
         1..5 => Duration::from_secs(9),
         _ => Duration::from_millis(200),
     };
-    random.time(Duration::from_millis(1), most)
+    random.time(Duration::from_millis(1), maximum)
 }

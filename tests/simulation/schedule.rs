@@ -8,7 +8,7 @@ use imageswap::{
 };
 
 use crate::{
-    pki::Remembering,
+    pki::CachingVerifier,
     random::Random,
     replica::Replica,
     world::{CertificateSecret, World, ahead},
@@ -20,7 +20,7 @@ const DISTURBED: Duration = Duration::from_mins(4);
 /// Time after the last disturbance, within which the system has to settle.
 const SETTLE: Duration = Duration::from_mins(10);
 
-/// Number of days at once that pass after that, and how often. Certificates are renewed after some 180 days.
+/// Days by which time jumps after the disturbances, one entry for each jump. Certificates are renewed after 181 days.
 const JUMPS: [i64; 5] = [100; 5];
 
 /// Maximum time after which a watch tells of a change.
@@ -29,15 +29,15 @@ const WATCH_LAG: Duration = Duration::from_secs(3);
 /// Maximum time after which a watch that was lost tells of a change.
 const LOST_WATCH: Duration = Duration::from_mins(1);
 
-/// Time between a change and the reconcile, as in the product.
-const HOLD_OFF: Duration = Duration::from_millis(100);
+/// Debounce between a change and the reconcile: the minimum of the product.
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Event {
     Disturb,
     Step(usize, u64),
     Wake(usize, u64),
-    Look,
+    Check,
 }
 
 /// A failure of a schedule, with what happened before it.
@@ -61,7 +61,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    pub(crate) fn new(seed: u64, verifier: Remembering) -> Self {
+    pub(crate) fn new(seed: u64, verifier: CachingVerifier) -> Self {
         let mut random = Random::new(seed);
         let world = World::new(&mut random, verifier);
         let replicas = (0..=random.below(3)).map(|_| Replica::new(ahead(&mut random)));
@@ -79,7 +79,7 @@ impl Schedule {
     }
 
     /// Runs the schedule.
-    pub(crate) fn run(mut self) -> (Result<(), Failure>, Remembering) {
+    pub(crate) fn run(mut self) -> (Result<(), Failure>, CachingVerifier) {
         let result = self.try_run();
         let history = self.world.history.0;
         (result.map_err(|reason| Failure { reason, history }), self.world.verifier)
@@ -117,7 +117,7 @@ impl Schedule {
             self.world.now = time;
             match event {
                 Event::Disturb => self.disturb(),
-                Event::Look => {}
+                Event::Check => {}
                 Event::Step(index, due) => self.step(index, due),
                 Event::Wake(index, life) => self.wake(index, life),
             }
@@ -150,7 +150,7 @@ impl Schedule {
         }
         let mut delay = replica.step(&mut self.world, &mut self.random);
         if replica.is_asleep && replica.is_woken {
-            delay = delay.min(HOLD_OFF);
+            delay = delay.min(DEBOUNCE);
         }
         self.plan(index, delay);
     }
@@ -171,7 +171,7 @@ impl Schedule {
         }
         replica.is_woken = true;
         if replica.is_asleep {
-            self.plan(index, HOLD_OFF);
+            self.plan(index, DEBOUNCE);
         }
     }
 
@@ -190,21 +190,21 @@ impl Schedule {
         }
         if versions[2] != self.versions[2] {
             self.bundles.extend(self.world.configuration.value.clone());
-            // API servers look again when they have seen it.
+            // API servers see it at different times.
             for seconds in 0..30 {
-                self.add(self.world.now + Duration::from_secs(seconds), Event::Look);
+                self.add(self.world.now + Duration::from_secs(seconds), Event::Check);
             }
         }
         self.versions = versions;
         for index in 0..self.replicas.len() {
-            let most = if self.random.happens(100) { LOST_WATCH } else { WATCH_LAG };
-            self.wake_within(index, most);
+            let maximum = if self.random.happens(100) { LOST_WATCH } else { WATCH_LAG };
+            self.wake_within(index, maximum);
         }
     }
 
-    fn wake_within(&mut self, index: usize, most: Duration) {
+    fn wake_within(&mut self, index: usize, maximum: Duration) {
         let life = self.replicas[index].life;
-        let delay = self.random.time(Duration::from_millis(5), most);
+        let delay = self.random.time(Duration::from_millis(5), maximum);
         self.add(self.world.now + delay, Event::Wake(index, life));
     }
 
@@ -277,7 +277,7 @@ impl Schedule {
         format!("caBundle {index} is restored")
     }
 
-    /// Checks that nothing is left to do: one authority, and its certificate is served by all and accepted.
+    /// Checks that nothing remains to be done: one authority, and its certificate is served by all and accepted.
     fn check_settled(&self) -> Result<(), String> {
         let at = self.world.now;
         let rotation = &self.world.authority.value;

@@ -13,7 +13,7 @@ use imageswap::{
 use time::OffsetDateTime;
 
 use crate::{
-    pki::{Made, Pki, Remembering, id},
+    pki::{CachingVerifier, Made, Pki, id},
     random::Random,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct World {
     pub(crate) certificate: Stored<CertificateSecret>,
     pub(crate) authority: Stored<Rotation>,
     pub(crate) configuration: Stored<Bundle>,
-    pub(crate) verifier: Remembering,
+    pub(crate) verifier: CachingVerifier,
     api_servers: Vec<ApiServer>,
     /// What has happened so far.
     pub(crate) history: History,
@@ -80,7 +80,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(random: &mut Random, verifier: Remembering) -> Self {
+    pub(crate) fn new(random: &mut Random, verifier: CachingVerifier) -> Self {
         let api_servers = (0..=random.below(3))
             .map(|_| ApiServer { ahead: ahead(random), seen: vec![(Duration::ZERO, None)] });
         Self {

@@ -215,10 +215,10 @@ impl Observed<'_> {
         is_other.then_some(PrepareCause::OtherIssuer)
     }
 
-    /// Returns true if the stored certificate is neither by an authority of the rotation nor by one that is retained. Then
-    /// another client has stored it.
+    /// Returns true if no current, next or previous root has signed the stored certificate. Another client has stored it
+    /// then.
     #[must_use]
-    pub fn is_foreign(&self) -> bool {
+    pub fn is_of_unknown_authority(&self) -> bool {
         let bundle = self.rotation.bundle();
         self.certificate.is_some_and(|certificate| {
             let verified = self.verifier.verify(&bundle, certificate, self.now);
@@ -226,7 +226,8 @@ impl Observed<'_> {
         })
     }
 
-    /// Returns the cause to issue a certificate. It is also the defect of a new certificate that would not cure it.
+    /// Returns the cause to issue a certificate. A new certificate for which there is a cause too would be replaced at
+    /// once.
     #[must_use]
     pub fn cause_to_issue(&self) -> Option<IssueCause> {
         let current = self.rotation.current.as_ref()?;

@@ -53,7 +53,7 @@ impl Configured {
         }
     }
 
-    /// Returns true if the API server accepts this certificate, in each of the webhooks, as far as this program can tell.
+    /// Returns true if the API server accepts this certificate in each of the webhooks, as far as this program can tell.
     /// The clocks of API server and this machine may differ, so the validity does not count.
     #[must_use]
     pub fn accepts(
@@ -87,7 +87,7 @@ impl Configured {
     }
 
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in
-    /// `bundle`. Whoever added them to the configuration: the original, or a state of the Secret that is lost.
+    /// `bundle`. The Python ImageSwap has added them to the configuration, or a replica from a Secret that was replaced.
     #[must_use]
     pub fn taken_over(
         &self,

@@ -293,7 +293,7 @@ fn a_new_certificate_that_would_be_replaced_at_once_is_noticed() {
 }
 
 #[test]
-fn an_authority_that_was_replaced_settles_before_it_signs() {
+fn a_restored_authority_signs_only_after_the_ca_propagation_delay() {
     let mut scene = Scene::new();
     let served = scene.certificate.clone();
     let old = scene.rotation.current.take().unwrap().roots;

@@ -23,10 +23,6 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "CA in use",
         "The next CA signs certificates from now on. The API server has trusted it for 30 seconds.",
     ),
-    (
-        "CA of the certificate in use kept trusted",
-        "Another client has replaced the CA. The former root stays in caBundle until the certificate in use expires.",
-    ),
     ("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing", "Set `IMAGE_PREFIX`, or use a map."),
     (
         "IPv6 is not available, listening on IPv4",
@@ -102,8 +98,8 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "connection established",
-        "A client has connected to the webhook by this protocol, and has asked for the certificate of this name. The \
-         API server calls a Service by HTTP/1.1 and the name `imageswap.NAMESPACE.svc`.",
+        "A client has connected to the webhook with this protocol and this server name (SNI). The API server calls a Service \
+         over HTTP/1.1, with the server name `imageswap.NAMESPACE.svc`.",
     ),
     (
         "connection limit lowered to fit the limit of open files",
@@ -115,18 +111,13 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "A directory cannot be watched. Its files are still read every 30 seconds.",
     ),
     (
-        "field of the webhook configuration left to another client, which keeps changing it",
-        "The field was repaired ten times within an hour. It is repaired again when the hour is over. See \
-         [the template](../configuration.md#the-template-of-the-webhook-configuration).",
-    ),
-    (
         "fields of the webhook template ignored; they belong to the object that it was copied from",
         "The template was copied from a live object. Remove these fields.",
     ),
     (
         "following the webhook template of another replica",
-        "Another replica has put a newer template into force, or this replica has just started. See \
-         [the template](../configuration.md#replicas-with-different-templates).",
+        "Another replica has put a newer template into force, or this replica has started with a template that differs from \
+         the one in force. See [the template](../configuration.md#replicas-with-different-templates).",
     ),
     ("image swapped", "One rewritten image of a review."),
     ("imageswap started", "The ports are bound. `/readyz` says when the replica is ready."),
@@ -218,6 +209,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     ("reviewed", "A review was answered."),
     (
+        "roots of the certificate in use retained",
+        "Another client has replaced the CA. The former root stays in caBundle until the certificate in use expires.",
+    ),
+    (
         "serving a self-signed certificate, for development only",
         "`IMAGESWAP_TLS_MODE` is `self-signed`. No API server trusts the certificate.",
     ),
@@ -227,7 +222,8 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "shutting down",
-        "The first signal. The replica is not ready from now on; requests are still answered.",
+        "The first signal. Requests are still answered. `/readyz` fails from now on at the webhook port, but not at the admin \
+         port.",
     ),
     (
         "started under a name of the Python ImageSwap",
@@ -261,6 +257,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "webhook configuration is not managed, as configured",
         "`IMAGESWAP_DISABLE_AUTO_MWC` is set. ImageSwap reads the configuration, but does not write it.",
+    ),
+    (
+        "webhook configuration field left to another client",
+        "The field was repaired ten times within an hour. It is repaired again when the hour is over. See \
+         [the template](../configuration.md#the-template-of-the-webhook-configuration).",
     ),
     ("webhook configuration refused", "The API server does not accept the webhook configuration."),
     (
@@ -351,7 +352,7 @@ pub(crate) const FIELDS: &[(&str, &str)] = &[
     ("rules", "Map file or mode"),
     ("secret", "Name of the Secret, or a key of it"),
     ("server", "Address of the API server"),
-    ("server_name", "Name for which the client wants a certificate"),
+    ("server_name", "Server name (SNI) that the client requested"),
     ("setting", "Name of the setting"),
     ("severity", "`error` or `warning`"),
     ("signal", "Name of the signal"),

@@ -1,5 +1,5 @@
 //! Cases of the swap rules: a map, an image, and the decision. They cover every example in the specification, its
-//! statements without an example, and the test maps of the Python version.
+//! statements without an example, and the test maps of the Python ImageSwap.
 
 mod examples;
 mod hosts;

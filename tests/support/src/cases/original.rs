@@ -1,8 +1,8 @@
-//! The test maps of the Python version.
+//! The test maps of the Python ImageSwap.
 
 use super::{Case, case};
 
-/// A map from the tests of the Python version, with every kind of line, valid and invalid.
+/// A map from the tests of the Python ImageSwap, with every kind of line, valid and invalid.
 const ORIGINAL: &str = "\
 default:default.example.com
 docker.io:my.example.com/mirror-
