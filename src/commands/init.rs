@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
@@ -98,9 +98,12 @@ async fn prepare(controller: &mut Controller) -> anyhow::Result<()> {
         let remaining = TIMEOUT.saturating_sub(start.elapsed());
         let delay = match controller.reconcile(true).await {
             Ok(ReconcileOutcome::Done) => return Ok(()),
-            Ok(ReconcileOutcome::RequeueAfter(delay)) if delay < remaining => delay,
-            Ok(ReconcileOutcome::RequeueAfter(_)) => {
-                bail!("not done within {} s", TIMEOUT.as_secs())
+            Ok(
+                ReconcileOutcome::AwaitingConfiguration(delay)
+                | ReconcileOutcome::RequeueAfter(delay),
+            ) => {
+                ensure!(delay < remaining, "not done within {} s", TIMEOUT.as_secs());
+                delay
             }
             Err(error) if RETRY_DELAY < remaining => {
                 if log_once.is_new(&error.to_string()) {

@@ -15,19 +15,20 @@ use kube::{
     api::{Patch, PatchParams, ValidationDirective},
 };
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tracing::{info, warn};
 
 pub(super) use super::template::CONFIGURATION_NAME as NAME;
 use super::{
     ControllerMetrics, Template,
     contest::Contests,
-    destination::{Destination, switch},
+    destination::Destination,
     differences::changed_fields,
+    managed_fields::last_change,
     metrics::WriteResult,
     owner::{self, Owner},
+    patch::prerequisite,
     rotation::Configured,
-    template_in_force::TemplateInForce,
+    template_in_force::{TemplateInForce, carried},
 };
 use crate::{
     kubernetes::{ClusterError, FIELD_MANAGER, call},
@@ -186,6 +187,27 @@ impl Configuration {
             return Ok(self.configured(&LiveConfiguration(live)));
         }
         let live = match self.template.choose(live.as_ref(), Instant::now()) {
+            Some(template) => {
+                let written = self.write(&template, live, bundle).await?;
+                self.template.applied();
+                Some(written)
+            }
+            None => live,
+        };
+        Ok(self.configured(&LiveConfiguration(live)))
+    }
+
+    /// Updates the configuration to the template that it carries, because the API server refuses the one of this
+    /// replica. Otherwise nobody would repair the caBundle. Returns the roots that the API server trusts afterwards.
+    ///
+    /// # Errors
+    /// If the API server refuses this update too, or cannot be reached.
+    pub(super) async fn update_carried(
+        &mut self,
+        LiveConfiguration(live): LiveConfiguration,
+        bundle: &Roots,
+    ) -> Result<Configured, ClusterError> {
+        let live = match live.as_ref().and_then(carried).map(Arc::new) {
             Some(template) => Some(self.write(&template, live, bundle).await?),
             None => live,
         };
@@ -209,7 +231,7 @@ impl Configuration {
         Configured::Present {
             bundles: bundles.collect(),
             generation: live.metadata.generation,
-            changed: changed(live),
+            changed: last_change(live),
         }
     }
 
@@ -229,13 +251,11 @@ impl Configuration {
             self.contests.leave(&mut desired, live, Instant::now());
             let version = &live.metadata.resource_version;
             if self.applied.as_ref().is_some_and(|(last, at)| *last == desired && at == version) {
-                self.template.applied();
                 return Ok(live.clone());
             }
         }
         let written = self.apply(&desired, live.as_ref()).await?;
         self.presence = Presence::Seen;
-        self.template.applied();
         desired["metadata"]["uid"] = json!(written.metadata.uid);
         self.applied = Some((desired, written.metadata.resource_version.clone()));
         match live {
@@ -281,15 +301,15 @@ impl Configuration {
         live: Option<&MutatingWebhookConfiguration>,
     ) -> Result<MutatingWebhookConfiguration, ClusterError> {
         let mut version = live.and_then(|live| live.metadata.resource_version.clone());
-        if let Some(patch) = live.and_then(|live| switch(live, desired)) {
+        if let Some(patch) = live.and_then(|live| prerequisite(live, desired)) {
             let parameters = PatchParams {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
                 ..PatchParams::default()
             };
             let patch = Patch::Strategic(&patch);
-            let action = format!("change the destination in the webhook configuration {NAME}");
-            let switched = call(action, self.api.patch(NAME, &parameters, &patch)).await?;
-            version = switched.metadata.resource_version;
+            let action = format!("change the webhooks in the webhook configuration {NAME}");
+            let patched = call(action, self.api.patch(NAME, &parameters, &patch)).await?;
+            version = patched.metadata.resource_version;
         }
         let carried = owner::carried(live);
         let reference = match live {
@@ -347,44 +367,5 @@ impl Configuration {
             client["caBundle"] = json!(bundle);
         }
         desired
-    }
-}
-
-/// Returns the time of the last write of a configuration. `None` if it has not changed since it was created, apart from
-/// its metadata, which the generation does not count.
-///
-/// The API server records the time of each manager's last change:
-/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
-fn changed(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
-    if live.metadata.generation == Some(1) {
-        return None;
-    }
-    let entries = live.metadata.managed_fields.iter().flatten();
-    let last = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0.as_second()).max();
-    // Without a time, assume that it was just written.
-    let last = last.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    last.or_else(|| Some(OffsetDateTime::now_utc()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_change_of_any_manager_counts() {
-        let written = |generation, times: &[&str]| {
-            let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
-            let metadata = json!({
-                "generation": generation,
-                "managedFields": entries.collect::<Vec<_>>(),
-            });
-            let live = json!({ "metadata": metadata });
-            changed(&serde_json::from_value(live).unwrap()).map(OffsetDateTime::unix_timestamp)
-        };
-        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2025-01-01T00:00:00Z"];
-        assert_eq!(written(2, &times), Some(1_767_225_660));
-        assert_eq!(written(1, &times), None);
-        let before = OffsetDateTime::now_utc().unix_timestamp();
-        assert!(written(2, &[]).unwrap() >= before);
     }
 }

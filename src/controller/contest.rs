@@ -253,7 +253,8 @@ mod tests {
     fn an_owner_that_another_client_keeps_removing_is_left_out() {
         let (mut contests, now) = (Contests::default(), Instant::now());
         let ours = selectors().0;
-        let removed = live(&ours, "stripper");
+        // A client that only removes fields owns none, and is not recorded.
+        let removed = live(&ours, FIELD_MANAGER);
         let reference = json!([{ "apiVersion": "v1", "kind": "k", "name": "n", "uid": "u" }]);
         let mut owned = live(&ours, FIELD_MANAGER);
         owned.metadata.owner_references = serde_json::from_value(reference).unwrap();
@@ -280,8 +281,11 @@ mod tests {
             assert!(!paths(&before).iter().any(may_be_left), "{before}");
         }
         let mut rest = desired(&json!({ "matchLabels": {} }));
-        rest["metadata"] = json!({ "labels": { "a": "b" } });
-        assert_eq!(paths(&rest).iter().filter(|path| may_be_left(path)).count(), 2);
+        rest["metadata"] = json!({ "name": "n", "labels": { "a": "b" } });
+        let mut named = desired(&json!({}));
+        named["metadata"] = json!({ "name": "n" });
+        let paths = differences(&rest, &named);
+        assert_eq!(paths.iter().filter(|path| may_be_left(path)).count(), 2);
     }
 
     #[test]

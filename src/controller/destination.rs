@@ -121,38 +121,6 @@ fn unanswered_url(url: &str) -> Option<String> {
     ReviewPath::parse(url.path()).is_none().then(|| url.path().to_owned())
 }
 
-/// Returns a strategic merge patch for the webhooks that have a `url` in `live` and a `service` in `desired`, or the
-/// reverse. It gives them the destination of `desired`. `None` if there are no such webhooks.
-///
-/// A server-side apply sets the one field and keeps the other, which it does not own, and the API server refuses a
-/// webhook with both. The patch carries the resource version that was read, so the API server refuses it as a conflict
-/// if there is a newer one.
-pub(super) fn switch(live: &MutatingWebhookConfiguration, desired: &Value) -> Option<Value> {
-    let desired = desired["webhooks"].as_array().into_iter().flatten();
-    let switched: Vec<_> = desired
-        .filter_map(|desired| {
-            let mut live = live.webhooks.iter().flatten();
-            let live = live.find(|live| desired["name"] == *live.name)?;
-            let mut client = desired["clientConfig"].clone();
-            let is_there = |field: &Value| !field.is_null();
-            if live.client_config.url.is_some() && is_there(&client["service"]) {
-                client["url"] = Value::Null;
-            } else if live.client_config.service.is_some() && is_there(&client["url"]) {
-                client["service"] = Value::Null;
-            } else {
-                return None;
-            }
-            Some(json!({ "name": desired["name"], "clientConfig": client }))
-        })
-        .collect();
-    (!switched.is_empty()).then(|| {
-        json!({
-            "metadata": { "resourceVersion": live.metadata.resource_version },
-            "webhooks": switched,
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,29 +138,5 @@ mod tests {
         ] {
             assert_eq!(unanswered_url(url).as_deref(), expected, "{url}");
         }
-    }
-
-    #[test]
-    fn a_webhook_is_switched_between_service_and_url_with_its_ca_bundle() {
-        let service = json!({ "service": { "name": "s", "namespace": "n" }, "caBundle": "Yg==" });
-        let url = json!({ "url": "https://h.example", "caBundle": "Yg==" });
-        let webhooks =
-            |client: &Value| json!({ "webhooks": [{ "name": "w.x.y", "clientConfig": client }] });
-        let live = |client: &Value| {
-            let mut live = webhooks(client);
-            live["metadata"] = json!({ "resourceVersion": "7" });
-            serde_json::from_value::<MutatingWebhookConfiguration>(live).unwrap()
-        };
-        for (from, to, removed) in [(&service, &url, "service"), (&url, &service, "url")] {
-            let patch = switch(&live(from), &webhooks(to)).unwrap();
-            assert_eq!(patch["metadata"], json!({ "resourceVersion": "7" }));
-            let mut client = to.clone();
-            client[removed] = Value::Null;
-            assert_eq!(patch["webhooks"], webhooks(&client)["webhooks"]);
-            assert_eq!(switch(&live(to), &webhooks(to)), None);
-        }
-        let mut other = webhooks(&url);
-        other["webhooks"][0]["name"] = json!("other.x.y");
-        assert_eq!(switch(&live(&service), &other), None);
     }
 }

@@ -6,6 +6,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::differences::{FieldPath, Step};
 use crate::kubernetes::FIELD_MANAGER;
@@ -16,9 +17,11 @@ pub(super) fn is_own(live: &MutatingWebhookConfiguration, path: &FieldPath) -> b
     owners.peek().is_some() && owners.all(|owner| owner == FIELD_MANAGER)
 }
 
+/// Name for the client that has removed a field. Nobody owns such a field, and a client that only removes fields is not
+/// recorded at all.
+const UNKNOWN: &str = "unknown";
+
 /// Returns the manager that has set or removed a field, if it is not this webhook.
-///
-/// Nobody owns a field that was removed. The last other manager that has changed anything has then removed it.
 pub(super) fn foreign_manager<'a>(
     live: &'a MutatingWebhookConfiguration,
     path: &FieldPath,
@@ -26,12 +29,23 @@ pub(super) fn foreign_manager<'a>(
     if let Some(owner) = owners(live, path).find(|owner| *owner != FIELD_MANAGER) {
         return Some(owner);
     }
-    if owners(live, path).next().is_some() {
+    if owners(live, path).next().is_some() { None } else { Some(UNKNOWN) }
+}
+
+/// Returns the time of the last write of a configuration. `None` if it has not changed since it was created, apart from
+/// its metadata, which the generation does not count.
+///
+/// The API server records the time of each manager's last change:
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
+pub(super) fn last_change(live: &MutatingWebhookConfiguration) -> Option<OffsetDateTime> {
+    if live.metadata.generation == Some(1) {
         return None;
     }
-    let foreign = entries(live).filter(|(manager, _)| *manager != FIELD_MANAGER);
-    let last = foreign.max_by_key(|(_, entry)| entry.time.as_ref().map(|time| time.0));
-    last.map(|(manager, _)| manager)
+    let entries = live.metadata.managed_fields.iter().flatten();
+    let last = entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0.as_second()).max();
+    // Without a time, assume that it was just written.
+    let last = last.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    last.or_else(|| Some(OffsetDateTime::now_utc()))
 }
 
 fn owners<'a>(
@@ -111,11 +125,29 @@ mod tests {
             (&["failurePolicy"][..], true, None),
             (&["namespaceSelector"], false, Some("enforcer")),
             (&["namespaceSelector", "matchExpressions"], false, Some("enforcer")),
-            (&["timeoutSeconds"], false, Some("labels")),
+            (&["timeoutSeconds"], false, Some(UNKNOWN)),
         ] {
             let path = path(fields);
             let found = (is_own(&live, &path), foreign_manager(&live, &path));
             assert_eq!(found, (is_ours, foreign), "{path}");
         }
+    }
+
+    #[test]
+    fn the_last_change_of_any_manager_counts() {
+        let written = |generation, times: &[&str]| {
+            let entries = times.iter().map(|time| json!({ "manager": "of a field", "time": time }));
+            let metadata = json!({
+                "generation": generation,
+                "managedFields": entries.collect::<Vec<_>>(),
+            });
+            let live = json!({ "metadata": metadata });
+            last_change(&serde_json::from_value(live).unwrap()).map(OffsetDateTime::unix_timestamp)
+        };
+        let times = ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2025-01-01T00:00:00Z"];
+        assert_eq!(written(2, &times), Some(1_767_225_660));
+        assert_eq!(written(1, &times), None);
+        let before = OffsetDateTime::now_utc().unix_timestamp();
+        assert!(written(2, &[]).unwrap() >= before);
     }
 }

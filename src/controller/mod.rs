@@ -16,6 +16,7 @@ mod issue;
 mod managed_fields;
 mod metrics;
 mod owner;
+mod patch;
 mod propagation;
 pub mod rotation;
 mod run;
@@ -40,7 +41,9 @@ use self::{
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
-    rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
+    rotation::{
+        Action, Configured, HEAD_START, Issuer, Observed, PrepareCause, PropagationClock, Rotation,
+    },
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
     template_in_force::TemplateInForce,
     user_provided::Provision,
@@ -114,6 +117,8 @@ pub struct Controller {
     conflicts: usize,
     /// Roots that are missing in the configuration, and that the log has already reported.
     untrusted: Option<Roots>,
+    /// Time at which this replica, which serves no certificate, first found no authority.
+    found_missing: Option<Instant>,
     /// Retiring roots, which slower replicas may still need, and the time until which they are trusted.
     retiring: Option<(Roots, Instant)>,
 }
@@ -123,6 +128,8 @@ pub struct Controller {
 pub enum ReconcileOutcome {
     /// Everything is right.
     Done,
+    /// Everything is right but for the configuration, which may not be created yet; reconcile again after this time.
+    AwaitingConfiguration(Duration),
     /// Another party has to act first; reconcile again after this time.
     RequeueAfter(Duration),
 }
@@ -177,6 +184,7 @@ impl Controller {
             propagation_clock: PropagationClock::default(),
             conflicts: 0,
             untrusted: None,
+            found_missing: None,
             retiring: None,
         })
     }
@@ -235,7 +243,6 @@ impl Controller {
             self.serve(certificate, &stored);
         }
         let live = live?;
-        self.exchange(certificate.as_ref(), &stored, &live);
         self.rotate(live, stored, certificate, may_switch).await
     }
 
@@ -249,6 +256,7 @@ impl Controller {
     ) -> Result<Option<ReconcileOutcome>, ClusterError> {
         let authority = self.secrets.read(AUTHORITY).await?;
         let rotation = authority.rotation();
+        self.exchange(certificate.as_ref(), &stored, &live, &rotation.bundle());
         let findings = self.update_and_observe(&rotation, live).await?;
         let served = self.served();
         let name = self.name.clone();
@@ -267,6 +275,9 @@ impl Controller {
             now: OffsetDateTime::now_utc(),
         };
         let action = observed.next_action();
+        if let Some(delay) = self.head_start_left(action, &findings) {
+            return Ok(Some(ReconcileOutcome::RequeueAfter(delay)));
+        }
         let result = match action {
             Action::Nothing | Action::Wait if findings.refusal.is_some() => {
                 return findings.refusal.map_or(Ok(None), Err);
@@ -308,6 +319,19 @@ impl Controller {
         Ok(Findings { issuer, configured, taken_over, newest_trusted_for, refusal })
     }
 
+    /// Returns the time for which this replica leaves it to others to create a missing authority; `None` if it does not.
+    ///
+    /// If there is a configuration, another replica may serve a certificate, and only that replica keeps its root.
+    fn head_start_left(&mut self, action: Action, findings: &Findings) -> Option<Duration> {
+        let is_missing = action == Action::Prepare(PrepareCause::Missing);
+        if !is_missing || self.served().is_some() || findings.configured == Configured::Absent {
+            self.found_missing = None;
+            return None;
+        }
+        let since = *self.found_missing.get_or_insert_with(Instant::now);
+        Some(HEAD_START.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
+    }
+
     /// Finishes a reconcile in which the certificate needs no further action.
     fn done(&mut self) -> Result<ReconcileOutcome, ClusterError> {
         if self.configuration.lacks_template() {
@@ -315,7 +339,7 @@ impl Controller {
             return Err(ClusterError::content("the webhook configuration", reason));
         }
         if self.configuration.is_awaited() {
-            return Ok(ReconcileOutcome::RequeueAfter(self.creation_delay()));
+            return Ok(ReconcileOutcome::AwaitingConfiguration(self.creation_delay()));
         }
         self.provision = Provision::Managed;
         Ok(ReconcileOutcome::Done)
@@ -329,18 +353,19 @@ impl Controller {
         })
     }
 
-    /// Serves the certificate of the Secret if the API server accepts it, if no certificate is in use, or if there is no
-    /// webhook configuration.
+    /// Serves the certificate of the Secret if the API server accepts it, or if no certificate is in use. Without a
+    /// webhook configuration, it has to be valid under `bundle`.
     fn exchange(
         &mut self,
         certificate: Option<&ServingCertificate>,
         stored: &StoredSecret,
         live: &LiveConfiguration,
+        bundle: &Roots,
     ) {
         let Some(certificate) = certificate else { return };
         let (served, now) = (self.served(), OffsetDateTime::now_utc());
         let configured = self.configuration.configured(live);
-        if configured.permits_exchange(served.as_deref(), certificate, &self.name, now) {
+        if configured.permits_exchange(served.as_deref(), certificate, bundle, &self.name, now) {
             self.serve(certificate, stored);
         }
     }

@@ -59,7 +59,11 @@ impl Controller {
             Err(error @ (ClusterError::Call { .. } | ClusterError::Conflict { .. })) => {
                 self.metrics.configuration_write(WriteResult::Failed);
                 let live = self.configuration.observe().await?;
-                let configured = self.configuration.configured(&live);
+                let configured = if error.is_refusal_of_content() {
+                    self.configuration.update_carried(live, bundle).await?
+                } else {
+                    self.configuration.configured(&live)
+                };
                 Ok(Update { configured, refusal: Some(error.into_refusal()) })
             }
             Err(error) => Err(error),

@@ -60,17 +60,24 @@ impl Controller {
         while let Some(result) =
             stop.run_until_cancelled(Box::pin(self.reconcile(may_switch))).await
         {
+            let is_complete = matches!(
+                &result,
+                Ok(ReconcileOutcome::Done | ReconcileOutcome::AwaitingConfiguration(_))
+            );
+            if is_complete && may_switch {
+                may_switch = false;
+                regular = Instant::now() + jittered(INTERVAL);
+            }
             let delay = match &result {
                 Ok(ReconcileOutcome::Done) => {
                     backoff.reset();
-                    if may_switch {
-                        may_switch = false;
-                        regular = Instant::now() + jittered(INTERVAL);
-                    }
                     let left = regular.saturating_duration_since(Instant::now());
                     self.configuration.claim_left().map_or(left, |claim| left.min(claim))
                 }
-                Ok(ReconcileOutcome::RequeueAfter(delay)) => *delay,
+                Ok(
+                    ReconcileOutcome::AwaitingConfiguration(delay)
+                    | ReconcileOutcome::RequeueAfter(delay),
+                ) => *delay,
                 Err(error) => {
                     self.metrics.failure();
                     let failure = error.to_string();

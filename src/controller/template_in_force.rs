@@ -138,7 +138,7 @@ impl TemplateInForce {
 }
 
 /// Returns the template in the annotation of a configuration, if this webhook has written the annotation.
-fn carried(live: &MutatingWebhookConfiguration) -> Option<Template> {
+pub(super) fn carried(live: &MutatingWebhookConfiguration) -> Option<Template> {
     let text = live.metadata.annotations.as_ref()?.get(TEMPLATE)?;
     if !is_own(live, &FieldPath::annotation(TEMPLATE)) {
         return None;

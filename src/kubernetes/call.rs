@@ -64,6 +64,12 @@ impl ClusterError {
         Self::Content { object: object.to_string(), reason: reason.to_string() }
     }
 
+    /// Returns true if the API server refused the content of an object, as opposed to the call.
+    #[must_use]
+    pub fn is_refusal_of_content(&self) -> bool {
+        matches!(self, Self::Call { status: Some(400 | 422), .. })
+    }
+
     /// Converts a conflict, which would be repeated, into a refusal, which is reported.
     #[must_use]
     pub fn into_refusal(self) -> Self {

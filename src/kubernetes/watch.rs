@@ -1,7 +1,8 @@
 //! Watches on objects of the cluster, whose events wake up the controller.
 //!
-//! The content of an event does not matter, because a reconcile reads everything. So a watch needs no state. A
-//! reconcile after its restart also catches the changes that it has missed.
+//! The content of an event does not matter, because a reconcile reads everything. So a watch needs no state. Each start
+//! of a watch wakes up the controller too, and the reconcile finds what has changed in between, such as a deletion, which
+//! a new watch does not report.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -84,7 +85,7 @@ impl Wakeup {
         .await;
     }
 
-    /// Follows one watch until it ends. The first event is the object in its present state, which is a wake-up too.
+    /// Follows one watch until it ends. Sends a wake-up when it has started, and for each event.
     async fn follow<K>(&self, api: &Api<K>, name: &str) -> Result<(), WatchError>
     where
         K: Clone + Debug + DeserializeOwned + Resource<DynamicType = ()>,
@@ -96,6 +97,7 @@ impl Wakeup {
         let events = timeout(START_TIMEOUT, api.watch_metadata(&parameters, "0")).await;
         let events = events.map_err(|_| WatchError::NoAnswer)?;
         let mut events = Box::pin(events.map_err(|error| WatchError::Failed(reason(&error)))?);
+        self.wake();
         loop {
             let event = timeout(WATCH_TIMEOUT, events.try_next()).await;
             match event.map_err(|_| WatchError::TimedOut)? {
@@ -107,5 +109,39 @@ impl Wakeup {
                 Err(error) => return Err(WatchError::Failed(reason(&error))),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use k8s_openapi::api::core::v1::Secret;
+    use kube::{Client, Config};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_reports_nothing_wakes_up_the_controller_when_it_starts() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0);
+            let answer =
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream
+        };
+        let client = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
+        let (api, wakeup) = (Api::<Secret>::namespaced(client, "n"), Wakeup::default());
+        let (_stream, ended) = tokio::join!(server, wakeup.follow(&api, "s"));
+        ended.unwrap();
+        timeout(START_TIMEOUT, wakeup.woken()).await.unwrap();
     }
 }

@@ -22,7 +22,7 @@ use super::{
 const AUTHORITY_VALIDITY: Duration = Duration::days(3650);
 
 /// Validity of a certificate: 12 months, as in the original.
-const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
+pub const CERTIFICATE_VALIDITY: Duration = Duration::days(365);
 
 /// Time by which the validity of an authority starts in the past, for machines whose clock is behind that of this one.
 const AUTHORITY_BACKDATING: Duration = Duration::days(30);

@@ -17,7 +17,7 @@ mod trust;
 mod validity;
 
 pub use self::{
-    authority::{Authority, AuthorityError, PemPair},
+    authority::{Authority, AuthorityError, CERTIFICATE_VALIDITY, PemPair},
     certificate::{CertificateError, FILE_NAMES, ServingCertificate},
     client_auth::{ClientCaError, ClientTrust, KnownClient, read_client_ca},
     key::{KeyError, check_private_key},

@@ -22,6 +22,8 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a configuration follows its template", followed),
     ("a template that is a copy of the live object is accepted", copied),
     ("a template with an unknown path gets a warning", unanswered),
+    ("a refused template does not stop the repair of the caBundle", refused),
+    ("a webhook with another name does not stay behind", renamed),
     ("a conflict that the next attempt resolves is not a failure", brief_conflict),
     ("lasting conflicts do not block the renewal of the certificate", lasting_conflict),
 ];
@@ -120,6 +122,71 @@ fn unanswered(cluster: &Cluster) {
         }
         assert!(lines[0]["hint"].as_str().unwrap().contains("`/` and `/mutate`"));
     }
+}
+
+fn refused(cluster: &Cluster) {
+    cluster.clear_state();
+    let files = Files::new(MAP);
+    files.write("mwc.yaml", BUILT_IN);
+    let launch = cluster.managed_by_url(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhooks = [launch.start_ready()];
+    let right = cluster.await_configuration()["webhooks"].clone();
+    // The API server permits 30 seconds at most.
+    files.write("mwc.yaml", &BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 31"));
+    webhooks[0].await_log("reconciliation failed; retrying");
+    for field in ["timeoutSeconds", "clientConfig"] {
+        let mut wrong = right.clone();
+        wrong[0]["clientConfig"]["caBundle"] = json!("");
+        wrong[0]["timeoutSeconds"] = json!(7);
+        cluster.api.patch(CONFIGURATION, &json!({ "webhooks": wrong }));
+        eventually(&format!("the repair of {field}"), || {
+            expect(cluster.api.get(CONFIGURATION).unwrap()["webhooks"].clone(), &right)
+        });
+    }
+    // A new root is trusted, too.
+    let before = cluster.await_stable(&webhooks);
+    cluster.request_rotation("imageswap-tls-ca");
+    cluster.await_rotation(AUTHORITY);
+    let after = cluster.await_stable(&webhooks);
+    assert_ne!(after.root(), before.root());
+    files.write("mwc.yaml", &BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 6"));
+    eventually("the new template", || {
+        let found = cluster.api.get(CONFIGURATION).unwrap();
+        expect(found["webhooks"][0]["timeoutSeconds"].clone(), &json!(6))
+    });
+    webhooks[0].assert_no_warnings_except(&["reconciliation failed; retrying"]);
+}
+
+fn renamed(cluster: &Cluster) {
+    cluster.clear_state();
+    let files = Files::new(MAP);
+    let named = |name: &str| BUILT_IN.replace("imageswap.webhook.k8s.twr.io", name);
+    files.write("mwc.yaml", &named("custom.example.com"));
+    let launch = cluster.managed_by_url(&files);
+    let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
+    let webhook = launch.start_ready();
+    let found = cluster.await_configuration();
+    // Another client sets all fields as they are, and adds a webhook of its own.
+    let mut webhooks = found["webhooks"].clone();
+    let mut foreign = webhooks[0].clone();
+    foreign["name"] = json!("foreign.example.com");
+    webhooks.as_array_mut().unwrap().push(foreign);
+    let mut owned = found.clone();
+    owned["metadata"] = json!({ "name": "imageswap-webhook" });
+    owned["webhooks"] = webhooks;
+    let apply = ["apply", "--server-side", "--field-manager=another", "-f=-"];
+    cluster.control_plane.try_kubectl(&apply, Some(&owned)).unwrap();
+    files.write("mwc.yaml", &named("other.example.com"));
+    eventually("the renamed webhook", || {
+        let found = cluster.api.get(CONFIGURATION).unwrap();
+        let webhooks = found["webhooks"].as_array().unwrap();
+        let mut names: Vec<_> =
+            webhooks.iter().map(|webhook| webhook["name"].as_str().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        expect(names, &["foreign.example.com".to_owned(), "other.example.com".to_owned()].to_vec())
+    });
+    webhook.assert_no_warnings();
 }
 
 fn brief_conflict(cluster: &Cluster) {

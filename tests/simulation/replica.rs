@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use imageswap::{
     controller::rotation::{
-        Action, Configured, Confirmation, Issuer, KeyOwner, Observed, PropagationClock, Rotation,
-        Verifier,
+        Action, Configured, Confirmation, HEAD_START, Issuer, KeyOwner, Observed, PrepareCause,
+        PropagationClock, Rotation, Verifier,
     },
     tls::{Roots, ServingCertificate},
 };
@@ -33,9 +33,10 @@ const DELAY: Duration = imageswap::controller::rotation::PROPAGATION_DELAY;
 enum Call {
     GetConfiguration,
     GetCertificate(Stored<Bundle>, Duration),
-    GetAuthority(Stored<Bundle>, Stored<CertificateSecret>),
+    GetAuthority(Stored<Bundle>, Stored<CertificateSecret>, Duration),
     Configure(Box<Read>),
-    Act(Box<Read>, Configured),
+    /// The flag says that the configuration could not be written.
+    Act(Box<Read>, Configured, bool),
 }
 
 /// What a replica has read, and decided by that.
@@ -77,6 +78,8 @@ pub(crate) struct Replica {
     clock: PropagationClock,
     start: Instant,
     failures: u32,
+    /// Time at which this replica, without a certificate, first found no authority.
+    found_missing: Option<Duration>,
 }
 
 /// The presence of the configuration, as far as a replica knows.
@@ -102,6 +105,7 @@ impl Replica {
             clock: PropagationClock::default(),
             start: Instant::now(),
             failures: 0,
+            found_missing: None,
         }
     }
 
@@ -123,10 +127,19 @@ impl Replica {
     pub(crate) fn step(&mut self, world: &mut World, random: &mut Random) -> Duration {
         // A call may fail before or after it has had an effect.
         let fails = random.happens(20);
+        let call = self.call.clone();
         let outcome = if fails && random.happens(500) {
             None
         } else {
             Some(self.make_call(world, random)).filter(|_| !fails)
+        };
+        let outcome = match (outcome, call) {
+            // The certificate is renewed all the same.
+            (None, Call::Configure(read)) => {
+                let configured = World::configured(&world.configuration);
+                Some(Outcome::Next(Call::Act(read, configured, true)))
+            }
+            (outcome, _) => outcome,
         };
         match outcome {
             Some(Outcome::Next(call)) => self.call = call,
@@ -161,15 +174,14 @@ impl Replica {
                 Outcome::Next(Call::GetCertificate(live, world.now))
             }
             Call::GetCertificate(live, read) => {
-                let stored = world.certificate.clone();
-                if let Some(certificate) = &stored.value.certificate {
-                    self.exchange(world, &live, certificate, read);
-                }
-                Outcome::Next(Call::GetAuthority(live, stored))
+                Outcome::Next(Call::GetAuthority(live, world.certificate.clone(), read))
             }
-            Call::GetAuthority(live, certificate) => {
+            Call::GetAuthority(live, certificate, read) => {
                 let authority = world.authority.clone();
                 let mut bundle = authority.value.bundle();
+                if let Some(stored) = &certificate.value.certificate {
+                    self.exchange(world, &live, stored, &bundle, read);
+                }
                 let taken_over = World::configured(&live).taken_over(
                     self.served.as_ref(),
                     &bundle,
@@ -186,7 +198,9 @@ impl Replica {
                 })))
             }
             Call::Configure(read) => self.configure(world, random, read),
-            Call::Act(read, configured) => self.act(world, &read, &configured),
+            Call::Act(read, configured, is_refused) => {
+                self.act(world, &read, &configured, is_refused)
+            }
         }
     }
 
@@ -195,15 +209,18 @@ impl Replica {
         world: &mut World,
         live: &Stored<Bundle>,
         stored: &ServingCertificate,
+        bundle: &Roots,
         read: Duration,
     ) {
         let clock = world.clock(self.ahead);
         let served = self.served.as_ref();
-        if World::configured(live).permits_exchange(served, stored, &world.verifier, clock) {
+        if World::configured(live).permits_exchange(served, stored, bundle, &world.verifier, clock)
+        {
             if served.is_none() {
                 world.excuse(stored);
             }
-            world.decide(stored, read);
+            // Without another one, it serves this one even if the root has been removed before.
+            world.decide(stored, if served.is_none() { Duration::ZERO } else { read });
             self.served = Some(stored.clone());
         }
     }
@@ -218,16 +235,17 @@ impl Replica {
         };
         if !may_write || read.bundle.is_empty() || read.live.value.as_ref() == Some(&read.bundle) {
             let configured = World::configured(&read.live);
-            return Outcome::Next(Call::Act(read, configured));
+            return Outcome::Next(Call::Act(read, configured, false));
         }
-        if world.configuration.version != read.live.version {
+        // A creation has no version that the API server could compare.
+        if world.configuration.version != read.live.version && read.live.value.is_some() {
             return Outcome::ReadAgain;
         }
         world.note(format_args!("caBundle gets {} roots", read.bundle.len()));
         world.configure(random, &Some(read.bundle.clone()));
         self.presence = Presence::Seen;
         let configured = World::configured(&world.configuration);
-        Outcome::Next(Call::Act(read, configured))
+        Outcome::Next(Call::Act(read, configured, false))
     }
 
     /// Returns how long the API server has trusted the newest authority.
@@ -240,7 +258,13 @@ impl Replica {
         self.clock.observe(newest, confirmation, self.start + world.now).time
     }
 
-    fn act(&mut self, world: &mut World, read: &Read, configured: &Configured) -> Outcome {
+    fn act(
+        &mut self,
+        world: &mut World,
+        read: &Read,
+        configured: &Configured,
+        is_refused: bool,
+    ) -> Outcome {
         let rotation = &read.authority.value;
         let trusted_for = self.trusted_for(world, read, configured);
         let observed = Observed {
@@ -259,7 +283,18 @@ impl Replica {
         let action = observed.next_action();
         let made = Made { day: world.day, ahead: self.ahead };
         world.history.note(world.day, world.now, format_args!("{action:?} after {trusted_for:?}"));
+        let is_missing = action == Action::Prepare(PrepareCause::Missing);
+        if is_missing && self.served.is_none() && *configured != Configured::Absent {
+            let since = *self.found_missing.get_or_insert(world.now);
+            let left = HEAD_START.saturating_sub(world.now.saturating_sub(since));
+            if !left.is_zero() {
+                return Outcome::Sleep(left);
+            }
+        } else {
+            self.found_missing = None;
+        }
         match action {
+            Action::Nothing | Action::Wait if is_refused => return Outcome::Sleep(RETRY_DELAY),
             Action::Nothing if self.presence == Presence::Unknown => {
                 return Outcome::Sleep(RETRY_DELAY);
             }
@@ -287,6 +322,9 @@ impl Replica {
                 }
                 let create = || Ok::<_, ()>(world.pki.authority(made));
                 let after = observed.rotation_after(action, create).unwrap();
+                if is_missing && self.served.is_none() {
+                    world.start_over(after.newest().cloned().unwrap_or_default());
+                }
                 world.authority.version += 1;
                 world.authority.value = after;
             }

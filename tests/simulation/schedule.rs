@@ -20,6 +20,9 @@ const DISTURBED: Duration = Duration::from_mins(4);
 /// Time after the last disturbance, within which the system has to settle.
 const SETTLE: Duration = Duration::from_mins(10);
 
+/// Time at the end of that in which nothing may be written any more.
+const QUIET: Duration = Duration::from_mins(3);
+
 /// Days by which time jumps after the disturbances, one entry for each jump. Certificates are renewed after 181 days.
 const JUMPS: [i64; 5] = [100; 5];
 
@@ -95,17 +98,26 @@ impl Schedule {
             self.add(time, Event::Disturb);
         }
         let mut until = DISTURBED + SETTLE;
-        self.run_until(until)?;
-        self.check_settled()?;
+        self.settle(until)?;
         for days in JUMPS {
             self.world.jump(days);
             self.note(format!("{days} days pass"));
             self.wake_all();
             until += SETTLE;
-            self.run_until(until)?;
-            self.check_settled()?;
+            self.settle(until)?;
         }
         self.check_old_roots_are_gone()
+    }
+
+    /// Runs until a time, and checks that everything has converged by then.
+    fn settle(&mut self, until: Duration) -> Result<(), String> {
+        self.run_until(until - QUIET)?;
+        let versions = self.world.versions();
+        self.run_until(until)?;
+        if self.world.versions() != versions {
+            return Err(format!("not settled at {until:?}: there is no end to writes"));
+        }
+        self.check_settled()
     }
 
     fn run_until(&mut self, until: Duration) -> Result<(), String> {
@@ -115,6 +127,9 @@ impl Schedule {
                 break;
             }
             self.world.now = time;
+            if self.world.has_spread() {
+                self.check_served()?;
+            }
             match event {
                 Event::Disturb => self.disturb(),
                 Event::Check => {}
@@ -122,13 +137,17 @@ impl Schedule {
                 Event::Wake(index, life) => self.wake(index, life),
             }
             self.spread_changes();
-            let served = self.replicas.iter().filter_map(|replica| replica.served.as_ref());
-            if let Some(refusal) = self.world.refused(&served) {
-                return Err(format!("at {time:?}: {refusal}"));
-            }
+            self.check_served()?;
         }
         self.world.now = until;
         Ok(())
+    }
+
+    /// Checks that all API servers accept all certificates that are served.
+    fn check_served(&mut self) -> Result<(), String> {
+        let served = self.replicas.iter().filter_map(|replica| replica.served.as_ref());
+        let refusal = self.world.refused(&served);
+        refusal.map_or(Ok(()), |refusal| Err(format!("at {:?}: {refusal}", self.world.now)))
     }
 
     fn add(&mut self, time: Duration, event: Event) {
@@ -177,11 +196,7 @@ impl Schedule {
 
     /// Tells the replicas of changed objects. A watch that is lost tells later.
     fn spread_changes(&mut self) {
-        let versions = [
-            self.world.certificate.version,
-            self.world.authority.version,
-            self.world.configuration.version,
-        ];
+        let versions = self.world.versions();
         if versions == self.versions {
             return;
         }
@@ -216,15 +231,8 @@ impl Schedule {
 
     /// Does what an operator, another tool or an accident does.
     fn disturb(&mut self) {
-        let what = match self.random.below(11) {
-            0..3 => {
-                let index = self.random.index(self.replicas.len());
-                let replica = &mut self.replicas[index];
-                replica.restart();
-                let delay = self.random.time(Duration::from_millis(10), Duration::from_secs(20));
-                self.plan(index, delay);
-                format!("replica {index} is killed")
-            }
+        let what = match self.random.below(13) {
+            0..3 => self.kill(),
             3 => {
                 self.world.certificate.value.is_requested = true;
                 self.world.certificate.version += 1;
@@ -247,9 +255,34 @@ impl Schedule {
             }
             8 => self.restore(),
             9 => self.replace_certificate(),
+            10 => self.start_over(),
+            11 => {
+                self.world.configure(&mut self.random, &None);
+                format!("the configuration is deleted, and {}", self.kill())
+            }
             _ => self.take_trust_away(),
         };
         self.note(what);
+    }
+
+    /// Kills a replica, which starts again.
+    fn kill(&mut self) -> String {
+        let index = self.random.index(self.replicas.len());
+        self.replicas[index].restart();
+        let delay = self.random.time(Duration::from_millis(10), Duration::from_secs(20));
+        self.plan(index, delay);
+        format!("replica {index} is killed")
+    }
+
+    /// Deletes both Secrets, as the documentation of starting over says, while a replica starts. The others keep their
+    /// root trusted if they notice in time.
+    fn start_over(&mut self) -> String {
+        self.world.take_away(self.world.authority.value.bundle());
+        self.world.certificate.value = CertificateSecret::default();
+        self.world.certificate.version += 1;
+        self.world.authority.value = Rotation::default();
+        self.world.authority.version += 1;
+        format!("both Secrets are deleted, and {}", self.kill())
     }
 
     fn restore(&mut self) -> String {

@@ -45,6 +45,16 @@ struct ApiServer {
     seen: Vec<(Duration, Bundle)>,
 }
 
+/// The removal of roots from the configuration.
+#[derive(Debug)]
+struct Removal {
+    /// Certificates on which a replica decided before are excused.
+    at: Duration,
+    roots: Roots,
+    /// Time at which the configuration contained them again.
+    undone: Option<Duration>,
+}
+
 /// What has happened, a line each.
 #[derive(Debug, Default)]
 pub(crate) struct History(pub(crate) Vec<String>);
@@ -69,8 +79,8 @@ pub(crate) struct World {
     api_servers: Vec<ApiServer>,
     /// What has happened so far.
     pub(crate) history: History,
-    /// Times at which a foreign writer removed roots from the configuration.
-    removed: Vec<(Duration, Roots)>,
+    /// Roots that a foreign writer removed.
+    removed: Vec<Removal>,
     /// Times at which a replica first decided to serve a certificate.
     decided: HashMap<u64, Duration>,
     /// Certificates that other clients have stored.
@@ -114,6 +124,11 @@ impl World {
         Made { day: self.day, ahead }
     }
 
+    /// Returns the versions of certificate, authority and configuration.
+    pub(crate) fn versions(&self) -> [u64; 3] {
+        [self.certificate.version, self.authority.version, self.configuration.version]
+    }
+
     /// Lets days pass. All API servers have seen everything by then.
     pub(crate) fn jump(&mut self, days: i64) {
         self.day += days;
@@ -126,6 +141,11 @@ impl World {
 
     /// Writes the configuration. Each API server sees it after a time of its own, in order.
     pub(crate) fn configure(&mut self, random: &mut Random, bundle: &Bundle) {
+        if let Some(bundle) = bundle {
+            for removal in self.removed.iter_mut().filter(|removal| removal.undone.is_none()) {
+                removal.undone = bundle.contains_all(&removal.roots).then_some(self.now);
+            }
+        }
         self.configuration.version += 1;
         self.configuration.value.clone_from(bundle);
         for server in &mut self.api_servers {
@@ -139,9 +159,19 @@ impl World {
     /// Writes the configuration as another client, which may remove roots.
     pub(crate) fn configure_as_foreigner(&mut self, random: &mut Random, bundle: &Bundle) {
         let before = self.configuration.value.clone().unwrap_or_default();
-        let removed = before.without(&bundle.clone().unwrap_or_default());
-        self.removed.push((self.now, removed));
+        let roots = before.without(&bundle.clone().unwrap_or_default());
         self.configure(random, bundle);
+        self.take_away(roots);
+    }
+
+    /// Notes that a foreign writer has taken roots away.
+    pub(crate) fn take_away(&mut self, roots: Roots) {
+        self.removed.push(Removal { at: self.now, roots, undone: None });
+    }
+
+    /// Notes new roots that are used at once, because no replica is known to serve a certificate.
+    pub(crate) fn start_over(&mut self, roots: Roots) {
+        self.removed.push(Removal { at: Duration::MAX, roots, undone: None });
     }
 
     /// Returns the roots that the API server trusts according to a configuration.
@@ -180,39 +210,52 @@ impl World {
             CertificateSecret { certificate: Some(certificate), is_requested: false };
     }
 
+    /// Returns true if an API server has noticed a change since the last check.
+    pub(crate) fn has_spread(&self) -> bool {
+        let next = self.api_servers.iter().filter_map(|server| server.seen.get(1));
+        { next }.any(|(seen, _)| *seen <= self.now)
+    }
+
     /// Returns the first certificate that an API server does not accept, unless a foreign writer took its root away.
+    /// Every configuration counts that an API server has had since the last call.
     pub(crate) fn refused<'a>(
         &mut self,
         served: &(impl Iterator<Item = &'a ServingCertificate> + Clone),
     ) -> Option<String> {
         let now = self.now;
+        let servers = self.api_servers.iter().enumerate();
+        let refusal = servers.flat_map(|(number, server)| {
+            let known = server.seen.iter().take_while(|(seen, _)| *seen <= now);
+            // Until an API server notices that the configuration is deleted, its calls do not count.
+            let deleted = server.seen.iter().rposition(|(_, bundle)| bundle.is_none());
+            let known = known.skip(deleted.unwrap_or_default());
+            known.filter_map(move |(_, bundle)| Some((number, server.ahead, bundle.as_ref()?)))
+        });
+        let refusal = refusal.flat_map(|known| served.clone().map(move |one| (known, one)));
+        let refusal = refusal.filter_map(|((number, ahead, roots), certificate)| {
+            let clock = self.clock(ahead);
+            let error = self.verifier.verify(roots, certificate, clock).err()?;
+            (!self.is_excused(certificate, clock)).then(|| format!("API server {number}: {error}"))
+        });
+        let refusal = { refusal }.next();
         for server in &mut self.api_servers {
             let known = server.seen.iter().take_while(|(seen, _)| *seen <= now).count();
             server.seen.drain(..known.saturating_sub(1));
         }
-        for (number, server) in self.api_servers.iter().enumerate() {
-            let Some(Some(roots)) = server.seen.first().map(|(_, bundle)| bundle) else { continue };
-            let made = Made { day: self.day, ahead: server.ahead };
-            for certificate in served.clone() {
-                let clock = made.at() + now;
-                if let Err(error) = self.verifier.verify(roots, certificate, clock)
-                    && !self.is_excused(certificate, clock)
-                {
-                    return Some(format!("API server {number}: {error}"));
-                }
-            }
-        }
-        None
+        refusal
     }
 
-    /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve it.
+    /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve it, and the API
+    /// servers need not yet have it again.
     fn is_excused(&self, certificate: &ServingCertificate, clock: OffsetDateTime) -> bool {
         if self.excused.contains(&id(certificate)) {
             return true;
         }
         let decided = self.decided.get(&id(certificate)).copied().unwrap_or_default();
-        self.removed.iter().any(|(time, removed)| {
-            *time >= decided && self.verifier.may_accept(removed, certificate, clock)
+        self.removed.iter().any(|removal| {
+            removal.at >= decided
+                && removal.undone.is_none_or(|undone| self.now <= undone + MAX_LAG)
+                && self.verifier.may_accept(&removal.roots, certificate, clock)
         })
     }
 }

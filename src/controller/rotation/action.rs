@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     closed_enum::closed_enum,
-    tls::{Roots, ServingCertificate, TrustError},
+    tls::{CERTIFICATE_VALIDITY, Roots, ServingCertificate, TrustError},
 };
 
 /// The observed state, from which the next action is chosen.
@@ -158,10 +158,12 @@ impl Observed<'_> {
         self.served.or(self.certificate)
     }
 
-    /// Returns the time at which no certificate so far is in use any more.
+    /// Returns the time at which no certificate so far is in use any more. If this replica knows of none, another one may
+    /// have just been issued.
     fn last_expiry(&self) -> OffsetDateTime {
         let certificates = [self.served, self.certificate].into_iter().flatten();
-        certificates.map(|certificate| certificate.validity().not_after).max().unwrap_or(self.now)
+        let last = certificates.map(|certificate| certificate.validity().not_after).max();
+        last.unwrap_or(self.now + CERTIFICATE_VALIDITY)
     }
 
     /// Returns true if the API server accepts the certificate in use.
@@ -180,8 +182,17 @@ impl Observed<'_> {
 
     /// Returns true if a certificate of the newest authority would interrupt calls: the API server accepts the
     /// certificate in use, and has not trusted that authority for long enough.
+    ///
+    /// Without a certificate, another replica may still serve one of a previous authority.
     fn must_wait(&self) -> bool {
-        self.is_in_use_accepted() && self.newest_trusted_for < PROPAGATION_DELAY
+        let is_accepted = match self.in_use() {
+            Some(_) => self.is_in_use_accepted(),
+            None => {
+                let previous = &self.rotation.previous;
+                !previous.is_empty() && self.configured.trusts(previous)
+            }
+        };
+        is_accepted && self.newest_trusted_for < PROPAGATION_DELAY
     }
 
     /// Returns true if the current authority has signed this certificate.

@@ -74,16 +74,22 @@ impl Configured {
     /// Returns true if the certificate `stored` in the Secret is to be served instead of `served`.
     ///
     /// Another client may have replaced it by one that the API server does not accept. Then the one in use stays until
-    /// the next certificate is issued.
+    /// the next certificate is issued. Without a configuration, the certificate has to be valid under `bundle`, which a
+    /// replica may write into a new configuration at any moment.
     #[must_use]
     pub fn permits_exchange(
         &self,
         served: Option<&ServingCertificate>,
         stored: &ServingCertificate,
+        bundle: &Roots,
         verifier: &dyn Verifier,
         now: OffsetDateTime,
     ) -> bool {
-        served.is_none() || *self == Self::Absent || self.accepts(stored, verifier, now)
+        let is_accepted = match self {
+            Self::Absent => verifier.may_accept(bundle, stored, now),
+            Self::Present { .. } => self.accepts(stored, verifier, now),
+        };
+        is_accepted || served.is_none()
     }
 
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in

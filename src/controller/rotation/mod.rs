@@ -27,6 +27,10 @@ use crate::tls::{Authority, Roots};
 /// slow API servers and replicas of this webhook.
 pub const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
+/// Time for which a replica that serves no certificate leaves it to others to create a missing authority. One that
+/// serves a certificate keeps its root trusted; it learns of the loss through a watch, within a second.
+pub const HEAD_START: Duration = Duration::from_secs(2);
+
 /// Maximum number of retiring roots, which are still trusted but sign no new certificates.
 ///
 /// Only frequent rotations on request reach this number. The API server stops trusting the certificate of a replica

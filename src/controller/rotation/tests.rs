@@ -315,23 +315,25 @@ fn a_restored_authority_signs_only_after_the_ca_propagation_delay() {
         scene.newest_trusted_for = PROPAGATION_DELAY;
         assert_eq!(scene.next_action(), Action::Issue(cause));
     }
-    assert!(!scene.observe(Observed::is_foreign));
+    assert!(!scene.observe(Observed::is_of_unknown_authority));
 }
 
 #[test]
-fn a_stored_certificate_replaces_the_served_one_unless_only_that_one_is_accepted() {
+fn a_stored_certificate_is_served_if_it_is_accepted_or_none_is_in_use() {
     let name = ServerName::try_from(NAME).unwrap();
     let authority = Authority::generate(now()).unwrap();
     let other = Authority::generate(now()).unwrap();
     let (ours, foreign) = (certificate(&authority, now()), certificate(&other, now()));
     let configured = present(vec![authority.root()]);
     let may = |configured: &Configured, served: Option<&ServingCertificate>, stored, days| {
-        configured.permits_exchange(served, stored, &name, now() + Days::days(days))
+        let bundle = authority.root();
+        configured.permits_exchange(served, stored, &bundle, &name, now() + Days::days(days))
     };
     assert!(may(&configured, None, &foreign, 0), "nothing is served");
     assert!(!may(&configured, Some(&ours), &foreign, 0), "the API server rejects it");
     assert!(may(&configured, Some(&foreign), &ours, 0));
-    assert!(may(&Configured::Absent, Some(&ours), &foreign, 0), "nobody calls");
+    assert!(may(&Configured::Absent, Some(&foreign), &ours, 0));
+    assert!(!may(&Configured::Absent, Some(&ours), &foreign, 0), "a new configuration rejects it");
     assert!(may(&present(vec![other.root()]), Some(&ours), &foreign, 0));
     let neither = present(vec![Authority::generate(now()).unwrap().root()]);
     assert!(!may(&neither, Some(&ours), &foreign, 0), "it is not better");
@@ -341,8 +343,8 @@ fn a_stored_certificate_replaces_the_served_one_unless_only_that_one_is_accepted
         assert!(may(&configured, Some(&foreign), &ours, days));
     }
     let scene = Scene { certificate: Some(foreign), ..Scene::new() };
-    assert!(scene.observe(Observed::is_foreign));
-    assert!(!Scene::new().observe(Observed::is_foreign));
+    assert!(scene.observe(Observed::is_of_unknown_authority));
+    assert!(!Scene::new().observe(Observed::is_of_unknown_authority));
 }
 
 #[test]
@@ -376,4 +378,30 @@ fn a_configuration_is_propagated_after_the_ca_propagation_delay() {
     for (name, configured, expected) in cases {
         assert_eq!(configured.is_propagated(now()), expected, "{name}");
     }
+}
+
+#[test]
+fn a_replica_without_a_certificate_waits_while_another_may_serve_one_of_a_previous_authority() {
+    let mut scene = Scene::in_rotation(true);
+    let current = scene.rotation.current.take().unwrap();
+    scene.rotation.keep_trusting(&current.roots, now() + Days::days(365));
+    scene.certificate = None;
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene.newest_trusted_for = PROPAGATION_DELAY;
+    assert_eq!(scene.next_action(), Action::Promote);
+    scene.newest_trusted_for = Duration::ZERO;
+    scene.configured = Configured::Absent;
+    assert_eq!(scene.next_action(), Action::Promote);
+}
+
+#[test]
+fn previous_roots_stay_if_the_replica_that_promotes_knows_of_no_certificate() {
+    let mut scene = Scene::in_rotation(true);
+    (scene.certificate, scene.served) = (None, None);
+    scene.configured = Configured::Absent;
+    scene.promote();
+    scene.now += Days::days(364);
+    assert!(!scene.rotation.has_previous_expired(scene.now));
+    scene.now += Days::days(2);
+    assert!(scene.rotation.has_previous_expired(scene.now));
 }

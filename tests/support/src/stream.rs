@@ -31,6 +31,7 @@ pub struct Stream {
 /// The results of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Count {
+    /// Number of creations, with those that failed.
     pub creates: usize,
     /// Number of TLS handshakes that tasks have made with the webhook.
     pub handshakes: usize,
