@@ -47,7 +47,7 @@ impl Stream {
         for creator in 0..CREATORS {
             let names = format!("{prefix}-{creator}");
             let state = (stream.recorder(), names);
-            stream.spawn(PERIOD, state, |(recorder, names), number| {
+            stream.spawn(PERIOD, state, move |(recorder, names), number| {
                 let pod = pod_of(&format!("{names}-{number}"), &[UNCHANGED]);
                 Box::pin(async move { recorder.create(PODS, &pod, expected).await })
             });

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Cluster, MAP, Step, eventually, expect,
@@ -161,8 +161,8 @@ fn refused(cluster: &Cluster) {
 fn renamed(cluster: &Cluster) {
     cluster.clear_state();
     let files = Files::new(MAP);
-    let named = |name: &str| BUILT_IN.replace("imageswap.webhook.k8s.twr.io", name);
-    files.write("mwc.yaml", &named("custom.example.com"));
+    let template = |name: &str| BUILT_IN.replace("imageswap.webhook.k8s.twr.io", name);
+    files.write("mwc.yaml", &template("custom.example.com"));
     let launch = cluster.managed_by_url(&files);
     let launch = launch.with_path("IMAGESWAP_MWC_TEMPLATE_FILE", files.path("mwc.yaml"));
     let webhook = launch.start_ready();
@@ -177,14 +177,13 @@ fn renamed(cluster: &Cluster) {
     owned["webhooks"] = webhooks;
     let apply = ["apply", "--server-side", "--field-manager=another", "-f=-"];
     cluster.control_plane.try_kubectl(&apply, Some(&owned)).unwrap();
-    files.write("mwc.yaml", &named("other.example.com"));
+    files.write("mwc.yaml", &template("other.example.com"));
     eventually("the renamed webhook", || {
         let found = cluster.api.get(CONFIGURATION).unwrap();
         let webhooks = found["webhooks"].as_array().unwrap();
-        let mut names: Vec<_> =
-            webhooks.iter().map(|webhook| webhook["name"].as_str().unwrap().to_owned()).collect();
-        names.sort_unstable();
-        expect(names, &["foreign.example.com".to_owned(), "other.example.com".to_owned()].to_vec())
+        let mut names: Vec<_> = webhooks.iter().map(|webhook| webhook["name"].clone()).collect();
+        names.sort_unstable_by_key(Value::to_string);
+        expect(json!(names), &json!(["foreign.example.com", "other.example.com"]))
     });
     webhook.assert_no_warnings();
 }

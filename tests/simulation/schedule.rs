@@ -277,7 +277,6 @@ impl Schedule {
     /// Deletes both Secrets, as the documentation of starting over says, while a replica starts. The others keep their
     /// root trusted if they notice in time.
     fn start_over(&mut self) -> String {
-        self.world.take_away(self.world.authority.value.bundle());
         self.world.certificate.value = CertificateSecret::default();
         self.world.certificate.version += 1;
         self.world.authority.value = Rotation::default();

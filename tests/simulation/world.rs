@@ -20,6 +20,10 @@ use crate::{
 /// Time by which an API server may learn of a change late. The rest of the CA propagation delay is for replicas.
 const MAX_LAG: Duration = PROPAGATION_DELAY.saturating_sub(Duration::from_secs(5));
 
+/// Time for which calls may fail if a replica without a certificate starts over: other replicas learn of it late, and
+/// their machines may stop.
+const START_OVER: Duration = Duration::from_mins(3);
+
 /// An object with its resource version.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored<T> {
@@ -51,7 +55,7 @@ struct Removal {
     /// Certificates on which a replica decided before are excused.
     at: Duration,
     roots: Roots,
-    /// Time at which the configuration contained them again.
+    /// Time at which the API servers have them again.
     undone: Option<Duration>,
 }
 
@@ -161,17 +165,15 @@ impl World {
         let before = self.configuration.value.clone().unwrap_or_default();
         let roots = before.without(&bundle.clone().unwrap_or_default());
         self.configure(random, bundle);
-        self.take_away(roots);
-    }
-
-    /// Notes that a foreign writer has taken roots away.
-    pub(crate) fn take_away(&mut self, roots: Roots) {
         self.removed.push(Removal { at: self.now, roots, undone: None });
     }
 
-    /// Notes new roots that are used at once, because no replica is known to serve a certificate.
-    pub(crate) fn start_over(&mut self, roots: Roots) {
-        self.removed.push(Removal { at: Duration::MAX, roots, undone: None });
+    /// Notes new roots that are used at once, and that take the place of all others, because a replica without a
+    /// certificate has found no authority.
+    pub(crate) fn start_over(&mut self, mut roots: Roots) {
+        roots.add(self.configuration.value.as_ref().unwrap_or(&Roots::default()));
+        let undone = Some(self.now + START_OVER);
+        self.removed.push(Removal { at: Duration::MAX, roots, undone });
     }
 
     /// Returns the roots that the API server trusts according to a configuration.

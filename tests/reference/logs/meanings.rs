@@ -255,13 +255,13 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "Someone has deleted it. See [break glass](../operations.md#break-glass).",
     ),
     (
-        "webhook configuration is not managed, as configured",
-        "`IMAGESWAP_DISABLE_AUTO_MWC` is set. ImageSwap reads the configuration, but does not write it.",
-    ),
-    (
         "webhook configuration field left to another client",
         "The field was repaired ten times within an hour. It is repaired again when the hour is over. See \
          [the template](../configuration.md#the-template-of-the-webhook-configuration).",
+    ),
+    (
+        "webhook configuration is not managed, as configured",
+        "`IMAGESWAP_DISABLE_AUTO_MWC` is set. ImageSwap reads the configuration, but does not write it.",
     ),
     ("webhook configuration refused", "The API server does not accept the webhook configuration."),
     (

@@ -1,5 +1,7 @@
 //! A continuous stream of new pods during a change.
 
+#![expect(clippy::print_stderr, reason = "prints the results")]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
