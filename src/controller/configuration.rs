@@ -35,6 +35,10 @@ use crate::{
     tls::Roots,
 };
 
+/// Maximum age of an observation by which the configuration is created. In the meantime, another replica may have created
+/// it with newer roots, and an apply to a configuration that was absent overwrites them.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
 /// The permission to create the configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Permission {
@@ -55,6 +59,8 @@ pub(super) struct Configuration {
     is_foreign: bool,
     metrics: Arc<ControllerMetrics>,
     presence: Presence,
+    /// Time of the last observation.
+    observed: Instant,
     /// True if an external change was reverted since the last [`take_repaired`](Self::take_repaired).
     is_repaired: bool,
     contests: Contests,
@@ -99,6 +105,7 @@ impl Configuration {
             is_foreign,
             metrics,
             presence: Presence::Unknown,
+            observed: Instant::now(),
             is_repaired: false,
             contests: Contests::default(),
             applied: None,
@@ -150,6 +157,7 @@ impl Configuration {
     /// # Errors
     /// If the API server cannot be reached.
     pub(super) async fn observe(&mut self) -> Result<LiveConfiguration, ClusterError> {
+        self.observed = Instant::now();
         let get = self.api.get_opt(NAME);
         let live = call(format!("get the webhook configuration {NAME}"), get).await?;
         if live.is_some() {
@@ -181,7 +189,9 @@ impl Configuration {
         let may_write = match self.presence {
             Presence::Seen => true,
             Presence::Deleted => false,
-            Presence::Unknown => permission == Permission::Create,
+            Presence::Unknown => {
+                permission == Permission::Create && self.observed.elapsed() < MAX_AGE
+            }
         };
         if !may_write || self.is_foreign || bundle.is_empty() {
             return Ok(self.configured(&LiveConfiguration(live)));

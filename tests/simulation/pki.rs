@@ -48,6 +48,8 @@ thread_local! {
 pub(crate) struct Pki {
     authorities: HashMap<Made, usize>,
     certificates: HashMap<(usize, Made), usize>,
+    /// The authority of each certificate.
+    issuers: HashMap<u64, usize>,
 }
 
 impl Pki {
@@ -73,7 +75,7 @@ impl Pki {
         // The authorities live as long as the thread.
         let key = (Arc::as_ptr(authority).addr(), made);
         let number = next(&mut self.certificates, key);
-        CERTIFICATES.with_borrow_mut(|all| {
+        let certificate = CERTIFICATES.with_borrow_mut(|all| {
             let all = all.entry(key).or_default();
             while all.len() <= number {
                 let pair = authority.issue(&[NAME.to_owned()], made.at()).unwrap();
@@ -82,7 +84,14 @@ impl Pki {
                 all.push(ServingCertificate::from_pem(chain, key, origin(), origin()).unwrap());
             }
             all[number].clone()
-        })
+        });
+        self.issuers.insert(id(&certificate), key.0);
+        certificate
+    }
+
+    /// Returns a number for the authority of a certificate.
+    pub(crate) fn issuer(&self, certificate: &ServingCertificate) -> usize {
+        self.issuers[&id(certificate)]
     }
 }
 

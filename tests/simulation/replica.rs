@@ -25,6 +25,9 @@ const INTERVAL: Duration = Duration::from_hours(1);
 /// Delay before what was just written is read again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// Maximum age of an observation by which the configuration is created, as in the product.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
 /// The CA propagation delay.
 const DELAY: Duration = imageswap::controller::rotation::PROPAGATION_DELAY;
 
@@ -42,6 +45,8 @@ enum Call {
 /// What a replica has read, and decided by that.
 #[derive(Clone, Debug)]
 struct Read {
+    /// Time of the first call.
+    begun: Duration,
     live: Stored<Bundle>,
     certificate: Stored<CertificateSecret>,
     authority: Stored<Rotation>,
@@ -190,6 +195,7 @@ impl Replica {
                 );
                 bundle.add(&taken_over);
                 Outcome::Next(Call::Configure(Box::new(Read {
+                    begun: read,
                     live,
                     certificate,
                     authority,
@@ -234,6 +240,10 @@ impl Replica {
             }),
         };
         if !may_write || read.bundle.is_empty() || read.live.value.as_ref() == Some(&read.bundle) {
+            let configured = World::configured(&read.live);
+            return Outcome::Next(Call::Act(read, configured, false));
+        }
+        if read.live.value.is_none() && world.now > read.begun + MAX_AGE {
             let configured = World::configured(&read.live);
             return Outcome::Next(Call::Act(read, configured, false));
         }

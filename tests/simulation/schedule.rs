@@ -111,7 +111,7 @@ impl Schedule {
 
     /// Runs until a time, and checks that everything has converged by then.
     fn settle(&mut self, until: Duration) -> Result<(), String> {
-        self.run_until(until - QUIET)?;
+        self.run_until(until.saturating_sub(QUIET))?;
         let versions = self.world.versions();
         self.run_until(until)?;
         if self.world.versions() != versions {

@@ -85,8 +85,8 @@ pub(crate) struct World {
     pub(crate) history: History,
     /// Roots that a foreign writer removed.
     removed: Vec<Removal>,
-    /// Times at which a replica first decided to serve a certificate.
-    decided: HashMap<u64, Duration>,
+    /// Times at which a replica first decided to serve a certificate of an authority.
+    decided: HashMap<usize, Duration>,
     /// Certificates that other clients have stored.
     foreign: HashSet<u64>,
     /// Those of them that a replica served because it had no other.
@@ -190,7 +190,7 @@ impl World {
 
     /// Notes when a replica read the state for which it serves a certificate.
     pub(crate) fn decide(&mut self, certificate: &ServingCertificate, read: Duration) {
-        self.decided.entry(id(certificate)).or_insert(read);
+        self.decided.entry(self.pki.issuer(certificate)).or_insert(read);
     }
 
     /// Excuses a foreign certificate, which a replica serves for want of another one.
@@ -247,13 +247,13 @@ impl World {
         refusal
     }
 
-    /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve it, and the API
+    /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve one of it, and the API
     /// servers need not yet have it again.
     fn is_excused(&self, certificate: &ServingCertificate, clock: OffsetDateTime) -> bool {
         if self.excused.contains(&id(certificate)) {
             return true;
         }
-        let decided = self.decided.get(&id(certificate)).copied().unwrap_or_default();
+        let decided = self.decided.get(&self.pki.issuer(certificate)).copied().unwrap_or_default();
         self.removed.iter().any(|removal| {
             removal.at >= decided
                 && removal.undone.is_none_or(|undone| self.now <= undone + MAX_LAG)

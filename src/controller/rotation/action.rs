@@ -166,11 +166,20 @@ impl Observed<'_> {
         last.unwrap_or(self.now + CERTIFICATE_VALIDITY)
     }
 
-    /// Returns true if the API server accepts the certificate in use.
+    /// Returns true if the API server accepts the certificate in use. Without a configuration, it would accept it by one
+    /// that another replica may create at any moment.
     fn is_in_use_accepted(&self) -> bool {
         self.in_use().is_some_and(|certificate| {
             self.now <= certificate.validity().not_after
-                && self.configured.accepts(certificate, self.verifier, self.now)
+                && match self.configured {
+                    Configured::Absent => {
+                        let bundle = self.rotation.bundle();
+                        self.verifier.may_accept(&bundle, certificate, self.now)
+                    }
+                    Configured::Present { .. } => {
+                        self.configured.accepts(certificate, self.verifier, self.now)
+                    }
+                }
         })
     }
 

@@ -12,6 +12,9 @@ const MAX_REMOVALS: u32 = 3;
 /// A clock that runs while each observation finds some roots in the configuration, and no other client has changed it
 /// in between.
 ///
+/// While there is no configuration, nobody calls with other roots. But another replica may create one at any moment, for
+/// a state of the Secrets that it read a while ago.
+///
 /// Roots that this process has just written do not count until they are found there. Another writer may remove them
 /// each time, and then API servers trust the roots only for moments.
 #[derive(Debug, Default)]
@@ -59,8 +62,8 @@ impl Confirmation {
     #[must_use]
     pub fn of(roots: &Roots, found: &Configured, held: &Configured) -> Self {
         Self {
-            is_found: found.trusts(roots),
-            is_held: held.trusts(roots),
+            is_found: found.holds(roots),
+            is_held: held.holds(roots),
             found_generation: found.generation(),
             held_generation: held.generation(),
         }

@@ -53,6 +53,11 @@ impl Configured {
         }
     }
 
+    /// Returns true if no API server calls with other roots than these `roots`: it trusts them all, or it does not call.
+    pub(super) fn holds(&self, roots: &Roots) -> bool {
+        *self == Self::Absent || self.trusts(roots)
+    }
+
     /// Returns true if the API server accepts this certificate in each of the webhooks, as far as this program can tell.
     /// The clocks of API server and this machine may differ, so the validity does not count.
     #[must_use]

@@ -172,9 +172,12 @@ fn the_next_authority_signs_after_the_ca_propagation_delay() {
 }
 
 #[test]
-fn there_is_no_wait_if_the_api_server_does_not_call_or_rejects_the_certificate() {
+fn there_is_no_wait_without_a_certificate_that_the_api_server_accepts() {
+    // A configuration that another replica is about to create would accept the certificate, but no other one.
     let mut scene = Scene::in_rotation(false);
     scene.configured = Configured::Absent;
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene.certificate = Some(certificate(&Authority::generate(now()).unwrap(), now()));
     assert_eq!(scene.next_action(), Action::Promote);
     // The certificate has expired. Another one of the current authority is accepted sooner.
     scene = Scene::in_rotation(false);
