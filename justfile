@@ -49,10 +49,13 @@ ci:
 
 # Run the gate, and in full size what the gate runs in small: hours on two cores; takes root and buildah
 full: ci simulate
+    .ci/smoke
+    .ci/load
     .ci/faults
     fuzz/run
     .ci/image --local-base
     .ci/node --image
+    .ci/cluster --oldest
 
 # Measure
 bench:
@@ -64,7 +67,7 @@ instructions *names:
 
 # Simulate the rotation of certificates in 100,000 random schedules
 simulate:
-    IMAGESWAP_SCHEDULES=100000 cargo test --release --locked --test simulation -- --nocapture
+    IMAGESWAP_SCHEDULES=100000 cargo test --profile quick --locked --test simulation -- --nocapture
 
 # Fuzz the parsers; by libFuzzer where there is a nightly toolchain with cargo-fuzz
 fuzz *arguments:

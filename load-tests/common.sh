@@ -212,7 +212,7 @@ start_server() {
                 --listen 127.0.0.1:0 --tls-dir "$tls" "$@"
             ;;
         imageswap)
-            start imageswap "${server_prefix[@]}" "$target/release/imageswap" serve \
+            start imageswap "${server_prefix[@]}" "$program" serve \
                 --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json \
                 --tls-mode files --tls-dir "$tls" --maps "$map"
             ;;
@@ -221,6 +221,8 @@ start_server() {
     await "$name" is_listening "$name"
     await "$name" post_review "$REVIEW"
 }
+# The program that is measured.
+program=$target/release/imageswap
 # A prefix such as `taskset --cpu-list 0`; empty by default.
 server_prefix=()
 

@@ -257,7 +257,7 @@ impl Schedule {
             9 => self.replace_certificate(),
             10 => self.start_over(),
             11 => {
-                self.world.configure(&mut self.random, &None);
+                self.world.configure_as_foreigner(&mut self.random, &None);
                 format!("the configuration is deleted, and {}", self.kill())
             }
             _ => self.take_trust_away(),
