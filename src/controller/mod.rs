@@ -117,7 +117,7 @@ pub struct Controller {
     conflicts: usize,
     /// Roots that are missing in the configuration, and that the log has already reported.
     untrusted: Option<Roots>,
-    /// Time at which this replica, which serves no certificate, first found no authority.
+    /// Time at which this replica, which serves no accepted certificate, first found no authority.
     found_missing: Option<Instant>,
     /// Retiring roots, which slower replicas may still need, and the time until which they are trusted.
     retiring: Option<(Roots, Instant)>,
@@ -275,7 +275,8 @@ impl Controller {
             now: OffsetDateTime::now_utc(),
         };
         let action = observed.next_action();
-        if let Some(delay) = self.head_start_left(action, &findings) {
+        let is_accepted = observed.is_in_use_accepted();
+        if let Some(delay) = self.head_start_left(action, is_accepted, &findings) {
             return Ok(Some(ReconcileOutcome::RequeueAfter(delay)));
         }
         let result = match action {
@@ -321,10 +322,16 @@ impl Controller {
 
     /// Returns the time for which this replica leaves it to others to create a missing authority; `None` if it does not.
     ///
-    /// If there is a configuration, another replica may serve a certificate, and only that replica keeps its root.
-    fn head_start_left(&mut self, action: Action, findings: &Findings) -> Option<Duration> {
+    /// If the API server does not accept the certificate of this replica, but there is a configuration, another replica may
+    /// serve an accepted one, and only that replica keeps its root.
+    fn head_start_left(
+        &mut self,
+        action: Action,
+        is_accepted: bool,
+        findings: &Findings,
+    ) -> Option<Duration> {
         let is_missing = action == Action::Prepare(PrepareCause::Missing);
-        if !is_missing || self.served().is_some() || findings.configured == Configured::Absent {
+        if !is_missing || is_accepted || findings.configured == Configured::Absent {
             self.found_missing = None;
             return None;
         }

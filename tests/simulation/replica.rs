@@ -294,7 +294,8 @@ impl Replica {
         let made = Made { day: world.day, ahead: self.ahead };
         world.history.note(world.day, world.now, format_args!("{action:?} after {trusted_for:?}"));
         let is_missing = action == Action::Prepare(PrepareCause::Missing);
-        if is_missing && self.served.is_none() && *configured != Configured::Absent {
+        let is_accepted = observed.is_in_use_accepted();
+        if is_missing && !is_accepted && *configured != Configured::Absent {
             let since = *self.found_missing.get_or_insert(world.now);
             let left = HEAD_START.saturating_sub(world.now.saturating_sub(since));
             if !left.is_zero() {
@@ -322,6 +323,7 @@ impl Replica {
                     return Outcome::ReadAgain;
                 }
                 let issued = world.pki.certificate(authority, made);
+                world.decide(&issued, read.begun);
                 world.certificate.version += 1;
                 world.certificate.value =
                     CertificateSecret { certificate: Some(issued), is_requested: false };
@@ -332,7 +334,7 @@ impl Replica {
                 }
                 let create = || Ok::<_, ()>(world.pki.authority(made));
                 let after = observed.rotation_after(action, create).unwrap();
-                if is_missing && self.served.is_none() {
+                if is_missing && !is_accepted {
                     world.start_over(after.newest().cloned().unwrap_or_default());
                 }
                 world.authority.version += 1;

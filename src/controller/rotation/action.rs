@@ -168,7 +168,8 @@ impl Observed<'_> {
 
     /// Returns true if the API server accepts the certificate in use. Without a configuration, it would accept it by one
     /// that another replica may create at any moment.
-    fn is_in_use_accepted(&self) -> bool {
+    #[must_use]
+    pub fn is_in_use_accepted(&self) -> bool {
         self.in_use().is_some_and(|certificate| {
             self.now <= certificate.validity().not_after
                 && match self.configured {
@@ -192,13 +193,18 @@ impl Observed<'_> {
     /// Returns true if a certificate of the newest authority would interrupt calls: the API server accepts the
     /// certificate in use, and has not trusted that authority for long enough.
     ///
-    /// Without a certificate, another replica may still serve one of a previous authority.
+    /// If this replica has no certificate, or only one of another client, another replica may still serve one of a previous
+    /// authority.
     fn must_wait(&self) -> bool {
-        let is_accepted = match self.in_use() {
+        let (bundle, previous) = (self.rotation.bundle(), &self.rotation.previous);
+        let is_ours = |certificate: &&ServingCertificate| {
+            self.verifier.may_accept(&bundle, certificate, self.now)
+        };
+        let is_accepted = match self.in_use().filter(is_ours) {
             Some(_) => self.is_in_use_accepted(),
             None => {
-                let previous = &self.rotation.previous;
-                !previous.is_empty() && self.configured.trusts(previous)
+                self.is_in_use_accepted()
+                    || !previous.is_empty() && self.configured.trusts(previous)
             }
         };
         is_accepted && self.newest_trusted_for < PROPAGATION_DELAY

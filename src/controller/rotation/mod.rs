@@ -27,7 +27,7 @@ use crate::tls::{Authority, Roots};
 /// slow API servers and replicas of this webhook.
 pub const PROPAGATION_DELAY: Duration = Duration::from_secs(30);
 
-/// Time for which a replica that serves no certificate leaves it to others to create a missing authority. One that
+/// Time for which a replica that serves no accepted certificate leaves it to others to create a missing authority. One that
 /// serves a certificate keeps its root trusted; it learns of the loss through a watch, within a second.
 pub const HEAD_START: Duration = Duration::from_secs(2);
 
