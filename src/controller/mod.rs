@@ -310,6 +310,10 @@ impl Controller {
         let (served, now) = (self.served(), OffsetDateTime::now_utc());
         let taken_over = before.taken_over(served.as_deref(), &self.bundle, &self.name, now);
         self.bundle.add(&taken_over);
+        if !served.is_some_and(|served| before.accepts(&served, &self.name, now)) {
+            // Another replica may serve a certificate that the API server accepts, and needs its root.
+            self.bundle.add(&before.roots());
+        }
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         let issuer = match &self.signer {
             Some(signer) => Issuer::Signer(signer.roots().await?),

@@ -194,6 +194,12 @@ impl Replica {
                     world.clock(self.ahead),
                 );
                 bundle.add(&taken_over);
+                let configured = World::configured(&live);
+                let clock = world.clock(self.ahead);
+                let is_accepted = |served| configured.accepts(served, &world.verifier, clock);
+                if !self.served.as_ref().is_some_and(is_accepted) {
+                    bundle.add(&configured.roots());
+                }
                 Outcome::Next(Call::Configure(Box::new(Read {
                     begun: read,
                     live,
