@@ -151,6 +151,7 @@ impl Configuration {
     pub(super) async fn observe(&mut self) -> Result<LiveConfiguration, ClusterError> {
         let get = self.api.get_opt(NAME);
         let live = call(format!("get the webhook configuration {NAME}"), get).await?;
+        self.metrics.configuration_presence(live.is_some());
         if live.is_some() {
             self.presence = Presence::Seen;
         } else if self.presence == Presence::Seen {
@@ -235,6 +236,7 @@ impl Configuration {
         }
         let written = self.apply(&desired, live.as_ref()).await?;
         self.presence = Presence::Seen;
+        self.metrics.configuration_presence(true);
         self.template.applied();
         desired["metadata"]["uid"] = json!(written.metadata.uid);
         self.applied = Some((desired, written.metadata.resource_version.clone()));
