@@ -13,7 +13,7 @@ use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
 `GET /metrics` on the admin port returns the metrics of one replica, in the Prometheus text format. Counters start at
-zero when the replica starts. [Operations](../operations.md#metrics) has alerts and queries.
+zero when the replica starts. [Observability](../observability.md) has alerts and a dashboard.
 
 ";
 
