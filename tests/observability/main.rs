@@ -8,6 +8,7 @@
 mod api_server;
 mod dashboard;
 mod names;
+mod pod_monitor;
 mod prometheus;
 mod queries;
 mod rules;

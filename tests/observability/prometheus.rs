@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// The namespace of the targets.
 pub(crate) const NAMESPACE: &str = "imageswap-system";
 
+/// The job of the targets.
+pub(crate) const JOB: &str = "imageswap-system/imageswap";
+
 /// A running Prometheus that scrapes some replicas each second. Dropping it kills the process.
 pub(crate) struct Prometheus {
     child: Child,
@@ -112,7 +115,7 @@ fn configuration_of(rules: &str, targets: &[SocketAddr]) -> String {
         "global": { "scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s" },
         "rule_files": [rules],
         "scrape_configs": [{
-            "job_name": format!("{NAMESPACE}/imageswap"),
+            "job_name": JOB,
             "static_configs": targets,
         }],
     })
