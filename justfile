@@ -35,6 +35,10 @@ image:
 manifests:
     deploy/generate
 
+# Test the alerts and the dashboard with a real Prometheus
+observability:
+    .ci/observability
+
 # Run the webhook in a cluster: a real control plane on loopback
 cluster-test:
     .ci/cluster

@@ -118,7 +118,7 @@ impl App {
         registry.describe(&BUILD_INFO);
         registry.gauge(&BUILD_INFO, &[VERSION, REVISION]).set(1.0);
         let values = Values::new(settings.scope.clone(), &registry);
-        // The metrics page has the same series in every mode, so that alerts do not depend on it.
+        // The metrics page has the same counters in every mode, so that alerts do not depend on it.
         let controller_metrics = Arc::new(ControllerMetrics::new(&registry));
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
         let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;

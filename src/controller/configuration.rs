@@ -160,6 +160,7 @@ impl Configuration {
         self.observed = Instant::now();
         let get = self.api.get_opt(NAME);
         let live = call(format!("get the webhook configuration {NAME}"), get).await?;
+        self.metrics.configuration_presence(live.is_some());
         if live.is_some() {
             self.presence = Presence::Seen;
         } else if self.presence == Presence::Seen {
@@ -266,6 +267,7 @@ impl Configuration {
         }
         let written = self.apply(&desired, live.as_ref()).await?;
         self.presence = Presence::Seen;
+        self.metrics.configuration_presence(true);
         desired["metadata"]["uid"] = json!(written.metadata.uid);
         self.applied = Some((desired, written.metadata.resource_version.clone()));
         match live {

@@ -1,6 +1,6 @@
 //! Metrics of the controller.
 
-use metrics::Counter;
+use metrics::{Counter, Gauge};
 
 use crate::{
     closed_enum::closed_enum,
@@ -41,6 +41,11 @@ const CONFIGURATION_WRITES: Metric = Metric::counter(
     "Writes of this replica to the webhook configuration, by result; `left` counts fields that are no longer repaired.",
     &["result"],
 );
+const CONFIGURATION_PRESENT: Metric = Metric::gauge(
+    "imageswap_webhook_configuration_present",
+    "1 if there was a webhook configuration when the replica last looked, else 0.",
+    &[],
+);
 const CLUSTER_FAILURES: Metric = Metric::counter(
     "imageswap_cluster_failures_total",
     "Failed reconciliations, by an error of the API server or an invalid state of the cluster.",
@@ -52,6 +57,7 @@ const CLUSTER_FAILURES: Metric = Metric::counter(
 pub struct ControllerMetrics {
     rotations: Family<(RotationResult,), Counter>,
     configuration_writes: Family<(WriteResult,), Counter>,
+    configuration_present: Family<(), Gauge>,
     failures: Counter,
 }
 
@@ -62,6 +68,7 @@ impl ControllerMetrics {
         Self {
             rotations: Family::new(registry, &ROTATIONS).from_zero(),
             configuration_writes: Family::new(registry, &CONFIGURATION_WRITES).from_zero(),
+            configuration_present: Family::new(registry, &CONFIGURATION_PRESENT),
             failures: single(registry, &CLUSTER_FAILURES),
         }
     }
@@ -74,6 +81,13 @@ impl ControllerMetrics {
     /// Counts a write to the webhook configuration, or a failure to write it.
     pub(super) fn configuration_write(&self, result: WriteResult) {
         self.configuration_writes.of((result,)).increment(1);
+    }
+
+    /// Sets the presence of the webhook configuration, as it was observed.
+    ///
+    /// A process that observes no cluster never calls this, so it has no such series.
+    pub(super) fn configuration_presence(&self, is_present: bool) {
+        self.configuration_present.of(()).set(if is_present { 1.0 } else { 0.0 });
     }
 
     /// Counts a reconciliation that failed.

@@ -29,6 +29,7 @@ pub mod line;
 pub mod lint;
 mod manifest;
 mod map_file;
+mod map_hash;
 mod refusal;
 mod registry_trie;
 mod rule;
@@ -38,6 +39,7 @@ mod target;
 mod target_index;
 mod template;
 
+use self::map_hash::map_hash;
 pub use self::{
     changes::RuleChanges,
     decision::{Decision, Reason},
@@ -60,6 +62,8 @@ pub struct LoadedMap {
     pub rules: RuleSet,
     /// The errors and warnings about the file, in the order of its lines.
     pub diagnostics: Diagnostics,
+    /// The hash of the file's text, below 2^53. Maps with the same hash are the same.
+    pub hash: u64,
 }
 
 impl LoadedMap {
@@ -80,7 +84,7 @@ impl LoadedMap {
         let (map, mut diagnostics) = MapFile::parse_file(file, text);
         let rules = RuleSet::compile(map)?;
         diagnostics.extend(lint::lint(&rules, text));
-        Ok(Self { rules, diagnostics })
+        Ok(Self { rules, diagnostics, hash: map_hash(text) })
     }
 }
 

@@ -89,6 +89,11 @@ const HANDSHAKE_FAILURES: Metric = Metric::counter(
     "TLS handshakes that failed, as when the API server does not trust the certificate.",
     &["reason"],
 );
+const READY: Metric = Metric::gauge(
+    "imageswap_ready",
+    "1 while the replica has a map and a certificate, so that it can answer reviews, else 0.",
+    &[],
+);
 const CONNECTIONS: Metric = Metric::gauge("imageswap_connections", "Open connections.", &[]);
 
 closed_enum! {
@@ -112,6 +117,7 @@ pub struct ServerMetrics {
     images: Family<(Reason, Swapped), Counter>,
     review_duration: Histogram,
     handshake_failures: Family<(HandshakeFailure,), Counter>,
+    ready: Gauge,
     connections: Gauge,
 }
 
@@ -129,10 +135,14 @@ impl ServerMetrics {
             images: Family::new(registry, &IMAGES),
             review_duration: single(registry, &REVIEW_DURATION),
             handshake_failures: Family::new(registry, &HANDSHAKE_FAILURES).from_zero(),
+            ready: single(registry, &READY),
             connections: single(registry, &CONNECTIONS),
         };
         // If a counter appeared with its first event, a rate over it would miss that event.
-        metrics.http_requests.of((Method::Post, Status::Forbidden)).increment(0);
+        for status in Status::ALL {
+            metrics.http_requests.of((Method::Post, status)).increment(0);
+        }
+        metrics.http_exceptions.of((Method::Post, Status::InternalServerError)).increment(0);
         metrics
     }
 
@@ -168,6 +178,11 @@ impl ServerMetrics {
     /// Counts a failed TLS handshake.
     pub(super) fn handshake_failure(&self, reason: HandshakeFailure) {
         self.handshake_failures.of((reason,)).increment(1);
+    }
+
+    /// Sets the readiness of the process, which changes without an event here, so a page sets it.
+    pub(super) fn readiness(&self, is_ready: bool) {
+        self.ready.set(if is_ready { 1.0 } else { 0.0 });
     }
 
     /// Counts a connection until the guard is dropped.

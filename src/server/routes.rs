@@ -159,6 +159,7 @@ fn readyz(service: &Service, purpose: &Purpose) -> Answer {
 }
 
 fn metrics_page(service: &Service) -> Answer {
+    service.metrics.readiness(service.readiness.obstacles().is_empty());
     let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
     Answer::new(Status::Ok, content_type, service.registry.render())
 }

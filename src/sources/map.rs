@@ -162,13 +162,13 @@ impl Source for MapSource {
 /// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
 #[must_use]
 pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
-    let LoadedMap { rules, diagnostics } = map;
+    let LoadedMap { rules, diagnostics, hash } = map;
     let mut counts = [0; KeyKind::ALL.len()];
     for rule in rules.rules() {
         counts[rule.key.kind() as usize] += 1;
     }
     let changes = RuleChanges::between(old, &rules);
-    let summary = Summary::Map(MapSummary { rules: counts, changes });
+    let summary = Summary::Map(MapSummary { rules: counts, changes, hash });
     let load = Load { origin, summary, diagnostics: Arc::new(diagnostics) };
     (Policy::Maps(Box::new(rules)), load)
 }

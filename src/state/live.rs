@@ -107,6 +107,7 @@ impl<T> Live<T> {
     }
 
     fn set_status(&self, status: LoadStatus) {
+        self.observer.last_load(self.subject, status.last_error.is_some());
         self.status.store(Arc::new(status));
     }
 }

@@ -2,6 +2,7 @@
 
 use metrics::{Counter, Gauge};
 
+use super::Subject;
 use crate::{
     closed_enum::closed_enum,
     metrics::{Family, Metric, Registry, single},
@@ -29,6 +30,11 @@ const MAP_LAST_SUCCESS: Metric = Metric::gauge(
 );
 const MAP_RULES: Metric =
     Metric::gauge("imageswap_map_rules", "Rules of the map in use, by kind.", &["kind"]);
+const MAP_HASH: Metric = Metric::gauge(
+    "imageswap_map_hash",
+    "Hash of the map in use. Replicas with the same map have the same hash.",
+    &[],
+);
 const MAP_BUILTIN: Metric = Metric::gauge(
     "imageswap_map_builtin",
     "1 while the built-in map is in use instead of a map file, else 0.",
@@ -38,6 +44,11 @@ const MAP_DIAGNOSTICS: Metric = Metric::gauge(
     "imageswap_map_diagnostics",
     "Diagnostics of the map in use, by severity.",
     &["severity"],
+);
+const TLS_NOT_BEFORE: Metric = Metric::gauge(
+    "imageswap_tls_not_before_timestamp_seconds",
+    "Start of the validity of the serving certificate, in seconds since 1970.",
+    &[],
 );
 const TLS_NOT_AFTER: Metric = Metric::gauge(
     "imageswap_tls_not_after_timestamp_seconds",
@@ -51,6 +62,11 @@ const CLIENT_CA_RELOADS: Metric = Metric::counter(
     "Reloads of the client CA file, by result.",
     &["result"],
 );
+const LOAD_FAILING: Metric = Metric::gauge(
+    "imageswap_load_failing",
+    "1 while the last load of a file or Secret has failed, so that the value before stays in use, else 0.",
+    &["subject"],
+);
 
 /// Handles of the metrics of loads.
 #[derive(Debug)]
@@ -58,11 +74,14 @@ pub(super) struct LoadMetrics {
     pub(super) map_reloads: Family<(ReloadResult,), Counter>,
     pub(super) map_last_success: Family<(), Gauge>,
     pub(super) map_rules: Family<(KeyKind,), Gauge>,
+    pub(super) map_hash: Family<(), Gauge>,
     pub(super) map_builtin: Gauge,
     pub(super) map_diagnostics: Family<(Severity,), Gauge>,
+    pub(super) tls_not_before: Family<(), Gauge>,
     pub(super) tls_not_after: Family<(), Gauge>,
     pub(super) tls_reloads: Family<(ReloadResult,), Counter>,
     pub(super) client_ca_reloads: Family<(ReloadResult,), Counter>,
+    pub(super) load_failing: Family<(Subject,), Gauge>,
 }
 
 impl LoadMetrics {
@@ -72,11 +91,14 @@ impl LoadMetrics {
             map_reloads: Family::new(registry, &MAP_RELOADS).from_zero(),
             map_last_success: Family::new(registry, &MAP_LAST_SUCCESS),
             map_rules: Family::new(registry, &MAP_RULES),
+            map_hash: Family::new(registry, &MAP_HASH),
             map_builtin: single(registry, &MAP_BUILTIN),
             map_diagnostics: Family::new(registry, &MAP_DIAGNOSTICS),
+            tls_not_before: Family::new(registry, &TLS_NOT_BEFORE),
             tls_not_after: Family::new(registry, &TLS_NOT_AFTER),
             tls_reloads: Family::new(registry, &TLS_RELOADS).from_zero(),
             client_ca_reloads: Family::new(registry, &CLIENT_CA_RELOADS).from_zero(),
+            load_failing: Family::new(registry, &LOAD_FAILING),
         };
         metrics.map_builtin.set(0.0);
         metrics

@@ -58,7 +58,11 @@ impl LoadObserver {
         not_after: OffsetDateTime,
     ) {
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^52 seconds")]
-        self.0.tls_not_after.of(()).set(not_after.unix_timestamp() as f64);
+        for (gauge, time) in
+            [(&self.0.tls_not_before, not_before), (&self.0.tls_not_after, not_after)]
+        {
+            gauge.of(()).set(time.unix_timestamp() as f64);
+        }
         let now = OffsetDateTime::now_utc();
         let days_left = (not_after - now).whole_days();
         info!(%origin, days_left, "certificate loaded");
@@ -75,6 +79,8 @@ impl LoadObserver {
         let metrics = &self.0;
         let is_built_in = if *origin == Origin::BuiltIn { 1.0 } else { 0.0 };
         metrics.map_builtin.set(is_built_in);
+        #[expect(clippy::cast_precision_loss, reason = "a hash is below 2^53")]
+        metrics.map_hash.of(()).set(map.hash as f64);
         for (kind, &count) in KeyKind::ALL.into_iter().zip(&map.rules) {
             metrics.map_rules.of((kind,)).set(to_f64(count));
         }
@@ -114,6 +120,11 @@ impl LoadObserver {
                 }
             }
         }
+    }
+
+    /// Records the result of the last load in the metrics.
+    pub(super) fn last_load(&self, subject: Subject, is_failure: bool) {
+        self.0.load_failing.of((subject,)).set(if is_failure { 1.0 } else { 0.0 });
     }
 
     fn count(&self, subject: Subject, result: ReloadResult) {

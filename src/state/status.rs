@@ -77,6 +77,8 @@ pub struct MapSummary {
     pub rules: [usize; KeyKind::ALL.len()],
     /// Differences from the previous map.
     pub changes: RuleChanges,
+    /// Hash of the map's text, below 2^53.
+    pub hash: u64,
 }
 
 /// The reason why a value could not be loaded.

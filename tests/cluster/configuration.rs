@@ -18,7 +18,7 @@ use crate::{
     install::{AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, ROTATE, data},
     installation::configuration_of_the_original,
     stream::bundle,
-    webhook::{Files, Launch},
+    webhook::{Files, Launch, Webhook},
 };
 
 /// Timeout for the repair of a changed configuration.
@@ -150,8 +150,10 @@ fn deletion(cluster: &Cluster) {
     let webhook = cluster.managed(&files).start_ready();
     cluster.service.set_endpoints(&[&webhook]);
     cluster.await_configuration();
+    await_presence(&webhook, 1);
     cluster.control_plane.kubectl(&["delete", "mutatingwebhookconfiguration", "imageswap-webhook"]);
     webhook.await_log("webhook configuration deleted");
+    await_presence(&webhook, 0);
     cluster.await_probe("app=probe:1");
     // Everything else still works.
     cluster.rotate_certificate();
@@ -160,9 +162,19 @@ fn deletion(cluster: &Cluster) {
     cluster.await_configuration();
     cluster.await_probe("app=one.example.com/probe:1");
     // The first webhook manages the new configuration too.
+    await_presence(&webhook, 1);
     drop(again);
     cluster.api.patch(CONFIGURATION, &json!({ "webhooks": [] }));
     cluster.await_probe("app=one.example.com/probe:1");
+}
+
+/// Waits until the metrics of a webhook say if there is a configuration: 1 or 0.
+fn await_presence(webhook: &Webhook, value: u8) {
+    let series = format!("imageswap_webhook_configuration_present {value}\n");
+    eventually(&series, || {
+        let page = webhook.page("/metrics");
+        if page.contains(&series) { Ok(()) } else { Err(page) }
+    });
 }
 
 fn unmanaged(cluster: &Cluster) {

@@ -13,13 +13,20 @@ use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
 `GET /metrics` on the admin port returns the metrics of one replica, in the Prometheus text format. Counters start at
-zero when the replica starts. [Operations](../operations.md#metrics) has alerts and queries.
+zero when the replica starts. [Observability](../observability.md) has alerts and a dashboard.
 
 ";
 
 const SERIES: &str = "
-A series with labels appears when it is first counted. Those of reloads, certificates, writes and failed handshakes, and
-of requests with status 403, start at zero.
+A series with labels appears when it is first counted. Those of reloads, certificates, writes and failed handshakes, of
+posted requests, and of posted requests that failed by a fault, start at zero.
+
+`imageswap_load_failing` appears when a file or Secret was first loaded, or could not be loaded.
+`imageswap_webhook_configuration_present` appears when the replica has first read the configuration, so not if the
+certificate is in files.
+
+The number of `imageswap_map_hash` has no meaning but this: it is the same on replicas with the same map, byte by byte,
+in all versions of ImageSwap. It is below 2^53, so that Prometheus stores it exactly.
 
 `imageswap_images_total` counts an image as swapped if it changes. With the reason `default` and `swapped` as `false` it
 counts the images that the rule `default::` leaves alone.

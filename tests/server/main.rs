@@ -10,6 +10,7 @@ mod hello;
 mod limits;
 mod logs;
 mod maps;
+mod metrics;
 mod policy;
 mod reload;
 mod secrecy;
