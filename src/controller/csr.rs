@@ -170,12 +170,11 @@ impl CsrSigner {
         key: &PendingKey,
         names: &[String],
     ) -> Result<CertificateSigningRequest, ClusterError> {
-        let node = format!("imageswap.{}.svc", self.namespace);
         let usages = ["digital signature", "key encipherment", "server auth"];
         Ok(CertificateSigningRequest {
             metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
             spec: CertificateSigningRequestSpec {
-                request: ByteString(key.request(names, &node)?.into_bytes()),
+                request: ByteString(key.request(names, &self.namespace)?.into_bytes()),
                 signer_name: self.signer.clone(),
                 usages: Some(usages.map(str::to_owned).to_vec()),
                 ..CertificateSigningRequestSpec::default()

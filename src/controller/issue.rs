@@ -59,16 +59,16 @@ impl Controller {
             }
             _ => return Ok(Some(ReconcileOutcome::Done)),
         };
-        let is_of_unknown_authority = observed.is_of_unknown_authority();
-        if is_of_unknown_authority {
-            stored.keep_replaced();
-        }
+        let is_kept = stored.keep_replaced_pairs();
         stored.set_pair(&pair);
         self.secrets.write(&stored).await?;
         self.metrics.rotation(RotationResult::Issued);
         let (namespace, secret, cause) = (&self.namespace, CERTIFICATE, cause.as_str());
         info!(namespace, secret, cause, "certificate issued");
-        if is_of_unknown_authority {
+        if is_kept {
+            info!(namespace, secret, "replaced certificate kept in the Secret");
+        }
+        if observed.is_of_unknown_authority() {
             let hint =
                 "for a user-provided certificate, set the annotation imageswap-byoc on the Secret";
             warn!(namespace, secret, hint, "certificate of an unknown authority replaced");
@@ -105,6 +105,10 @@ impl Controller {
         action: Action,
     ) -> Result<(), ClusterError> {
         let rotation = observed.rotation_after(action, || create(observed.issuer))?;
+        let current = observed.rotation.current.as_ref();
+        if !current.is_some_and(|current| matches!(current.key, KeyOwner::Own(_))) {
+            authority.keep_replaced_authority();
+        }
         authority.set_rotation(&rotation);
         self.secrets.write(&authority).await?;
         let (namespace, secret) = (&self.namespace, AUTHORITY);

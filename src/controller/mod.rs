@@ -201,7 +201,9 @@ impl Controller {
     /// If the API server cannot be reached, or there is no certificate.
     pub async fn stored_pair(&self) -> Result<(Vec<u8>, Vec<u8>), ClusterError> {
         let stored = self.secrets.read(CERTIFICATE).await?;
-        let pair = stored.pair().map(|(certificate, key)| (certificate.to_vec(), key.to_vec()));
+        let served = self.served();
+        let pair = stored.pair(served.as_deref());
+        let pair = pair.map(|(certificate, key)| (certificate.to_vec(), key.to_vec()));
         pair.ok_or_else(|| ClusterError::content(CERTIFICATE, "there is no certificate"))
     }
 

@@ -33,8 +33,12 @@ const BYOC: &str = "imageswap-byoc";
 /// Annotation that requests a new certificate or authority, whatever its value.
 const ROTATE: &str = "k8s.twr.io/imageswap-rotate";
 
-/// Names of a pair that another client had stored, and that was replaced.
-const REPLACED: (&str, &str) = ("replaced-cert.pem", "replaced-key.pem");
+/// Names of the copies of pairs that other clients had stored, in the order of [`FILE_NAMES`].
+const REPLACED: [(&str, &str); 2] =
+    [("replaced-cert.pem", "replaced-key.pem"), ("replaced-tls.crt", "replaced-tls.key")];
+
+/// Names of the copies of a root and its key that other clients had stored.
+const REPLACED_AUTHORITY: (&str, &str) = ("replaced-rootca.pem", "replaced-rootca-key.pem");
 
 /// Label for which the init container of the Python ImageSwap waits when it finds the Secret. It accepts any value.
 const UPDATED_BY: &str = "imageswap/updated-by-pod";
@@ -135,21 +139,20 @@ impl StoredSecret {
         self.has_annotation(ROTATE)
     }
 
-    /// Returns the certificate with its key; `None` if no certificate is stored.
+    /// Returns the first certificate with its key; `None` if no certificate is stored.
     ///
     /// # Errors
     /// If certificate or key is invalid, or they do not belong together.
     pub(super) fn certificate(&self) -> Result<Option<ServingCertificate>, ClusterError> {
-        let Some((certificate, key)) = self.pair_names() else { return Ok(None) };
-        let certificate_text = self.get(certificate).unwrap_or_default();
-        let key_text = self.get(key).unwrap_or_default();
-        let pair = ServingCertificate::from_pem(
-            certificate_text,
-            key_text,
-            self.origin.entry(certificate),
-            self.origin.entry(key),
-        )?;
-        Ok(Some(pair))
+        self.pair_names().next().map(|names| self.serving_certificate(names)).transpose()
+    }
+
+    /// Returns all pairs, each with the place of its certificate.
+    pub(super) fn pairs(&self) -> Vec<(Origin, Result<ServingCertificate, ClusterError>)> {
+        let pair = |names: (&'static str, &'static str)| {
+            (self.origin.entry(names.0), self.serving_certificate(names))
+        };
+        self.pair_names().map(pair).collect()
     }
 
     /// Returns namespace and name of the Secret.
@@ -157,18 +160,20 @@ impl StoredSecret {
         &self.origin
     }
 
-    /// Returns the stored certificate and key in PEM, for files.
-    pub(super) fn pair(&self) -> Option<(&[u8], &[u8])> {
-        let (certificate, key) = self.pair_names()?;
+    /// Returns certificate and key in PEM, for files: the pair that is served, or the first one.
+    pub(super) fn pair(&self, served: Option<&ServingCertificate>) -> Option<(&[u8], &[u8])> {
+        let is_served = |names: &(&'static str, &'static str)| {
+            let stored = self.serving_certificate(*names);
+            stored.is_ok_and(|stored| served.is_some_and(|served| served.is_same(&stored)))
+        };
+        let (certificate, key) =
+            self.pair_names().find(is_served).or_else(|| self.pair_names().next())?;
         Some((self.get(certificate)?, self.get(key)?))
     }
 
     /// Replaces certificate and key.
     pub(super) fn set_pair(&mut self, pair: &PemPair) {
-        // A Secret of the type kubernetes.io/tls must have its own names, and both pairs of names must hold the same
-        // certificate.
-        let is_tls = self.get(FILE_NAMES[1].0).is_some();
-        for (certificate, key) in FILE_NAMES.into_iter().take(if is_tls { 2 } else { 1 }) {
+        for (certificate, key) in self.written_names() {
             self.set(certificate, Some(pair.certificate.clone()));
             self.set(key, Some(pair.key.clone()));
         }
@@ -176,14 +181,22 @@ impl StoredSecret {
         self.forget_request();
     }
 
-    /// Keeps a copy of certificate and key, which are about to be replaced.
-    pub(super) fn keep_replaced(&mut self) {
-        let Some((certificate, key)) = self.pair_names() else { return };
-        for (name, replaced) in [(certificate, REPLACED.0), (key, REPLACED.1)] {
-            let value = self.get(name).map(|value| ByteString(value.to_vec()));
-            if let (Some(value), Some(data)) = (value, &mut self.secret.data) {
-                data.insert(replaced.to_owned(), value);
-            }
+    /// Keeps a copy of each pair that [`set_pair`](Self::set_pair) will replace and that this program has not made, also
+    /// if it is not usable. Returns true if there is one.
+    pub(super) fn keep_replaced_pairs(&mut self) -> bool {
+        let mut is_kept = false;
+        for (names, copies) in self.written_names().zip(REPLACED) {
+            let is_own =
+                self.serving_certificate(names).is_ok_and(|certificate| certificate.is_own());
+            is_kept |= !is_own && self.copy(names, copies);
+        }
+        is_kept
+    }
+
+    /// Keeps a copy of the current root and its key, which are not usable and about to be replaced.
+    pub(super) fn keep_replaced_authority(&mut self) {
+        if self.get(CURRENT.1).is_some() {
+            self.copy(CURRENT, REPLACED_AUTHORITY);
         }
     }
 
@@ -285,9 +298,46 @@ impl StoredSecret {
         Ok(Some(roots))
     }
 
-    /// Returns the names of the first pair whose certificate exists.
-    fn pair_names(&self) -> Option<(&'static str, &'static str)> {
-        FILE_NAMES.into_iter().find(|(certificate, _)| self.get(certificate).is_some())
+    /// Returns the names of the pairs whose certificate exists.
+    fn pair_names(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        FILE_NAMES.into_iter().filter(|(certificate, _)| self.get(certificate).is_some())
+    }
+
+    /// Returns the names under which a new pair is stored.
+    fn written_names(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        // A Secret of the type kubernetes.io/tls must have its own names, and both pairs of names must hold the same
+        // certificate.
+        let is_tls = self.get(FILE_NAMES[1].0).is_some();
+        FILE_NAMES.into_iter().take(if is_tls { 2 } else { 1 })
+    }
+
+    fn serving_certificate(
+        &self,
+        (certificate, key): (&'static str, &'static str),
+    ) -> Result<ServingCertificate, ClusterError> {
+        Ok(ServingCertificate::from_pem(
+            self.get(certificate).unwrap_or_default(),
+            self.get(key).unwrap_or_default(),
+            self.origin.entry(certificate),
+            self.origin.entry(key),
+        )?)
+    }
+
+    /// Copies a certificate and its key to other names, as far as they exist. Returns true if one does.
+    fn copy(&mut self, names: (&str, &str), copies: (&str, &str)) -> bool {
+        let values = [names.0, names.1].map(|name| self.get(name).map(<[u8]>::to_vec));
+        let is_stored = values.iter().any(Option::is_some);
+        if is_stored {
+            let data = self.secret.data.get_or_insert_default();
+            for (copy, value) in [copies.0, copies.1].into_iter().zip(values) {
+                // The copies belong together, so nothing of an earlier pair may stay.
+                match value {
+                    Some(value) => data.insert(copy.to_owned(), ByteString(value)),
+                    None => data.remove(copy),
+                };
+            }
+        }
+        is_stored
     }
 
     fn get(&self, key: &str) -> Option<&[u8]> {

@@ -13,7 +13,7 @@ use kube::api::PostParams;
 pub use self::{
     call::{ClusterError, call, call_within, innermost},
     client::Cluster,
-    watch::Wakeup,
+    watch::{WATCH_TIMEOUT, Wakeup},
 };
 
 /// Name under which this program writes: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>.

@@ -27,7 +27,7 @@ use crate::log_once::LogOnce;
 const WATCH_SECONDS: u32 = 290;
 
 /// Timeout for an event, after which the connection counts as dead.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
+pub const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
 
 /// Timeout for the answer that starts a watch, as for other calls.
 const START_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ use super::{
     CertificateError, Roots, Validity,
     key::{KeyError, check_private_key},
     key_id,
+    own::AUTHORITY_PREFIX,
     pem::pem_reason,
 };
 
@@ -87,7 +88,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut parameters = CertificateParams::default();
         // Go distinguishes authorities by name, so each needs its own.
-        let name = format!("imageswap CA {}", key_id(key.public_key_raw()));
+        let name = format!("{AUTHORITY_PREFIX}{}", key_id(key.public_key_raw()));
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -8,6 +8,7 @@ mod client_auth;
 mod key;
 mod key_kind;
 mod lenient;
+mod own;
 mod pem;
 mod resolver;
 mod roots;

@@ -122,6 +122,12 @@ impl Roots {
         Self(self.0.iter().filter(|root| !others.0.contains(root)).cloned().collect())
     }
 
+    /// Returns the roots that are in `others` too.
+    #[must_use]
+    pub fn common(&self, others: &Self) -> Self {
+        Self(self.0.iter().filter(|root| others.0.contains(root)).cloned().collect())
+    }
+
     /// Returns the roots that are valid at `now`. Go, and so the API server, checks the validity of a root too; webpki
     /// does not.
     pub(super) fn valid_at(
@@ -199,6 +205,7 @@ mod tests {
         assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 2);
         assert_eq!(Roots::from_pem(text.as_bytes()).unwrap(), roots);
         assert_eq!(roots.without(&first.root()), second.root());
+        assert_eq!(roots.common(&first.root()), first.root());
         assert!(Roots::from_pem(b"no certificate").unwrap().is_empty());
     }
 

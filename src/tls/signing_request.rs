@@ -2,7 +2,7 @@
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-use super::{CertificateError, key_id};
+use super::{CertificateError, key_id, own::REQUEST_PREFIX};
 
 /// A private key that has no certificate yet.
 #[derive(Debug)]
@@ -36,17 +36,19 @@ impl PendingKey {
         key_id(self.0.public_key_raw())
     }
 
-    /// Creates the certificate signing request, in PEM, for a server with these names.
+    /// Creates the certificate signing request, in PEM, for a server with these names in this namespace.
     ///
     /// The subject is that of a node, because signers such as `kubernetes.io/kubelet-serving` sign no other
     /// (<https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers>).
     ///
     /// # Errors
     /// If a name is not a valid host name or address.
-    pub fn request(&self, names: &[String], node: &str) -> Result<String, CertificateError> {
+    pub fn request(&self, names: &[String], namespace: &str) -> Result<String, CertificateError> {
         let mut parameters = CertificateParams::new(names)?;
         parameters.distinguished_name.push(DnType::OrganizationName, "system:nodes");
-        parameters.distinguished_name.push(DnType::CommonName, format!("system:node:{node}"));
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, format!("{REQUEST_PREFIX}{namespace}.svc"));
         Ok(parameters.serialize_request(&self.0)?.pem()?)
     }
 }

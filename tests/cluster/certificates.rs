@@ -11,6 +11,14 @@ pub(crate) fn server_pair(authority: &Authority, names: &[&str]) -> (String, Str
     recorded(authority.server_pair(names))
 }
 
+/// Creates the certificate and key, in PEM, of the webhook. The validity began an hour ago.
+pub(crate) fn recent_pair(authority: &Authority) -> (String, String) {
+    let mut parameters = CertificateParams::new([HOST.to_owned()]).unwrap();
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
+    recorded(authority.issue(&parameters))
+}
+
 /// Creates the certificate and key, in PEM, of a client of the API server.
 pub(crate) fn client_pair(
     authority: &Authority,

@@ -27,6 +27,7 @@ mod original;
 mod outage;
 mod owner;
 mod permissions;
+mod provided;
 mod proxy;
 mod refusals;
 mod removal;
@@ -151,6 +152,12 @@ fn original() {
 #[test]
 fn contested_trust() {
     run("contested trust", |cluster| cluster, trust::STEPS);
+}
+
+/// A separate test, because each step waits for the CA propagation delay.
+#[test]
+fn user_provided_certificates() {
+    run("user-provided certificates", |cluster| cluster, provided::STEPS);
 }
 
 /// A separate test, because it restarts the API server.

@@ -18,10 +18,15 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("no creation fails while another certificate is stored", certificate),
     ("no creation fails while an older authority is restored", authority),
     ("a user-provided certificate may bring its root in ca.crt", issuer_root),
+    ("a certificate of cert-manager replaces one that ImageSwap has made", cert_manager),
+    ("the keys of an operator are kept if ImageSwap replaces them", kept),
 ];
 
 /// The log message about a pair that was replaced.
 const REPLACED: &str = "certificate of an unknown authority replaced";
+
+/// The log message about a copy of a pair that was replaced.
+const KEPT: &str = "replaced certificate kept in the Secret";
 
 fn certificate(cluster: &Cluster) {
     let files = Files::new(MAP);
@@ -98,6 +103,65 @@ fn issuer_root(cluster: &Cluster) {
     cluster.assert_called(&webhook);
     assert_eq!(cluster.api.get(AUTHORITY), None);
     webhook.assert_no_warnings();
+}
+
+fn cert_manager(cluster: &Cluster) {
+    let files = Files::new(MAP);
+    let (webhooks, before) = cluster.replicas(&files);
+    let stream = Stream::start(cluster, "cert-manager");
+    // It keeps the type of the Secret and other entries.
+    let authority = Authority::new("cert-manager");
+    let root = authority.pem();
+    for _ in 0..2 {
+        let (certificate, key) = server_pair(&authority, &[HOST]);
+        let content = [("tls.crt", &*certificate), ("tls.key", &*key), ("ca.crt", &*root)];
+        let mark = json!({ "imageswap-byoc": "true" });
+        cluster.store(CERTIFICATE, &secret("imageswap-tls", &mark, &content));
+        let expected = Certificate::first(certificate.as_bytes());
+        eventually("the certificate of cert-manager", || {
+            webhooks.iter().try_for_each(|webhook| {
+                let served = cluster.handshake(webhook.address(), root.as_bytes())?;
+                expect(served, &expected).map_err(|_| "another certificate".to_owned())
+            })
+        });
+        stream.await_creates(20);
+    }
+    stream.end();
+    assert_eq!(cluster.state().served(), before.served());
+    webhooks.iter().for_each(Webhook::assert_no_warnings);
+}
+
+fn kept(cluster: &Cluster) {
+    cluster.clear_state();
+    let files = Files::new(MAP);
+    let authority = Authority::new("user");
+    let (certificate, key) = server_pair(&authority, &[HOST]);
+    let content = [("cert.pem", &*certificate), ("key.pem", &*key)];
+    let mark = json!({ "imageswap-byoc": "true" });
+    cluster.store(CERTIFICATE, &secret("imageswap-tls", &mark, &content));
+    cluster.provide_root(&authority);
+    let webhook = cluster.managed(&files).start_ready();
+    cluster.await_configuration();
+    let await_entry = |path: &str, name: &str, expected: &str| {
+        eventually(name, || {
+            let found = data(&cluster.api.get(path).unwrap(), name);
+            expect(found, &Some(expected.as_bytes().to_vec()))
+        });
+    };
+    // A tool removes the annotation, and leaves the data.
+    cluster.api.patch(CERTIFICATE, &json!({ "metadata": { "annotations": null } }));
+    await_entry(CERTIFICATE, "replaced-cert.pem", &certificate);
+    await_entry(CERTIFICATE, "replaced-key.pem", &key);
+    assert_eq!(webhook.logged(KEPT).len(), 1);
+    // The key does not belong to the certificate.
+    let (_, other_key) = server_pair(&authority, &[HOST]);
+    let content = [("cert.pem", &*certificate), ("key.pem", &*other_key)];
+    cluster.store(CERTIFICATE, &secret("imageswap-tls", &json!({}), &content));
+    await_entry(CERTIFICATE, "replaced-key.pem", &other_key);
+    let content = [("rootca.pem", &*authority.pem()), ("rootca-key.pem", &*other_key)];
+    cluster.store(AUTHORITY, &secret("imageswap-tls-ca", &json!({}), &content));
+    await_entry(AUTHORITY, "replaced-rootca-key.pem", &other_key);
+    await_entry(AUTHORITY, "replaced-rootca.pem", &authority.pem());
 }
 
 impl Cluster {

@@ -16,11 +16,13 @@ use support::{api::number, secrets::Secrets};
 use crate::{Cluster, install::SECRETS, install::data};
 
 /// The entries of the webhook's Secrets that hold private keys.
-const PRIVATE_KEYS: [&str; 6] = [
+const PRIVATE_KEYS: [&str; 8] = [
     "key.pem",
     "tls.key",
     "pending-key.pem",
     "replaced-key.pem",
+    "replaced-tls.key",
+    "replaced-rootca-key.pem",
     "rootca-key.pem",
     "next-rootca-key.pem",
 ];

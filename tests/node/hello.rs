@@ -33,7 +33,7 @@ const MAX_PACKET_BYTES: usize = 65_536;
 /// Interval at which the capture checks whether it has to end.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The server name (SNI) and the protocols (ALPN) of a ClientHello.
+/// The server name (SNI) and the protocols (ALPN) of a `ClientHello`.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Hello {
     pub(crate) server_name: Option<String>,

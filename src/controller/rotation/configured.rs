@@ -97,6 +97,22 @@ impl Configured {
         is_accepted || served.is_none()
     }
 
+    /// Returns true if the certificate `next` has to replace `served` at once: the API server accepts `next`, and not
+    /// `served` any more.
+    ///
+    /// Then the other replicas have served `next` for so long that they have removed the roots of `served`.
+    #[must_use]
+    pub fn demands_exchange(
+        &self,
+        served: Option<&ServingCertificate>,
+        next: &ServingCertificate,
+        verifier: &dyn Verifier,
+        now: OffsetDateTime,
+    ) -> bool {
+        served.is_some_and(|served| !self.accepts(served, verifier, now))
+            && self.accepts(next, verifier, now)
+    }
+
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in
     /// `bundle`. The Python ImageSwap has added them to the configuration, or a replica from a Secret that was replaced.
     #[must_use]
@@ -124,6 +140,47 @@ impl Configured {
         match self {
             Self::Absent | Self::Present { changed: None, .. } => true,
             Self::Present { changed: Some(changed), .. } => now - *changed >= PROPAGATION_DELAY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        origin::Origin,
+        tls::{Authority, PemPair, ServerName},
+    };
+
+    #[test]
+    fn a_certificate_is_exchanged_at_once_if_only_the_next_one_is_accepted() {
+        let (now, name) = (OffsetDateTime::now_utc(), "h.svc");
+        let [old, new] = [(); 2].map(|()| Authority::generate(now).unwrap());
+        let certificate = |authority: &Authority| {
+            let PemPair { certificate, key } = authority.issue(&[name.to_owned()], now).unwrap();
+            let (origin, other) = (Origin::Generated, Origin::Generated);
+            ServingCertificate::from_pem(certificate.as_bytes(), key.as_bytes(), origin, other)
+                .unwrap()
+        };
+        let (served, next) = (&certificate(&old), &certificate(&new));
+        let verifier = ServerName::try_from(name).unwrap();
+        let mut both = old.root();
+        both.add(&new.root());
+        for (case, bundle, served, expected) in [
+            ("only the next one is accepted", Some(new.root()), Some(served), true),
+            ("both are accepted", Some(both), Some(served), false),
+            ("only the served one is accepted", Some(old.root()), Some(served), false),
+            ("neither is accepted", Some(Roots::default()), Some(served), false),
+            ("nothing is served", Some(new.root()), None, false),
+            ("there is no configuration", None, Some(served), false),
+        ] {
+            let configured = bundle.map_or(Configured::Absent, |bundle| Configured::Present {
+                bundles: vec![bundle],
+                generation: None,
+                changed: None,
+            });
+            let demands = configured.demands_exchange(served, next, &verifier, now);
+            assert_eq!(demands, expected, "{case}");
         }
     }
 }

@@ -67,8 +67,13 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ("certificate loaded", "This replica serves this certificate from now on."),
     (
         "certificate of an unknown authority replaced",
-        "Another client had stored a certificate without the annotation for user-provided ones. It is kept in \
-         `replaced-cert.pem` and `replaced-key.pem`.",
+        "Another client had stored a certificate without the annotation for user-provided ones. A copy is kept in the \
+         Secret.",
+    ),
+    (
+        "certificate of imageswap is not renewed, because it is marked as user-provided",
+        "The annotation for user-provided certificates is set, but the Secret only has a certificate that ImageSwap has \
+         made.",
     ),
     (
         "certificate refused, keeping the last good certificate",
@@ -131,7 +136,8 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "key of the certificate authority is not usable",
-        "The key in the Secret does not belong to the root, or cannot be read. ImageSwap creates a new CA.",
+        "The key in the Secret does not belong to the root, or cannot be read. ImageSwap creates a new CA, and keeps a \
+         copy of key and root in the Secret.",
     ),
     (
         "map load failed, keeping the built-in map",
@@ -183,6 +189,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "If the ConfigMap exists, its key is wrong. See [troubleshooting](../troubleshooting.md#the-template-is-not-used).",
     ),
     (
+        "one of two user-provided certificates ignored",
+        "The Secret has `cert.pem` and `tls.crt`, and another one than this is in use. Remove it, or correct it.",
+    ),
+    (
         "other files found in place of the webhook template",
         "The directory of the template has files, but not the template. See the hint.",
     ),
@@ -197,6 +207,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
          each error. See [troubleshooting](../troubleshooting.md#the-certificate-is-not-issued).",
     ),
     ("reconciliation succeeded again", "The first success after a failure."),
+    (
+        "replaced certificate kept in the Secret",
+        "ImageSwap has replaced a certificate that it had not made. The copy is under the names that start with \
+         `replaced-`.",
+    ),
     ("retired CAs removed", "The webhook configuration no longer needs the roots of earlier CAs."),
     (
         "review handler panicked",
