@@ -33,6 +33,7 @@ mod removal;
 mod replaced;
 mod replicas;
 mod rotation;
+mod samples;
 mod secrecy;
 mod selectors;
 mod service;
@@ -84,7 +85,7 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    let steps = [swapping::STEPS, workloads::STEPS, enforcement::STEPS].concat();
+    let steps = [swapping::STEPS, samples::STEPS, workloads::STEPS, enforcement::STEPS].concat();
     run("swapping", swapping::Swapping::start, &steps);
 }
 
