@@ -24,6 +24,7 @@ mod kubectl;
 mod modes;
 mod objects;
 mod original;
+mod other_webhooks;
 mod outage;
 mod owner;
 mod permissions;
@@ -85,7 +86,14 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    let steps = [swapping::STEPS, samples::STEPS, workloads::STEPS, enforcement::STEPS].concat();
+    let steps = [
+        swapping::STEPS,
+        samples::STEPS,
+        other_webhooks::STEPS,
+        workloads::STEPS,
+        enforcement::STEPS,
+    ];
+    let steps = steps.concat();
     run("swapping", swapping::Swapping::start, &steps);
 }
 
