@@ -41,9 +41,7 @@ use self::{
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
-    rotation::{
-        Action, Configured, HEAD_START, Issuer, Observed, PrepareCause, PropagationClock, Rotation,
-    },
+    rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
     template_in_force::TemplateInForce,
     user_provided::Provision,
@@ -278,7 +276,7 @@ impl Controller {
         };
         let action = observed.next_action();
         let is_accepted = observed.is_in_use_accepted();
-        if let Some(delay) = self.head_start_left(action, is_accepted, &findings) {
+        if let Some(delay) = self.head_start_left(action, is_accepted, &findings.configured) {
             return Ok(Some(ReconcileOutcome::RequeueAfter(delay)));
         }
         let result = match action {
@@ -324,25 +322,6 @@ impl Controller {
         let newest_trusted_for = self.newest_trusted_for(rotation, &before, &update.configured);
         let (configured, refusal) = (update.configured, update.refusal);
         Ok(Findings { issuer, configured, taken_over, newest_trusted_for, refusal })
-    }
-
-    /// Returns the time for which this replica leaves it to others to create a missing authority; `None` if it does not.
-    ///
-    /// If the API server does not accept the certificate of this replica, but there is a configuration, another replica may
-    /// serve an accepted one, and only that replica keeps its root.
-    fn head_start_left(
-        &mut self,
-        action: Action,
-        is_accepted: bool,
-        findings: &Findings,
-    ) -> Option<Duration> {
-        let is_missing = action == Action::Prepare(PrepareCause::Missing);
-        if !is_missing || is_accepted || findings.configured == Configured::Absent {
-            self.found_missing = None;
-            return None;
-        }
-        let since = *self.found_missing.get_or_insert_with(Instant::now);
-        Some(HEAD_START.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
     }
 
     /// Finishes a reconcile in which the certificate needs no further action.

@@ -12,7 +12,10 @@ use super::{
     Controller, RETRY_DELAY,
     configuration::{self, LiveConfiguration, Permission},
     metrics::WriteResult,
-    rotation::{Configured, Confirmation, PROPAGATION_DELAY, Propagation, Rotation, Verifier},
+    rotation::{
+        Action, Configured, Confirmation, HEAD_START, PROPAGATION_DELAY, PrepareCause, Propagation,
+        Rotation, Verifier,
+    },
     secrets::AUTHORITY,
 };
 use crate::{
@@ -137,6 +140,25 @@ impl Controller {
             return RETRY_DELAY;
         }
         PROPAGATION_DELAY.saturating_sub(trusted_for).max(RETRY_DELAY)
+    }
+
+    /// Returns the time for which this replica leaves it to others to create a missing authority; `None` if it does not.
+    ///
+    /// If the API server does not accept the certificate of this replica, but there is a configuration, another replica may
+    /// serve an accepted one, and only that replica keeps its root.
+    pub(super) fn head_start_left(
+        &mut self,
+        action: Action,
+        is_accepted: bool,
+        configured: &Configured,
+    ) -> Option<Duration> {
+        let is_missing = action == Action::Prepare(PrepareCause::Missing);
+        if !is_missing || is_accepted || *configured == Configured::Absent {
+            self.found_missing = None;
+            return None;
+        }
+        let since = *self.found_missing.get_or_insert_with(Instant::now);
+        Some(HEAD_START.saturating_sub(since.elapsed())).filter(|left| !left.is_zero())
     }
 
     /// Warns once that another party has to add `roots` to the configuration.

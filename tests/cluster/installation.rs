@@ -1,31 +1,36 @@
 //! The manifests: installation, upgrade and uninstallation.
 
+use std::{fs, time::Instant};
+
 use serde_json::{Value, json};
 
 use crate::{
-    Cluster, MAP, Step,
+    Cluster, MAP, SWAPPED, Step,
     certificates::server_pair,
     eventually, expect,
     handshake::Certificate,
     install::{
         AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, data, repository, secret,
     },
+    kubectl::parsed,
     modes::from_files,
-    objects::LABEL,
+    objects::{LABEL, images, pod_of},
     rotation::roll,
     service::HOST,
     stream::Stream,
-    webhook::Files,
+    webhook::{Files, Launch},
 };
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("each overlay is applied without a warning", overlays),
+    ("the installation rewrites nothing until there is a map", without_a_map),
+    ("the overlay production does not start without a map", production_without_a_map),
     ("no creation fails while ImageSwap replaces the original", upgrade),
     ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 
 fn overlays(cluster: &Cluster) {
-    let mut overlays: Vec<_> = std::fs::read_dir(repository("deploy/overlays"))
+    let mut overlays: Vec<_> = fs::read_dir(repository("deploy/overlays"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -35,6 +40,88 @@ fn overlays(cluster: &Cluster) {
         let overlay = overlay.to_str().unwrap();
         cluster.control_plane.apply(&["--dry-run=server", "--kustomize", overlay]);
     }
+}
+
+fn without_a_map(cluster: &Cluster) {
+    cluster.clear_state();
+    let begun = Instant::now();
+    let install = repository("deploy/install.yaml");
+    let objects = cluster.objects_of(&["--filename", install.to_str().unwrap()]);
+    let files = Files::new(MAP);
+    fs::remove_file(files.path("maps.conf")).unwrap();
+    let webhook = with_settings_of(&objects, cluster.managed(&files)).start_ready();
+    cluster.service.set_endpoints(&[&webhook]);
+    cluster.await_configuration();
+    webhook.await_log("no map file, using the built-in map");
+    eventually("a call of the webhook", || {
+        let images = cluster.probe();
+        if webhook.logged("reviewed").is_empty() { Err(images) } else { Ok(()) }
+    });
+    let create = |name: &str| images(&cluster.create(&pod_of(name, &["nginx:1.27"])));
+    assert_eq!(create("without-map"), ["app=nginx:1.27"]);
+    assert!(webhook.metric("imageswap_map_builtin") > 0.0);
+    files.write("maps.conf", MAP);
+    cluster.await_probe("app=one.example.com/probe:1");
+    assert_eq!(create("with-map"), ["app=one.example.com/nginx:1.27"]);
+    eprintln!("      the first swapped pod after {} ms", begun.elapsed().as_millis());
+    assert!(webhook.metric("imageswap_map_builtin") < 1.0);
+    // A map that is deleted stays in use as long as the process runs.
+    fs::remove_file(files.path("maps.conf")).unwrap();
+    webhook.await_log("map reload failed, keeping the last good map");
+    assert_eq!(create("deleted-map"), ["app=one.example.com/nginx:1.27"]);
+    for pod in ["without-map", "with-map", "deleted-map"] {
+        cluster.api.delete(&format!("/api/v1/namespaces/{SWAPPED}/pods/{pod}"));
+    }
+}
+
+fn production_without_a_map(cluster: &Cluster) {
+    cluster.clear_state();
+    let overlay = repository("deploy/overlays/production");
+    let objects = cluster.objects_of(&["--kustomize", overlay.to_str().unwrap()]);
+    let deployment = object(&objects, "Deployment", "imageswap");
+    let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
+    let map = volumes.iter().find(|volume| volume["name"] == "imageswap-maps").unwrap();
+    // The kubelet waits for the ConfigMap.
+    assert_eq!(map["configMap"]["optional"], false);
+    // It would not help to mount an empty folder: the process waits too.
+    let files = Files::new(MAP);
+    fs::remove_file(files.path("maps.conf")).unwrap();
+    let webhook = with_settings_of(&objects, cluster.managed(&files)).start();
+    webhook.await_log("map load failed, no map in use");
+    assert!(webhook.readiness().unwrap_err().contains("map: "));
+    files.write("maps.conf", MAP);
+    webhook.await_ready();
+}
+
+/// Returns the object of a kind and name.
+fn object<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+    objects.iter().find(is_it).unwrap()
+}
+
+impl Cluster {
+    /// Returns the objects of manifests, as they would be stored.
+    fn objects_of(&self, manifests: &[&str]) -> Vec<Value> {
+        let apply = ["apply", "--server-side", "--dry-run=server", "--output=json"];
+        let list = parsed(&self.control_plane.kubectl(&[&apply, manifests].concat()));
+        list["items"].as_array().unwrap().clone()
+    }
+}
+
+/// Adds the settings of the manifests to a launch, as the kubelet would read them.
+fn with_settings_of(objects: &[Value], launch: Launch) -> Launch {
+    const SETTING: &str = "IMAGESWAP_MAPS_OPTIONAL";
+
+    let deployment = object(objects, "Deployment", "imageswap");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let sources = container["envFrom"].as_array().unwrap().iter();
+    let names: Vec<_> = sources.map(|source| &source["configMapRef"]["name"]).collect();
+    // The last source with a key wins, and `env` wins over all. So the ConfigMap of the operator overrides the default.
+    assert_eq!(names, ["imageswap-defaults", "imageswap-env"]);
+    assert!(container["env"].as_array().unwrap().iter().all(|one| one["name"] != SETTING));
+    let defaults = &object(objects, "ConfigMap", "imageswap-defaults")["data"];
+    assert_eq!(defaults.as_object().unwrap().len(), 1);
+    launch.with(SETTING, defaults[SETTING].as_str().unwrap())
 }
 
 fn upgrade(cluster: &Cluster) {

@@ -24,6 +24,7 @@ mod kubectl;
 mod modes;
 mod objects;
 mod original;
+mod other_webhooks;
 mod outage;
 mod owner;
 mod permissions;
@@ -34,6 +35,7 @@ mod removal;
 mod replaced;
 mod replicas;
 mod rotation;
+mod samples;
 mod secrecy;
 mod selectors;
 mod service;
@@ -85,7 +87,14 @@ const MAP: &str = "default::one.example.com";
 
 #[test]
 fn swapping() {
-    let steps = [swapping::STEPS, workloads::STEPS, enforcement::STEPS].concat();
+    let steps = [
+        swapping::STEPS,
+        samples::STEPS,
+        other_webhooks::STEPS,
+        workloads::STEPS,
+        enforcement::STEPS,
+    ];
+    let steps = steps.concat();
     run("swapping", swapping::Swapping::start, &steps);
 }
 

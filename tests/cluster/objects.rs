@@ -52,6 +52,15 @@ pub(crate) fn workload(api_version: &str, kind: &str, name: &str) -> Value {
     })
 }
 
+/// Returns the pod template of a workload, or the pod itself.
+pub(crate) fn template_of(object: &Value) -> &Value {
+    match object["kind"].as_str() {
+        Some("CronJob") => &object["spec"]["jobTemplate"]["spec"]["template"],
+        Some("Pod") => object,
+        _ => &object["spec"]["template"],
+    }
+}
+
 /// Returns the images of a pod or of a template, each as `name=image`, image volumes last.
 pub(crate) fn images(pod: &Value) -> Vec<String> {
     let entries = |list: &'static str| pod["spec"][list].as_array().into_iter().flatten();

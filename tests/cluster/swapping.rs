@@ -12,7 +12,7 @@ use support::recipes::recipes;
 use crate::{
     Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
     kubectl::parsed,
-    objects::{LABEL, images, pod_of, workload},
+    objects::{LABEL, images, pod_of, template_of, workload},
     webhook::{Files, Webhook},
 };
 
@@ -82,12 +82,7 @@ impl Swapping {
 
     /// Returns the images of the template of a stored object.
     pub(crate) fn template_images_of(&self, object: &str) -> Vec<String> {
-        let object = self.cluster.control_plane.stored(&[object, "-n", SWAPPED]);
-        let spec = &object["spec"];
-        images(match object["kind"].as_str() {
-            Some("CronJob") => &spec["jobTemplate"]["spec"]["template"],
-            _ => &spec["template"],
-        })
+        images(template_of(&self.cluster.control_plane.stored(&[object, "-n", SWAPPED])))
     }
 }
 

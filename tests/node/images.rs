@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Part, Step, eventually,
-    installation::NAMESPACE,
+    installation::{APPLY_MAP_NOW, NAMESPACE},
     node::Node,
     pods::{image, name, pod},
     print_time,
@@ -93,8 +93,7 @@ fn edit(node: &Node) {
     assert!(node.mirror().has_served("second/nginx"));
     print_time("a pod with the image of the new map is ready", begun);
     node.api().delete("/api/v1/namespaces/test1/pods/edited");
-    let command = "kubectl annotate pods --namespace imageswap-system --selector app=imageswap --overwrite map-edit=1";
-    replace_map(node, &before, || drop(node.documented(command, &[])));
+    replace_map(node, &before, || drop(node.documented(APPLY_MAP_NOW, &[])));
 }
 
 /// Replaces the map, then calls `afterwards`, and waits until all replicas have applied the map.

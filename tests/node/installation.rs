@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     Part, Step, eventually,
     node::Node,
-    pods::{condition, image, pod},
+    pods::{condition, image, name, pod},
     print_time,
 };
 
@@ -23,29 +23,45 @@ const MAP: &str = "config/imageswap-maps.conf";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/imageswap-webhook";
 
+/// Lets the kubelet bring a changed map at once.
+pub(crate) const APPLY_MAP_NOW: &str = "kubectl annotate pods --namespace imageswap-system --selector app=imageswap --overwrite map-edit=1";
+
 pub(crate) const STEPS: &[Step] = &[("the webhook is installed", install, Part::Smoke)];
 
 pub(crate) const LAST_STEPS: &[Step] =
     &[("nothing remains after the uninstallation", uninstall, Part::Smoke)];
 
+/// Follows the quick start, with the sample map, whose registry is that of the node. The map comes last, after the pods
+/// have started without it.
 fn install(node: &Node) {
     let begun = Instant::now();
     node.documented("kubectl apply --server-side -f deploy/install.yaml", &[]);
-    node.documented(
-        "kubectl create configmap imageswap-maps --namespace imageswap-system --from-file=maps=FILE",
-        &[("FILE", MAP)],
-    );
     eventually("the rollout", || {
         let command = "kubectl rollout status deployment/imageswap --namespace imageswap-system";
         node.try_documented(command, &[])
     });
-    print_time("the replicas are available", begun);
+    print_time("the replicas are available, without a map", begun);
     node.documented("kubectl get mutatingwebhookconfiguration imageswap-webhook", &[]);
-    node.await_replicas(2);
+    let replicas = node.await_replicas(2);
     node.documented("kubectl create namespace test1", &[]);
     node.documented("kubectl label namespace test1 k8s.twr.io/imageswap=enabled", &[]);
     let account = "/api/v1/namespaces/test1/serviceaccounts/default";
     eventually("the default account", || node.api().get(account).ok_or("missing"));
+    let early = node.api().post("/api/v1/namespaces/test1/pods", &pod("early", "nginx:1.27"));
+    assert_eq!(image(&early), "nginx:1.27");
+    node.api().delete("/api/v1/namespaces/test1/pods/early");
+    let built_in = |replica: &Value| node.metric(name(replica), "imageswap_map_builtin");
+    assert!(replicas.iter().all(|replica| built_in(replica) > 0.0));
+    node.documented(
+        "kubectl create configmap imageswap-maps --namespace imageswap-system --from-file=maps=FILE",
+        &[("FILE", MAP)],
+    );
+    node.documented(APPLY_MAP_NOW, &[]);
+    eventually("the map in both replicas", || {
+        let without: Vec<_> = replicas.iter().filter(|it| built_in(it) > 0.0).map(name).collect();
+        if without.is_empty() { Ok(()) } else { Err(without) }
+    });
+    print_time("both replicas have the map", begun);
     node.documented("kubectl run web --namespace test1 --image=nginx:1.27", &[]);
     let web = node.await_ready_pod("test1", "web");
     assert_eq!(image(&web), "registry.example.com/official/nginx:1.27");
@@ -86,12 +102,12 @@ impl Node {
     }
 
     fn try_documented(&self, command: &str, replaced: &[(&str, &str)]) -> Result<String, String> {
-        let documents = ["docs/install.md", "docs/operations.md", "docs/configuration.md"];
+        let documents = ["quick-start", "install", "operations", "configuration"];
         let shown = format!("$ {command}\n");
-        assert!(
-            documents.iter().any(|document| fs::read_to_string(document).unwrap().contains(&shown)),
-            "no document shows {shown}"
-        );
+        let is_shown = |document: &&str| {
+            fs::read_to_string(format!("docs/{document}.md")).unwrap().contains(&shown)
+        };
+        assert!(documents.iter().any(is_shown), "no document shows {shown}");
         let mut command = command.to_owned();
         for (placeholder, value) in replaced {
             command = command.replace(placeholder, value);

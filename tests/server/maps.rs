@@ -143,7 +143,10 @@ async fn the_built_in_map_is_used_until_there_is_a_file() {
     let program = serve(&volume, &["--maps-optional"]);
     let admin = program.admin_address;
     await_ready(admin).await;
-    program.await_log("no map file, using the built-in map").await;
+    let message = "no map file, using the built-in map";
+    let hint = "no image is swapped until the file exists; in a cluster it is the key `maps` of \
+                the ConfigMap imageswap-maps";
+    await_log_with(&program, message, "hint", hint).await;
     let mut client = Client::connect(program.address, Protocol::Http1).await.unwrap();
     let answer = client.post(fixture("00-create-pod")).await.unwrap();
     assert!(answer.status == 200 && !answer.body.contains("patch"), "{answer:?}");

@@ -15,6 +15,7 @@ pub mod laws;
 pub mod oracle;
 pub mod recipes;
 pub mod reviews;
+pub mod samples;
 pub mod source;
 
 #[cfg(feature = "server")]
