@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fmt,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -107,9 +107,24 @@ pub(crate) fn id(certificate: &ServingCertificate) -> u64 {
 }
 
 fn hash(value: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Ends::default();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Hashes the ends of certificates, which are in their signatures and therefore differ.
+#[derive(Default)]
+struct Ends(u64);
+
+impl Hasher for Ends {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let end = bytes.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+        self.0 = (self.0.rotate_left(5) ^ end).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 /// The roots, the certificate and the hour of a verification.

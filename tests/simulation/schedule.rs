@@ -43,10 +43,14 @@ enum Event {
     Check,
 }
 
-/// A failure of a schedule, with what happened before it.
-pub(crate) struct Failure {
-    pub(crate) reason: String,
+/// The end of a schedule.
+pub(crate) struct Finished {
+    /// The failure, if there was one.
+    pub(crate) result: Result<(), String>,
+    /// What has happened, if it was recorded.
     pub(crate) history: Vec<String>,
+    /// The verifier, for the next schedule.
+    pub(crate) verifier: CachingVerifier,
 }
 
 pub(crate) struct Schedule {
@@ -64,9 +68,10 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    pub(crate) fn new(seed: u64, verifier: CachingVerifier) -> Self {
+    /// Creates the schedule of a seed. Its history is recorded in `history`, if that is given.
+    pub(crate) fn new(seed: u64, verifier: CachingVerifier, history: Option<Vec<String>>) -> Self {
         let mut random = Random::new(seed);
-        let world = World::new(&mut random, verifier);
+        let world = World::new(&mut random, verifier, history);
         let replicas = (0..=random.below(3)).map(|_| Replica::new(ahead(&mut random)));
         let replicas = replicas.collect();
         Self {
@@ -82,10 +87,10 @@ impl Schedule {
     }
 
     /// Runs the schedule.
-    pub(crate) fn run(mut self) -> (Result<(), Failure>, CachingVerifier) {
+    pub(crate) fn run(mut self) -> Finished {
         let result = self.try_run();
-        let history = self.world.history.0;
-        (result.map_err(|reason| Failure { reason, history }), self.world.verifier)
+        let history = self.world.history.0.unwrap_or_default();
+        Finished { result, history, verifier: self.world.verifier }
     }
 
     fn try_run(&mut self) -> Result<(), String> {

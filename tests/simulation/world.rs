@@ -59,13 +59,15 @@ struct Removal {
     undone: Option<Duration>,
 }
 
-/// What has happened, a line each.
-#[derive(Debug, Default)]
-pub(crate) struct History(pub(crate) Vec<String>);
+/// What has happened, a line each; `None` if it is not recorded.
+#[derive(Debug)]
+pub(crate) struct History(pub(crate) Option<Vec<String>>);
 
 impl History {
     pub(crate) fn note(&mut self, day: i64, now: Duration, what: impl Display) {
-        self.0.push(format!("day {day} {:>9.3} s: {what}", now.as_secs_f64()));
+        if let Some(lines) = &mut self.0 {
+            lines.push(format!("day {day} {:>9.3} s: {what}", now.as_secs_f64()));
+        }
     }
 }
 
@@ -94,7 +96,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(random: &mut Random, verifier: CachingVerifier) -> Self {
+    pub(crate) fn new(
+        random: &mut Random,
+        verifier: CachingVerifier,
+        history: Option<Vec<String>>,
+    ) -> Self {
         let api_servers = (0..=random.below(3))
             .map(|_| ApiServer { ahead: ahead(random), seen: vec![(Duration::ZERO, None)] });
         Self {
@@ -106,7 +112,7 @@ impl World {
             configuration: Stored::default(),
             api_servers: api_servers.collect(),
             verifier,
-            history: History::default(),
+            history: History(history),
             removed: Vec::new(),
             decided: HashMap::new(),
             foreign: HashSet::new(),
