@@ -17,6 +17,7 @@ mod managed_fields;
 mod metrics;
 mod owner;
 mod propagation;
+mod removal;
 pub mod rotation;
 mod run;
 mod secrets;
@@ -47,6 +48,7 @@ use self::{
 };
 pub use self::{
     metrics::ControllerMetrics,
+    removal::{OwnSecrets, Removal},
     settings::{ControllerSettings, WebhookUrl},
     template::{MAX_TEMPLATE_BYTES, Template, TemplateError},
 };

@@ -7,6 +7,7 @@ use crate::{
     certificates::server_pair,
     eventually, expect,
     handshake::Certificate,
+    helm,
     install::{
         AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, data, repository, secret,
     },
@@ -21,6 +22,8 @@ use crate::{
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("each overlay is applied without a warning", overlays),
     ("no creation fails while ImageSwap replaces the original", upgrade),
+    ("each value set of the chart is applied without a warning", helm::value_sets),
+    ("Helm takes over an installation by kubectl", helm::take_over),
     ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     eventually,
     node::Node,
-    pods::{image, pod},
+    pods::{LABEL, image, pod},
 };
 
 /// Number of tasks that create pods in parallel.
@@ -37,7 +40,7 @@ const BURST: usize = 40;
 const BURST_PERIOD: Duration = Duration::from_millis(500);
 
 /// The namespace of the pods.
-const NAMESPACE: &str = "stream";
+pub(crate) const NAMESPACE: &str = "stream";
 
 /// The pods.
 const PODS: &str = "/api/v1/namespaces/stream/pods";
@@ -49,6 +52,8 @@ pub(crate) struct Stream<'a> {
     stop: CancellationToken,
     tasks: JoinSet<()>,
     count: Arc<Mutex<Count>>,
+    /// True if the images must be swapped.
+    is_swap_required: Arc<AtomicBool>,
     begun: Instant,
 }
 
@@ -65,15 +70,31 @@ pub(crate) struct Count {
 impl<'a> Stream<'a> {
     /// Starts to create pods, whose images must be swapped. Waits until some have been created.
     pub(crate) fn start(node: &'a Node, name: &str) -> Self {
-        if node.api().get(&format!("/api/v1/namespaces/{NAMESPACE}")).is_none() {
+        Self::start_with(node, name, true)
+    }
+
+    /// Starts to create pods, whose images may stay as they are, as long as there is no webhook.
+    pub(crate) fn start_without_webhook(node: &'a Node, name: &str) -> Self {
+        Self::start_with(node, name, false)
+    }
+
+    fn start_with(node: &'a Node, name: &str, is_swap_required: bool) -> Self {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}");
+        if node.api().get(&path).is_none() {
             node.create_namespace(NAMESPACE, true);
         }
+        // An uninstallation has removed the label.
+        let mut labels = json!({});
+        labels[LABEL] = json!("enabled");
+        node.api().patch(&path, &json!({ "metadata": { "labels": labels } }));
         let (stop, count, begun) = (CancellationToken::new(), Arc::default(), Instant::now());
+        let is_swap_required = Arc::new(AtomicBool::new(is_swap_required));
         let mut tasks = JoinSet::new();
         let creator = Creator {
             client: node.api().client(),
             stop: stop.clone(),
             count: Arc::clone(&count),
+            is_swap_required: is_swap_required.clone(),
             begun,
         };
         let runtime = node.api().runtime().handle();
@@ -81,7 +102,8 @@ impl<'a> Stream<'a> {
             tasks.spawn_on(creator.clone().create_steadily(number), runtime);
         }
         tasks.spawn_on(creator.create_in_bursts(), runtime);
-        let stream = Self { node, name: name.to_owned(), stop, tasks, count, begun };
+        let name = name.to_owned();
+        let stream = Self { node, name, stop, tasks, count, is_swap_required, begun };
         stream.await_creates(50);
         stream
     }
@@ -93,6 +115,18 @@ impl<'a> Stream<'a> {
             let now = self.count().creates;
             if now >= before + more { Ok(()) } else { Err(now) }
         });
+    }
+
+    /// Requires that images are swapped from now on, or that they need not be.
+    pub(crate) fn require_swaps(&self, is_required: bool) {
+        self.is_swap_required.store(is_required, Ordering::SeqCst);
+    }
+
+    /// Prints the results so far. Fails if a creation failed.
+    pub(crate) fn check(&self, part: &str) {
+        let Count { creates, failures, .. } = self.count();
+        eprintln!("      {part}: {creates} creates so far, {} failed", failures.len());
+        assert!(failures.is_empty(), "{failures:#?}");
     }
 
     /// Stops the stream and prints the results. Fails if a creation failed.
@@ -155,6 +189,7 @@ struct Creator {
     client: Client,
     stop: CancellationToken,
     count: Arc<Mutex<Count>>,
+    is_swap_required: Arc<AtomicBool>,
     begun: Instant,
 }
 
@@ -189,8 +224,10 @@ impl Creator {
         let request = Request::post(path).header("content-type", "application/json");
         let request = request.body(pod.to_string().into_bytes()).unwrap();
         let sent = Instant::now();
+        let is_swap_required = self.is_swap_required.load(Ordering::SeqCst);
         let failure = match self.client.request::<Value>(request).await {
             Ok(pod) if image(&pod) == "registry.example.com/official/nginx:1.27" => None,
+            Ok(_) if !is_swap_required => None,
             Ok(pod) => Some(format!("stored with {}", image(&pod))),
             Err(kube::Error::Api(status)) => Some(status.message.clone()),
             Err(error) => Some(error.to_string()),
