@@ -31,9 +31,14 @@ smoke:
 image:
     .ci/image
 
-# Write deploy/install.yaml anew from the manifests; takes kubectl
+# Write deploy/install.yaml anew from the manifests, and the README of the chart from its values; takes kubectl and Go
 manifests:
     deploy/generate
+    deploy/helm/generate
+
+# Check the Helm chart
+chart:
+    .ci/helm
 
 # Test the alerts and the dashboard with a real Prometheus
 observability:

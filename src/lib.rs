@@ -7,6 +7,7 @@ pub mod admission;
 pub mod app;
 mod bounded_read;
 pub mod cli;
+pub mod client;
 pub mod closed_enum;
 mod color;
 pub mod commands;

@@ -1,4 +1,4 @@
-//! Log of `serve` and `init`, on standard error.
+//! Log of `serve`, `init` and `uninstall`, on standard error.
 
 use std::io::{self, IsTerminal};
 

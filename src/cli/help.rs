@@ -35,7 +35,7 @@ pub struct Example {
 /// Help of the program and of each subcommand, in the order in which they are listed.
 ///
 /// The lines fit into 80 columns with their indentation, because clap would break longer ones anywhere.
-pub const HELP: [CommandHelp; 7] = [
+pub const HELP: [CommandHelp; 9] = [
     CommandHelp {
         command: None,
         examples: [
@@ -50,7 +50,10 @@ pub const HELP: [CommandHelp; 7] = [
         ],
         exit_codes: &[
             (Exit::Success, "Success"),
-            (Exit::Failure, "`check` found errors, or `serve` or `init` failed"),
+            (
+                Exit::Failure,
+                "`check` found errors, `review` got no valid answer, or `serve`, `init`\nor `uninstall` failed",
+            ),
             (Exit::Unusable, "An argument, a setting or a file is invalid"),
         ],
     },
@@ -89,6 +92,24 @@ pub const HELP: [CommandHelp; 7] = [
         ],
         exit_codes: &[
             (Exit::Success, "The webhook configuration is in place, and the files are written"),
+            (Exit::Failure, "Failed, or not done within two minutes"),
+            (Exit::Unusable, "An argument or a setting is invalid"),
+        ],
+    },
+    CommandHelp {
+        command: Some("uninstall"),
+        examples: [
+            Example {
+                purpose: "Clean up before the manifests are deleted, as the Helm chart does",
+                line: "imageswap uninstall",
+            },
+            Example {
+                purpose: "Clean up from outside, for a webhook in another namespace",
+                line: "KUBECONFIG=admin.kubeconfig imageswap uninstall --namespace-name swap",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "The webhook configuration and the Secrets do not exist any more"),
             (Exit::Failure, "Failed, or not done within two minutes"),
             (Exit::Unusable, "An argument or a setting is invalid"),
         ],
@@ -149,6 +170,27 @@ pub const HELP: [CommandHelp; 7] = [
                 Exit::Unusable,
                 "An argument is invalid, a file cannot be read, or its ConfigMap has no\nsuch key",
             ),
+        ],
+    },
+    CommandHelp {
+        command: Some("review"),
+        examples: [
+            Example {
+                purpose: "Ask the webhook on this machine (`serve --tls-mode files --tls-dir tls`)",
+                line: "imageswap review --url https://localhost:5000/ --ca-file tls/cert.pem nginx",
+            },
+            Example {
+                purpose: "Ask the webhook of a cluster from a pod, with the root in a file",
+                line: "imageswap review --url https://imageswap.swap.svc/ --ca-file ca.pem nginx",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "All images are printed, rewritten or not"),
+            (
+                Exit::Failure,
+                "The webhook does not answer, or not with a review that allows the pod",
+            ),
+            (Exit::Unusable, "An argument or the file with the CA certificates is invalid"),
         ],
     },
     CommandHelp {

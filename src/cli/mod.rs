@@ -21,10 +21,10 @@ use crate::{
     color::is_colored,
     commands::{
         self, Exit, check::CheckArguments, completions::CompletionsArguments,
-        explain::ExplainArguments, swap::SwapArguments,
+        explain::ExplainArguments, review::ReviewArguments, swap::SwapArguments,
     },
     log,
-    settings::{InitArguments, LogSettings, RuleWarning, ServeArguments},
+    settings::{InitArguments, LogSettings, RuleWarning, ServeArguments, UninstallArguments},
     version::VERSION_AND_REVISION,
 };
 
@@ -42,11 +42,13 @@ enum Command {
     Serve(Box<ServeArguments>),
     /// Create the certificate and the webhook configuration once, for `serve --tls-mode files`
     Init(InitArguments),
+    /// Delete the webhook configuration and the Secrets, before the manifests are deleted
+    Uninstall(UninstallArguments),
     #[command(flatten)]
     Printing(PrintingCommand),
 }
 
-/// Commands that print their result and need neither network nor cluster.
+/// Commands that print their result, and do not log.
 #[derive(Debug, Subcommand)]
 enum PrintingCommand {
     /// Show how images are rewritten
@@ -55,6 +57,8 @@ enum PrintingCommand {
     Explain(ExplainArguments),
     /// Find errors in map files
     Check(CheckArguments),
+    /// Send a review to a running webhook, and print the answer
+    Review(ReviewArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
 }
@@ -86,6 +90,12 @@ pub fn run() -> ExitCode {
             Ok(settings) => {
                 let (log, warnings) = (settings.log, arguments.warnings());
                 run_logged(log, alias, &warnings, || commands::init::run(settings))
+            }
+            Err(error) => Err(error.into()),
+        },
+        Command::Uninstall(arguments) => match arguments.parse() {
+            Ok(settings) => {
+                run_logged(settings.log, alias, &[], || commands::uninstall::run(settings))
             }
             Err(error) => Err(error.into()),
         },
@@ -121,6 +131,9 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
             &mut io::stdin().lock(),
             &mut output,
         ),
+        PrintingCommand::Review(arguments) => {
+            commands::review::run(arguments, &mut output, &mut io::stderr())
+        }
         PrintingCommand::Completions(arguments) => {
             commands::completions::run(arguments, self::command(), &mut output)
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The command succeeded.
     Success = 0,
-    /// `check` found errors, or `serve` or `init` failed while running.
+    /// `check` found errors, `review` got no valid answer, or `serve`, `init` or `uninstall` failed while running.
     Failure = 1,
     /// Arguments, settings or files cannot be used. Clap exits with the same code.
     Unusable = 2,

@@ -1,4 +1,5 @@
-//! Commands other than `serve`. `init` prepares a cluster. The others read files and print, without network or cluster.
+//! Commands other than `serve`. `init` prepares a cluster, and `uninstall` cleans it up. `review` asks a running webhook.
+//! The others read files and print, without network or cluster.
 
 pub mod check;
 pub mod completions;
@@ -6,7 +7,9 @@ mod config_map;
 mod exit;
 pub mod explain;
 pub mod init;
+pub mod review;
 pub mod swap;
+pub mod uninstall;
 
 use std::{
     io::Write,

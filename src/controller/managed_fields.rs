@@ -48,6 +48,12 @@ pub(super) fn last_change(live: &MutatingWebhookConfiguration) -> Option<OffsetD
     last.or_else(|| Some(OffsetDateTime::now_utc()))
 }
 
+/// Returns the manager that was the last to change a configuration.
+pub(super) fn last_manager(live: &MutatingWebhookConfiguration) -> Option<&str> {
+    let last = entries(live).max_by_key(|(_, entry)| entry.time.as_ref().map(|time| time.0));
+    last.map(|(manager, _)| manager)
+}
+
 fn owners<'a>(
     live: &'a MutatingWebhookConfiguration,
     path: &FieldPath,

@@ -18,6 +18,7 @@ mod metrics;
 mod owner;
 mod patch;
 mod propagation;
+mod removal;
 pub mod rotation;
 mod run;
 mod secrets;
@@ -48,6 +49,7 @@ use self::{
 };
 pub use self::{
     metrics::ControllerMetrics,
+    removal::{OwnSecrets, Removal},
     settings::{ControllerSettings, WebhookUrl},
     template::{MAX_TEMPLATE_BYTES, Template, TemplateError},
 };

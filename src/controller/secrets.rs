@@ -155,6 +155,11 @@ impl StoredSecret {
         self.pair_names().map(pair).collect()
     }
 
+    /// Returns the version that was read; `None` if the Secret does not exist.
+    pub(super) fn resource_version(&self) -> Option<&str> {
+        self.secret.metadata.resource_version.as_deref()
+    }
+
     /// Returns namespace and name of the Secret.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin

@@ -88,6 +88,23 @@ pub struct InitArguments {
     pub(super) log: LogArguments,
 }
 
+/// Raw text of the flags of `uninstall`.
+#[derive(Args, Clone, Debug)]
+pub struct UninstallArguments {
+    /// Namespace of the Service and the Secrets
+    #[arg(long, env = "IMAGESWAP_NAMESPACE_NAME", value_name = "NAMESPACE")]
+    pub(super) namespace_name: Option<String>,
+
+    /// Source of the serving certificate of `serve`: `managed`, `files` or `self-signed`
+    ///
+    /// Only with `managed` are there Secrets to delete.
+    #[arg(long, env = "IMAGESWAP_TLS_MODE", value_name = "MODE")]
+    pub(super) tls_mode: Option<String>,
+
+    #[command(flatten)]
+    pub(super) log: LogArguments,
+}
+
 /// Raw text of the flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArguments {

@@ -22,14 +22,9 @@ pub struct ClusterSettings {
 
 impl ClusterArguments {
     pub(super) fn parse(&self) -> Result<ClusterSettings, SettingsError> {
-        let checked =
-            |setting: Setting, value: Option<&str>, is_valid: fn(&str) -> bool| match value {
-                Some(value) if !is_valid(value) => Err(setting.error(value)),
-                value => Ok(value.map(str::to_owned)),
-            };
         let controller = ControllerSettings {
-            namespace: checked(table::NAMESPACE_NAME, given(&self.namespace_name), is_namespace)?,
-            signer: checked(table::CSR_SIGNER_NAME, given(&self.csr_signer_name), is_signer)?,
+            namespace: namespace(&self.namespace_name)?,
+            signer: checked(table::CSR_SIGNER_NAME, &self.csr_signer_name, is_signer)?,
             is_configuration_foreign: table::DISABLE_AUTO_MWC.boolean(&self.disable_auto_mwc)?,
             url: given(&self.webhook_url).map(webhook_url).transpose()?,
         };
@@ -41,6 +36,24 @@ impl ClusterArguments {
             }
         };
         Ok(ClusterSettings { controller, template })
+    }
+}
+
+/// Returns the namespace that is given, if any.
+#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+pub(super) fn namespace(value: &Option<String>) -> Result<Option<String>, SettingsError> {
+    checked(table::NAMESPACE_NAME, value, is_namespace)
+}
+
+#[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+fn checked(
+    setting: Setting,
+    value: &Option<String>,
+    is_valid: fn(&str) -> bool,
+) -> Result<Option<String>, SettingsError> {
+    match given(value) {
+        Some(value) if !is_valid(value) => Err(setting.error(value)),
+        value => Ok(value.map(str::to_owned)),
     }
 }
 

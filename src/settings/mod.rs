@@ -18,6 +18,7 @@ use self::value::given;
 pub use self::{
     arguments::{
         ClusterArguments, InitArguments, LogArguments, ServeArguments, StrictnessArguments,
+        UninstallArguments,
     },
     cluster::ClusterSettings,
     environment::unknown_variables,
@@ -26,7 +27,7 @@ pub use self::{
     table::SETTINGS,
     value::{DefaultValue, Setting, SettingsError},
 };
-use crate::{admission::Scope, server::Limits};
+use crate::{admission::Scope, controller::OwnSecrets, server::Limits};
 
 /// The map of `serve --dev` if no map file is set.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -90,6 +91,17 @@ pub struct InitSettings {
     pub tls_directory: PathBuf,
     /// Settings of the webhook in its cluster.
     pub cluster: ClusterSettings,
+    /// Settings of the log.
+    pub log: LogSettings,
+}
+
+/// Settings of `uninstall`.
+#[derive(Clone, Debug)]
+pub struct UninstallSettings {
+    /// Namespace of the Service and the Secrets; `None` for the namespace of the pod.
+    pub namespace: Option<String>,
+    /// Secrets that `serve` has created.
+    pub secrets: OwnSecrets,
     /// Settings of the log.
     pub log: LogSettings,
 }
@@ -194,6 +206,24 @@ impl InitArguments {
     #[must_use]
     pub fn warnings(&self) -> Vec<RuleWarning> {
         self.rules.warnings()
+    }
+}
+
+impl UninstallArguments {
+    /// Validates all settings.
+    ///
+    /// # Errors
+    /// If a setting is not valid. The error is about one setting, even if several are not valid.
+    pub fn parse(&self) -> Result<UninstallSettings, SettingsError> {
+        let mode = table::TLS_MODE.or_default(&self.tls_mode);
+        Ok(UninstallSettings {
+            namespace: cluster::namespace(&self.namespace_name)?,
+            secrets: match table::TLS_MODE.choose(mode, &TLS_MODES)? {
+                TlsMode::Managed => OwnSecrets::Certificate,
+                TlsMode::Files | TlsMode::SelfSigned => OwnSecrets::None,
+            },
+            log: self.log.parse()?,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Loaded, Source, directory_of};
 use crate::{
     origin::Origin,
     state::{Live, Load, LoadError, Summary},
-    tls::{Roots, read_client_ca},
+    tls::{Roots, read_ca_file},
 };
 
 /// Loads the client CA file.
@@ -32,7 +32,7 @@ impl Source for ClientCaSource {
     }
 
     fn load(&mut self, live: &Live<Roots>) -> Result<Loaded<Roots>, LoadError> {
-        let roots = read_client_ca(&self.file).map_err(LoadError::transient)?;
+        let roots = read_ca_file(&self.file).map_err(LoadError::transient)?;
         let old = live.load_full();
         if old.as_deref() == Some(&roots) {
             return Ok(Loaded::InUse);

@@ -33,9 +33,9 @@ use crate::state::Live;
 /// for each request would cost more than the request.
 const CHECK_VALIDITY: time::Duration = time::Duration::MINUTE;
 
-/// An error in a client CA file.
+/// An error in a file of CA certificates.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientCaError {
+pub enum CaFileError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] PemFileError),
@@ -49,12 +49,12 @@ pub enum ClientCaError {
     },
 }
 
-/// Reads the client CA file: a PEM file with at least one certificate.
+/// Reads a file of CA certificates: a PEM file with at least one of them.
 ///
 /// # Errors
 /// If the file cannot be read, or one of its certificates cannot be that of a certificate authority.
-pub fn read_client_ca(file: &Path) -> Result<Roots, ClientCaError> {
-    let invalid = |reason| ClientCaError::Roots { file: file.to_owned(), reason };
+pub fn read_ca_file(file: &Path) -> Result<Roots, CaFileError> {
+    let invalid = |reason| CaFileError::Roots { file: file.to_owned(), reason };
     let roots = Roots::from_pem(&read(file)?).map_err(invalid)?;
     if roots.is_empty() {
         return Err(invalid(RootsError::Empty));
@@ -258,7 +258,7 @@ mod tests {
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         (parameters.not_before, parameters.not_after) = (now, now + time::Duration::DAY);
         let client = parameters.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
-        (read_client_ca(file.path()).unwrap(), vec![client.der().clone()])
+        (read_ca_file(file.path()).unwrap(), vec![client.der().clone()])
     }
 
     #[test]
@@ -327,12 +327,12 @@ mod tests {
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(&file, content).unwrap();
-            let error = read_client_ca(file.path()).unwrap_err().to_string();
+            let error = read_ca_file(file.path()).unwrap_err().to_string();
             let place = format!("{}: ", file.path().display());
             assert!(error.starts_with(&place) && error.contains(expected), "{error}");
             assert!(error.len() < 300, "the error quotes a part of the file: {error}");
         }
-        let missing = read_client_ca("/nowhere/ca.pem".as_ref()).unwrap_err().to_string();
+        let missing = read_ca_file("/nowhere/ca.pem".as_ref()).unwrap_err().to_string();
         assert_eq!(missing, "/nowhere/ca.pem: No such file or directory (os error 2)");
     }
 }

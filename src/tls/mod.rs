@@ -4,6 +4,7 @@
 
 mod authority;
 mod certificate;
+mod client;
 mod client_auth;
 mod key;
 mod key_kind;
@@ -20,7 +21,8 @@ mod validity;
 pub use self::{
     authority::{Authority, AuthorityError, CERTIFICATE_VALIDITY, PemPair},
     certificate::{CertificateError, FILE_NAMES, ServingCertificate},
-    client_auth::{ClientCaError, ClientTrust, KnownClient, read_client_ca},
+    client::connector,
+    client_auth::{CaFileError, ClientTrust, KnownClient, read_ca_file},
     key::{KeyError, check_private_key},
     key_kind::{Curve, KeyKind},
     pem::PemFileError,

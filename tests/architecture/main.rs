@@ -23,7 +23,7 @@ const LEVELS: &[&[&str]] = &[
     &["state"],
     &["tls"],
     &["kubernetes"],
-    &["controller", "server"],
+    &["client", "controller", "server"],
     &["sources"],
     &["settings"],
     &["log"],
@@ -60,7 +60,7 @@ const RESTRICTED: &[(&str, &[&str])] = &[
     ("notify", &["sources"]),
     ("rcgen", &["tls"]),
     ("rustls", &["server", "tls"]),
-    ("tokio_rustls", &["server", "tls"]),
+    ("tokio_rustls", &["client", "server", "tls"]),
 ];
 
 #[test]

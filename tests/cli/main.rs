@@ -17,6 +17,7 @@ mod explain;
 mod maps;
 mod names;
 mod pipes;
+mod review;
 mod serve;
 mod stdin;
 mod swap;

@@ -9,6 +9,7 @@ use crate::{
     certificates::server_pair,
     eventually, expect,
     handshake::Certificate,
+    helm,
     install::{
         AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, data, repository, secret,
     },
@@ -26,6 +27,8 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("the installation rewrites nothing until there is a map", without_a_map),
     ("the overlay production does not start without a map", production_without_a_map),
     ("no creation fails while ImageSwap replaces the original", upgrade),
+    ("each value set of the chart is applied without a warning", helm::value_sets),
+    ("Helm takes over an installation by kubectl", helm::take_over),
     ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 

@@ -17,6 +17,7 @@ mod control_plane;
 mod endpoints;
 mod enforcement;
 mod handshake;
+mod helm;
 mod identities;
 mod install;
 mod installation;
@@ -44,6 +45,7 @@ mod stream;
 mod swapping;
 mod template;
 mod trust;
+mod uninstall;
 mod webhook;
 mod workloads;
 
@@ -129,6 +131,7 @@ fn operation() {
         permissions::STEPS,
         selectors::STEPS,
         removal::STEPS,
+        uninstall::STEPS,
         installation::STEPS,
     ];
     let steps = steps.concat();

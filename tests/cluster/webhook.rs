@@ -285,9 +285,14 @@ impl Webhook {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
+    /// Returns the status of the process if it has exited.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits until the process has exited by itself.
     pub(crate) fn await_end(&mut self) -> ExitStatus {
-        eventually("the end of a webhook", || self.child.try_wait().unwrap().ok_or("it runs"))
+        eventually("the end of a webhook", || self.ended().ok_or("it runs"))
     }
 }
 

@@ -88,11 +88,7 @@ fn uninstall(node: &Node) {
     let created = node.api().post("/api/v1/namespaces/test1/pods", &pod);
     assert_eq!(image(&created), "nginx:1.27");
     assert_eq!(node.api().get(CONFIGURATION), None);
-    let kinds = node.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
-    let kinds = kinds.lines().filter(|kind| !kind.starts_with("events")).collect::<Vec<_>>();
-    let all = node.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--output=name"]);
-    let left: Vec<_> = all.lines().filter(|name| name.contains("imageswap")).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(node.left_of_webhook(), Vec::<String>::new());
 }
 
 impl Node {
@@ -102,7 +98,7 @@ impl Node {
     }
 
     fn try_documented(&self, command: &str, replaced: &[(&str, &str)]) -> Result<String, String> {
-        let documents = ["quick-start", "install", "operations", "configuration"];
+        let documents = ["quick-start", "install", "operations", "configuration", "helm"];
         let shown = format!("$ {command}\n");
         let is_shown = |document: &&str| {
             fs::read_to_string(format!("docs/{document}.md")).unwrap().contains(&shown)
@@ -113,8 +109,38 @@ impl Node {
             command = command.replace(placeholder, value);
         }
         let mut words = command.split_whitespace();
-        assert_eq!(words.next(), Some("kubectl"));
-        self.try_kubectl(&words.collect::<Vec<_>>(), None)
+        let program = words.next();
+        let arguments: Vec<_> = words.collect();
+        match program {
+            Some("helm") => self.try_helm(&arguments),
+            Some("kubectl") => self.try_kubectl(&arguments, None),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Returns all objects of the cluster but events that have the name or the label of the webhook.
+    pub(crate) fn left_of_webhook(&self) -> Vec<String> {
+        let kinds = self.kubectl(&["api-resources", "--verbs=list", "--output=name"]);
+        let kinds: Vec<_> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
+        let kinds = kinds.join(",");
+        let get = ["get", &kinds, "--all-namespaces", "--output=name"];
+        let all = self.kubectl(&get);
+        let labelled = self.kubectl(&[&get[..], &["--selector=app=imageswap"]].concat());
+        let mut left: Vec<_> = all.lines().filter(|name| name.contains("imageswap")).collect();
+        left.extend(labelled.lines());
+        left.sort_unstable();
+        left.dedup();
+        left.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Waits until a pod in a namespace would be swapped.
+    pub(crate) fn await_swaps_in(&self, namespace: &str) {
+        let path = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+        eventually("a swapped pod", || {
+            let probe = self.api().try_post(&path, &pod("probe", "nginx:1.27"));
+            let image = image(&probe.map_err(|error| error.to_string())?).to_owned();
+            if image.starts_with("registry.example.com/") { Ok(()) } else { Err(image) }
+        });
     }
 
     /// Waits until the webhook has only this number of replicas, all of them new and ready, and returns them.

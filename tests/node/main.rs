@@ -8,8 +8,10 @@
 #![expect(clippy::print_stderr, reason = "prints the steps and their results")]
 
 mod certificates;
+mod dns;
 mod events;
 mod hello;
+mod helm;
 mod identities;
 mod images;
 mod installation;
@@ -70,7 +72,8 @@ fn node() {
     eprintln!("node: {} started in {} ms", node.version(), begun.elapsed().as_millis());
     let smoke = env::var_os(SMOKE).is_some();
     let ordinary = [installation::STEPS, images::STEPS, rollouts::STEPS, certificates::STEPS];
-    let steps = [&ordinary.concat(), kill::STEPS, outage::STEPS, installation::LAST_STEPS];
+    let steps =
+        [&ordinary.concat(), kill::STEPS, outage::STEPS, installation::LAST_STEPS, helm::STEPS];
     let mut count = 0;
     for (number, (name, step, part)) in steps.concat().into_iter().enumerate() {
         if smoke && part != Part::Smoke {

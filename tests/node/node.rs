@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use support::{api::Api, kubectl};
 
-use crate::{events::Warnings, eventually, identities, mirror::Mirror, pods::condition};
+use crate::{dns, events::Warnings, eventually, identities, mirror::Mirror, pods::condition};
 
 /// Environment variable with the folder that is the disk of the node.
 const STATE: &str = "IMAGESWAP_NODE_STATE";
@@ -46,6 +46,7 @@ impl Node {
         identities::write(&state.join("etc/kubernetes"));
         let machine = Mutex::new(switched_on(&state, &programs));
         let api = Api::new(&state.join("etc/kubernetes/token.kubeconfig"));
+        dns::serve(&api);
         let mirror = Mirror::start(&assets.join("mirror"), api.runtime().handle());
         let node = Self { programs, state, api, mirror, machine, warnings: Mutex::default() };
         node.await_ready();
@@ -113,10 +114,27 @@ impl Node {
         arguments: &[&str],
         input: Option<&Value>,
     ) -> Result<String, String> {
-        let mut kubectl = Command::new(self.programs.join("kubectl"));
+        kubectl::run(self.command("kubectl"), arguments, input)
+    }
+
+    /// Runs Helm as the administrator, and returns its output.
+    pub(crate) fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.command("helm").args(arguments).stdin(Stdio::null()).output().unwrap();
+        // Logs of hooks may be in either.
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        if output.status.success() {
+            return Ok(printed);
+        }
+        Err(format!("helm {}: {printed}", arguments.join(" ")))
+    }
+
+    /// Returns the command of a program that acts as the administrator.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
         let config = self.state.join("etc/kubernetes/admin.kubeconfig");
-        kubectl.env_clear().env("HOME", &self.state).env("KUBECONFIG", config);
-        kubectl::run(kubectl, arguments, input)
+        command.env_clear().env("HOME", &self.state).env("KUBECONFIG", config);
+        command
     }
 
     /// Runs a kubectl command, which must succeed.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     Part, Step, eventually,
     node::Node,
-    pods::{condition, deployment, image, pod, uid},
+    pods::{condition, deployment, pod, uid},
     print_time,
 };
 
@@ -28,12 +28,7 @@ fn cold_start(node: &Node) {
 fn cluster_wide(node: &Node) {
     node.kubectl(&["apply", "--server-side", "--kustomize", "deploy/overlays/cluster-wide"]);
     node.create_namespace("static", false);
-    eventually("the configuration for all namespaces", || {
-        let path = "/api/v1/namespaces/static/pods?dryRun=All";
-        let probe = node.api().post(path, &pod("probe", "nginx:1.27"));
-        let image = image(&probe).to_owned();
-        if image.starts_with("registry.example.com/") { Ok(()) } else { Err(image) }
-    });
+    node.await_swaps_in("static");
     let mut manifest = pod("manifest", "registry.example.com/official/nginx:1.27");
     manifest["metadata"]["namespace"] = json!("static");
     let file = node.disk("lib/manifests/manifest.json");

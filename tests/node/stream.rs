@@ -1,18 +1,28 @@
 //! A continuous stream of new pods during a change. The pods are stored, and no scheduler takes them.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use support::stream::Count;
+use support::stream::{Count, Recorder};
 
-use crate::{DEADLINE, node::Node, pods::pod};
+use crate::{
+    DEADLINE,
+    node::Node,
+    pods::{LABEL, pod},
+};
 
 /// The image of the pods.
 const IMAGE: &str = "nginx:1.27";
 
-/// The image of the pods, swapped.
-const SWAPPED: &[&str] = &["registry.example.com/official/nginx:1.27"];
+/// The images with which pods may be stored: only the swapped one, if it is required.
+const EXPECTED: &[&str] = &["registry.example.com/official/nginx:1.27", IMAGE];
 
 /// Number of tasks that create pods in parallel.
 const CREATORS: usize = 4;
@@ -28,7 +38,7 @@ const BURST: usize = 40;
 const BURST_PERIOD: Duration = Duration::from_millis(500);
 
 /// The namespace of the pods.
-const NAMESPACE: &str = "stream";
+pub(crate) const NAMESPACE: &str = "stream";
 
 /// The pods.
 const PODS: &str = "/api/v1/namespaces/stream/pods";
@@ -43,28 +53,54 @@ const CREATES: usize = 50;
 pub(crate) struct Stream<'a> {
     node: &'a Node,
     stream: support::stream::Stream,
+    /// True if the images must be swapped.
+    is_swap_required: Arc<AtomicBool>,
+}
+
+/// What the tasks of a stream share.
+#[derive(Clone)]
+struct Creator {
+    recorder: Recorder,
+    is_swap_required: Arc<AtomicBool>,
 }
 
 impl<'a> Stream<'a> {
     /// Starts to create pods, whose images must be swapped. Waits until some have been created.
     pub(crate) fn start(node: &'a Node, name: &str) -> Self {
-        if node.api().get(&format!("/api/v1/namespaces/{NAMESPACE}")).is_none() {
+        Self::start_with(node, name, true)
+    }
+
+    /// Starts to create pods, whose images may stay as they are, as long as there is no webhook.
+    pub(crate) fn start_without_webhook(node: &'a Node, name: &str) -> Self {
+        Self::start_with(node, name, false)
+    }
+
+    fn start_with(node: &'a Node, name: &str, is_swap_required: bool) -> Self {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}");
+        if node.api().get(&path).is_none() {
             node.create_namespace(NAMESPACE, true);
         }
+        // An uninstallation has removed the label.
+        let mut labels = json!({});
+        labels[LABEL] = json!("enabled");
+        node.api().patch(&path, &json!({ "metadata": { "labels": labels } }));
         let mut stream = support::stream::Stream::new(node.api(), name);
-        for creator in 0..CREATORS {
-            stream.spawn(PERIOD, stream.recorder(), move |recorder, number| {
-                let pod = unscheduled(&format!("pod-{creator}-{number}"));
-                Box::pin(async move { recorder.create(PODS, &pod, SWAPPED).await })
+        let is_swap_required = Arc::new(AtomicBool::new(is_swap_required));
+        let creator =
+            Creator { recorder: stream.recorder(), is_swap_required: is_swap_required.clone() };
+        for task in 0..CREATORS {
+            stream.spawn(PERIOD, creator.clone(), move |creator, number| {
+                let pod = unscheduled(&format!("pod-{task}-{number}"));
+                Box::pin(async move { creator.create(PODS, &pod).await })
             });
         }
-        stream.spawn(BURST_PERIOD, stream.recorder(), |recorder, _| {
+        stream.spawn(BURST_PERIOD, creator, |creator, _| {
             Box::pin(async move {
                 let pod = unscheduled("burst");
-                join_all((0..BURST).map(|_| recorder.create(DRY_RUN, &pod, SWAPPED))).await;
+                join_all((0..BURST).map(|_| creator.create(DRY_RUN, &pod))).await;
             })
         });
-        let stream = Self { node, stream };
+        let stream = Self { node, stream, is_swap_required };
         stream.await_creates(CREATES);
         stream
     }
@@ -72,6 +108,18 @@ impl<'a> Stream<'a> {
     /// Waits until `more` more pods have been created.
     pub(crate) fn await_creates(&self, more: usize) {
         self.stream.await_creates(more, DEADLINE);
+    }
+
+    /// Requires that images are swapped from now on, or that they need not be.
+    pub(crate) fn require_swaps(&self, is_required: bool) {
+        self.is_swap_required.store(is_required, Ordering::SeqCst);
+    }
+
+    /// Prints the results so far. Fails if a creation failed.
+    pub(crate) fn check(&self, part: &str) {
+        let Count { creates, failures, .. } = self.stream.count();
+        eprintln!("      {part}: {creates} creates so far, {} failed", failures.len());
+        assert!(failures.is_empty(), "{failures:#?}");
     }
 
     /// Stops the stream and prints the results. Fails if a creation failed.
@@ -91,6 +139,14 @@ impl<'a> Stream<'a> {
     /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.stream.elapsed()
+    }
+}
+
+impl Creator {
+    async fn create(&self, path: &str, pod: &Value) {
+        let is_required = self.is_swap_required.load(Ordering::SeqCst);
+        let expected = if is_required { &EXPECTED[..1] } else { EXPECTED };
+        self.recorder.create(path, pod, expected).await;
     }
 }
 

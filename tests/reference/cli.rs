@@ -8,7 +8,7 @@ use std::{
 use clap::{Arg, Command};
 use imageswap::{
     cli::{HELP, command},
-    commands::{Field, OUTCOME_FIELDS, check, explain, swap},
+    commands::{Field, OUTCOME_FIELDS, check, explain, review, swap},
 };
 
 use crate::{
@@ -116,10 +116,13 @@ fn json_output(name: &str) -> Option<String> {
             let fields = check::FIELDS.iter().collect();
             (fields, "default::registry.example.com\nbroken\n", &["-"])
         }
+        // An example would need a running webhook.
+        "review" => {
+            return Some(JSON.to_owned() + &table_of(&review::FIELDS.iter().collect::<Vec<_>>()));
+        }
         _ => return None,
     };
-    let rows = fields.iter().map(|field| [literal(field.name), field.meaning.to_owned()]);
-    let fields = markdown::table(["field", "meaning"], rows);
+    let fields = table_of(&fields);
     let arguments = [&[name, "--output", "json"], arguments].concat();
     let output = output_of(&arguments, input);
     let source = match input {
@@ -128,6 +131,12 @@ fn json_output(name: &str) -> Option<String> {
     };
     let example = format!("$ {source}imageswap {}\n{output}", arguments.join(" "));
     Some(format!("{JSON}{fields}\n{}", markdown::code("console", &example)))
+}
+
+/// Returns a table of fields.
+fn table_of(fields: &[&Field]) -> String {
+    let rows = fields.iter().map(|field| [literal(field.name), field.meaning.to_owned()]);
+    markdown::table(["field", "meaning"], rows)
 }
 
 /// Runs the program from the root of the repository, and returns its output.

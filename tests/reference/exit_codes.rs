@@ -5,8 +5,8 @@ use imageswap::cli::{CommandHelp, HELP};
 use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
-An error is written to standard error, in a line that begins with `error: `. While `serve` and `init` run, errors are
-in their log instead.
+An error is written to standard error, in a line that begins with `error: `. While `serve`, `init` and `uninstall` run,
+errors are in their log instead.
 
 ";
 

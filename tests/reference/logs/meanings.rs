@@ -188,6 +188,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "no webhook template file, using the built-in template",
         "If the ConfigMap exists, its key is wrong. See [troubleshooting](../troubleshooting.md#the-template-is-not-used).",
     ),
+    ("object deleted", "`uninstall` has deleted an object."),
     (
         "one of two user-provided certificates ignored",
         "The Secret has `cert.pem` and `tls.crt`, and another one than this is in use. Remove it, or correct it.",
@@ -207,6 +208,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
          each error. See [troubleshooting](../troubleshooting.md#the-certificate-is-not-issued).",
     ),
     ("reconciliation succeeded again", "The first success after a failure."),
+    ("removal failed; retrying", "`uninstall` repeats what failed, for two minutes."),
     (
         "replaced certificate kept in the Secret",
         "ImageSwap has replaced a certificate that it had not made. The copy is under the names that start with \
@@ -254,17 +256,26 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY",
         "The command line has a map, and the environment has `IMAGESWAP_MODE`. The flag wins.",
     ),
+    (
+        "uninstallation prepared, the manifests can be deleted",
+        "`uninstall` has finished: the API server calls the webhook no more.",
+    ),
     ("unknown setting", "An environment variable looks like a setting, but is not one."),
     (
         "user-provided certificate expires soon; replace it in time",
         "The certificate expires within 30 days. ImageSwap does not renew it.",
     ),
+    ("user-provided certificate kept", "`uninstall` leaves the Secrets of its owner alone."),
     (
         "watch failed; retrying",
         "Until the watch works again, changes of this object are noticed only by the hourly reconciliation.",
     ),
     ("webhook URL has a path that is not answered", "Change the path in `IMAGESWAP_WEBHOOK_URL`."),
     ("webhook configuration created", "This replica has created the webhook configuration."),
+    (
+        "webhook configuration created again, deleting it",
+        "A replica or another client has created it after `uninstall` had deleted it.",
+    ),
     (
         "webhook configuration deleted, no image is swapped",
         "Someone has deleted it. See [break glass](../operations.md#break-glass).",

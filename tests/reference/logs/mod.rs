@@ -12,7 +12,7 @@ use self::{
 use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
-`serve` and `init` log to standard error. On a terminal the log is text; elsewhere each line is one JSON object with
+`serve`, `init` and `uninstall` log to standard error. On a terminal the log is text; elsewhere each line is one JSON object with
 `timestamp`, `level`, `target`, `message` and the fields of the message. `target` is `imageswap::` and the module that
 logs, such as `imageswap::server::accept`. [`IMAGESWAP_LOG_LEVEL` and `IMAGESWAP_LOG_FORMAT`](settings.md) change level
 and format. [Operations](../operations.md#log) explains how to use the log.

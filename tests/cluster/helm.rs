@@ -1,0 +1,72 @@
+//! The Helm chart on a control plane: what Helm renders is valid there. `tests/node` runs it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    process::{Command, Output},
+};
+
+use crate::{
+    Cluster,
+    install::{NAMESPACE, repository},
+};
+
+/// Environment variable with the path of Helm.
+const HELM: &str = "IMAGESWAP_HELM";
+
+const CHART: &str = "deploy/helm/imageswap";
+
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/imageswap-system/deployments/imageswap";
+
+/// Applies what Helm renders for the value sets of `tests/helm`.
+pub(crate) fn value_sets(cluster: &Cluster) {
+    let Some(helm) = program() else { return };
+    let file = cluster.control_plane.file("rendering.yaml");
+    for values in fs::read_dir(repository("tests/helm/values")).unwrap() {
+        let values = values.unwrap().path().into_os_string().into_string().unwrap();
+        // There is no definition of the PodMonitor.
+        let options = ["--values", &values, "--set", "podMonitor.enabled=false"];
+        let rendered = run(cluster, &helm, "template", &options);
+        assert!(rendered.status.success(), "{values}: {rendered:?}");
+        fs::write(&file, rendered.stdout).unwrap();
+        cluster.control_plane.apply(&["--dry-run=server", "--filename", file.to_str().unwrap()]);
+    }
+}
+
+/// Installs over the objects that kubectl has applied.
+pub(crate) fn take_over(cluster: &Cluster) {
+    let Some(helm) = program() else { return };
+    let before = cluster.api.get(DEPLOYMENT).unwrap();
+    let refused = run(cluster, &helm, "install", &[]);
+    assert!(!refused.status.success(), "{refused:?}");
+    let installed = run(cluster, &helm, "install", &["--take-ownership", "--force-conflicts"]);
+    assert!(installed.status.success(), "{installed:?}");
+    let after = cluster.api.get(DEPLOYMENT).unwrap();
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(after["spec"]["template"], before["spec"]["template"]);
+    assert_eq!(after["metadata"]["labels"]["app.kubernetes.io/managed-by"], "Helm");
+}
+
+/// Returns the path of Helm. Prints that the step is skipped if there is none.
+fn program() -> Option<OsString> {
+    let helm = std::env::var_os(HELM);
+    if helm.is_none() {
+        eprintln!("      SKIPPED: {HELM} is not set; run .ci/cluster, which builds Helm");
+    }
+    helm
+}
+
+/// Runs a command of Helm for the release, as the administrator.
+fn run(cluster: &Cluster, helm: &OsString, command: &str, options: &[&str]) -> Output {
+    let directory = cluster.control_plane.file("helm");
+    Command::new(helm)
+        .env_clear()
+        .env("HOME", directory)
+        .env("KUBECONFIG", cluster.control_plane.file("token.kubeconfig"))
+        .args([command, "imageswap"])
+        .arg(repository(CHART))
+        .args(["--namespace", NAMESPACE])
+        .args(options)
+        .output()
+        .unwrap()
+}
