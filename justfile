@@ -19,6 +19,14 @@ lint:
 typos *arguments:
     .ci/typos {{ arguments }}
 
+# Check the workflows in .github/workflows; takes Go
+workflows:
+    .ci/workflows
+
+# Build the program with the oldest Rust that is supported; takes rustup
+msrv:
+    .ci/msrv
+
 # Run the tests
 test:
     cargo test --workspace --locked
