@@ -103,6 +103,10 @@ api-server *arguments:
 sbom *targets:
     .ci/sbom {{ targets }}
 
+# Make a release here, without publishing it; takes Go, rustup and Python
+release-dry-run:
+    .ci/release/dry-run
+
 # Put a load on the webhook for an hour while its files change; takes vegeta
 soak *arguments:
     load-tests/soak.sh {{ arguments }}
