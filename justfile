@@ -19,6 +19,14 @@ lint:
 typos *arguments:
     .ci/typos {{ arguments }}
 
+# Check the workflows in .github/workflows; takes Go
+workflows:
+    .ci/workflows
+
+# Build the program with the oldest Rust that is supported; takes rustup
+msrv:
+    .ci/msrv
+
 # Run the tests
 test:
     cargo test --workspace --locked
@@ -106,6 +114,10 @@ api-server *arguments:
 # List the crates of the program, as a CycloneDX file in target/sbom
 sbom *targets:
     .ci/sbom {{ targets }}
+
+# Make a release here, without publishing it; takes Go, rustup and Python
+release-dry-run:
+    .ci/release/dry-run
 
 # Put a load on the webhook for an hour while its files change; takes vegeta
 soak *arguments:

@@ -1,7 +1,9 @@
-//! Names under which the manifests of the Python ImageSwap start the program.
+//! Names under which other programs start this one.
 //!
-//! Its init container runs `/app/imageswap-init.py`, and its webhook runs `gunicorn`. The image has links to the program
-//! in both places, so that these manifests work with this image.
+//! The init container of the Python version runs `/app/imageswap-init.py`, and its webhook runs `gunicorn`. The image has
+//! links to the program in both places, so that the manifests of the Python version work with this image.
+//!
+//! kubectl runs a plugin under the name `kubectl-imageswap`.
 
 use std::{ffi::OsString, path::Path};
 
@@ -19,6 +21,12 @@ const ALIASES: [Alias; 2] = [
     Alias { name: "imageswap-init.py", command: &["init"] },
 ];
 
+/// Name of the program as a plugin of kubectl.
+const PLUGIN: &str = "kubectl-imageswap";
+
+/// Command that runs the plugin, so that help and errors name what users type.
+const PLUGIN_COMMAND: &str = "kubectl imageswap";
+
 /// Returns the arguments of the program, and the alias by which it was started.
 ///
 /// The arguments after an alias are dropped: `gunicorn` gets the name of a Python module, and `imageswap-init.py` reads
@@ -29,6 +37,9 @@ pub(super) fn arguments(
     let program = given.next().unwrap_or_default();
     let name = Path::new(&program).file_name().unwrap_or_default();
     match ALIASES.into_iter().find(|alias| alias.name == name) {
+        None if name == PLUGIN => {
+            (std::iter::once(PLUGIN_COMMAND.into()).chain(given).collect(), None)
+        }
         None => (std::iter::once(program).chain(given).collect(), None),
         Some(alias) => {
             let command = alias.command.iter().map(OsString::from);
@@ -65,6 +76,7 @@ mod tests {
             (&["./imageswap-init.py", "--flag"], "imageswap init"),
             (&["/imageswap", "init", "--tls-dir", "d"], "/imageswap init --tls-dir d"),
             (&["gunicorn.old", "serve"], "gunicorn.old serve"),
+            (&["/home/user/.krew/bin/kubectl-imageswap", "swap", "a"], "kubectl imageswap swap a"),
             (&[], ""),
         ] {
             let (arguments, alias) = arguments(given.iter().map(OsString::from));

@@ -1,4 +1,4 @@
-//! The names under which the manifests of the Python ImageSwap start the program.
+//! The names under which the manifests of the Python ImageSwap and kubectl start the program.
 
 use std::os::unix::process::CommandExt;
 
@@ -40,4 +40,11 @@ fn the_webhook_of_the_original_serves_a_certificate_from_files() {
     ] {
         assert!(finished.stderr.contains(part), "{part} in {}", finished.stderr);
     }
+}
+
+#[test]
+fn as_a_plugin_of_kubectl_it_runs_every_command_and_help_names_the_plugin() {
+    let finished = run("kubectl-imageswap", &["explain", "--help"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stdout.contains("Usage: kubectl imageswap explain"), "{}", finished.stdout);
 }
