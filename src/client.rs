@@ -1,46 +1,31 @@
 //! A client for one HTTPS request: a review that is posted to a running webhook.
 //!
-//! It deliberately knows no proxies, redirects and client certificates, and keeps no connections.
+//! It deliberately uses no proxies and client certificates, follows no redirects, and keeps no connections.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    Request, StatusCode, Uri,
+    Request, StatusCode,
     client::conn::http1,
     header::{CONTENT_TYPE, HOST},
-    http::uri::Scheme,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
-use crate::tls::{Roots, ServerName, connector};
+use crate::{
+    https_url::HttpsUrl,
+    tls::{Roots, ServerName, connector},
+};
 
-/// Timeout for everything from the look-up of the name to the end of the answer. It is the default of the API server.
+/// Timeout for everything from the look-up of the name to the end of the answer. The API server has the same default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum size of an answer in bytes. The patch of a pod has a few kilobytes.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
-
-/// The URL of a webhook.
-#[derive(Clone, Debug)]
-pub struct HttpsUrl {
-    /// Host and port as they are written.
-    authority: String,
-    /// The host, without brackets.
-    host: String,
-    port: u16,
-    /// Path and query.
-    path: String,
-}
-
-/// A URL that is not that of a webhook.
-#[derive(Debug, thiserror::Error)]
-#[error("expected an https URL, such as https://imageswap.imageswap-system.svc/")]
-pub struct UrlError;
 
 /// The reason for a missing answer. The caller names the URL.
 #[derive(Debug, thiserror::Error)]
@@ -74,28 +59,6 @@ pub struct HttpAnswer {
     pub body: Bytes,
 }
 
-impl FromStr for HttpsUrl {
-    type Err = UrlError;
-
-    fn from_str(text: &str) -> Result<Self, UrlError> {
-        let url: Uri = text.parse().map_err(|_| UrlError)?;
-        let authority = url.authority().ok_or(UrlError)?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if url.scheme() != Some(&Scheme::HTTPS)
-            || host.is_empty()
-            || authority.as_str().contains('@')
-        {
-            return Err(UrlError);
-        }
-        Ok(Self {
-            authority: authority.as_str().to_owned(),
-            host: host.to_owned(),
-            port: authority.port_u16().unwrap_or(443),
-            path: url.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        })
-    }
-}
-
 /// Posts JSON to a server whose certificate one of `roots` has signed, and returns its answer.
 ///
 /// # Errors
@@ -112,8 +75,9 @@ pub async fn post_json(
 async fn connect(url: &HttpsUrl, roots: &Roots) -> Result<TlsStream<TcpStream>, ClientError> {
     let tls = |error: &dyn ToString| ClientError::Tls(error.to_string());
     let connector = connector(roots).map_err(|error| tls(&error))?;
-    let name = ServerName::try_from(url.host.clone()).map_err(|error| tls(&error))?;
-    let stream = TcpStream::connect((&*url.host, url.port)).await.map_err(ClientError::Connect)?;
+    let name = ServerName::try_from(url.host().to_owned()).map_err(|error| tls(&error))?;
+    let stream =
+        TcpStream::connect((url.host(), url.port())).await.map_err(ClientError::Connect)?;
     connector.connect(name, stream).await.map_err(|error| tls(&error))
 }
 
@@ -122,8 +86,8 @@ async fn exchange(
     url: &HttpsUrl,
     body: String,
 ) -> Result<HttpAnswer, ClientError> {
-    let request = Request::post(&url.path)
-        .header(HOST, &url.authority)
+    let request = Request::post(url.path_and_query())
+        .header(HOST, url.authority())
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| ClientError::Request(error.to_string()))?;
@@ -141,33 +105,4 @@ async fn exchange(
     // The connection ends when its sender is dropped. Its own error shows in the exchange.
     let (answer, _) = join(exchange, connection).await;
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_https_urls_with_a_host_are_read() {
-        for (text, expected) in [
-            (
-                "https://imageswap.imageswap-system.svc",
-                Some(("imageswap.imageswap-system.svc", 443, "/")),
-            ),
-            (
-                "https://10.0.0.5:5000/mutate?timeout=5s",
-                Some(("10.0.0.5", 5000, "/mutate?timeout=5s")),
-            ),
-            ("https://[fd00::1]:5000/", Some(("fd00::1", 5000, "/"))),
-            ("http://10.0.0.5:5000/", None),
-            ("10.0.0.5:5000", None),
-            ("/mutate", None),
-            ("https://user:word@host/", None),
-            ("https:///", None),
-        ] {
-            let url = text.parse::<HttpsUrl>().ok();
-            let found = url.as_ref().map(|url| (&*url.host, url.port, &*url.path));
-            assert_eq!(found, expected, "{text}");
-        }
-    }
 }

@@ -13,6 +13,7 @@ mod color;
 pub mod commands;
 pub mod controller;
 pub mod excerpt;
+pub mod https_url;
 pub mod image;
 pub mod kubernetes;
 mod log;

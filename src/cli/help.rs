@@ -109,7 +109,7 @@ pub const HELP: [CommandHelp; 9] = [
             },
         ],
         exit_codes: &[
-            (Exit::Success, "The webhook configuration and the Secrets do not exist any more"),
+            (Exit::Success, "What the webhook has created does not exist any more"),
             (Exit::Failure, "Failed, or not done within two minutes"),
             (Exit::Unusable, "An argument or a setting is invalid"),
         ],
@@ -180,7 +180,7 @@ pub const HELP: [CommandHelp; 9] = [
                 line: "imageswap review --url https://localhost:5000/ --ca-file tls/cert.pem nginx",
             },
             Example {
-                purpose: "Ask the webhook of a cluster from a pod, with the root in a file",
+                purpose: "Ask the webhook of a cluster from a pod (ca.pem: the caBundle of its configuration)",
                 line: "imageswap review --url https://imageswap.swap.svc/ --ca-file ca.pem nginx",
             },
         ],

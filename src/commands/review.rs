@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::{Exit, Field, Output};
 use crate::{
-    client::{ClientError, HttpAnswer, HttpsUrl, post_json},
+    client::{ClientError, HttpAnswer, post_json},
     excerpt::excerpt,
+    https_url::HttpsUrl,
     tls::read_ca_file,
 };
 
@@ -97,7 +98,8 @@ pub fn run(
         .context("starting the runtime")?;
     let review = review(&arguments.images).to_string();
     let answer = runtime.block_on(post_json(&arguments.url, &roots, review));
-    let results = match results(answer, &arguments.images, errors) {
+    let results = results(answer, &arguments.images, errors);
+    let results = match results.with_context(|| arguments.url.as_str().to_owned()) {
         Ok(results) => results,
         Err(error) => {
             // If standard error is closed, the error cannot be reported.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::time::{Instant, sleep};
+use anyhow::{Context, anyhow};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     settings::UninstallSettings,
 };
 
-/// Timeout for the whole command. It waits some seconds for the API servers, and repeats what fails.
+/// Timeout for the whole command, which repeats what fails.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Delay before a retry after a failure, for example while an API server does not know the rights of this command yet.
@@ -37,18 +37,31 @@ pub fn run(settings: UninstallSettings) -> anyhow::Result<()> {
     })
 }
 
-/// Repeats the removal until it succeeds.
+/// Repeats the removal until it succeeds, or would fail again.
 async fn remove(removal: &Removal, secrets: OwnSecrets) -> anyhow::Result<()> {
-    let start = Instant::now();
+    let mut last = None;
+    let removed = timeout(TIMEOUT, repeat(removal, secrets, &mut last)).await;
+    removed.unwrap_or_else(|_| {
+        let error = last.map_or_else(|| anyhow!("a call takes too long"), anyhow::Error::from);
+        Err(error.context(format!("not done within {} s", TIMEOUT.as_secs())))
+    })
+}
+
+/// Repeats the removal, and leaves the last error in `last`.
+async fn repeat(
+    removal: &Removal,
+    secrets: OwnSecrets,
+    last: &mut Option<ClusterError>,
+) -> anyhow::Result<()> {
     let mut log_once = LogOnce::default();
     while let Err(error) = removal.remove(secrets).await {
-        let is_lasting = matches!(error, ClusterError::Content { .. });
-        if is_lasting || start.elapsed() + RETRY_DELAY >= TIMEOUT {
-            return Err(error.into_refusal().into());
+        if matches!(error, ClusterError::Content { .. }) {
+            return Err(error.into());
         }
         if log_once.is_new(&error.to_string()) {
             warn!(%error, "removal failed; retrying");
         }
+        *last = Some(error.into_refusal());
         sleep(RETRY_DELAY).await;
     }
     Ok(())

@@ -7,8 +7,8 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::{SERVICE, WebhookUrl};
-use crate::admission::ReviewPath;
+use super::SERVICE;
+use crate::{admission::ReviewPath, https_url::HttpsUrl};
 
 /// The setting with the URL of a webhook outside the cluster.
 const URL_SETTING: &str = "IMAGESWAP_WEBHOOK_URL";
@@ -49,12 +49,12 @@ pub(crate) struct UnansweredPath {
 impl Address {
     /// Returns the address from the settings: `url`, or without it the Service in `namespace`.
     #[must_use]
-    pub(super) fn new(url: Option<WebhookUrl>, namespace: &str) -> Self {
+    pub(super) fn new(url: Option<HttpsUrl>, namespace: &str) -> Self {
         let service = format!("{SERVICE}.{namespace}.svc");
         let mut names = vec![SERVICE.to_owned(), format!("{SERVICE}.{namespace}"), service.clone()];
         match url {
-            Some(WebhookUrl { url, host }) => {
-                if let Some(path) = unanswered_url(&url) {
+            Some(url) => {
+                if let Some(path) = unanswered_url(url.as_str()) {
                     warn!(
                         setting = URL_SETTING,
                         path,
@@ -62,8 +62,9 @@ impl Address {
                         "webhook URL has a path that is not answered"
                     );
                 }
+                let host = url.host().to_owned();
                 names.push(host.clone());
-                Self { destination: Destination::Url(url), names, host }
+                Self { destination: Destination::Url(url.as_str().to_owned()), names, host }
             }
             None => {
                 let destination = Destination::Service(namespace.to_owned());

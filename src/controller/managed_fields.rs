@@ -11,15 +11,15 @@ use time::OffsetDateTime;
 use super::differences::{FieldPath, Step};
 use crate::kubernetes::FIELD_MANAGER;
 
+/// Manager of a field that nobody owns, because a client has removed it. The API server does not record who removes a
+/// field.
+const UNKNOWN: &str = "unknown";
+
 /// Returns true if only this webhook, in any of its replicas, has set the value of a field.
 pub(super) fn is_own(live: &MutatingWebhookConfiguration, path: &FieldPath) -> bool {
     let mut owners = owners(live, path).peekable();
     owners.peek().is_some() && owners.all(|owner| owner == FIELD_MANAGER)
 }
-
-/// Name for the client that has removed a field. Nobody owns such a field, and a client that only removes fields is not
-/// recorded at all.
-const UNKNOWN: &str = "unknown";
 
 /// Returns the manager that has set or removed a field, if it is not this webhook.
 pub(super) fn foreign_manager<'a>(

@@ -50,7 +50,7 @@ use self::{
 pub use self::{
     metrics::ControllerMetrics,
     removal::{OwnSecrets, Removal},
-    settings::{ControllerSettings, WebhookUrl},
+    settings::ControllerSettings,
     template::{MAX_TEMPLATE_BYTES, Template, TemplateError},
 };
 use crate::{

@@ -38,9 +38,10 @@ const BINDING: &str = "imageswap-ops-rb";
 /// for which it still calls the webhook need the webhook.
 const PROPAGATION_DELAY: Duration = Duration::from_secs(5);
 
-/// Number of times that the configuration is deleted, before another client counts as its owner.
+/// Maximum number of deletions of the configuration.
 ///
-/// A replica can create it once more, while an API server still grants it the right.
+/// While an API server still grants a replica the right, the replica can create it once more. Whoever creates it more
+/// often is another client.
 const MAX_DELETIONS: usize = 4;
 
 /// The Secrets that the webhook has created, or none.

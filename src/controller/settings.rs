@@ -1,5 +1,7 @@
 //! Settings of the controller.
 
+use crate::https_url::HttpsUrl;
+
 /// Settings of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ControllerSettings {
@@ -10,14 +12,5 @@ pub struct ControllerSettings {
     /// True if another party manages the webhook configuration.
     pub is_configuration_foreign: bool,
     /// URL that the API server calls; `None` for the Service.
-    pub url: Option<WebhookUrl>,
-}
-
-/// The URL of a webhook outside the cluster.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct WebhookUrl {
-    /// The URL.
-    pub url: String,
-    /// Its host: a name or an address, without brackets.
-    pub host: String,
+    pub url: Option<HttpsUrl>,
 }

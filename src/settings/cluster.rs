@@ -1,15 +1,10 @@
 //! Settings of the webhook in its cluster.
 
-use hyper::Uri;
-
 use super::{
     ClusterArguments, SettingsError, table,
     value::{Setting, given},
 };
-use crate::{
-    controller::{ControllerSettings, WebhookUrl},
-    sources::TemplateFile,
-};
+use crate::{controller::ControllerSettings, https_url::HttpsUrl, sources::TemplateFile};
 
 /// Settings of the webhook in its cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,22 +74,9 @@ fn is_signer(name: &str) -> bool {
     })
 }
 
-/// Parses a URL that is valid in a webhook configuration
+/// Parses a URL that is valid in a webhook configuration, which has no query
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#url>).
-fn webhook_url(value: &str) -> Result<WebhookUrl, SettingsError> {
-    let invalid = || table::WEBHOOK_URL.error(value);
-    let url: Uri = value.parse().map_err(|_| invalid())?;
-    let authority = url.authority().ok_or_else(invalid)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let names_port = authority.as_str().len() > authority.host().len();
-    let is_valid = url.scheme_str() == Some("https")
-        && !host.is_empty()
-        && names_port == authority.port().is_some()
-        && url.query().is_none()
-        && !value.contains('#')
-        && !authority.as_str().contains('@');
-    if !is_valid {
-        return Err(invalid());
-    }
-    Ok(WebhookUrl { url: value.to_owned(), host })
+fn webhook_url(value: &str) -> Result<HttpsUrl, SettingsError> {
+    let url = value.parse().ok().filter(|url: &HttpsUrl| !url.has_query());
+    url.ok_or_else(|| table::WEBHOOK_URL.error(value))
 }

@@ -16,7 +16,16 @@ use source::{File, files};
 /// The rooms, from the bottom to the top. A room uses rooms of lower levels only.
 const LEVELS: &[&[&str]] = &[
     // Small helpers that know nothing of the others.
-    &["bounded_read", "closed_enum", "color", "excerpt", "log_once", "origin", "version"],
+    &[
+        "bounded_read",
+        "closed_enum",
+        "color",
+        "excerpt",
+        "https_url",
+        "log_once",
+        "origin",
+        "version",
+    ],
     &["image", "metrics"],
     &["rules"],
     &["admission"],

@@ -66,7 +66,8 @@ fn a_webhook_that_does_not_answer_as_it_should_is_a_failure() {
     ] {
         let (code, output, errors) = scene.review(path, &["--ca-file", ca_file, "nginx"]);
         assert_eq!((code, &*output), (1, ""), "{errors}");
-        assert!(errors.starts_with(&format!("error: {expected}")), "{errors}");
+        let url = format!("https://{}{path}", scene.program.address);
+        assert!(errors.starts_with(&format!("error: {url}: {expected}")), "{errors}");
     }
     let workspace = &scene.workspace;
     // The port for probes answers without TLS.
@@ -84,6 +85,7 @@ fn arguments_that_cannot_be_used_are_reported_before_anything_is_sent() {
         ("https://127.0.0.1:1/", "missing.pem", &["nginx"][..], "error: --ca-file: missing.pem: "),
         ("https://127.0.0.1:1/", "empty.pem", &["nginx"], "there is no PEM block of a certificate"),
         ("http://127.0.0.1:1/", "empty.pem", &["nginx"], "expected an https URL"),
+        ("https://127.0.0.1:70000/", "empty.pem", &["nginx"], "expected an https URL"),
         ("https://127.0.0.1:1/", "empty.pem", &[], "<IMAGE>"),
     ] {
         let arguments = [&["review", "--url", url, "--ca-file", ca_file][..], images].concat();

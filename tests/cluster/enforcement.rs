@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::{
-    SWAPPED, Step,
+    SWAPPED, Step, VALIDATING_POLICIES,
     control_plane::ControlPlane,
     eventually,
     objects::{LABEL, images, pod_of},
@@ -22,6 +22,9 @@ pub(crate) const STEPS: &[Step<Swapping>] =
 const DRY_RUN: [&str; 3] = ["create", "--dry-run=server", "-f=-"];
 
 fn disabled_images(swapping: &Swapping) {
+    if !swapping.cluster.has(VALIDATING_POLICIES) {
+        return;
+    }
     let control_plane = &swapping.cluster.control_plane;
     control_plane.create(&disabled("running", "nginx:1.27"));
     let text = fs::read_to_string(POLICY).unwrap();

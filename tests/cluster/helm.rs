@@ -23,9 +23,15 @@ pub(crate) fn value_sets(cluster: &Cluster) {
     let Some(helm) = program() else { return };
     let file = cluster.control_plane.file("rendering.yaml");
     for values in fs::read_dir(repository("tests/helm/values")).unwrap() {
-        let values = values.unwrap().path().into_os_string().into_string().unwrap();
+        let values = values.unwrap().path();
+        let text = fs::read_to_string(&values).unwrap();
+        let values = values.into_os_string().into_string().unwrap();
+        let base = text.lines().find_map(|line| line.strip_prefix("# with: ")).map(repository);
+        let base = base.map(|base| base.into_os_string().into_string().unwrap());
+        let base = base.iter().flat_map(|base| ["--values", base]);
         // There is no definition of the PodMonitor.
-        let options = ["--values", &values, "--set", "podMonitor.enabled=false"];
+        let own = ["--values", &values, "--set", "podMonitor.enabled=false"];
+        let options: Vec<_> = base.chain(own).collect();
         let rendered = run(cluster, &helm, "template", &options);
         assert!(rendered.status.success(), "{values}: {rendered:?}");
         fs::write(&file, rendered.stdout).unwrap();

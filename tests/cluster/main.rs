@@ -184,6 +184,18 @@ fn outage() {
     run("outage", |cluster| cluster, outage::STEPS);
 }
 
+/// A feature of Kubernetes, and the minor version since which it is on by default.
+type Feature = (&'static str, u32);
+
+/// <https://kubernetes.io/docs/concepts/storage/volumes/#image>
+const IMAGE_VOLUMES: Feature = ("image volumes", 35);
+
+/// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-matchconditions>
+const MATCH_CONDITIONS: Feature = ("match conditions", 28);
+
+/// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
+const VALIDATING_POLICIES: Feature = ("validating admission policies", 30);
+
 /// The name of a step, and its function on the state that the steps of a test share.
 type Step<T> = (&'static str, fn(&T));
 
@@ -228,6 +240,8 @@ fn run_with<T: AsRef<Cluster>>(
 /// The control plane with the webhook installed, but not running.
 struct Cluster {
     control_plane: ControlPlane,
+    /// The minor version of Kubernetes.
+    minor: u32,
     api: Api,
     /// The Service that the API server calls.
     service: Service,
@@ -245,15 +259,28 @@ impl Cluster {
     fn start(test: &str, assets: &Path, flags: &'static [&'static str]) -> Self {
         let begun = Instant::now();
         let control_plane = ControlPlane::start(assets, flags);
-        let version = parsed(&control_plane.kubectl(&["version", "-o=json"]));
-        let version = version["serverVersion"]["gitVersion"].as_str().unwrap();
-        eprintln!("{test}: Kubernetes {version} started in {} ms", begun.elapsed().as_millis());
+        let version = &parsed(&control_plane.kubectl(&["version", "-o=json"]))["serverVersion"];
+        let name = version["gitVersion"].as_str().unwrap();
+        eprintln!("{test}: Kubernetes {name} started in {} ms", begun.elapsed().as_millis());
+        let minor = version["minor"].as_str().unwrap().parse().unwrap();
         control_plane.create_namespace(SWAPPED, &json!({ LABEL: "enabled" }));
         control_plane.create_namespace(PLAIN, &json!({}));
         let kubeconfig = control_plane.install();
         let api = Api::new(&control_plane.file("token.kubeconfig"));
         let service = Service::start(api.runtime().handle(), cluster_ip(&api));
-        Self { control_plane, api, service, kubeconfig }
+        Self { control_plane, minor, api, service, kubeconfig }
+    }
+
+    /// Returns true if this version of Kubernetes has a feature. Prints otherwise that what needs it is skipped.
+    fn has(&self, (feature, since): Feature) -> bool {
+        let has = self.minor >= since;
+        if !has {
+            eprintln!(
+                "      SKIPPED: {feature} need Kubernetes 1.{since}, this is 1.{}",
+                self.minor
+            );
+        }
+        has
     }
 
     /// Creates a pod in the namespace that is swapped, and returns the stored pod.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    Cluster, MAP, PODS, Step,
+    Cluster, MAP, MATCH_CONDITIONS, PODS, Step,
     install::repository,
     objects::{images, pod_of},
     webhook::Files,
@@ -49,6 +49,9 @@ fn operators(cluster: &Cluster) {
 }
 
 fn mirror_pods(cluster: &Cluster) {
+    if !cluster.has(MATCH_CONDITIONS) {
+        return;
+    }
     cluster.clear_state();
     let page = fs::read_to_string(repository("docs/configuration.md")).unwrap();
     let (_, condition) = page.split_once("```yaml\n    matchConditions:").unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::recipes::recipes;
 
 use crate::{
-    Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
+    Cluster, IMAGE_VOLUMES, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
     kubectl::parsed,
     objects::{LABEL, images, pod_of, template_of, workload},
     webhook::{Files, Webhook},
@@ -100,20 +100,20 @@ fn administrators(swapping: &Swapping) {
 fn pod(swapping: &Swapping) {
     let mut pod = pod_of("all", &["nginx:1.27", "quay.io/prometheus/node-exporter:v1"]);
     pod["spec"]["initContainers"] = json!([{ "name": "init", "image": "busybox" }]);
-    pod["spec"]["volumes"] = json!([
-        { "name": "scratch", "emptyDir": {} },
-        { "name": "model", "image": { "reference": "ghcr.io/acme/model:v3" } },
-    ]);
+    let mut expected = vec![
+        "init=one.example.com/busybox",
+        "app=one.example.com/nginx:1.27",
+        "app1=one.example.com/prometheus/node-exporter:v1",
+    ];
+    let mut volumes = vec![json!({ "name": "scratch", "emptyDir": {} })];
+    if swapping.cluster.has(IMAGE_VOLUMES) {
+        let image = json!({ "reference": "ghcr.io/acme/model:v3" });
+        volumes.push(json!({ "name": "model", "image": image }));
+        expected.push("model=one.example.com/acme/model:v3");
+    }
+    pod["spec"]["volumes"] = volumes.into();
     swapping.cluster.control_plane.create(&pod);
-    assert_eq!(
-        swapping.images_of("all"),
-        [
-            "init=one.example.com/busybox",
-            "app=one.example.com/nginx:1.27",
-            "app1=one.example.com/prometheus/node-exporter:v1",
-            "model=one.example.com/acme/model:v3",
-        ]
-    );
+    assert_eq!(swapping.images_of("all"), expected);
 }
 
 fn other_namespace(swapping: &Swapping) {

@@ -274,6 +274,21 @@ impl Replica {
         self.clock.observe(newest, confirmation, self.start + world.now).time
     }
 
+    /// Returns how long a replica that would start over still waits for one that knows more.
+    fn head_start_left(
+        &mut self,
+        now: Duration,
+        starts_over: bool,
+        configured: &Configured,
+    ) -> Duration {
+        if !starts_over || *configured == Configured::Absent {
+            self.found_missing = None;
+            return Duration::ZERO;
+        }
+        let since = *self.found_missing.get_or_insert(now);
+        HEAD_START.saturating_sub(now.saturating_sub(since))
+    }
+
     fn act(
         &mut self,
         world: &mut World,
@@ -299,16 +314,11 @@ impl Replica {
         let action = observed.next_action();
         let made = Made { day: world.day, ahead: self.ahead };
         world.history.note(world.day, world.now, format_args!("{action:?} after {trusted_for:?}"));
-        let is_missing = action == Action::Prepare(PrepareCause::Missing);
-        let is_accepted = observed.is_in_use_accepted();
-        if is_missing && !is_accepted && *configured != Configured::Absent {
-            let since = *self.found_missing.get_or_insert(world.now);
-            let left = HEAD_START.saturating_sub(world.now.saturating_sub(since));
-            if !left.is_zero() {
-                return Outcome::Sleep(left);
-            }
-        } else {
-            self.found_missing = None;
+        let starts_over =
+            action == Action::Prepare(PrepareCause::Missing) && !observed.is_in_use_accepted();
+        let head_start = self.head_start_left(world.now, starts_over, configured);
+        if !head_start.is_zero() {
+            return Outcome::Sleep(head_start);
         }
         match action {
             Action::Nothing | Action::Wait if is_refused => return Outcome::Sleep(RETRY_DELAY),
@@ -320,27 +330,14 @@ impl Replica {
             Action::Wait => {
                 return Outcome::Sleep(DELAY.saturating_sub(trusted_for).max(RETRY_DELAY));
             }
-            Action::Issue(_) => {
-                let Some(KeyOwner::Own(authority)) = rotation.current.as_ref().map(|ca| &ca.key)
-                else {
-                    return Outcome::Sleep(INTERVAL);
-                };
-                if world.certificate.version != read.certificate.version {
-                    return Outcome::ReadAgain;
-                }
-                let issued = world.pki.certificate(authority, made);
-                world.decide(&issued, read.begun);
-                world.certificate.version += 1;
-                world.certificate.value =
-                    CertificateSecret { certificate: Some(issued), is_requested: false };
-            }
+            Action::Issue(_) => return issue(world, read, made),
             Action::DropPrevious | Action::Prepare(_) | Action::Promote | Action::Retain => {
                 if world.authority.version != read.authority.version {
                     return Outcome::ReadAgain;
                 }
                 let create = || Ok::<_, ()>(world.pki.authority(made));
                 let after = observed.rotation_after(action, create).unwrap();
-                if is_missing && !is_accepted {
+                if starts_over {
                     world.start_over(after.newest().cloned().unwrap_or_default());
                 }
                 world.authority.version += 1;
@@ -349,6 +346,22 @@ impl Replica {
         }
         Outcome::ReadAgain
     }
+}
+
+/// Issues a certificate, and writes it to its Secret unless that has changed.
+fn issue(world: &mut World, read: &Read, made: Made) -> Outcome {
+    let current = read.authority.value.current.as_ref();
+    let Some(KeyOwner::Own(authority)) = current.map(|authority| &authority.key) else {
+        return Outcome::Sleep(INTERVAL);
+    };
+    if world.certificate.version == read.certificate.version {
+        let issued = world.pki.certificate(authority, made);
+        world.decide(&issued, read.begun);
+        world.certificate.version += 1;
+        world.certificate.value =
+            CertificateSecret { certificate: Some(issued), is_requested: false };
+    }
+    Outcome::ReadAgain
 }
 
 /// Returns the time of a call: mostly short, sometimes nearly its timeout, and rarely the machine stops for a minute.

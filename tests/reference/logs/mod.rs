@@ -1,21 +1,23 @@
 //! `logs.md`: the log messages, from the calls in the source, with meanings that are written by hand.
 
 mod calls;
+mod fields;
 mod meanings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
     calls::{Call, LEVELS, Message, calls},
-    meanings::{FIELDS, MESSAGES, shown},
+    fields::FIELDS,
+    meanings::{MESSAGES, shown},
 };
 use crate::markdown::{self, literal};
 
 const INTRODUCTION: &str = "\
-`serve`, `init` and `uninstall` log to standard error. On a terminal the log is text; elsewhere each line is one JSON object with
-`timestamp`, `level`, `target`, `message` and the fields of the message. `target` is `imageswap::` and the module that
-logs, such as `imageswap::server::accept`. [`IMAGESWAP_LOG_LEVEL` and `IMAGESWAP_LOG_FORMAT`](settings.md) change level
-and format. [Operations](../operations.md#log) explains how to use the log.
+`serve`, `init` and `uninstall` log to standard error. On a terminal the log is text; elsewhere each line is one JSON
+object with `timestamp`, `level`, `target`, `message` and the fields of the message. `target` is `imageswap::` and the
+module that logs, such as `imageswap::server::accept`. [`IMAGESWAP_LOG_LEVEL` and `IMAGESWAP_LOG_FORMAT`](settings.md)
+change level and format. [Operations](../operations.md#log) explains how to use the log.
 
 Messages are fixed texts, so that you can search for them; values are in the fields. Renamed messages and fields are
 listed in the [changelog](../../CHANGELOG.md). Libraries log only warnings and errors; their messages are not listed
@@ -39,7 +41,7 @@ pub(crate) fn page() -> String {
     let differences = differences(&rows);
     assert!(
         differences.is_empty(),
-        "tests/reference/logs/meanings.rs:\n{}",
+        "meanings.rs or fields.rs in tests/reference/logs:\n{}",
         differences.join("\n")
     );
     let mut page = markdown::page("Log messages") + INTRODUCTION;
