@@ -28,6 +28,9 @@ const CHART: &str = "deploy/helm/imageswap";
 /// The namespace of the base.
 const NAMESPACE: &str = "imageswap-system";
 
+/// Annotation with which Helm keeps an object that a release no longer contains.
+const POLICY: &str = "helm.sh/resource-policy";
+
 /// Objects by kind and name.
 type Objects = BTreeMap<(String, String), Value>;
 
@@ -46,7 +49,8 @@ fn renderings_equal_the_kustomizations() {
     let mut compared = 0;
     for file in files("values") {
         let Some(kustomization) = directive(&file, "equals") else { continue };
-        let rendered = objects(&render(&helm, &file, &["--no-hooks"]).unwrap());
+        let mut rendered = objects(&render(&helm, &file, &["--no-hooks"]).unwrap());
+        rendered.values_mut().for_each(remove_policy);
         let directory = repository(&kustomization);
         let mut expected = objects(&output(&mut kustomize(&kubectl, &directory)).unwrap());
         // Helm does not own the namespace.
@@ -90,6 +94,68 @@ fn only_pods_of_the_webhook_have_the_label_that_the_service_selects() {
         };
         assert_eq!(labels["app"] == "imageswap", kind == "Deployment", "{kind} {name}");
     }
+}
+
+#[test]
+fn helm_never_deletes_the_map() {
+    let Some(helm) = program(HELM) else { return };
+    let rendered = render(&helm, &files("values")[0], &["--set", "maps=default::"]).unwrap();
+    let map = &objects(&rendered)[&("ConfigMap".to_owned(), "imageswap-maps".to_owned())];
+    assert_eq!(map["metadata"]["annotations"], json!({ POLICY: "keep" }));
+}
+
+#[test]
+fn hooks_run_on_the_same_nodes_as_the_webhook() {
+    let Some(helm) = program(HELM) else { return };
+    let file = repository("tests/helm/values/everything.yaml");
+    let rendered = objects(&render(&helm, &file, &[]).unwrap());
+    let object = |kind: &str, name: &str| &rendered[&(kind.to_owned(), name.to_owned())]["spec"];
+    let webhook = &object("Deployment", "imageswap")["template"]["spec"];
+    let affinity = json!({ "nodeAffinity": webhook["affinity"]["nodeAffinity"] });
+    let hooks = [
+        &object("Job", "imageswap-uninstall")["template"]["spec"],
+        object("Pod", "imageswap-test"),
+    ];
+    for hook in hooks {
+        assert_eq!(hook["affinity"], affinity);
+        for field in
+            ["imagePullSecrets", "nodeSelector", "priorityClassName", "securityContext", "tolerations"]
+        {
+            assert!(!webhook[field].is_null(), "{field} has no value in {}", file.display());
+            assert_eq!(hook[field], webhook[field], "{field}");
+        }
+    }
+}
+
+#[test]
+fn only_the_pods_of_the_webhook_run_in_the_host_network() {
+    let Some(helm) = program(HELM) else { return };
+    let file = &files("values")[0];
+    let rendered = objects(&render(&helm, file, &["--set", "hostNetwork=true"]).unwrap());
+    for ((kind, name), object) in rendered {
+        let pod = match &*kind {
+            "Deployment" | "Job" => &object["spec"]["template"]["spec"],
+            "Pod" => &object["spec"],
+            _ => continue,
+        };
+        let expected = if kind == "Deployment" {
+            json!([true, "ClusterFirstWithHostNet"])
+        } else {
+            json!([null, null])
+        };
+        assert_eq!(json!([pod["hostNetwork"], pod["dnsPolicy"]]), expected, "{kind} {name}");
+    }
+}
+
+#[test]
+fn the_pod_monitor_equals_that_of_the_manifests() {
+    let Some(helm) = program(HELM) else { return };
+    let file = &files("values")[0];
+    let rendered = objects(&render(&helm, file, &["--set", "podMonitor.enabled=true"]).unwrap());
+    let monitor = &rendered[&("PodMonitor".to_owned(), "imageswap".to_owned())];
+    let expected = yaml(&read(&repository("deploy/observability/pod-monitor.yaml")));
+    assert_eq!(monitor["metadata"]["name"], expected["metadata"]["name"]);
+    assert_eq!(monitor["spec"], expected["spec"]);
 }
 
 #[test]
@@ -200,6 +266,14 @@ fn objects(documents: &str) -> Objects {
         assert!(objects.insert(name, object).is_none(), "twice:\n{document}");
     }
     objects
+}
+
+/// Removes the instruction for Helm to keep an object, which kubectl does not know.
+fn remove_policy(object: &mut Value) {
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    if metadata.get("annotations") == Some(&json!({ POLICY: "keep" })) {
+        metadata.remove("annotations");
+    }
 }
 
 fn yaml(document: &str) -> Value {

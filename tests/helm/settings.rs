@@ -1,27 +1,55 @@
-//! Each setting of the program has a value in the chart.
+//! Each setting of the program has a value in the chart, which reaches the program.
 
 use std::collections::BTreeSet;
 
 use imageswap::settings::SETTINGS;
 use serde_json::Value;
 
-use crate::{CHART, read, repository, yaml};
+use crate::{CHART, HELM, objects, program, read, render, repository, yaml};
+
+/// Values with a key for each setting.
+const EVERYTHING: &str = "tests/helm/values/everything.yaml";
+
+/// The setting that the chart itself sets, to the namespace of the release. The Service, the rights and the Secrets are
+/// there, so the webhook would not work with another namespace.
+const SET_BY_THE_CHART: &str = "namespaceName";
 
 #[test]
 fn every_setting_has_a_value_in_the_chart() {
     let chart = repository(CHART);
     let values = yaml(&read(&chart.join("values.yaml")));
     let schema: Value = serde_json::from_str(&read(&chart.join("values.schema.json"))).unwrap();
-    let expected: BTreeSet<_> =
+    let mut expected: BTreeSet<_> =
         SETTINGS.iter().map(|setting| camel_case(setting.variable())).collect();
+    assert!(expected.remove(SET_BY_THE_CHART));
     let keys = |object: &Value| object.as_object().unwrap().keys().cloned().collect();
     let of_values: BTreeSet<String> = keys(&values["settings"]);
     assert_eq!(of_values, expected, "the keys of `settings` in {CHART}/values.yaml");
     let of_schema: BTreeSet<String> = keys(&schema["properties"]["settings"]["properties"]);
     assert_eq!(of_schema, expected, "the keys of `settings` in {CHART}/values.schema.json");
+    let everything = yaml(&read(&repository(EVERYTHING)));
+    let of_everything: BTreeSet<String> = keys(&everything["settings"]);
+    assert_eq!(of_everything, expected, "the keys of `settings` in {EVERYTHING}");
     // Another default would hide the value in the ConfigMap `imageswap-env`.
     for (setting, default) in values["settings"].as_object().unwrap() {
         assert!(default.is_null(), "{setting} has a default");
+    }
+}
+
+#[test]
+fn every_setting_reaches_the_program() {
+    let Some(helm) = program(HELM) else { return };
+    let rendered = objects(&render(&helm, &repository(EVERYTHING), &[]).unwrap());
+    for (kind, name) in [("Deployment", "imageswap"), ("Job", "imageswap-uninstall")] {
+        let object = &rendered[&(kind.to_owned(), name.to_owned())];
+        let environment = &object["spec"]["template"]["spec"]["containers"][0]["env"];
+        let variables = environment.as_array().unwrap().iter();
+        let variables: BTreeSet<_> =
+            variables.map(|variable| variable["name"].as_str().unwrap()).collect();
+        for setting in SETTINGS {
+            let variable = setting.variable();
+            assert!(variables.contains(variable), "{variable} is not in {kind} {name}");
+        }
     }
 }
 

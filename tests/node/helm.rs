@@ -52,7 +52,8 @@ fn full(node: &Node) {
 fn install(node: &Node, stream: &Stream<'_>) {
     let begun = Instant::now();
     node.documented("kubectl apply --server-side --filename deploy/manifests/namespace.yaml", &[]);
-    let values = values(node, "installed", &json!({}));
+    let map = fs::read_to_string("config/imageswap-maps.conf").unwrap();
+    let values = values(node, "installed", &json!({ "maps": map }));
     node.documented(
         "helm install imageswap deploy/helm/imageswap --namespace imageswap-system --values site.yaml --wait",
         &[("site.yaml", values.to_str().unwrap())],
@@ -66,9 +67,10 @@ fn install(node: &Node, stream: &Stream<'_>) {
     stream.check("installed");
 }
 
+/// Upgrades with values that lack the map. The new replicas still have it.
 fn upgrade(node: &Node, stream: &Stream<'_>) {
     let begun = Instant::now();
-    let values = values(node, "upgraded", &json!({ "logLevel": "DEBUG" }));
+    let values = values(node, "upgraded", &json!({ "settings": { "logLevel": "DEBUG" } }));
     node.documented(UPGRADE, &[("site.yaml", values.to_str().unwrap())]);
     node.await_replicas(2);
     print_time("Helm has upgraded", begun);
@@ -107,7 +109,7 @@ fn uninstall(node: &Node, stream: &Stream<'_>) {
     stream.await_creates(50);
     stream.check("uninstalled");
     let left = node.left_of_webhook();
-    assert_eq!(left, [format!("namespace/{NAMESPACE}")]);
+    assert_eq!(left, ["configmap/imageswap-maps".to_owned(), format!("namespace/{NAMESPACE}")]);
 }
 
 /// Deletes what Helm does not own.
@@ -116,11 +118,10 @@ fn delete_namespace(node: &Node) {
     assert_eq!(node.left_of_webhook(), Vec::<String>::new());
 }
 
-/// Writes the values of a release with the sample map, and returns the file.
-fn values(node: &Node, name: &str, settings: &Value) -> PathBuf {
-    let map = fs::read_to_string("config/imageswap-maps.conf").unwrap();
+/// Writes the values of a release, and returns the file.
+fn values(node: &Node, name: &str, values: &Value) -> PathBuf {
     let file = node.disk(&format!("{name}.yaml"));
-    fs::write(&file, json!({ "maps": map, "settings": settings }).to_string()).unwrap();
+    fs::write(&file, values.to_string()).unwrap();
     file
 }
 

@@ -1,9 +1,10 @@
-{{- /* The labels of an object: imageswap.labels (list of the kind in lower case) */ -}}
+{{- /* Labels of an object. The argument is its kind in lower case. */ -}}
 {{- define "imageswap.labels" -}}
 app: imageswap
 resource: {{ . }}
 {{- end }}
 
+{{- /* Reference of the image, with its digest or its tag. */ -}}
 {{- define "imageswap.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
@@ -14,49 +15,52 @@ resource: {{ . }}
 {{- end -}}
 {{- end }}
 
-{{- /* The port of an address such as [::]:5000: imageswap.port (list address default) */ -}}
+{{- /* Port of an address such as [::]:5000. The argument is a list of the address and the default port. */ -}}
 {{- define "imageswap.port" -}}
 {{- regexFind "[0-9]+$" (first . | default "") | default (last .) -}}
 {{- end }}
 
+{{- /* Port that the API server calls. */ -}}
 {{- define "imageswap.webhookPort" -}}
 {{- include "imageswap.port" (list .Values.settings.listen "5000") -}}
 {{- end }}
 
+{{- /* Port of the probes and metrics. */ -}}
 {{- define "imageswap.adminPort" -}}
 {{- include "imageswap.port" (list .Values.settings.adminListen "8080") -}}
 {{- end }}
 
-{{- /* Non-empty if another party than the controller manages the webhook configuration. */ -}}
+{{- /* Returns `true` if the chart contains the webhook configuration, and otherwise nothing. */ -}}
 {{- define "imageswap.isManagedByChart" -}}
 {{- if eq .Values.webhookConfiguration.managedBy "chart" }}true{{ end -}}
 {{- end }}
 
+{{- /* Returns `true` in the mode LEGACY, and otherwise nothing. */ -}}
 {{- define "imageswap.isLegacy" -}}
 {{- if eq (.Values.settings.mode | default "") "LEGACY" }}true{{ end -}}
 {{- end }}
 
+{{- /* Name of the ConfigMap with the map. */ -}}
 {{- define "imageswap.mapsConfigMap" -}}
 {{- .Values.existingMapsConfigMap | default "imageswap-maps" -}}
 {{- end }}
 
-{{- /* Non-empty if the pods start without the ConfigMap of the map. */ -}}
+{{- /* Returns `true` if the pods start without the ConfigMap of the map, and otherwise nothing. */ -}}
 {{- define "imageswap.isMapOptional" -}}
 {{- if or (include "imageswap.isLegacy" .) (not .Values.mapRequired) }}true{{ end -}}
 {{- end }}
 
-{{- /* The environment of the program, for all pods of the chart: the settings, and what they need of the pod. */ -}}
+{{- /* Environment variables of the program: its settings, and the namespace and name of the pod. */ -}}
 {{- define "imageswap.env" -}}
 {{- $settings := .Values.settings -}}
 {{- if include "imageswap.isManagedByChart" . -}}
 {{- $settings = merge (dict "disableAutoMwc" true) $settings -}}
 {{- end -}}
-{{- if $settings.namespaceName | kindIs "invalid" }}
+{{- /* The Service, the rights and the Secrets are in this namespace, so no value changes it. */}}
 - name: IMAGESWAP_NAMESPACE_NAME
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
-{{- end }}
 {{- if $settings.podName | kindIs "invalid" }}
 - name: IMAGESWAP_POD_NAME
   valueFrom:
@@ -82,7 +86,7 @@ resource: {{ . }}
 {{- end }}
 {{- end }}
 
-{{- /* Container and pod fields that Pod Security demands of the profile `restricted`. */ -}}
+{{- /* Security context of a pod, as the Pod Security Standard `restricted` requires it. */ -}}
 {{- define "imageswap.podSecurityContext" -}}
 runAsNonRoot: true
 {{- if not .Values.openshift.enabled }}
@@ -93,6 +97,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
+{{- /* Security context of a container, as the Pod Security Standard `restricted` requires it. */ -}}
 {{- define "imageswap.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -100,7 +105,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{- /* Fields of the pods of hooks, which run the same image on the same nodes. */ -}}
+{{- /* Fields of the pods of hooks, which run the same image on the same nodes as the webhook. */ -}}
 {{- define "imageswap.hookPod" -}}
 restartPolicy: Never
 enableServiceLinks: false
@@ -121,8 +126,14 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with (.Values.affinity).nodeAffinity }}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end }}
 
+{{- /* Resources of the containers of hooks. */ -}}
 {{- define "imageswap.hookResources" -}}
 requests:
   cpu: 10m

@@ -1,11 +1,11 @@
-{{- /* Non-empty if the values ask for another template of the webhook configuration than the built-in one. */ -}}
+{{- /* Returns `true` if the values change the template of the webhook configuration, and otherwise nothing. */ -}}
 {{- define "imageswap.hasTemplate" -}}
 {{- with .Values.webhookConfiguration -}}
 {{- if or .template .clusterWide .excludeOperators .failurePolicy .timeoutSeconds .namespaceMatchExpressions .objectMatchExpressions }}true{{ end -}}
 {{- end -}}
 {{- end }}
 
-{{- /* The template of the webhook configuration. Without changes it is the built-in one, config/imageswap-mwc.yaml. */ -}}
+{{- /* Template of the webhook configuration. Without changes it is the built-in one, config/imageswap-mwc.yaml. */ -}}
 {{- define "imageswap.template" -}}
 {{- $values := .Values.webhookConfiguration -}}
 {{- if $values.template -}}
