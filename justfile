@@ -23,7 +23,7 @@ typos *arguments:
 workflows:
     .ci/workflows
 
-# Build the program with the oldest Rust that is supported; takes rustup
+# Check that the oldest supported Rust compiles the program; takes rustup
 msrv:
     .ci/msrv
 

@@ -10,10 +10,11 @@ const DEFAULT_PORT: u16 = 443;
 /// The URL of a webhook.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpsUrl {
-    text: String,
-    uri: Uri,
-    host: String,
+    text: Box<str>,
+    authority: Box<str>,
+    host: Box<str>,
     port: u16,
+    path_and_query: Box<str>,
 }
 
 /// A URL that no webhook can have.
@@ -45,19 +46,19 @@ impl HttpsUrl {
     /// Host and port as they were written, for the header `Host`.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.uri.authority().map_or("", |authority| authority.as_str())
+        &self.authority
     }
 
     /// Path and query, at least `/`.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |path| path.as_str())
+        &self.path_and_query
     }
 
     /// True if the URL has a query.
     #[must_use]
     pub fn has_query(&self) -> bool {
-        self.uri.query().is_some()
+        self.path_and_query.contains('?')
     }
 }
 
@@ -67,7 +68,7 @@ impl FromStr for HttpsUrl {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let uri: Uri = text.parse().map_err(|_| UrlError)?;
         let authority = uri.authority().ok_or(UrlError)?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         // `Uri` keeps a port that is no number of 16 bits, and tells none.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => Some(DEFAULT_PORT),
@@ -78,7 +79,13 @@ impl FromStr for HttpsUrl {
             && !text.contains('#')
             && !authority.as_str().contains('@');
         match port {
-            Some(port) if is_valid => Ok(Self { text: text.to_owned(), uri, host, port }),
+            Some(port) if is_valid => Ok(Self {
+                text: text.into(),
+                authority: authority.as_str().into(),
+                host: host.into(),
+                port,
+                path_and_query: uri.path_and_query().map_or("/", |path| path.as_str()).into(),
+            }),
             _ => Err(UrlError),
         }
     }

@@ -13,6 +13,7 @@ repository=${GITHUB_REPOSITORY:-OWNER/imageswap}
 # Names of images have no upper case.
 image=ghcr.io/$(tr '[:upper:]' '[:lower:]' <<<"$repository")
 version=$(sed -n '/^\[package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+[[ -n $version ]] || fail 'there is no version in Cargo.toml'
 revision=$(git rev-parse HEAD)
 # The time of all files, so that the same commit makes the same archives.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
@@ -26,6 +27,9 @@ output=$target_directory/release-files
 
 # The targets of Rust for which a release has a program.
 readonly TARGETS=(aarch64-apple-darwin aarch64-unknown-linux-musl x86_64-apple-darwin x86_64-unknown-linux-musl)
+
+# Exit code of .ci/release/build if this machine has no compiler for the target, and cannot install one.
+readonly NO_COMPILER=3
 
 # Prints a target of Rust as the files of a release name it, such as linux-arm64.
 platform() {

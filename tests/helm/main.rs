@@ -118,9 +118,13 @@ fn hooks_run_on_the_same_nodes_as_the_webhook() {
     ];
     for hook in hooks {
         assert_eq!(hook["affinity"], affinity);
-        for field in
-            ["imagePullSecrets", "nodeSelector", "priorityClassName", "securityContext", "tolerations"]
-        {
+        for field in [
+            "imagePullSecrets",
+            "nodeSelector",
+            "priorityClassName",
+            "securityContext",
+            "tolerations",
+        ] {
             assert!(!webhook[field].is_null(), "{field} has no value in {}", file.display());
             assert_eq!(hook[field], webhook[field], "{field}");
         }

@@ -52,7 +52,7 @@ const CREATES: usize = 50;
 /// Creates pods until it is stopped.
 pub(crate) struct Stream<'a> {
     node: &'a Node,
-    stream: support::stream::Stream,
+    creations: support::stream::Stream,
     /// True if the images must be swapped.
     is_swap_required: Arc<AtomicBool>,
 }
@@ -100,14 +100,14 @@ impl<'a> Stream<'a> {
                 join_all((0..BURST).map(|_| creator.create(DRY_RUN, &pod))).await;
             })
         });
-        let stream = Self { node, stream, is_swap_required };
+        let stream = Self { node, creations: stream, is_swap_required };
         stream.await_creates(CREATES);
         stream
     }
 
     /// Waits until `more` more pods have been created.
     pub(crate) fn await_creates(&self, more: usize) {
-        self.stream.await_creates(more, DEADLINE);
+        self.creations.await_creates(more, DEADLINE);
     }
 
     /// Requires that images are swapped from now on, or that they need not be.
@@ -117,7 +117,7 @@ impl<'a> Stream<'a> {
 
     /// Prints the results so far. Fails if a creation failed.
     pub(crate) fn check(&self, part: &str) {
-        let Count { creates, failures, .. } = self.stream.count();
+        let Count { creates, failures, .. } = self.creations.count();
         eprintln!("      {part}: {creates} creates so far, {} failed", failures.len());
         assert!(failures.is_empty(), "{failures:#?}");
     }
@@ -131,14 +131,14 @@ impl<'a> Stream<'a> {
     /// Stops the stream, prints the results and returns them.
     pub(crate) fn end_with_failures(self) -> Count {
         self.await_creates(CREATES);
-        let count = self.stream.stop();
+        let count = self.creations.stop();
         self.node.api().delete(PODS);
         count
     }
 
     /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.stream.elapsed()
+        self.creations.elapsed()
     }
 }
 

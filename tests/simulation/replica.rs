@@ -274,21 +274,6 @@ impl Replica {
         self.clock.observe(newest, confirmation, self.start + world.now).time
     }
 
-    /// Returns how long a replica that would start over still waits for one that knows more.
-    fn head_start_left(
-        &mut self,
-        now: Duration,
-        starts_over: bool,
-        configured: &Configured,
-    ) -> Duration {
-        if !starts_over || *configured == Configured::Absent {
-            self.found_missing = None;
-            return Duration::ZERO;
-        }
-        let since = *self.found_missing.get_or_insert(now);
-        HEAD_START.saturating_sub(now.saturating_sub(since))
-    }
-
     fn act(
         &mut self,
         world: &mut World,
@@ -316,7 +301,8 @@ impl Replica {
         world.history.note(world.day, world.now, format_args!("{action:?} after {trusted_for:?}"));
         let starts_over =
             action == Action::Prepare(PrepareCause::Missing) && !observed.is_in_use_accepted();
-        let head_start = self.head_start_left(world.now, starts_over, configured);
+        let may_start_over = starts_over && *configured != Configured::Absent;
+        let head_start = head_start_left(&mut self.found_missing, may_start_over, world.now);
         if !head_start.is_zero() {
             return Outcome::Sleep(head_start);
         }
@@ -346,6 +332,20 @@ impl Replica {
         }
         Outcome::ReadAgain
     }
+}
+
+/// Returns how long a replica that would start over still waits for one that knows more.
+fn head_start_left(
+    found_missing: &mut Option<Duration>,
+    starts_over: bool,
+    now: Duration,
+) -> Duration {
+    if !starts_over {
+        *found_missing = None;
+        return Duration::ZERO;
+    }
+    let since = *found_missing.get_or_insert(now);
+    HEAD_START.saturating_sub(now.saturating_sub(since))
 }
 
 /// Issues a certificate, and writes it to its Secret unless that has changed.
