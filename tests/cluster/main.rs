@@ -259,7 +259,7 @@ impl Cluster {
     fn start(test: &str, assets: &Path, flags: &'static [&'static str]) -> Self {
         let begun = Instant::now();
         let control_plane = ControlPlane::start(assets, flags);
-        let version = &parsed(&control_plane.kubectl(&["version", "-o=json"]))["serverVersion"];
+        let version = parsed(&control_plane.kubectl(&["get", "--raw=/version"]));
         let name = version["gitVersion"].as_str().unwrap();
         eprintln!("{test}: Kubernetes {name} started in {} ms", begun.elapsed().as_millis());
         let minor = version["minor"].as_str().unwrap().parse().unwrap();
