@@ -193,6 +193,9 @@ const IMAGE_VOLUMES: Feature = ("image volumes", 35);
 /// <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-matchconditions>
 const MATCH_CONDITIONS: Feature = ("match conditions", 28);
 
+/// <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review>
+const SELF_REVIEWS: Feature = ("reviews of the own user", 28);
+
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
 const VALIDATING_POLICIES: Feature = ("validating admission policies", 30);
 

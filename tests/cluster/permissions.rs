@@ -47,6 +47,12 @@ enum Loss {
     Notice,
 }
 
+/// The permission to create the webhook configuration, which is done by an apply.
+const APPLIED: &str = "create mutatingwebhookconfigurations";
+
+/// The message of an old API server that refuses to create it by an apply. It ends without a reason.
+const REFUSED_APPLY: &str = "mutatingwebhookconfigurations.admissionregistration.k8s.io \"imageswap-webhook\" is forbidden: ";
+
 /// The failure without each permission, which is identified by verb, resource and name.
 const LOSSES: &[(&str, Loss)] = &[
     ("create secrets", Loss::Readiness),
@@ -56,7 +62,7 @@ const LOSSES: &[(&str, Loss)] = &[
     ("update secrets/imageswap-tls-ca", Loss::Readiness),
     ("watch secrets/imageswap-tls", Loss::Notice),
     ("watch secrets/imageswap-tls-ca", Loss::Notice),
-    ("create mutatingwebhookconfigurations", Loss::Configuration),
+    (APPLIED, Loss::Configuration),
     ("get mutatingwebhookconfigurations/imageswap-webhook", Loss::Readiness),
     ("patch mutatingwebhookconfigurations/imageswap-webhook", Loss::Configuration),
     ("watch mutatingwebhookconfigurations/imageswap-webhook", Loss::Notice),
@@ -252,7 +258,10 @@ impl Cluster {
                 self.api.patch(CERTIFICATE, &request);
                 is_requested = true;
             }
-            let refusals = webhook.log_with(&missing.refusal());
+            let mut refusals = webhook.log_with(&missing.refusal());
+            if missing.title() == APPLIED {
+                refusals.extend(webhook.log_with(REFUSED_APPLY));
+            }
             let name = missing.name.as_deref().filter(|_| missing.verb != "approve");
             let refusal = refusals.into_iter().find(|line| line.contains(name.unwrap_or_default()));
             refusal.map(drop).ok_or_else(|| webhook.log())

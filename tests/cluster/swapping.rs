@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::recipes::recipes;
 
 use crate::{
-    Cluster, IMAGE_VOLUMES, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
+    Cluster, IMAGE_VOLUMES, MAP, PLAIN, PODS, SELF_REVIEWS, SWAPPED, Step, eventually, expect,
     kubectl::parsed,
     objects::{LABEL, images, pod_of, template_of, workload},
     webhook::{Files, Webhook},
@@ -87,6 +87,9 @@ impl Swapping {
 }
 
 fn administrators(swapping: &Swapping) {
+    if !swapping.cluster.has(SELF_REVIEWS) {
+        return;
+    }
     for (kubeconfig, name) in [("admin.kubeconfig", "admin"), ("token.kubeconfig", "token-admin")] {
         let kubeconfig = format!("--kubeconfig={kubeconfig}");
         let who =
