@@ -21,6 +21,8 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/imageswap-system/deployments/
 /// Applies what Helm renders for the value sets of `tests/helm`.
 pub(crate) fn value_sets(cluster: &Cluster) {
     let Some(helm) = program() else { return };
+    // A configuration that a webhook has left would have another manager.
+    cluster.clear_state();
     let file = cluster.control_plane.file("rendering.yaml");
     for values in fs::read_dir(repository("tests/helm/values")).unwrap() {
         let values = values.unwrap().path();

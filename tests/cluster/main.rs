@@ -196,6 +196,9 @@ const MATCH_CONDITIONS: Feature = ("match conditions", 28);
 /// <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review>
 const SELF_REVIEWS: Feature = ("reviews of the own user", 28);
 
+/// <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>
+const SIDECARS: Feature = ("sidecar containers", 29);
+
 /// <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>
 const VALIDATING_POLICIES: Feature = ("validating admission policies", 30);
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use support::samples::{Sample, SampleImage, samples};
 
 use crate::{
-    IMAGE_VOLUMES, MAP, SWAPPED, Step, eventually,
+    IMAGE_VOLUMES, MAP, SIDECARS, SWAPPED, Step, eventually,
     kubectl::parsed,
     objects::{images, template_of},
     swapping::Swapping,
@@ -18,7 +18,12 @@ fn stored(swapping: &Swapping) {
     swapping.files.write("maps.conf", SAMPLE_MAP);
     swapping.cluster.await_probe("app=registry.example.com/official/probe:1");
     for sample in samples() {
-        if sample.name == "image-volume" && !swapping.cluster.has(IMAGE_VOLUMES) {
+        let needed = match &*sample.name {
+            "image-volume" => Some(IMAGE_VOLUMES),
+            "init-container" => Some(SIDECARS),
+            _ => None,
+        };
+        if needed.is_some_and(|feature| !swapping.cluster.has(feature)) {
             continue;
         }
         apply(swapping, &sample);
