@@ -13,7 +13,7 @@ mod reviews;
 use std::{env, hint::black_box};
 
 use imageswap::{
-    admission::{Facts, Review, Scope, World, plan},
+    admission::{AdmissionSettings, Facts, Review, World, plan},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -115,7 +115,7 @@ fn decisions(name: String, map: impl Fn() -> String + 'static, images: Vec<Strin
 /// Prepares a run that parses a review and writes the answer.
 fn review(body: Vec<u8>) -> Run {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
-    let world = World::new(policy, Scope::default());
+    let world = World::new(policy, AdmissionSettings::default());
     let run = move || {
         let review = Review::from_slice(black_box(&body)).unwrap();
         black_box(plan(&review, &world).settle(&Facts::default()).to_json(&review));

@@ -11,7 +11,7 @@ mod settings;
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use imageswap::rules::{MAX_MAP_BYTES, MapFile, RuleSet, lint::lint};
+use imageswap::rules::{MAX_MAP_BYTES, MapFile, MapScope, RuleSet, lint::lint};
 
 use self::maps::mixed_map;
 
@@ -44,7 +44,7 @@ fn steps(criterion: &mut Criterion, maps: &[(String, String)]) {
         });
         let rules = RuleSet::compile(MapFile::parse(map).0).unwrap();
         group.bench_function(BenchmarkId::new("lint", name), |bencher| {
-            bencher.iter_with_large_drop(|| lint(black_box(&rules), map));
+            bencher.iter_with_large_drop(|| lint(black_box(&rules), MapScope::Cluster, map));
         });
     }
 }

@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use imageswap::{
-    admission::{Facts, Outcome, Review, Scope, World, plan, review::Document},
+    admission::{AdmissionSettings, Facts, Outcome, Review, World, plan, review::Document},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -40,7 +40,7 @@ fn main() {
 /// Measures a whole review, as the server handles it.
 fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
-    let world = World::new(policy, Scope::default());
+    let world = World::new(policy, AdmissionSettings::default());
     let mut group = criterion.benchmark_group("review");
     for (name, body) in bodies {
         let review = Review::from_slice(body).unwrap();
@@ -58,7 +58,7 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
 /// Measures only the answer, by the number of images that change.
 fn patches(criterion: &mut Criterion) {
     let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
-    let world = World::new(policy, Scope::default());
+    let world = World::new(policy, AdmissionSettings::default());
     let mut group = criterion.benchmark_group("patch");
     for changes in [4, 1000] {
         let body = with_containers(changes);

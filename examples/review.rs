@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::Context;
 use imageswap::{
-    admission::{Facts, Review, Scope, World, plan},
+    admission::{AdmissionSettings, Facts, Review, World, plan},
     rules::{LoadedMap, Policy},
 };
 
@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let body = read_body()?;
     let review = Review::from_slice(&body).context("the input is not an AdmissionReview")?;
     let map = LoadedMap::from_text(MAP)?;
-    let world = World::new(Policy::Maps(Box::new(map.rules)), Scope::default());
+    let world = World::new(Policy::Maps(Box::new(map.rules)), AdmissionSettings::default());
     // The plan lists the images that change. The answer needs to know nothing else here, so there are no facts.
     let plan = plan(&review, &world);
     let answer = plan.settle(&Facts::default());

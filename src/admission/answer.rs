@@ -135,7 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::admission::{Facts, Scope, World, plan};
+    use crate::admission::{AdmissionSettings, Facts, World, plan};
     use crate::rules::{LoadedMap, Policy};
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
             {"spec":{"containers":[{"name":"a","image":"nginx:1"}]}}}}"#;
         let review = Review::from_slice(body.as_bytes()).unwrap();
         let map = LoadedMap::from_text("default::d.io").unwrap();
-        let world = World::new(Policy::Maps(Box::new(map.rules)), Scope::default());
+        let world = World::new(Policy::Maps(Box::new(map.rules)), AdmissionSettings::default());
         let plan = plan(&review, &world);
         let mut answer = plan.settle(&Facts::default());
         let pointer = "/metadata/annotations/a~1b";

@@ -6,10 +6,6 @@ use foldhash::fast::RandomState;
 
 use super::json::{Read, Reader, Result};
 
-/// The annotation by which the kubelet marks the API server's copy of a static pod
-/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror>).
-const MIRROR_ANNOTATION: &[u8] = b"kubernetes.io/config.mirror";
-
 /// The value of the label that turns swapping off.
 const DISABLED: &str = "disabled";
 
@@ -22,10 +18,6 @@ const NEVER: &str = "Never";
 /// This is a set because the labels are not validated yet, and there may be a hundred thousand of them.
 #[derive(Debug, Default)]
 pub(super) struct DisabledLabels(HashSet<Vec<u8>, RandomState>);
-
-/// True if a JSON object has the key that marks a mirror pod.
-#[derive(Debug, Default)]
-pub(super) struct MirrorAnnotation(bool);
 
 /// True if a JSON array of owner references names a controller.
 #[derive(Debug, Default)]
@@ -40,14 +32,6 @@ impl DisabledLabels {
     #[must_use]
     pub(super) fn contains(&self, name: &str) -> bool {
         self.0.contains(name.as_bytes())
-    }
-}
-
-impl MirrorAnnotation {
-    /// Returns true if the object has the annotation, whatever its value.
-    #[must_use]
-    pub(super) fn is_present(&self) -> bool {
-        self.0
     }
 }
 
@@ -78,17 +62,6 @@ impl<'a> Read<'a> for DisabledLabels {
                 self.0.insert(name.to_owned());
             }
             Ok(())
-        })?;
-        Ok(())
-    }
-}
-
-impl<'a> Read<'a> for MirrorAnnotation {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        self.0 = false;
-        reader.object(|name, reader| {
-            self.0 |= name == MIRROR_ANNOTATION;
-            reader.skip()
         })?;
         Ok(())
     }

@@ -7,23 +7,29 @@
 //! document, a refusal of an object, and any request to the cluster. The module is pure: no runtime, no file, no
 //! cluster, no clock.
 
+mod annotations;
 mod answer;
+mod edit;
+mod exclusions;
 mod json;
 mod markers;
 mod path;
 mod plan;
 mod pod;
+mod report;
 pub mod review;
 mod world;
 
 pub use self::{
+    annotations::{ORIGINAL_ANNOTATION, SKIP_ANNOTATION},
     answer::{Answer, PatchOperation},
+    edit::Edit,
     json::JsonError,
     path::ReviewPath,
-    plan::{Edit, Facts, ImageCount, Plan, plan},
+    plan::{Facts, ImageCount, Plan, plan},
     pod::{Kind, Location},
     review::{Review, ReviewError},
-    world::{Mode, Scope, World},
+    world::{AdmissionSettings, Mode, Reporting, Scope, Shadow, World},
 };
 
 use crate::closed_enum::closed_enum;
@@ -62,6 +68,8 @@ closed_enum! {
         /// An object that is not a Pod and that a controller owns, as a Deployment owns a ReplicaSet. The controller
         /// compares the object with its own template, and would replace a changed one forever.
         Owned => "owned",
+        /// At least one image would be swapped, but its namespace is in shadow mode.
+        Shadow => "shadow",
         /// At least one image was swapped.
         Swapped => "swapped",
         /// No image needs to change, or the request introduces none.

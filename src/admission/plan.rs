@@ -7,28 +7,15 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::{
-    Answer, Kind, Location, Mode, Operation, Outcome, PatchOperation, Review, World,
+    Answer, Edit, Kind, Mode, Operation, Outcome, PatchOperation, Reporting, Review, Scope, World,
+    annotations::Annotations,
     answer::INLINE_EDITS,
-    pod::Pod,
+    exclusions::Exclusions,
+    pod::{Image, Pod},
+    report::Changes,
     review::{Metadata, Request},
 };
-use crate::rules::{Reason, Rule, SwappedImage};
-
-/// A planned change.
-#[derive(Clone, Copy, Debug)]
-pub enum Edit<'r> {
-    /// A new image.
-    Image {
-        /// The location of the image in the object.
-        at: Location,
-        /// The image in the object.
-        from: &'r str,
-        /// The new image.
-        to: SwappedImage<'r>,
-        /// The rule that applies; `None` in LEGACY mode.
-        rule: Option<&'r Rule>,
-    },
-}
+use crate::rules::{Decision, Reason, SwappedImage};
 
 /// The plan for a review.
 #[derive(Debug)]
@@ -45,6 +32,12 @@ pub struct Plan<'r> {
     pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
     /// Number of images for each reason, in the order of [`Reason::ALL`].
     pub images: [ImageCount; Reason::ALL.len()],
+    /// Containers that an annotation excludes, but that the pod does not have.
+    pub unknown_exclusions: Vec<String>,
+    /// The records that the answer makes of the changes.
+    pub reporting: Reporting,
+    /// The annotations of the object; `None` if it has no metadata.
+    pub(super) annotations: Option<&'r Annotations<'r>>,
 }
 
 /// The number of images with the same reason.
@@ -82,45 +75,69 @@ impl Facts {
 #[must_use]
 pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let request = review.request();
-    let mut plan = Plan {
-        kind: Kind::parse(request.kind()),
-        operation: Operation::parse(request.operation()),
-        outcome: Outcome::NoImages,
-        mode: world.mode,
-        edits: SmallVec::new(),
-        images: [ImageCount::default(); Reason::ALL.len()],
-    };
+    let (kind, operation) = (Kind::parse(request.kind()), Operation::parse(request.operation()));
+    let mode = world.settings.shadow.mode(request.namespace());
+    let mut plan =
+        Plan { reporting: world.settings.reporting, ..Plan::empty(kind, operation, mode) };
     plan.outcome = plan.decide(request, world);
     plan
 }
 
 impl<'r> Plan<'r> {
-    /// Creates the answer: the edits whose targets are not known to be absent, and none in shadow mode.
+    /// Creates a plan without images.
+    pub(crate) fn empty(kind: Kind, operation: Operation, mode: Mode) -> Self {
+        Self {
+            kind,
+            operation,
+            outcome: Outcome::NoImages,
+            mode,
+            edits: SmallVec::new(),
+            images: [ImageCount::default(); Reason::ALL.len()],
+            unknown_exclusions: Vec::new(),
+            reporting: Reporting::default(),
+            annotations: None,
+        }
+    }
+
+    /// Creates the answer: the edits whose targets are not known to be absent, and none in shadow mode, with the records
+    /// of these edits.
     #[must_use]
     pub fn settle(&self, facts: &Facts) -> Answer<'_> {
         let mut answer = Answer::default();
-        if self.mode == Mode::Shadow {
-            return answer;
+        let edits = self.edits.iter().filter(|Edit::Image { to, .. }| !facts.is_absent(to));
+        if self.mode == Mode::Enforce {
+            let operation = |Edit::Image { at, to, .. }: &Edit<'r>| PatchOperation::Replace {
+                path: *at,
+                image: *to,
+            };
+            answer.patch.extend(edits.clone().map(operation));
         }
-        for Edit::Image { at, to, .. } in &self.edits {
-            if !facts.is_absent(to) {
-                answer.patch.push(PatchOperation::Replace { path: *at, image: *to });
-            }
+        if self.reporting != Reporting::default() || !self.unknown_exclusions.is_empty() {
+            let is_annotated = self.kind == Kind::Pod && self.mode == Mode::Enforce;
+            let changes = Changes {
+                mode: self.mode,
+                edits: edits.collect(),
+                unknown_exclusions: &self.unknown_exclusions,
+                annotations: self.annotations.filter(|_| is_annotated),
+            };
+            changes.report(self.reporting, &mut answer);
         }
         answer
     }
 
     fn decide(&mut self, request: &'r Request<'_>, world: &'r World) -> Outcome {
-        let World { policy, scope, .. } = world;
+        let scope = &world.settings.scope;
         if !matches!(self.operation, Operation::Create | Operation::Update) {
             return Outcome::NoImages;
         }
         let Some(object) = request.object.get() else { return Outcome::NoImages };
         let Some(pod) = Pod::of(object, self.kind) else { return Outcome::NoImages };
-        let is_disabled = |metadata: &Metadata| metadata.labels.contains(&scope.disable_label);
         let metadata = object.metadata.get();
-        let labelled = [metadata, pod.template_metadata, pod.job_metadata];
-        if labelled.into_iter().flatten().any(is_disabled) {
+        self.annotations = metadata.map(|metadata| &metadata.annotations);
+        let described = [metadata, pod.template_metadata, pod.job_metadata];
+        let described = described.into_iter().flatten();
+        let is_disabled = |metadata: &Metadata<'_>| metadata.labels.contains(&scope.disable_label);
+        if described.clone().any(is_disabled) {
             return Outcome::Disabled;
         }
         if self.kind != Kind::Pod
@@ -128,9 +145,7 @@ impl<'r> Plan<'r> {
         {
             return Outcome::Owned;
         }
-        if self.kind == Kind::Pod
-            && metadata.is_some_and(|metadata| metadata.annotations.is_present())
-        {
+        if self.kind == Kind::Pod && self.annotations.is_some_and(|it| it.is_mirror_pod) {
             return Outcome::MirrorPod;
         }
         let old = match self.operation {
@@ -139,36 +154,61 @@ impl<'r> Plan<'r> {
             }
             _ => None,
         };
+        let excluded = Exclusions::of(described.map(|metadata| &metadata.annotations));
+        self.unknown_exclusions = excluded.without_container(pod);
+        let own = world.namespaces.rules(request.namespace());
         for image in pod.introduced(old) {
-            if image.is_never_pulled && !scope.swaps_never_pulled {
-                self.images[Reason::NeverPulled as usize].left_alone += 1;
-                continue;
-            }
-            let decision = policy.decide(image.text);
-            let count = &mut self.images[decision.reason as usize];
-            if let Some(to) = decision.swapped {
-                count.swapped += 1;
-                let rule = decision.rule;
-                self.edits.push(Edit::Image { at: image.location, from: image.text, to, rule });
-            } else {
-                count.left_alone += 1;
+            match reason_to_leave(&image, scope, &excluded) {
+                Some(reason) => self.images[reason as usize].left_alone += 1,
+                None => self.add(&image, world.policy.decide_with(own, image.text)),
             }
         }
-        if self.edits.is_empty() { Outcome::Unchanged } else { Outcome::Swapped }
+        match self.mode {
+            _ if self.edits.is_empty() => Outcome::Unchanged,
+            Mode::Enforce => Outcome::Swapped,
+            Mode::Shadow => Outcome::Shadow,
+        }
+    }
+
+    /// Adds the decision on an image.
+    fn add(&mut self, image: &Image<'r>, decision: Decision<'r>) {
+        let count = &mut self.images[decision.reason as usize];
+        if let Some(to) = decision.swapped {
+            count.swapped += 1;
+            let Image { location: at, name, text: from, .. } = *image;
+            self.edits.push(Edit::Image { at, name, from, to, rule: decision.rule });
+        } else {
+            count.left_alone += 1;
+        }
+    }
+}
+
+/// Returns the reason to leave an image alone before the map is asked, if there is one.
+fn reason_to_leave(image: &Image<'_>, scope: &Scope, excluded: &Exclusions<'_>) -> Option<Reason> {
+    if excluded.contains(image.location.is_volume(), image.name) {
+        Some(Reason::Excluded)
+    } else if image.is_never_pulled && !scope.swaps_never_pulled {
+        Some(Reason::NeverPulled)
+    } else {
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Scope, *};
+    use super::{
+        super::{AdmissionSettings, Shadow},
+        *,
+    };
     use crate::rules::{LoadedMap, Policy};
 
     const REVIEW: &str = r#"{"request":{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE","object":
         {"spec":{"containers":[{"name":"a","image":"nginx:1"},{"name":"b","image":"redis:7"}]}}}}"#;
 
-    fn world(mode: Mode) -> World {
+    fn world(shadow: Shadow) -> World {
         let map = LoadedMap::from_text("default::d.io").unwrap();
-        World { mode, ..World::new(Policy::Maps(Box::new(map.rules)), Scope::default()) }
+        let settings = AdmissionSettings { shadow, ..AdmissionSettings::default() };
+        World::new(Policy::Maps(Box::new(map.rules)), settings)
     }
 
     fn images(answer: &Answer<'_>) -> Vec<String> {
@@ -182,7 +222,7 @@ mod tests {
     #[test]
     fn an_image_that_the_registry_does_not_have_is_not_swapped() {
         let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Mode::Enforce);
+        let world = world(Shadow::Nowhere);
         let plan = plan(&review, &world);
         assert_eq!(images(&plan.settle(&Facts::default())), ["d.io/nginx:1", "d.io/redis:7"]);
         let facts = Facts::with_absent(["d.io/nginx:1".to_owned(), "d.io/other".to_owned()]);
@@ -192,9 +232,9 @@ mod tests {
     #[test]
     fn shadow_mode_decides_and_changes_nothing() {
         let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Mode::Shadow);
+        let world = world(Shadow::Everywhere);
         let plan = plan(&review, &world);
-        assert_eq!((plan.outcome, plan.edits.len()), (Outcome::Swapped, 2));
+        assert_eq!((plan.outcome, plan.edits.len()), (Outcome::Shadow, 2));
         assert_eq!(plan.images[Reason::Default as usize], ImageCount { left_alone: 0, swapped: 2 });
         assert!(plan.settle(&Facts::default()).patch.is_empty());
     }
@@ -202,7 +242,7 @@ mod tests {
     #[test]
     fn an_edit_names_the_line_of_its_rule() {
         let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Mode::Enforce);
+        let world = world(Shadow::Nowhere);
         let Edit::Image { from, rule, .. } = plan(&review, &world).edits[1];
         assert_eq!((from, rule.map(|rule| rule.line)), ("redis:7", Some(1)));
     }

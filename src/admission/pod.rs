@@ -60,9 +60,9 @@ pub(super) struct Pod<'r, 'a> {
     ephemeral_containers: &'r List<Container<'a>>,
     volumes: &'r List<Volume<'a>>,
     /// The metadata of the pod template; `None` for a Pod, which has no template.
-    pub(super) template_metadata: Option<&'r Metadata>,
+    pub(super) template_metadata: Option<&'r Metadata<'a>>,
     /// The metadata of the job template; `None` unless the object is a CronJob.
-    pub(super) job_metadata: Option<&'r Metadata>,
+    pub(super) job_metadata: Option<&'r Metadata<'a>>,
     pointer: &'static str,
 }
 
@@ -80,6 +80,13 @@ enum Field {
     EphemeralContainers,
     InitContainers,
     Volumes,
+}
+
+impl Location {
+    /// Returns true if the image is that of a volume.
+    pub(super) fn is_volume(self) -> bool {
+        self.field == Field::Volumes
+    }
 }
 
 impl fmt::Display for Location {
@@ -100,7 +107,7 @@ impl fmt::Display for Location {
 pub(super) struct Image<'r> {
     pub(super) location: Location,
     /// The name of the container or volume.
-    name: &'r str,
+    pub(super) name: &'r str,
     pub(super) text: &'r str,
     /// True if the pull policy is `Never`: the node uses the image that it has under this name.
     pub(super) is_never_pulled: bool,
@@ -155,7 +162,8 @@ impl<'r, 'a> Pod<'r, 'a> {
         self.images().filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
     }
 
-    fn images(self) -> impl Iterator<Item = Image<'r>> {
+    /// Returns all images.
+    pub(super) fn images(self) -> impl Iterator<Item = Image<'r>> {
         let containers = [
             (Field::InitContainers, self.init_containers),
             (Field::Containers, self.containers),

@@ -5,8 +5,9 @@
 //! Every other field is skipped; there is no tree of the whole document.
 
 use super::{
+    annotations::Annotations,
     json::{self, Fields, JsonError, List, Object, Read, Reader, Text, fields},
-    markers::{ControllerReference, DisabledLabels, MirrorAnnotation, NeverPulled},
+    markers::{ControllerReference, DisabledLabels, NeverPulled},
 };
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
@@ -162,16 +163,16 @@ pub(super) struct GroupVersionKind<'a> {
 /// An object that may contain a pod: the union of all locations of pods.
 #[derive(Debug, Default)]
 pub(super) struct Workload<'a> {
-    pub(super) metadata: Object<Metadata>,
+    pub(super) metadata: Object<Metadata<'a>>,
     pub(super) spec: Object<WorkloadSpec<'a>>,
     /// The pod of a PodTemplate.
     pub(super) template: Object<PodTemplate<'a>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Metadata {
+pub(super) struct Metadata<'a> {
     pub(super) labels: DisabledLabels,
-    pub(super) annotations: MirrorAnnotation,
+    pub(super) annotations: Annotations<'a>,
     pub(super) controller: ControllerReference,
 }
 
@@ -188,7 +189,7 @@ pub(super) struct WorkloadSpec<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct JobTemplate<'a> {
-    pub(super) metadata: Object<Metadata>,
+    pub(super) metadata: Object<Metadata<'a>>,
     pub(super) spec: Object<JobSpec<'a>>,
 }
 
@@ -199,7 +200,7 @@ pub(super) struct JobSpec<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct PodTemplate<'a> {
-    pub(super) metadata: Object<Metadata>,
+    pub(super) metadata: Object<Metadata<'a>>,
     pub(super) spec: Object<PodSpec<'a>>,
 }
 
@@ -244,6 +245,11 @@ fields! {
     }
     GroupVersionKind { b"kind" => kind }
     Workload { b"metadata" => metadata, b"spec" => spec, b"template" => template }
+    Metadata {
+        b"labels" => labels,
+        b"annotations" => annotations,
+        b"ownerReferences" => controller,
+    }
     WorkloadSpec {
         b"containers" => containers,
         b"initContainers" => init_containers,
@@ -264,15 +270,4 @@ fields! {
     Container { b"name" => name, b"image" => image, b"imagePullPolicy" => pull_policy }
     Volume { b"name" => name, b"image" => image }
     ImageVolume { b"reference" => reference, b"pullPolicy" => pull_policy }
-}
-
-impl Fields<'_> for Metadata {
-    fn read_field(&mut self, name: &[u8], reader: &mut Reader<'_>) -> json::Result<()> {
-        match name {
-            b"labels" => self.labels.read(reader),
-            b"annotations" => self.annotations.read(reader),
-            b"ownerReferences" => self.controller.read(reader),
-            _ => reader.skip(),
-        }
-    }
 }

@@ -1,8 +1,11 @@
 //! The rules and settings that decide about a review.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::rules::Policy;
+use crate::{
+    closed_enum::closed_enum,
+    rules::{NamespaceMaps, Policy},
+};
 
 /// The compiled rules and settings that decide about a review.
 ///
@@ -12,28 +15,75 @@ use crate::rules::Policy;
 pub struct World {
     /// The rules that decide how images are rewritten.
     pub policy: Arc<Policy>,
-    /// The settings that decide which images of an object are swapped, besides the map.
-    pub scope: Scope,
-    /// The consequences of the decisions.
-    pub mode: Mode,
+    /// The maps of namespaces, which are asked first.
+    pub namespaces: Arc<NamespaceMaps>,
+    /// The settings.
+    pub settings: AdmissionSettings,
 }
 
 impl World {
-    /// Creates a world that enforces its decisions.
+    /// Creates a world in which no namespace has a map of its own.
     #[must_use]
-    pub fn new(policy: impl Into<Arc<Policy>>, scope: Scope) -> Self {
-        Self { policy: policy.into(), scope, mode: Mode::Enforce }
+    pub fn new(policy: impl Into<Arc<Policy>>, settings: AdmissionSettings) -> Self {
+        Self { policy: policy.into(), namespaces: Arc::default(), settings }
     }
 }
 
-/// The consequences of the decisions.
+/// The settings of admission, besides the map.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AdmissionSettings {
+    /// The settings that decide which images of an object are swapped.
+    pub scope: Scope,
+    /// The records that are made of changes.
+    pub reporting: Reporting,
+    /// The namespaces whose objects are not changed.
+    pub shadow: Shadow,
+}
+
+/// The records that are made of changes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Mode {
-    /// The object is changed.
+pub struct Reporting {
+    /// True if the audit log of the API server gets the changes.
+    pub audits: bool,
+    /// True if the client that sends the object gets the changes as warnings.
+    pub warns: bool,
+    /// True if a pod gets an annotation with its original images.
+    pub annotates: bool,
+}
+
+/// The namespaces in shadow mode: images are decided, counted and recorded, but not changed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Shadow {
+    /// All namespaces.
+    Everywhere,
+    /// These namespaces.
+    In(BTreeSet<Box<str>>),
+    /// No namespace.
     #[default]
-    Enforce,
-    /// Decisions are made and counted, but the object is not changed.
-    Shadow,
+    Nowhere,
+}
+
+impl Shadow {
+    /// Returns the consequences of decisions about an object in `namespace`.
+    #[must_use]
+    pub fn mode(&self, namespace: &str) -> Mode {
+        let is_shadowed = match self {
+            Self::Everywhere => true,
+            Self::In(namespaces) => namespaces.contains(namespace),
+            Self::Nowhere => false,
+        };
+        if is_shadowed { Mode::Shadow } else { Mode::Enforce }
+    }
+}
+
+closed_enum! {
+    /// The consequences of the decisions.
+    pub enum Mode {
+        /// The object is changed.
+        Enforce => "enforce",
+        /// Decisions are made, counted and recorded, but the object is not changed.
+        Shadow => "shadow",
+    }
 }
 
 /// The settings that decide which images of an object are swapped, besides the map.

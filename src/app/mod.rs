@@ -6,10 +6,11 @@
 //! This module only connects the parts. It decides nothing about images, certificates or connections.
 
 mod metrics;
+mod rules;
 mod signals;
 mod tasks;
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::time::{sleep, timeout};
@@ -22,21 +23,19 @@ use self::{
 };
 pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
-    admission::Scope,
+    admission::{AdmissionSettings, Shadow},
     controller::{Controller, ControllerMetrics, Creation, Shared},
     kubernetes::{ClusterError, Wakeup},
     metrics::Registry,
     origin::Origin,
-    rules::{LegacyPrefix, LoadedMap, Policy},
+    rules::{NamespaceMaps, Policy},
     server::{Listener, Port, Service, Shutdown, acceptor, open_files},
-    settings::{CertificateOrigin, ClusterSettings, RuleSource, ServeSettings},
+    settings::{CertificateOrigin, ClusterSettings, ServeSettings},
     sources::{
-        CertificateFiles, ClientCaSource, Loaded, MapFileSettings, MapPath, MapSource, Source,
-        TemplateSource, Timing, keep_fresh, map_load, refresh,
+        CertificateFiles, ClientCaSource, Loaded, Source, TemplateSource, Timing, keep_fresh,
+        refresh,
     },
-    state::{
-        CurrentWorld, HasStatus, Live, Load, LoadError, LoadObserver, Readiness, Subject, Summary,
-    },
+    state::{CurrentWorld, HasStatus, Live, LoadError, LoadObserver, Readiness, Subject},
     tls::{CertificateResolver, ClientTrust, Roots, ServingCertificate, self_signed},
     version::{REVISION, VERSION},
 };
@@ -92,19 +91,30 @@ struct Values {
     observer: Arc<LoadObserver>,
     world: Arc<CurrentWorld>,
     policy: Arc<Live<Policy>>,
+    namespaces: Arc<Live<NamespaceMaps>>,
     certificate: Arc<Live<ServingCertificate>>,
 }
 
 impl Values {
-    fn new(scope: Scope, registry: &Registry) -> Self {
+    fn new(admission: AdmissionSettings, registry: &Registry) -> Self {
         let observer = Arc::new(LoadObserver::new(registry));
-        let world = Arc::new(CurrentWorld::new(scope));
+        let world = Arc::new(CurrentWorld::new(admission));
         let policy = Live::new(Subject::Map, observer.clone()).on_change({
             let world = world.clone();
             move |policy| world.set_policy(policy)
         });
+        let namespaces = Live::new(Subject::NamespaceMaps, observer.clone()).on_change({
+            let world = world.clone();
+            move |namespaces| world.set_namespaces(namespaces)
+        });
         let certificate = Live::new(Subject::Certificate, observer.clone());
-        Self { observer, world, policy: Arc::new(policy), certificate: Arc::new(certificate) }
+        Self {
+            observer,
+            world,
+            policy: Arc::new(policy),
+            namespaces: Arc::new(namespaces),
+            certificate: Arc::new(certificate),
+        }
     }
 }
 
@@ -117,7 +127,7 @@ impl App {
         let registry = Registry::default();
         registry.describe(&BUILD_INFO);
         registry.gauge(&BUILD_INFO, &[VERSION, REVISION]).set(1.0);
-        let values = Values::new(settings.scope.clone(), &registry);
+        let values = Values::new(settings.admission.clone(), &registry);
         // The metrics page has the same counters in every mode, so that alerts do not depend on it.
         let controller_metrics = Arc::new(ControllerMetrics::new(&registry));
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
@@ -169,6 +179,13 @@ impl App {
             listen = %app.address, admin_listen = %app.admin_address, rules = %app.settings.rules,
             "imageswap started"
         );
+        match &app.settings.admission.shadow {
+            Shadow::Everywhere => warn!("shadow mode; no object is changed"),
+            Shadow::In(namespaces) => {
+                warn!(?namespaces, "shadow mode; no object in these namespaces is changed");
+            }
+            Shadow::Nowhere => {}
+        }
         Ok(app)
     }
 
@@ -225,38 +242,6 @@ impl App {
         self.tasks.join_to(0).await?;
         info!("imageswap stopped");
         Ok(())
-    }
-
-    fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
-        let policy = &values.policy;
-        match self.settings.rules.clone() {
-            RuleSource::DefaultMapFile(file) => self.follow_map(file, MapPath::Default, policy),
-            RuleSource::MapFile(file) => self.follow_map(file, MapPath::Configured, policy),
-            RuleSource::BuiltIn(text) => {
-                let map = LoadedMap::from_text(text).context("the built-in map")?;
-                let (built_in, load) = map_load(map, Origin::BuiltIn, None);
-                policy.publish(built_in, load);
-            }
-            RuleSource::Legacy(prefix) => {
-                if prefix == LegacyPrefix::new("") {
-                    warn!("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing");
-                }
-                warn!("LEGACY mode is deprecated; use a map with a `default` rule instead");
-                let load = Load::new(Origin::BuiltIn, Summary::LegacyPrefix);
-                policy.publish(Policy::Legacy(prefix), load);
-            }
-        }
-        Ok(())
-    }
-
-    fn follow_map(&mut self, file: PathBuf, path: MapPath, policy: &Arc<Live<Policy>>) {
-        let source = MapSource::new(MapFileSettings {
-            file,
-            path,
-            is_strict: self.settings.strict_maps,
-            is_optional: self.settings.maps_optional,
-        });
-        self.follow(Task::MapReload, source, policy.clone());
     }
 
     async fn load_certificate(

@@ -22,6 +22,8 @@ closed_enum! {
         Controller => "controller",
         /// Follows the map file.
         MapReload => "map reload",
+        /// Follows the maps of namespaces.
+        NamespaceMapReload => "namespace map reload",
         /// Follows the template of the webhook configuration.
         TemplateReload => "webhook template reload",
         /// Serves the webhook.

@@ -15,10 +15,11 @@ use serde::Serialize;
 use super::{Exit, Field, Output, config_map, counted};
 use crate::{
     rules::{
-        Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, Severity,
+        Code, Diagnostic, LoadedMap, MAX_MAP_BYTES, MapScope, RuleSet, Severity,
         line::{rule_span, without_byte_order_mark},
+        lint::lint_pair,
     },
-    sources::{MapError, decode_map, read_map},
+    sources::{MapError, NamespaceMapFiles, decode_map, read_map},
 };
 
 /// Argument for standard input.
@@ -67,6 +68,15 @@ pub struct CheckArguments {
     #[arg(long, value_name = "KEY")]
     configmap_key: Option<String>,
 
+    /// Also check the maps of namespaces in DIRECTORY, each also together with FILE, the map of the cluster
+    #[arg(
+        long,
+        visible_alias = "namespace-maps",
+        value_name = "DIRECTORY",
+        conflicts_with = "configmap_key"
+    )]
+    namespace_maps_dir: Option<PathBuf>,
+
     /// Map files, or manifests with `--configmap-key`; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -90,6 +100,9 @@ struct Record<'a> {
     related_line: Option<u32>,
 }
 
+/// Size of all maps of namespaces above which one ConfigMap soon does not hold them, in bytes: it holds 1 MiB.
+const MAX_TOTAL_BYTES: usize = 900 * 1024;
+
 /// A map file and its lines.
 struct File<'a> {
     name: String,
@@ -109,30 +122,91 @@ pub fn run(
     if arguments.files.iter().filter(|file| is_stdin(file)).count() > 1 {
         bail!("`{STDIN}` is given more than once; standard input can be read only once");
     }
+    if arguments.namespace_maps_dir.is_some() && arguments.files.len() > 1 {
+        bail!("--namespace-maps-dir needs one FILE, the map of the cluster");
+    }
     let renderer = if is_colored { Renderer::styled() } else { Renderer::plain() };
     let mut exit = Exit::Success;
+    let mut cluster = None;
     for file in &arguments.files {
         let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
         let checked = match load(arguments, file, name, input) {
             Ok((text, map)) => {
-                let lines = without_byte_order_mark(&text).lines().collect();
                 let name = match &arguments.configmap_key {
                     Some(key) => format!("{}[{key}]", name.display()),
                     None => name.display().to_string(),
                 };
-                let file = File { name, lines };
-                print(arguments, &file, &map, &renderer, output)?;
-                exit_code(arguments, &map)
+                print(arguments, &File::new(name, &text), &map, &renderer, output)?;
+                let checked = exit_code(arguments, &map);
+                cluster = Some(map.rules);
+                checked
             }
-            Err(error) => {
-                // If this cannot be written, the exit code still reports the failure.
-                let _ = writeln!(io::stderr(), "error: {error:#}");
-                Exit::Unusable
-            }
+            Err(error) => unusable(&error),
         };
         exit = exit.max(checked);
     }
+    if let Some(directory) = &arguments.namespace_maps_dir {
+        let cluster = cluster.as_ref();
+        exit = exit.max(check_namespaces(arguments, directory, cluster, &renderer, output)?);
+    }
     Ok(exit)
+}
+
+/// Checks the maps of namespaces in a directory, each also together with the rules of the cluster.
+fn check_namespaces(
+    arguments: &CheckArguments,
+    directory: &Path,
+    cluster: Option<&RuleSet>,
+    renderer: &Renderer,
+    output: &mut impl Write,
+) -> anyhow::Result<Exit> {
+    let files =
+        NamespaceMapFiles::of(directory).with_context(|| directory.display().to_string())?;
+    let mut warnings: Vec<_> = files
+        .ignored
+        .iter()
+        .map(|name| format!("{name}: name the file as the namespace, with the ending .conf"))
+        .collect();
+    let (mut exit, mut total) = (Exit::Success, 0);
+    for file in files.maps.values() {
+        let loaded = read_map(file).and_then(|text| {
+            let name = file.to_string_lossy();
+            match LoadedMap::from_file(MapScope::Namespace, &name, &text) {
+                Ok(map) => Ok((text, map)),
+                Err(reason) => Err(MapError::Compile { file: file.clone(), reason }),
+            }
+        });
+        exit = exit.max(match loaded {
+            Ok((text, mut map)) => {
+                total += text.len();
+                if let Some(cluster) = cluster {
+                    map.diagnostics.extend(lint_pair(&map.rules, &text, cluster));
+                }
+                let file = File::new(file.display().to_string(), &text);
+                print(arguments, &file, &map, renderer, output)?;
+                exit_code(arguments, &map)
+            }
+            Err(error) => unusable(&error.into()),
+        });
+    }
+    if total > MAX_TOTAL_BYTES {
+        let kib = total / 1024;
+        warnings.push(format!(
+            "the maps have {kib} KiB, and a ConfigMap holds 1024; use several, in a projected volume"
+        ));
+    }
+    for warning in &warnings {
+        // If this cannot be written, the exit code still reports the warning.
+        let _ = writeln!(io::stderr(), "warning: {}: {warning}", directory.display());
+    }
+    let is_denied = arguments.deny_warnings && !warnings.is_empty();
+    Ok(if is_denied { exit.max(Exit::Failure) } else { exit })
+}
+
+fn unusable(error: &anyhow::Error) -> Exit {
+    // If this cannot be written, the exit code still reports the failure.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+    Exit::Unusable
 }
 
 fn is_stdin(file: &Path) -> bool {
@@ -151,7 +225,7 @@ fn load(
         Some(key) => config_map::value(&text, key).with_context(|| name.display().to_string())?,
         None => text,
     };
-    match LoadedMap::from_text(&text) {
+    match LoadedMap::from_file(MapScope::Cluster, &name.to_string_lossy(), &text) {
         Ok(map) => Ok((text, map)),
         Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }.into()),
     }
@@ -163,7 +237,8 @@ fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
     let read = input.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut content);
     read.map_err(|reason| MapError::Unreadable { file: name.to_owned(), reason })?;
     if content.len() > MAX_MAP_BYTES {
-        return Err(MapError::TooLarge { file: name.to_owned() });
+        let limit = MAX_MAP_BYTES as u64;
+        return Err(MapError::TooLarge { file: name.to_owned(), limit });
     }
     decode_map(name, content)
 }
@@ -235,6 +310,10 @@ fn cut(line: &str) -> Cow<'_, str> {
 }
 
 impl<'a> File<'a> {
+    fn new(name: String, text: &'a str) -> Self {
+        Self { name, lines: without_byte_order_mark(text).lines().collect() }
+    }
+
     fn record(&self, diagnostic: &'a Diagnostic) -> Record<'a> {
         let text = diagnostic.line.map(|line| self.text(line));
         let start = diagnostic.span.start;

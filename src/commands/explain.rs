@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Policy, Reason, Rule, Step, Target, diagnostic::shorten},
-    settings::{RuleArguments, RuleSource},
+    rules::{Decision, Maps, Policy, Reason, Rule, Step, Target, diagnostic::shorten},
+    settings::{NamespaceArguments, RuleArguments, RuleSource},
 };
 
 /// Fields of a line of `explain --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
@@ -22,14 +22,17 @@ pub const FIELDS: [Field; 12] = [
     Field { name: "image", meaning: "Image as given" },
     Field { name: "registry", meaning: "Registry of the image; `docker.io` if the image has none" },
     Field { name: "path", meaning: "Image without its registry, with tag and digest" },
-    Field { name: "rules", meaning: "File of the map, or `LEGACY mode`" },
+    Field {
+        name: "rules",
+        meaning: "File of the map, or `LEGACY mode`; before it the file of the namespace, if it has a map",
+    },
     Field {
         name: "steps",
         meaning: "Steps of the decision, in order; it ends with the first that applies",
     },
     Field {
         name: "steps[].step",
-        meaning: "`exact`, `replace`, `registry`, `noswap-wildcard` or `default`; `prefix` in LEGACY mode",
+        meaning: "`exact`, `replace`, `registry`, `noswap-wildcard` or `default`; `prefix` in LEGACY mode; before the steps of each map `namespace-map` or `cluster-map`, if the namespace has a map",
     },
     Field { name: "steps[].finding", meaning: "Sentence that describes the result of the step" },
     Field { name: "steps[].rule", meaning: "Key of the rule that matched, or `null`" },
@@ -52,6 +55,9 @@ pub const FIELDS: [Field; 12] = [
 pub struct ExplainArguments {
     #[command(flatten)]
     rules: RuleArguments,
+
+    #[command(flatten)]
+    namespace: NamespaceArguments,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -90,8 +96,10 @@ struct StepRecord {
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum StepName {
+    ClusterMap,
     Default,
     Exact,
+    NamespaceMap,
     NoswapWildcard,
     Prefix,
     Registry,
@@ -108,7 +116,7 @@ pub fn run(
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let source = rule_source(&arguments.rules, errors)?;
-    let rules = load_rules(source.clone(), errors)?;
+    let rules = load_rules(source.clone(), &arguments.namespace, errors)?;
     for (index, image) in arguments.images.iter().enumerate() {
         let explanation = explain(&rules, &source, image);
         if arguments.output == Output::Json {
@@ -126,21 +134,25 @@ pub fn run(
 
 fn explain<'a>(rules: &LoadedRules, source: &RuleSource, image: &'a str) -> Explanation<'a> {
     let policy = &rules.policy;
+    let own = rules.namespace.as_ref().map(|map| &map.rules);
     let reference = ImageReference::parse(image);
-    let decision = policy.decide(image);
+    let decision = rules.decide(image);
     let outcome = Outcome::new(&decision, image);
     let second_pass = outcome.swapped.then(|| {
         let result = &*outcome.result;
-        Outcome::new(&policy.decide(result), result)
+        Outcome::new(&rules.decide(result), result)
     });
     Explanation {
         image,
         registry: reference.registry(),
         path: reference.path(),
-        rules: source.to_string(),
+        rules: match &rules.namespace {
+            Some(map) => format!("{}, then {source}", map.file),
+            None => source.to_string(),
+        },
         steps: match (policy, source) {
-            (Policy::Maps(rules), _) => {
-                rules.explain(image).0.iter().map(StepRecord::new).collect()
+            (Policy::Maps(cluster), _) => {
+                Maps::new(own, cluster).explain(image).0.iter().map(StepRecord::new).collect()
             }
             (Policy::Legacy(_), RuleSource::Legacy(prefix)) => {
                 let finding = format!("`{}`", prefix.text());
@@ -178,6 +190,16 @@ impl StepRecord {
                     None => format!("none of {globs} matches"),
                 };
                 (StepName::Replace, matched, finding)
+            }
+            Step::NamespaceMap => (StepName::NamespaceMap, None, "is asked first".to_owned()),
+            Step::ClusterMap { covered_by: Some(covering) } => {
+                let finding =
+                    format!("is not asked: the image is under the target of {}", located(covering));
+                (StepName::ClusterMap, Some(covering), finding)
+            }
+            Step::ClusterMap { covered_by: None } => {
+                let finding = "is asked, as no rule of the namespace matches".to_owned();
+                (StepName::ClusterMap, None, finding)
             }
             Step::NoDefault => {
                 let finding = "the map has none, so registry rules do not apply".to_owned();
@@ -218,8 +240,10 @@ impl StepName {
     /// Returns the name in text output. A step for one kind of key has the name of that key.
     fn label(self) -> &'static str {
         match self {
+            Self::ClusterMap => "cluster map",
             Self::Default => "default",
             Self::Exact => "[EXACT]",
+            Self::NamespaceMap => "namespace map",
             Self::NoswapWildcard => "noswap_wildcards",
             Self::Prefix => "prefix",
             Self::Registry => "registry",

@@ -23,15 +23,15 @@ use serde::Serialize;
 pub use self::exit::Exit;
 use crate::{
     rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
-    settings::{RuleArguments, RuleSource, SettingsError},
-    sources::{MapError, load_map},
+    settings::{NamespaceArguments, NamespaceMapFile, RuleArguments, RuleSource, SettingsError},
+    sources::{MapError, load_map, load_namespace_map},
 };
 
 /// Maximum number of map errors that commands other than `check` show.
 const MAX_SHOWN_ERRORS: usize = 5;
 
 /// Fields that the lines of `swap` and `explain` with `--output json` have in common.
-pub const OUTCOME_FIELDS: [Field; 5] = [
+pub const OUTCOME_FIELDS: [Field; 6] = [
     Field { name: "result", meaning: "Image as it is after the decision" },
     Field {
         name: "swapped",
@@ -42,6 +42,7 @@ pub const OUTCOME_FIELDS: [Field; 5] = [
         meaning: "Reason of the decision, such as `registry` or `already-swapped`",
     },
     Field { name: "rule", meaning: "Key of the rule that decided, or `null`" },
+    Field { name: "file", meaning: "Map file of that rule, or `null`" },
     Field { name: "line", meaning: "Line of that rule in the map, or `null`" },
 ];
 
@@ -70,6 +71,7 @@ struct Outcome {
     swapped: bool,
     reason: Reason,
     rule: Option<String>,
+    file: Option<String>,
     line: Option<u32>,
 }
 
@@ -80,6 +82,7 @@ impl Outcome {
             swapped: decision.swapped.is_some(),
             reason: decision.reason,
             rule: decision.rule.map(|rule| rule.key.to_string()),
+            file: decision.rule.map(|rule| rule.file.to_string()),
             line: decision.rule.map(|rule| rule.line),
         }
     }
@@ -89,6 +92,18 @@ impl Outcome {
 struct LoadedRules {
     policy: Policy,
     diagnostics: Diagnostics,
+    /// The map of the namespace, if one is given and has a map.
+    namespace: Option<LoadedMap>,
+}
+
+impl LoadedRules {
+    fn new(policy: Policy, diagnostics: Diagnostics) -> Self {
+        Self { policy, diagnostics, namespace: None }
+    }
+
+    fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
+        self.policy.decide_with(self.namespace.as_ref().map(|map| &map.rules), image)
+    }
 }
 
 /// Returns the source of the rules, and writes warnings about flags to `errors`.
@@ -107,17 +122,31 @@ fn rule_source(
     Ok(source)
 }
 
-/// Loads the rules of `source`, and writes the errors of the map to `errors`, because they may explain an unexpected
-/// result.
+/// Loads the rules of `source`, with the map of the given namespace. Writes the errors of the maps to `errors`, because
+/// they may explain an unexpected result.
 ///
 /// # Errors
-/// If the map file cannot be read or compiled, or the webhook would refuse it.
-fn load_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<LoadedRules> {
+/// If a map file cannot be read or compiled, or the webhook would refuse it.
+fn load_rules(
+    source: RuleSource,
+    namespace: &NamespaceArguments,
+    errors: &mut impl Write,
+) -> anyhow::Result<LoadedRules> {
+    let namespace = namespace.parse()?;
+    let mut rules = load_cluster_rules(source, errors)?;
+    if let Some(map) = namespace {
+        rules.namespace = load_namespace(&map, errors)?;
+    }
+    Ok(rules)
+}
+
+/// Loads the rules of `source`, and writes the errors of the map to `errors`.
+fn load_cluster_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<LoadedRules> {
     const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used";
     let (file, map) = match source {
         RuleSource::Legacy(prefix) => {
             let policy = Policy::Legacy(prefix);
-            return Ok(LoadedRules { policy, diagnostics: Diagnostics::default() });
+            return Ok(LoadedRules::new(policy, Diagnostics::default()));
         }
         RuleSource::BuiltIn(text) => {
             let file = PathBuf::from("the built-in map");
@@ -140,8 +169,35 @@ fn load_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Result<Loa
         Some(reason) => Err(MapError::Refused { file, reason }).context(CONTEXT),
         None => {
             let policy = Policy::Maps(Box::new(map.rules));
-            Ok(LoadedRules { policy, diagnostics: map.diagnostics })
+            Ok(LoadedRules::new(policy, map.diagnostics))
         }
+    }
+}
+
+/// Loads the map of a namespace, and writes its errors to `errors`. A namespace without a map is only a warning.
+///
+/// # Errors
+/// If the file cannot be read or compiled, or the webhook would refuse it.
+fn load_namespace(
+    map: &NamespaceMapFile,
+    errors: &mut impl Write,
+) -> anyhow::Result<Option<LoadedMap>> {
+    let NamespaceMapFile { namespace, file } = map;
+    let context = || format!("the map of the namespace {namespace} cannot be used");
+    let map = match load_namespace_map(file) {
+        Err(error) if error.is_missing() => {
+            let file = file.display();
+            // The results on standard output are valid even if the warning cannot be written.
+            let _ =
+                writeln!(errors, "warning: {file}: no such file; the map of the cluster decides");
+            return Ok(None);
+        }
+        map => map.with_context(context)?,
+    };
+    show_errors(file, &map.diagnostics, errors);
+    match map.refusal(false, None) {
+        Some(reason) => Err(MapError::Refused { file: file.clone(), reason }).with_context(context),
+        None => Ok(Some(map)),
     }
 }
 

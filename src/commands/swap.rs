@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, Outcome, Output, load_rules, rule_source};
-use crate::{rules::Policy, settings::RuleArguments};
+use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
+use crate::settings::{NamespaceArguments, RuleArguments};
 
 /// Maximum length of a line of standard input in bytes. Images are much shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;
@@ -20,6 +20,9 @@ pub const FIELDS: [Field; 1] = [Field { name: "image", meaning: "Image as given"
 pub struct SwapArguments {
     #[command(flatten)]
     rules: RuleArguments,
+
+    #[command(flatten)]
+    namespace: NamespaceArguments,
 
     /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -48,9 +51,9 @@ pub fn run(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let policy = load_rules(rule_source(&arguments.rules, errors)?, errors)?.policy;
+    let rules = load_rules(rule_source(&arguments.rules, errors)?, &arguments.namespace, errors)?;
     for image in &arguments.images {
-        print(&policy, image, arguments.output, output)?;
+        print(&rules, image, arguments.output, output)?;
     }
     if !arguments.images.is_empty() {
         return Ok(Exit::Success);
@@ -69,18 +72,18 @@ pub fn run(
         if read as u64 > MAX_LINE_BYTES && !line.ends_with('\n') {
             bail!("standard input, line {number}: longer than {MAX_LINE_BYTES} bytes");
         }
-        print(&policy, line.trim(), arguments.output, output)?;
+        print(&rules, line.trim(), arguments.output, output)?;
     }
     Ok(Exit::Success)
 }
 
 fn print(
-    policy: &Policy,
+    rules: &LoadedRules,
     image: &str,
     format: Output,
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let decision = policy.decide(image);
+    let decision = rules.decide(image);
     if format == Output::Text {
         writeln!(output, "{}", decision.result(image))?;
         return Ok(());

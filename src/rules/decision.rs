@@ -21,6 +21,8 @@ closed_enum! {
         Empty => "empty",
         /// An `[EXACT]` rule.
         Exact => "exact",
+        /// An annotation of the object excludes the container. Admission decides this, not the rules.
+        Excluded => "excluded",
         /// The target of the rule does not give a valid reference, so its images are left alone.
         InvalidTarget => "invalid-target",
         /// LEGACY mode.

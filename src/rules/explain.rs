@@ -23,6 +23,14 @@ pub enum Step<'a> {
         /// The rule of the first glob that matches, if any.
         matched: Option<&'a Rule>,
     },
+    /// The map of the namespace is asked, before that of the cluster.
+    NamespaceMap,
+    /// No rule of the map of the namespace matches, so the map of the cluster is asked, unless the image is under a
+    /// target of the namespace.
+    ClusterMap {
+        /// The rule of the namespace whose target the image is already under, if any.
+        covered_by: Option<&'a Rule>,
+    },
     /// The map has no `default`, so no other rule is tried.
     NoDefault,
     /// The registry rules were looked up.

@@ -20,6 +20,7 @@ mod advice;
 mod changes;
 mod decision;
 pub mod diagnostic;
+mod evaluate;
 mod explain;
 mod glob;
 mod glob_set;
@@ -30,6 +31,7 @@ pub mod lint;
 mod manifest;
 mod map_file;
 mod map_hash;
+mod namespace_maps;
 mod refusal;
 mod registry_trie;
 mod rule;
@@ -39,15 +41,19 @@ mod target;
 mod target_index;
 mod template;
 
+use std::sync::Arc;
+
 use self::map_hash::map_hash;
 pub use self::{
     changes::RuleChanges,
     decision::{Decision, Reason},
     diagnostic::{Code, Diagnostic, Diagnostics, Severity},
+    evaluate::Maps,
     explain::Step,
     glob::Glob,
     legacy::LegacyPrefix,
     map_file::{MAX_MAP_BYTES, MapFile},
+    namespace_maps::NamespaceMaps,
     refusal::Refusal,
     rule::{Effect, Key, KeyKind, Rule},
     rule_set::{CompileError, RuleSet},
@@ -55,9 +61,24 @@ pub use self::{
     target::Target,
 };
 
+use crate::closed_enum::closed_enum;
+
+closed_enum! {
+    /// The images that a map is for.
+    pub enum MapScope {
+        /// Those of all namespaces.
+        Cluster => "cluster",
+        /// Those of one namespace. What no rule matches is left to the map of the cluster, so there need not be a
+        /// `default`.
+        Namespace => "namespace",
+    }
+}
+
 /// A map file after parsing, compilation and linting.
 #[derive(Clone, Debug)]
 pub struct LoadedMap {
+    /// The name of the file; empty for a text.
+    pub file: Arc<str>,
     /// The compiled rules.
     pub rules: RuleSet,
     /// The errors and warnings about the file, in the order of its lines.
@@ -73,18 +94,18 @@ impl LoadedMap {
     /// If the rules cannot be compiled; see [`RuleSet::compile`]. A line that is not a rule is a diagnostic, not an
     /// error.
     pub fn from_text(text: &str) -> Result<Self, CompileError> {
-        Self::from_file("", text)
+        Self::from_file(MapScope::Cluster, "", text)
     }
 
     /// Loads a map like [`from_text`](Self::from_text), and records the name of the file in each rule.
     ///
     /// # Errors
     /// If the rules cannot be compiled; see [`RuleSet::compile`].
-    pub fn from_file(file: &str, text: &str) -> Result<Self, CompileError> {
+    pub fn from_file(scope: MapScope, file: &str, text: &str) -> Result<Self, CompileError> {
         let (map, mut diagnostics) = MapFile::parse_file(file, text);
         let rules = RuleSet::compile(map)?;
-        diagnostics.extend(lint::lint(&rules, text));
-        Ok(Self { rules, diagnostics, hash: map_hash(text) })
+        diagnostics.extend(lint::lint(&rules, scope, text));
+        Ok(Self { file: file.into(), rules, diagnostics, hash: map_hash(text) })
     }
 }
 
@@ -98,12 +119,24 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Decides how an image is rewritten. It never fails and never panics, whatever the text.
+    /// Decides how an image is rewritten in a namespace without a map of its own. It never fails and never panics,
+    /// whatever the text.
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
+        self.decide_with(None, image)
+    }
+
+    /// Decides how an image is rewritten in a namespace, given the rules of its own map. It never fails and never panics,
+    /// whatever the text.
+    #[must_use]
+    pub fn decide_with<'a>(
+        &'a self,
+        namespace: Option<&'a RuleSet>,
+        image: &'a str,
+    ) -> Decision<'a> {
         match self {
             Self::Legacy(prefix) => prefix.decide(image),
-            Self::Maps(rules) => rules.decide(image),
+            Self::Maps(rules) => Maps::new(namespace, rules).decide(image),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The compiled rules of a map, and the order in which they apply.
+//! The compiled rules of a map. A rule set is immutable: a changed map gives a new one.
 //!
-//! It implements sections 3 and 5 of the swap rules. A rule set is immutable: a changed map gives a new one.
+//! It finds the rule that matches an image. `evaluate` asks in the order in which the kinds of rules apply.
 
 use std::{hash::BuildHasher, ops::Range};
 
@@ -9,17 +9,14 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::{
-    decision::{Decision, PLACEHOLDER, Reason, reason_to_skip},
-    explain::{NoTrace, Step, Trace},
     glob::Glob,
     glob_set::GlobSet,
     map_file::MapFile,
-    registry_trie::{RegistryMatch, RegistryTrie},
+    registry_trie::RegistryTrie,
     rule::{Effect, Key, Rule},
-    swapped_image::SwappedImage,
     target_index::TargetIndex,
 };
-use crate::image::{ImageReference, MAX_IMAGE_BYTES, has_upper_case, lower_case};
+use crate::image::MAX_IMAGE_BYTES;
 
 /// The rules of a map, compiled for decisions.
 ///
@@ -44,14 +41,6 @@ struct Wildcards {
     rule: u32,
     /// The substrings in lower case.
     substrings: AhoCorasick,
-}
-
-/// An image as rules compare it, because registries and wildcards have no case.
-struct Compared<'b> {
-    /// The image with its registry in lower case.
-    image: ImageReference<'b>,
-    /// The text of the image in lower case.
-    text: &'b str,
 }
 
 /// The reason why a map cannot be compiled.
@@ -98,20 +87,6 @@ impl RuleSet {
         Ok(set)
     }
 
-    /// Decides how an image is rewritten. It never fails and never panics, whatever the text.
-    #[must_use]
-    pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
-        self.evaluate(image, &mut NoTrace)
-    }
-
-    /// Decides how an image is rewritten, and returns the steps that led to the decision.
-    #[must_use]
-    pub fn explain<'a>(&'a self, image: &'a str) -> (Vec<Step<'a>>, Decision<'a>) {
-        let mut steps = Vec::new();
-        let decision = self.evaluate(image, &mut steps);
-        (steps, decision)
-    }
-
     /// Returns the rules in the order of the file.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
@@ -140,172 +115,17 @@ impl RuleSet {
         self.exact.find(self.hasher.hash_one(image), is_image).map(|&number| self.rule(number))
     }
 
-    fn evaluate<'a>(&'a self, text: &'a str, trace: &mut impl Trace<'a>) -> Decision<'a> {
-        if let Some(reason) = reason_to_skip(text) {
-            return Decision::leave(reason, None);
-        }
-        let exact = self.exact_rule(text);
-        trace.step(|| Step::Exact { rules: self.exact.len(), matched: exact });
-        if let Some(rule) = exact {
-            return decision_to_leave(rule, Reason::Exact).unwrap_or_else(|| {
-                let swapped = SwappedImage::joined([rule.target.text()]);
-                Decision::swap(Reason::Exact, rule, text, swapped)
-            });
-        }
-        if text == PLACEHOLDER {
-            return Decision::leave(Reason::Placeholder, None);
-        }
-        let image = ImageReference::parse(text);
-        if has_upper_case(text) {
-            self.evaluate_with_upper_case(&image, trace)
-        } else {
-            self.evaluate_from_globs_on(&image, &Compared { image, text }, trace)
-        }
-    }
-
-    #[cold]
-    fn evaluate_with_upper_case<'a>(
-        &'a self,
-        image: &ImageReference<'a>,
-        trace: &mut impl Trace<'a>,
-    ) -> Decision<'a> {
-        /// Length of almost all images in bytes. Clearing longer buffers would take most of the time.
-        const SHORT: usize = 256;
-        if image.text().len() <= SHORT {
-            self.evaluate_in_lower_case(image, [&mut [0; SHORT], &mut [0; SHORT]], trace)
-        } else {
-            let buffers = [&mut [0; MAX_IMAGE_BYTES][..], &mut [0; MAX_IMAGE_BYTES]];
-            self.evaluate_in_lower_case(image, buffers, trace)
-        }
-    }
-
-    fn evaluate_in_lower_case<'a>(
-        &'a self,
-        image: &ImageReference<'a>,
-        [of_image, of_text]: [&mut [u8]; 2],
-        trace: &mut impl Trace<'a>,
-    ) -> Decision<'a> {
-        let compared = Compared {
-            image: image.in_lower_case(of_image),
-            text: lower_case(image.text(), of_text),
-        };
-        self.evaluate_from_globs_on(image, &compared, trace)
-    }
-
-    /// Decides on an image that no `[EXACT]` rule matches.
-    fn evaluate_from_globs_on<'a>(
-        &'a self,
-        image: &ImageReference<'a>,
-        compared: &Compared<'_>,
-        trace: &mut impl Trace<'a>,
-    ) -> Decision<'a> {
-        let lower = &compared.image;
-        let text = image.text();
-        let glob = self.globs.first_match(text).map(|number| self.rule(number));
-        trace.step(|| Step::Globs { globs: self.globs.len(), matched: glob });
-        if let Some(rule) = glob {
-            return by_glob(rule, image, lower);
-        }
-        let Some(default) = self.default_rule() else {
-            trace.step(|| Step::NoDefault);
-            return Decision::leave(Reason::NoDefault, None);
-        };
-        let registry = self.registries.longest_prefix(lower);
-        trace.step(|| Step::Registry {
-            image: *image,
-            matched: registry.map(|found| self.rule(found.rule)),
-        });
-        if let Some(found) = registry {
-            return self.by_registry(found, image, lower);
-        }
-        let wildcard = self.wildcard(compared.text);
-        trace.step(|| Step::Wildcards {
-            matched: wildcard.clone().map(|(rule, range)| (rule, &text[range])),
-        });
-        if let Some((rule, _)) = wildcard {
-            return Decision::leave(Reason::NoswapWildcard, Some(rule));
-        }
-        let left = decision_to_leave(default, Reason::Default);
-        let covering = match left {
-            Some(_) => None,
-            None => self.targets.covering(lower, text).map(|number| self.rule(number)),
-        };
-        trace.step(|| Step::Default { rule: default, covered_by: covering });
-        if let Some(left) = left {
-            left
-        } else if covering.is_some() {
-            Decision::leave(Reason::AlreadySwapped, Some(default))
-        } else {
-            Decision::relocate(Reason::Default, default, image, relocated(default, image))
-        }
+    /// Returns the number of `[EXACT]` rules.
+    pub(super) fn exact_rules(&self) -> usize {
+        self.exact.len()
     }
 
     /// Returns the `noswap_wildcards` rule and the place of its first substring in `image`, which is in lower case.
-    fn wildcard(&self, image: &str) -> Option<(&Rule, Range<usize>)> {
+    pub(super) fn wildcard(&self, image: &str) -> Option<(&Rule, Range<usize>)> {
         let wildcards = self.wildcards.as_ref()?;
         let found = wildcards.substrings.find(image)?;
         Some((self.rule(wildcards.rule), found.range()))
     }
-
-    fn by_registry<'a>(
-        &'a self,
-        found: RegistryMatch,
-        image: &ImageReference<'a>,
-        lower: &ImageReference<'_>,
-    ) -> Decision<'a> {
-        let rule = self.rule(found.rule);
-        let target = &rule.target;
-        if let Some(left) = decision_to_leave(rule, Reason::Registry) {
-            return left;
-        }
-        if target.covers_result(lower, found.has_path) {
-            return Decision::leave(Reason::AlreadySwapped, Some(rule));
-        }
-        let is_plain = target.template().is_none() && !target.is_prefix();
-        let swapped = if is_plain && found.has_path && found.consumed > 0 {
-            let rest = &image.path()[found.consumed..];
-            // Without a path, the target would be the name of a repository, and the tag its port.
-            let is_possible = rest.starts_with('/') || !target.is_registry();
-            is_possible.then(|| SwappedImage::joined([target.base(), rest]))
-        } else if is_plain && !found.has_path && found.ignores_port && target.is_bare_host() {
-            let pieces = [target.base(), image.port_suffix(), "/", image.path()];
-            (!target.cannot_be_host()).then(|| SwappedImage::joined(pieces))
-        } else {
-            relocated(rule, image)
-        };
-        Decision::relocate(Reason::Registry, rule, image, swapped)
-    }
-}
-
-/// Returns the decision of a rule that swaps nothing, because its target is empty or invalid. `None` if the rule swaps.
-fn decision_to_leave(rule: &Rule, reason: Reason) -> Option<Decision<'_>> {
-    match rule.effect() {
-        Effect::Leave => Some(Decision::leave(reason, Some(rule))),
-        Effect::LeaveInvalid => Some(Decision::leave(Reason::InvalidTarget, Some(rule))),
-        Effect::Swap => None,
-    }
-}
-
-fn by_glob<'a>(
-    rule: &'a Rule,
-    image: &ImageReference<'a>,
-    lower: &ImageReference<'_>,
-) -> Decision<'a> {
-    if let Some(left) = decision_to_leave(rule, Reason::Replace) {
-        return left;
-    }
-    let target = &rule.target;
-    if target.covers(lower) {
-        return Decision::leave(Reason::AlreadySwapped, Some(rule));
-    }
-    let swapped = match target.template() {
-        Some(template) => SwappedImage::filled(template, image),
-        None => {
-            let separator = if target.is_prefix() { "" } else { "/" };
-            Some(SwappedImage::joined([target.base(), separator, image.last_segment()]))
-        }
-    };
-    Decision::relocate(Reason::Replace, rule, image, swapped)
 }
 
 impl Wildcards {
@@ -327,17 +147,5 @@ impl Wildcards {
             .build(&substrings)
             .map_err(|reason| CompileError::Wildcards { line: rule.line, reason })?;
         Ok(Some(Self { rule: number, substrings }))
-    }
-}
-
-/// Replaces the registry of an image with the target of the rule. `None` if there is no such image.
-fn relocated<'a>(rule: &'a Rule, image: &ImageReference<'a>) -> Option<SwappedImage<'a>> {
-    let target = &rule.target;
-    if let Some(template) = target.template() {
-        SwappedImage::filled(template, image)
-    } else if target.is_prefix() {
-        SwappedImage::prefixed(target.text(), image)
-    } else {
-        Some(SwappedImage::joined([target.base(), "/", image.path()]))
     }
 }

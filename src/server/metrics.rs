@@ -9,7 +9,7 @@ use super::{
     vocabulary::{Method, Path, Status},
 };
 use crate::{
-    admission::{ImageCount, Kind, Operation, Outcome, Plan},
+    admission::{ImageCount, Kind, Mode, Operation, Outcome, Plan},
     closed_enum::closed_enum,
     metrics::{Family, Histogram, Metric, MetricKind, Registry, single},
     rules::Reason,
@@ -75,8 +75,8 @@ const REVIEWS: Metric = Metric::counter(
 );
 const IMAGES: Metric = Metric::counter(
     "imageswap_images_total",
-    "Images decided, by reason, swapped or left alone.",
-    &["reason", "swapped"],
+    "Images decided, by reason, swapped or left alone; in shadow mode they stay unchanged.",
+    &["mode", "reason", "swapped"],
 );
 const REVIEW_DURATION: Metric = Metric {
     name: "imageswap_admission_duration_seconds",
@@ -114,7 +114,7 @@ pub struct ServerMetrics {
     http_exceptions: Family<(Method, Status), Counter>,
     reviews: Family<(Kind, Operation, Outcome), Counter>,
     invalid_reviews: Counter,
-    images: Family<(Reason, Swapped), Counter>,
+    images: Family<(Mode, Reason, Swapped), Counter>,
     review_duration: Histogram,
     handshake_failures: Family<(HandshakeFailure,), Counter>,
     ready: Gauge,
@@ -163,7 +163,7 @@ impl ServerMetrics {
             for (swapped, count) in [(Swapped::False, left_alone), (Swapped::True, swapped)] {
                 // Most combinations never occur, so they get no series.
                 if count > 0 {
-                    self.images.of((reason, swapped)).increment(count.into());
+                    self.images.of((plan.mode, reason, swapped)).increment(count.into());
                 }
             }
         }
@@ -205,7 +205,6 @@ impl Drop for ConnectionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::Mode;
 
     #[test]
     fn every_combination_of_labels_has_a_series() {
@@ -222,11 +221,11 @@ mod tests {
             for operation in Operation::ALL {
                 for outcome in Outcome::ALL {
                     let images = [ImageCount { left_alone: 1, swapped: 2 }; Reason::ALL.len()];
-                    let (mode, edits) = (Mode::Enforce, smallvec::SmallVec::new());
-                    metrics.review(
-                        &Plan { kind, operation, outcome, mode, edits, images },
-                        Duration::from_micros(1),
-                    );
+                    for mode in Mode::ALL {
+                        let mut plan = Plan::empty(kind, operation, mode);
+                        (plan.outcome, plan.images) = (outcome, images);
+                        metrics.review(&plan, Duration::from_micros(1));
+                    }
                 }
             }
         }
@@ -234,11 +233,11 @@ mod tests {
         for line in [
             "imageswap_http_request_total{method=\"POST\",status=\"200\"} 8",
             "imageswap_http_request_exceptions_total{method=\"GET\",status=\"500\"} 8",
-            "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 1",
-            "imageswap_images_total{reason=\"default\",swapped=\"false\"} 300",
-            "imageswap_images_total{reason=\"default\",swapped=\"true\"} 600",
+            "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"} 2",
+            "imageswap_images_total{mode=\"enforce\",reason=\"default\",swapped=\"false\"} 350",
+            "imageswap_images_total{mode=\"shadow\",reason=\"default\",swapped=\"true\"} 700",
             "imageswap_tls_handshake_failures_total{reason=\"alert\"} 0",
-            "imageswap_admission_duration_seconds_bucket{le=\"5e-06\"} 300",
+            "imageswap_admission_duration_seconds_bucket{le=\"5e-06\"} 700",
             "imageswap_connections 0",
             "process_cpu_seconds_total",
         ] {

@@ -114,7 +114,7 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
         changes = plan.edits.len(),
         "reviewed"
     );
-    for Edit::Image { at, from, to, rule } in plan.edits.iter().take(MAX_LOGGED_CHANGES) {
+    for Edit::Image { at, from, to, rule, .. } in plan.edits.iter().take(MAX_LOGGED_CHANGES) {
         let swapped = to.to_string();
         debug!(
             uid,

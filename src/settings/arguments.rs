@@ -54,6 +54,75 @@ pub struct LogArguments {
     pub(super) log_format: Option<String>,
 }
 
+/// Raw text of the flags of admission.
+#[derive(Args, Clone, Debug)]
+pub struct AdmissionArguments {
+    /// Label that turns rewriting off for a workload if its value is `disabled`
+    #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
+    pub(super) disable_label: Option<String>,
+
+    /// Also rewrite images with the pull policy `Never`
+    ///
+    /// A node does not pull these images; it uses the image that it has under the name in the pod. Set this if your
+    /// nodes have them under the rewritten name.
+    #[arg(
+        long,
+        env = "IMAGESWAP_SWAP_NEVER_PULLED",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) swap_never_pulled: Option<String>,
+
+    /// Record the changes of each object in the audit log of the API server
+    ///
+    /// The API server needs an audit policy with at least the level `Metadata` for pods.
+    #[arg(
+        long,
+        env = "IMAGESWAP_AUDIT_ANNOTATIONS",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) audit_annotations: Option<String>,
+
+    /// Send the changes of each object to the client as warnings, at most five
+    ///
+    /// kubectl shows them for a pod. For the pods of a Deployment, the client is a controller, which does not show them.
+    #[arg(
+        long,
+        env = "IMAGESWAP_WARNINGS",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) warnings: Option<String>,
+
+    /// Annotate pods with their original images (`k8s.twr.io/imageswap-original`)
+    #[arg(
+        long,
+        env = "IMAGESWAP_ANNOTATE",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) annotate: Option<String>,
+
+    /// Decide, count and record how images are rewritten, but change no object
+    #[arg(
+        long,
+        env = "IMAGESWAP_SHADOW",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) shadow: Option<String>,
+
+    /// Namespaces whose objects are not changed, as with `--shadow`; separated by commas
+    #[arg(long, env = "IMAGESWAP_SHADOW_NAMESPACES", value_name = "NAMESPACES")]
+    pub(super) shadow_namespaces: Option<String>,
+}
+
 /// Raw text of the flag that decides which maps are rejected.
 #[derive(Args, Clone, Debug)]
 pub struct StrictnessArguments {
@@ -111,6 +180,12 @@ pub struct ServeArguments {
     #[command(flatten)]
     pub(super) rules: RuleArguments,
 
+    /// Directory with the maps of namespaces: a file `NAMESPACE.conf` for each
+    ///
+    /// The map of a namespace decides before the map of the cluster. There need not be such a directory.
+    #[arg(long, env = "IMAGESWAP_NAMESPACE_MAPS_DIR", value_name = "DIRECTORY")]
+    pub(super) namespace_maps_dir: Option<String>,
+
     /// Development mode: loopback addresses, a self-signed certificate and the built-in sample map
     ///
     /// It changes the defaults of `--listen`, `--admin-listen`, `--tls-mode`, `--maps-file` and `--shutdown-delay`, and
@@ -150,9 +225,8 @@ pub struct ServeArguments {
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
-    /// Label that turns rewriting off for a workload if its value is `disabled`
-    #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
-    pub(super) disable_label: Option<String>,
+    #[command(flatten)]
+    pub(super) admission: AdmissionArguments,
 
     #[command(flatten)]
     pub(super) strictness: StrictnessArguments,
@@ -169,19 +243,6 @@ pub struct ServeArguments {
         default_missing_value = "true"
     )]
     pub(super) maps_optional: Option<String>,
-
-    /// Also rewrite images with the pull policy `Never`
-    ///
-    /// A node does not pull these images; it uses the image that it has under the name in the pod. Set this if your
-    /// nodes have them under the rewritten name.
-    #[arg(
-        long,
-        env = "IMAGESWAP_SWAP_NEVER_PULLED",
-        value_name = "BOOLEAN",
-        num_args = 0..=1,
-        default_missing_value = "true"
-    )]
-    pub(super) swap_never_pulled: Option<String>,
 
     /// Maximum size of a request body in bytes
     #[arg(long, env = "IMAGESWAP_MAX_BODY_BYTES", value_name = "BYTES")]

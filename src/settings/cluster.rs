@@ -4,7 +4,10 @@ use super::{
     ClusterArguments, SettingsError, table,
     value::{Setting, given},
 };
-use crate::{controller::ControllerSettings, https_url::HttpsUrl, sources::TemplateFile};
+use crate::{
+    controller::ControllerSettings, https_url::HttpsUrl, namespace::is_namespace,
+    sources::TemplateFile,
+};
 
 /// Settings of the webhook in its cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,17 +53,6 @@ fn checked(
         Some(value) if !is_valid(value) => Err(setting.error(value)),
         value => Ok(value.map(str::to_owned)),
     }
-}
-
-/// Returns true if `name` is a DNS label
-/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>).
-fn is_namespace(name: &str) -> bool {
-    let is_edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let name = name.as_bytes();
-    name.len() <= 63
-        && name.first().is_some_and(is_edge)
-        && name.last().is_some_and(is_edge)
-        && name.iter().all(|byte| is_edge(byte) || *byte == b'-')
 }
 
 /// Returns true if `name` is a domain, a slash and a path

@@ -3,10 +3,12 @@
 //! Clap reads the text of each flag or its environment variable. This module parses it into a typed value, or returns
 //! an error with the variable, the flag and the accepted values. It reads no file, and does not ask for the host name.
 
+mod admission;
 mod arguments;
 mod cluster;
 mod environment;
 mod log;
+mod namespaces;
 mod rules;
 mod table;
 mod value;
@@ -17,17 +19,18 @@ pub(crate) use self::rules::text_of_rule_warning;
 use self::value::given;
 pub use self::{
     arguments::{
-        ClusterArguments, InitArguments, LogArguments, ServeArguments, StrictnessArguments,
-        UninstallArguments,
+        AdmissionArguments, ClusterArguments, InitArguments, LogArguments, ServeArguments,
+        StrictnessArguments, UninstallArguments,
     },
     cluster::ClusterSettings,
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
+    namespaces::{NamespaceArguments, NamespaceMapFile},
     rules::{RuleArguments, RuleSource, RuleWarning},
     table::SETTINGS,
     value::{DefaultValue, Setting, SettingsError},
 };
-use crate::{admission::Scope, controller::OwnSecrets, server::Limits};
+use crate::{admission::AdmissionSettings, controller::OwnSecrets, server::Limits};
 
 /// The map of `serve --dev` if no map file is set.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -58,6 +61,8 @@ pub struct ServeSettings {
     pub strict_maps: bool,
     /// True if `serve` starts without a map file and leaves all images unchanged until it exists.
     pub maps_optional: bool,
+    /// Directory with the maps of namespaces.
+    pub namespace_maps: PathBuf,
     /// Address of the webhook.
     pub listen: SocketAddr,
     /// Address of probes and metrics.
@@ -66,8 +71,8 @@ pub struct ServeSettings {
     pub certificate: CertificateOrigin,
     /// File with the client CAs. `None` if client authentication is off.
     pub client_ca_file: Option<PathBuf>,
-    /// Settings other than the map that decide which images of an object are swapped.
-    pub scope: Scope,
+    /// Settings of admission, besides the map.
+    pub admission: AdmissionSettings,
     /// Name of this pod. `None` if the host name is used.
     pub pod_name: Option<String>,
     /// Limits of the server.
@@ -140,6 +145,7 @@ impl ServeArguments {
         let cluster = self.cluster.parse()?;
         Ok(ServeSettings {
             rules: self.rules.parse_or(self.dev.then_some(SAMPLE_MAP))?,
+            namespace_maps: table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir).into(),
             listen,
             admin_listen: table::ADMIN_LISTEN
                 .parse(table::ADMIN_LISTEN.or_default_in(&self.admin_listen, self.dev))?,
@@ -150,12 +156,7 @@ impl ServeArguments {
                 TlsMode::Managed => CertificateOrigin::Managed(cluster),
                 TlsMode::SelfSigned => CertificateOrigin::SelfSigned(development_names(listen)),
             },
-            scope: Scope {
-                disable_label: table::DISABLE_LABEL
-                    .label(table::DISABLE_LABEL.or_default(&self.disable_label))?
-                    .into(),
-                swaps_never_pulled: table::SWAP_NEVER_PULLED.boolean(&self.swap_never_pulled)?,
-            },
+            admission: self.admission.parse()?,
             strict_maps: self.strictness.parse()?,
             maps_optional: table::MAPS_OPTIONAL.boolean(&self.maps_optional)?,
             limits: self.limits()?,
@@ -298,6 +299,8 @@ mod tests {
             ("--webhook-url", "https://10.0.0.5:65536/", "IMAGESWAP_WEBHOOK_URL"),
             ("--disable-label", "a b", "IMAGESWAP_DISABLE_LABEL"),
             ("--disable-label", "/x", "IMAGESWAP_DISABLE_LABEL"),
+            ("--warnings", "maybe", "IMAGESWAP_WARNINGS"),
+            ("--shadow-namespaces", "a,B", "IMAGESWAP_SHADOW_NAMESPACES"),
             ("--strict-maps", "maybe", "IMAGESWAP_STRICT_MAPS"),
             ("--max-body-bytes", "1", "IMAGESWAP_MAX_BODY_BYTES"),
             ("--max-connections", "0", "IMAGESWAP_MAX_CONNECTIONS"),

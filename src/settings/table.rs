@@ -14,6 +14,11 @@ pub(super) const ADMIN_LISTEN: Setting = Setting::new(
 )
 .in_development("127.0.0.1:8080");
 
+pub(super) const ANNOTATE: Setting = Setting::new("IMAGESWAP_ANNOTATE", "false", A_BOOLEAN);
+
+pub(super) const AUDIT_ANNOTATIONS: Setting =
+    Setting::new("IMAGESWAP_AUDIT_ANNOTATIONS", "true", A_BOOLEAN);
+
 pub(super) const CLIENT_CA_FILE: Setting = Setting::described(
     "IMAGESWAP_CLIENT_CA_FILE",
     "none, every client may send reviews",
@@ -74,6 +79,9 @@ pub(super) const MODE: Setting = Setting::new("IMAGESWAP_MODE", "MAPS", "MAPS or
 pub(super) const MWC_TEMPLATE_FILE: Setting =
     Setting::new("IMAGESWAP_MWC_TEMPLATE_FILE", "/mwc/imageswap-mwc.yaml", "the path of a file");
 
+pub(super) const NAMESPACE_MAPS_DIR: Setting =
+    Setting::new("IMAGESWAP_NAMESPACE_MAPS_DIR", "/app/namespace-maps", "the path of a directory");
+
 pub(super) const NAMESPACE_NAME: Setting = Setting::described(
     "IMAGESWAP_NAMESPACE_NAME",
     "namespace of the pod, or imageswap-system outside a cluster",
@@ -85,6 +93,14 @@ pub(super) const POD_NAME: Setting =
 
 /// Longer than a busy kube-proxy takes to take an endpoint out. It writes its rules at most once a second, and one write
 /// can take some seconds in a large cluster; a new connection after the delay would be refused.
+pub(super) const SHADOW: Setting = Setting::new("IMAGESWAP_SHADOW", "false", A_BOOLEAN);
+
+pub(super) const SHADOW_NAMESPACES: Setting = Setting::described(
+    "IMAGESWAP_SHADOW_NAMESPACES",
+    "none",
+    "names of namespaces, separated by commas, such as staging,test",
+);
+
 pub(super) const SHUTDOWN_DELAY: Setting = Setting::new(
     "IMAGESWAP_SHUTDOWN_DELAY",
     "10s",
@@ -110,6 +126,8 @@ pub(super) const TLS_MODE: Setting =
     Setting::new("IMAGESWAP_TLS_MODE", "managed", "managed, files or self-signed")
         .in_development("self-signed");
 
+pub(super) const WARNINGS: Setting = Setting::new("IMAGESWAP_WARNINGS", "false", A_BOOLEAN);
+
 pub(super) const WEBHOOK_URL: Setting = Setting::described(
     "IMAGESWAP_WEBHOOK_URL",
     "none, the API server calls the Service",
@@ -117,8 +135,10 @@ pub(super) const WEBHOOK_URL: Setting = Setting::described(
 );
 
 /// All settings, in the order of their variables.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 30] = [
     ADMIN_LISTEN,
+    ANNOTATE,
+    AUDIT_ANNOTATIONS,
     CLIENT_CA_FILE,
     CSR_SIGNER_NAME,
     DISABLE_AUTO_MWC,
@@ -132,14 +152,18 @@ pub const SETTINGS: [Setting; 24] = [
     MAX_CONNECTIONS,
     MODE,
     MWC_TEMPLATE_FILE,
+    NAMESPACE_MAPS_DIR,
     NAMESPACE_NAME,
     POD_NAME,
+    SHADOW,
+    SHADOW_NAMESPACES,
     SHUTDOWN_DELAY,
     SHUTDOWN_TIMEOUT,
     STRICT_MAPS,
     SWAP_NEVER_PULLED,
     TLS_DIR,
     TLS_MODE,
+    WARNINGS,
     WEBHOOK_URL,
     IMAGE_PREFIX,
 ];

@@ -11,6 +11,11 @@ pub enum SettingsError {
     /// The command line has a map and the mode that reads none.
     #[error("--maps-file and --mode LEGACY exclude each other; LEGACY mode reads no map")]
     MapAndLegacy,
+    /// No namespace can have this name.
+    #[error(
+        "--namespace: `{0}` is not valid; expected the name of a namespace, such as kube-system"
+    )]
+    Namespace(String),
     /// The value is not valid.
     #[error("{variable} (--{flag}): `{value}` is not valid; expected {accepts}")]
     Invalid {

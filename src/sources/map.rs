@@ -12,14 +12,12 @@ use tracing::{info, warn};
 
 use super::{
     Loaded, Source, directory_of,
-    map_file::{MapError, decode_map, to_map, within_limit},
+    map_file::{MAX_BYTES, MapError, decode_map, to_map, within_limit},
 };
 use crate::{
     bounded_read::read_regular_up_to,
     origin::Origin,
-    rules::{
-        Diagnostics, KeyKind, LoadedMap, MAX_MAP_BYTES, Policy, RuleChanges, RuleSet, Severity,
-    },
+    rules::{Diagnostics, KeyKind, LoadedMap, MapScope, Policy, RuleChanges, RuleSet, Severity},
     state::{HasStatus, Live, Load, LoadError, MapSummary, Retry, Summary},
 };
 
@@ -132,8 +130,8 @@ impl Source for MapSource {
 
     fn load(&mut self, live: &Live<Policy>) -> Result<Loaded<Policy>, LoadError> {
         let file = &self.settings.file;
-        let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
-        let content = match within_limit(file, read) {
+        let read = read_regular_up_to(file, MAX_BYTES);
+        let content = match within_limit(file, MAX_BYTES, read) {
             Ok(content) => content,
             Err(error) => {
                 // After an error, the content counts as new even if it is the same as before.
@@ -146,7 +144,7 @@ impl Source for MapSource {
             return Ok(Loaded::Unchanged);
         }
         self.last_content = Some(fingerprint);
-        let map = decode_map(file, content).and_then(|text| to_map(file, &text));
+        let map = decode_map(file, content).and_then(|text| to_map(MapScope::Cluster, file, &text));
         // The same content fails again, so wait for a change.
         let map = map.map_err(|error| LoadError::Failed {
             message: error.to_string(),
@@ -164,7 +162,7 @@ impl Source for MapSource {
 /// Converts a map to a policy, and describes its changes to the map `old` that it replaces.
 #[must_use]
 pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
-    let LoadedMap { rules, diagnostics, hash } = map;
+    let LoadedMap { rules, diagnostics, hash, .. } = map;
     let mut counts = [0; KeyKind::ALL.len()];
     for rule in rules.rules() {
         counts[rule.key.kind() as usize] += 1;

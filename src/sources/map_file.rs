@@ -9,8 +9,11 @@ use std::{
 
 use crate::{
     bounded_read::{read_regular_up_to, read_up_to},
-    rules::{CompileError, LoadedMap, MAX_MAP_BYTES, Refusal},
+    rules::{CompileError, LoadedMap, MAX_MAP_BYTES, MapScope, Refusal},
 };
+
+/// Maximum size of a map file in bytes.
+pub(super) const MAX_BYTES: u64 = MAX_MAP_BYTES as u64;
 
 /// The reason why a map file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +35,12 @@ pub enum MapError {
         file: PathBuf,
     },
     /// The file is too large.
-    #[error("{file}: larger than {MAX_MAP_BYTES} bytes")]
+    #[error("{file}: larger than {limit} bytes")]
     TooLarge {
         /// The file.
         file: PathBuf,
+        /// The maximum size.
+        limit: u64,
     },
     /// The file is not valid UTF-8.
     #[error("{file}:{line}: not valid UTF-8 at byte {offset} of the file, counted from 0")]
@@ -93,7 +98,7 @@ impl MapError {
 /// # Errors
 /// If the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is not valid UTF-8.
 pub fn read_map(file: &Path) -> Result<String, MapError> {
-    decode_map(file, within_limit(file, read_up_to(file, MAX_MAP_BYTES as u64))?)
+    decode_map(file, within_limit(file, MAX_BYTES, read_up_to(file, MAX_BYTES))?)
 }
 
 /// Reads a map file, compiles it, and gathers its diagnostics.
@@ -101,7 +106,7 @@ pub fn read_map(file: &Path) -> Result<String, MapError> {
 /// # Errors
 /// As [`read_map`], and if the rules cannot be compiled.
 pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
-    to_map(file, &read_map(file)?)
+    to_map(MapScope::Cluster, file, &read_map(file)?)
 }
 
 /// Loads a map as [`load_map`] does, but only from a regular file, on which a read never blocks.
@@ -109,22 +114,31 @@ pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
 /// # Errors
 /// As [`load_map`], and if the file is not a regular one.
 pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
-    let read = read_regular_up_to(file, MAX_MAP_BYTES as u64);
-    to_map(file, &decode_map(file, within_limit(file, read)?)?)
+    let read = read_regular_up_to(file, MAX_BYTES);
+    to_map(MapScope::Cluster, file, &decode_map(file, within_limit(file, MAX_BYTES, read)?)?)
 }
 
-pub(super) fn to_map(file: &Path, text: &str) -> Result<LoadedMap, MapError> {
-    LoadedMap::from_file(&file.to_string_lossy(), text)
+/// Loads the map of a namespace as [`load_map`] does.
+///
+/// # Errors
+/// As [`load_map`].
+pub fn load_namespace_map(file: &Path) -> Result<LoadedMap, MapError> {
+    to_map(MapScope::Namespace, file, &read_map(file)?)
+}
+
+pub(super) fn to_map(scope: MapScope, file: &Path, text: &str) -> Result<LoadedMap, MapError> {
+    LoadedMap::from_file(scope, &file.to_string_lossy(), text)
         .map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
 }
 
 pub(super) fn within_limit(
     file: &Path,
+    limit: u64,
     read: io::Result<Option<Vec<u8>>>,
 ) -> Result<Vec<u8>, MapError> {
     match read {
         Ok(Some(content)) => Ok(content),
-        Ok(None) => Err(MapError::TooLarge { file: file.to_owned() }),
+        Ok(None) => Err(MapError::TooLarge { file: file.to_owned(), limit }),
         Err(reason) => Err(MapError::Unreadable { file: file.to_owned(), reason }),
     }
 }

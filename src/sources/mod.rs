@@ -9,6 +9,7 @@ mod client_ca;
 mod directory_watch;
 mod map;
 mod map_file;
+mod namespace_maps;
 mod webhook_template;
 
 use std::{
@@ -26,7 +27,8 @@ pub use self::{
     certificate_files::CertificateFiles,
     client_ca::ClientCaSource,
     map::{BUILT_IN_MAP, MapFileSettings, MapPath, MapSource, log_diagnostics, map_load},
-    map_file::{MapError, decode_map, load_map, load_regular_map, read_map},
+    map_file::{MapError, decode_map, load_map, load_namespace_map, load_regular_map, read_map},
+    namespace_maps::{NamespaceMapFiles, NamespaceMapsSource},
     webhook_template::{TemplateFile, TemplateSource},
 };
 use crate::state::{Live, Load, LoadError, Retry};

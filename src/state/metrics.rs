@@ -6,7 +6,7 @@ use super::Subject;
 use crate::{
     closed_enum::closed_enum,
     metrics::{Family, Metric, Registry, single},
-    rules::{KeyKind, Severity},
+    rules::{KeyKind, MapScope, Severity},
 };
 
 closed_enum! {
@@ -21,6 +21,16 @@ closed_enum! {
     }
 }
 
+closed_enum! {
+    /// The states of the map of a namespace. A map can be in both.
+    pub(super) enum NamespaceMapState {
+        /// The last load has failed.
+        Failing => "failing",
+        /// A map is in use.
+        InUse => "in-use",
+    }
+}
+
 const MAP_RELOADS: Metric =
     Metric::counter("imageswap_map_reloads_total", "Map reloads by result.", &["result"]);
 const MAP_LAST_SUCCESS: Metric = Metric::gauge(
@@ -29,7 +39,12 @@ const MAP_LAST_SUCCESS: Metric = Metric::gauge(
     &[],
 );
 const MAP_RULES: Metric =
-    Metric::gauge("imageswap_map_rules", "Rules of the map in use, by kind.", &["kind"]);
+    Metric::gauge("imageswap_map_rules", "Rules of the maps in use, by kind.", &["scope", "kind"]);
+const NAMESPACE_MAPS: Metric = Metric::gauge(
+    "imageswap_namespace_maps",
+    "Maps of namespaces that are in use, and those whose last load has failed.",
+    &["state"],
+);
 const MAP_HASH: Metric = Metric::gauge(
     "imageswap_map_hash",
     "Hash of the map in use. Replicas with the same map have the same hash.",
@@ -73,7 +88,8 @@ const LOAD_FAILING: Metric = Metric::gauge(
 pub(super) struct LoadMetrics {
     pub(super) map_reloads: Family<(ReloadResult,), Counter>,
     pub(super) map_last_success: Family<(), Gauge>,
-    pub(super) map_rules: Family<(KeyKind,), Gauge>,
+    pub(super) map_rules: Family<(MapScope, KeyKind), Gauge>,
+    pub(super) namespace_maps: Family<(NamespaceMapState,), Gauge>,
     pub(super) map_hash: Family<(), Gauge>,
     pub(super) map_builtin: Gauge,
     pub(super) map_diagnostics: Family<(Severity,), Gauge>,
@@ -91,6 +107,7 @@ impl LoadMetrics {
             map_reloads: Family::new(registry, &MAP_RELOADS).from_zero(),
             map_last_success: Family::new(registry, &MAP_LAST_SUCCESS),
             map_rules: Family::new(registry, &MAP_RULES),
+            namespace_maps: Family::new(registry, &NAMESPACE_MAPS),
             map_hash: Family::new(registry, &MAP_HASH),
             map_builtin: single(registry, &MAP_BUILTIN),
             map_diagnostics: Family::new(registry, &MAP_DIAGNOSTICS),

@@ -17,6 +17,9 @@ pub use self::{
     metrics::ReloadResult,
     observer::LoadObserver,
     readiness::Readiness,
-    status::{HasStatus, Load, LoadError, LoadStatus, MapSummary, Retry, Subject, Summary},
+    status::{
+        HasStatus, Load, LoadError, LoadStatus, MapSummary, NamespaceSummary, Retry, Subject,
+        Summary,
+    },
     world::CurrentWorld,
 };

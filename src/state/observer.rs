@@ -3,11 +3,14 @@
 use time::OffsetDateTime;
 use tracing::{field::display, info, warn};
 
-use super::{Load, LoadError, MapSummary, ReloadResult, Subject, Summary, metrics::LoadMetrics};
+use super::{
+    Load, LoadError, MapSummary, NamespaceSummary, ReloadResult, Subject, Summary,
+    metrics::{LoadMetrics, NamespaceMapState},
+};
 use crate::{
     metrics::Registry,
     origin::Origin,
-    rules::{Diagnostics, KeyKind, Severity},
+    rules::{Diagnostics, KeyKind, MapScope, Severity},
 };
 
 /// Logs and counts loads in the same way for all values.
@@ -44,6 +47,7 @@ impl LoadObserver {
             }
             Summary::LegacyPrefix => {}
             Summary::Map(map) => self.map_loaded(map, &load.origin, &load.diagnostics),
+            Summary::NamespaceMaps(maps) => self.namespace_maps_loaded(maps),
             Summary::WebhookTemplate => {
                 let file = load.origin.file().map(|file| display(file.display()));
                 info!(file, source = source(&load.origin), "webhook template loaded");
@@ -81,9 +85,7 @@ impl LoadObserver {
         metrics.map_builtin.set(is_built_in);
         #[expect(clippy::cast_precision_loss, reason = "a hash is below 2^53")]
         metrics.map_hash.of(()).set(map.hash as f64);
-        for (kind, &count) in KeyKind::ALL.into_iter().zip(&map.rules) {
-            metrics.map_rules.of((kind,)).set(to_f64(count));
-        }
+        self.rules_counted(MapScope::Cluster, &map.rules);
         for severity in Severity::ALL {
             metrics.map_diagnostics.of((severity,)).set(to_f64(diagnostics.count(severity)));
         }
@@ -100,6 +102,19 @@ impl LoadObserver {
             warnings = diagnostics.count(Severity::Warning),
             "map loaded"
         );
+    }
+
+    fn namespace_maps_loaded(&self, summary: &NamespaceSummary) {
+        self.rules_counted(MapScope::Namespace, &summary.rules);
+        let states = &self.0.namespace_maps;
+        states.of((NamespaceMapState::InUse,)).set(to_f64(summary.maps));
+        states.of((NamespaceMapState::Failing,)).set(to_f64(summary.failing));
+    }
+
+    fn rules_counted(&self, scope: MapScope, rules: &[usize; KeyKind::ALL.len()]) {
+        for (kind, &count) in KeyKind::ALL.into_iter().zip(rules) {
+            self.0.map_rules.of((scope, kind)).set(to_f64(count));
+        }
     }
 
     /// Reports a failed load. `in_use` is the origin of the value that stays in use.
@@ -132,7 +147,7 @@ impl LoadObserver {
             Subject::Certificate => &self.0.tls_reloads,
             Subject::ClientCa => &self.0.client_ca_reloads,
             Subject::Map => &self.0.map_reloads,
-            Subject::WebhookTemplate => return,
+            Subject::NamespaceMaps | Subject::WebhookTemplate => return,
         };
         family.of((result,)).increment(1);
     }
@@ -150,6 +165,12 @@ fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::Map, Some(Origin::BuiltIn)) => "map load failed, keeping the built-in map",
         (Subject::Map, Some(_)) => "map reload failed, keeping the last good map",
         (Subject::Map, None) => "map load failed, no map in use",
+        (Subject::NamespaceMaps, Some(_)) => {
+            "namespace maps cannot be read, keeping the last good maps"
+        }
+        (Subject::NamespaceMaps, None) => {
+            "namespace maps cannot be read, using the map of the cluster"
+        }
         (Subject::WebhookTemplate, Some(_)) => {
             "webhook template reload failed, keeping the last good template"
         }
@@ -168,7 +189,9 @@ fn refusal(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::Map, Some(_)) => "map reload refused, keeping the last good map",
         (Subject::Map, None) => "map refused, no map in use",
         // These are never refused.
-        (Subject::ClientCa | Subject::WebhookTemplate, _) => failure(subject, in_use),
+        (Subject::ClientCa | Subject::NamespaceMaps | Subject::WebhookTemplate, _) => {
+            failure(subject, in_use)
+        }
     }
 }
 

@@ -19,6 +19,8 @@ closed_enum! {
         ClientCa => "client CA",
         /// The map.
         Map => "map",
+        /// The maps of namespaces.
+        NamespaceMaps => "namespace maps",
         /// The template of the webhook configuration.
         WebhookTemplate => "webhook template",
     }
@@ -66,6 +68,8 @@ pub enum Summary {
     LegacyPrefix,
     /// A map.
     Map(MapSummary),
+    /// The maps of namespaces.
+    NamespaceMaps(NamespaceSummary),
     /// A template of the webhook configuration.
     WebhookTemplate,
 }
@@ -79,6 +83,17 @@ pub struct MapSummary {
     pub changes: RuleChanges,
     /// Hash of the map's text, below 2^53.
     pub hash: u64,
+}
+
+/// The summary of the maps of namespaces.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NamespaceSummary {
+    /// Number of maps in use.
+    pub maps: usize,
+    /// Number of namespaces whose file could not be used at the last load.
+    pub failing: usize,
+    /// Number of rules of each kind in all maps, in the order of [`KeyKind::ALL`].
+    pub rules: [usize; KeyKind::ALL.len()],
 }
 
 /// The reason why a value could not be loaded.

@@ -1,26 +1,34 @@
 //! The world in use: the rules and settings that decide about reviews.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
 
 use crate::{
-    admission::{Scope, World},
-    rules::Policy,
+    admission::{AdmissionSettings, World},
+    rules::{NamespaceMaps, Policy},
 };
 
 /// The [`World`] in use, which is rebuilt when one of its parts changes.
 #[derive(Debug)]
 pub struct CurrentWorld {
-    scope: Scope,
+    settings: AdmissionSettings,
+    /// The parts, which different tasks replace. Reviews do not take the lock.
+    parts: Mutex<Parts>,
     world: ArcSwapOption<World>,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    policy: Option<Arc<Policy>>,
+    namespaces: Arc<NamespaceMaps>,
 }
 
 impl CurrentWorld {
     /// Creates the state without a world, until the first policy is set.
     #[must_use]
-    pub fn new(scope: Scope) -> Self {
-        Self { scope, world: ArcSwapOption::empty() }
+    pub fn new(settings: AdmissionSettings) -> Self {
+        Self { settings, parts: Mutex::default(), world: ArcSwapOption::empty() }
     }
 
     /// Returns the world in use; `None` if no policy is set yet.
@@ -30,6 +38,20 @@ impl CurrentWorld {
 
     /// Replaces the policy.
     pub fn set_policy(&self, policy: &Arc<Policy>) {
-        self.world.store(Some(Arc::new(World::new(policy.clone(), self.scope.clone()))));
+        self.replace(|parts| parts.policy = Some(policy.clone()));
+    }
+
+    /// Replaces the maps of namespaces.
+    pub fn set_namespaces(&self, namespaces: &Arc<NamespaceMaps>) {
+        self.replace(|parts| parts.namespaces = namespaces.clone());
+    }
+
+    fn replace(&self, change: impl FnOnce(&mut Parts)) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut parts);
+        let Parts { policy, namespaces } = &*parts;
+        let Some(policy) = policy.clone() else { return };
+        let (namespaces, settings) = (namespaces.clone(), self.settings.clone());
+        self.world.store(Some(Arc::new(World { policy, namespaces, settings })));
     }
 }

@@ -6,7 +6,7 @@
 use std::{env, fs, path::PathBuf};
 
 use imageswap::{
-    admission::{Facts, Review, Scope, World, plan},
+    admission::{AdmissionSettings, Facts, Review, World, plan},
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -41,7 +41,7 @@ fn policies() -> [(&'static str, Policy); 4] {
 fn answers_match_the_recorded_ones_byte_for_byte() {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers"));
     for (map, policy) in policies() {
-        let world = World::new(policy, Scope::default());
+        let world = World::new(policy, AdmissionSettings::default());
         let mut answers = String::new();
         for name in REVIEWS {
             let body = fixture(name).to_string();

@@ -5,13 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod golden;
+mod records;
 mod refusals;
 mod scope;
 mod shapes;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Edit, Facts, Review, Scope, World, plan},
+    admission::{AdmissionSettings, Edit, Facts, Review, World, plan},
     rules::{MapFile, Policy, RuleSet},
 };
 use kube::core::{
@@ -34,7 +35,7 @@ type Changes = &'static [(&'static str, &'static str)];
 
 fn world(map: &str) -> World {
     let rules = RuleSet::compile(MapFile::parse(map).0).unwrap();
-    World::new(Policy::Maps(Box::new(rules)), Scope::default())
+    World::new(Policy::Maps(Box::new(rules)), AdmissionSettings::default())
 }
 
 fn fixture(name: &str) -> Value {

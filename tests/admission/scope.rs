@@ -1,7 +1,7 @@
 //! Images and objects that no map changes: controlled objects, and images that are never pulled.
 
 use imageswap::{
-    admission::{Review, Scope, World, plan},
+    admission::{AdmissionSettings, Review, Scope, World, plan},
     rules::Reason,
 };
 use serde_json::{Value, json};
@@ -93,7 +93,8 @@ fn never_pulled_images_are_left_alone_by_default() {
     let review = Review::from_slice(body.as_bytes()).unwrap();
     let count = |swaps_never_pulled: bool| {
         let scope = Scope { swaps_never_pulled, ..Scope::default() };
-        let world = World { scope, ..world(MAP) };
+        let settings = AdmissionSettings { scope, ..AdmissionSettings::default() };
+        let world = World { settings, ..world(MAP) };
         let plan = plan(&review, &world);
         (plan.images[Reason::NeverPulled as usize].left_alone, plan.edits.len())
     };

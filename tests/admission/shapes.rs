@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{Changes, LABEL, MAP, assert_answer, edited, fixture, world};
 
 pub(crate) const POD: &str = "00-create-pod";
-const UPDATE: &str = "02-update-pod";
+pub(crate) const UPDATE: &str = "02-update-pod";
 pub(crate) const DEPLOYMENT: &str = "04-create-deployment";
 const CRON_JOB: &str = "05-create-cronjob";
 

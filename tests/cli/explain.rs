@@ -299,6 +299,7 @@ fn json_is_one_object_per_image_with_the_documented_fields() {
         "swapped": false,
         "reason": "noswap-wildcard",
         "rule": "noswap_wildcards",
+        "file": "rules",
         "line": 2,
         "placeholders": {},
         "remark": null,
@@ -313,7 +314,7 @@ fn json_is_one_object_per_image_with_the_documented_fields() {
 
     let run = workspace.imageswap(&[&json[..], &["chain", "a.io/x"]].concat()).run();
     let again = &run.records(&top)[0]["second_pass"];
-    let expected = json!({"result": "c.io/x", "swapped": true, "reason": "registry", "rule": "b.io", "line": 3});
+    let expected = json!({"result": "c.io/x", "swapped": true, "reason": "registry", "rule": "b.io", "file": "chain", "line": 3});
     assert_eq!(*again, expected);
 }
 

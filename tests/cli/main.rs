@@ -16,6 +16,7 @@ mod config_maps;
 mod explain;
 mod maps;
 mod names;
+mod namespaces;
 mod pipes;
 mod review;
 mod serve;

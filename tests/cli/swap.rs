@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{RULES, Workspace};
 
-const FIELDS: [&str; 6] = ["image", "result", "swapped", "reason", "rule", "line"];
+const FIELDS: [&str; 7] = ["image", "result", "swapped", "reason", "rule", "file", "line"];
 
 #[test]
 fn arguments_are_swapped_in_their_order() {
@@ -43,8 +43,8 @@ fn json_output_is_one_record_a_line() {
     let workspace = Workspace::new(&[("rules", RULES)]);
     let json = ["swap", "--maps", "rules", "--output", "json"];
     workspace.imageswap(&json).input("x\r\n\n").run().assert_success(
-        r#"{"image":"x","result":"d.io/x","swapped":true,"reason":"default","rule":"default","line":1}
-{"image":"","result":"","swapped":false,"reason":"empty","rule":null,"line":null}
+        r#"{"image":"x","result":"d.io/x","swapped":true,"reason":"default","rule":"default","file":"rules","line":1}
+{"image":"","result":"","swapped":false,"reason":"empty","rule":null,"file":null,"line":null}
 "#,
     );
     // Quotes and control characters are escaped, so a record is always one line.
@@ -118,12 +118,14 @@ fn json_gives_each_reason_with_its_rule() {
             "swapped": result.is_some(),
             "reason": reason,
             "rule": rule.map(|(rule, _)| rule),
+            "file": rule.map(|_| map),
             "line": rule.map(|(_, line)| line),
         });
         assert_eq!(run.records(&FIELDS), [expected], "{reason}");
     }
-    // This reason depends on the pull policy, not on the map.
-    for reason in Reason::ALL.into_iter().filter(|reason| *reason != Reason::NeverPulled) {
+    // These reasons depend on the object, not on the map.
+    let of_admission = [Reason::Excluded, Reason::NeverPulled];
+    for reason in Reason::ALL.into_iter().filter(|reason| !of_admission.contains(reason)) {
         assert!(cases.iter().any(|case| case.4 == reason.as_str()), "no case for {reason:?}");
     }
 }

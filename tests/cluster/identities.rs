@@ -20,6 +20,9 @@ const ADMIN_TOKEN: &str = "cluster-test-administrator";
 /// The file with the API server's client certificate for webhooks.
 pub(crate) const ADMISSION_CONFIGURATION: &str = "admission.json";
 
+/// The namespace in which all creations are written to the audit log.
+pub(crate) const RECORDED: &str = "recorded";
+
 /// The group whose requests are written to the audit log: the webhook's service accounts.
 const AUDITED: &str = "system:serviceaccounts:imageswap-system";
 
@@ -55,7 +58,12 @@ impl Identities<'_> {
             "apiVersion": "audit.k8s.io/v1",
             "kind": "Policy",
             "omitStages": ["RequestReceived"],
-            "rules": [{ "level": "Metadata", "userGroups": [AUDITED] }, { "level": "None" }],
+            "rules": [
+                { "level": "Metadata", "userGroups": [AUDITED] },
+                // The creations of pods have the audit annotations of the webhook.
+                { "level": "Metadata", "verbs": ["create"], "namespaces": [RECORDED] },
+                { "level": "None" },
+            ],
         });
         self.write_file("audit-policy.json", &policy.to_string());
     }

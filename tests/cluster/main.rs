@@ -23,6 +23,7 @@ mod install;
 mod installation;
 mod kubectl;
 mod modes;
+mod namespaces;
 mod objects;
 mod original;
 mod other_webhooks;
@@ -31,6 +32,7 @@ mod owner;
 mod permissions;
 mod provided;
 mod proxy;
+mod records;
 mod refusals;
 mod removal;
 mod replaced;
@@ -98,6 +100,12 @@ fn swapping() {
     ];
     let steps = steps.concat();
     run("swapping", swapping::Swapping::start, &steps);
+}
+
+#[test]
+fn admission() {
+    let steps = [records::STEPS, namespaces::STEPS].concat();
+    run("admission", |cluster| cluster, &steps);
 }
 
 #[test]

@@ -42,7 +42,12 @@ impl Stream {
         Self::start_with(cluster, prefix, &[SWAPPED, UNCHANGED])
     }
 
-    fn start_with(cluster: &Cluster, prefix: &str, expected: &'static [&'static str]) -> Self {
+    /// Starts to create pods, whose images must be one of these.
+    pub(crate) fn start_with(
+        cluster: &Cluster,
+        prefix: &str,
+        expected: &'static [&'static str],
+    ) -> Self {
         let mut stream = support::stream::Stream::new(&cluster.api, prefix);
         for creator in 0..CREATORS {
             let names = format!("{prefix}-{creator}");

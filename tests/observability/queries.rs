@@ -40,12 +40,13 @@ const BEGUN: [&str; 7] = [
 ];
 
 /// Alerts whose condition does not hold.
-const QUIET: [&str; 8] = [
+const QUIET: [&str; 9] = [
     "ImageSwapCertificateAboutToExpire",
     "ImageSwapCertificateExpiresSoon",
     "ImageSwapDown",
     "ImageSwapMapBuiltIn",
     "ImageSwapMapWithoutDefault",
+    "ImageSwapNamespaceMapFailing",
     "ImageSwapNoReviews",
     "ImageSwapReplicaDown",
     "ImageSwapUnknownClients",

@@ -2,9 +2,9 @@
 //!
 //! Maps and images consist of a few small pieces, so they often match.
 
-use imageswap::rules::lint;
+use imageswap::rules::{MapScope, lint};
 use proptest::{prelude::*, test_runner::RngSeed};
-use support::laws::{self, Map};
+use support::laws::{self, Map, Pair};
 
 /// Returns a host as images, keys and targets name it.
 fn host() -> impl Strategy<Value = &'static str> {
@@ -197,6 +197,30 @@ proptest! {
     }
 
     #[test]
+    fn the_maps_of_namespace_and_cluster_decide_like_the_oracle(
+        namespace in map(),
+        cluster in map(),
+        images in images(),
+    ) {
+        let pair = Pair::read(&namespace, &cluster);
+        for image in &images {
+            pair.assert_decides_like_oracle(image);
+        }
+    }
+
+    #[test]
+    fn a_second_pass_changes_nothing_in_two_maps_without_a_chain(
+        namespace in map(),
+        cluster in map(),
+        images in images(),
+    ) {
+        let pair = Pair::read(&namespace, &cluster);
+        for image in &images {
+            pair.assert_idempotent_or_chained(image);
+        }
+    }
+
+    #[test]
     fn a_map_printed_and_parsed_again_is_the_same(map in map()) {
         Map::read(&map).assert_prints_and_reads_back();
     }
@@ -205,7 +229,7 @@ proptest! {
     fn nothing_panics_on_any_text(map in "\\PC{0,80}", image in "\\PC{0,40}") {
         let read = Map::read(&map);
         read.assert_explains_its_decision(&image);
-        let _ = lint::lint(read.rules(), &map);
+        let _ = lint::lint(read.rules(), MapScope::Cluster, &map);
     }
 
     #[test]

@@ -41,9 +41,10 @@ async fn a_review_is_answered_with_its_patch() {
     let reviews =
         "imageswap_admission_reviews_total{kind=\"Pod\",operation=\"CREATE\",outcome=\"swapped\"}";
     assert_eq!(metric(app.admin_address(), reviews).await, Some(14.0));
-    let swapped = "imageswap_images_total{reason=\"default\",swapped=\"true\"}";
+    let swapped = "imageswap_images_total{mode=\"enforce\",reason=\"default\",swapped=\"true\"}";
     assert_eq!(metric(app.admin_address(), swapped).await, Some(56.0));
-    let left_alone = "imageswap_images_total{reason=\"default\",swapped=\"false\"}";
+    let left_alone =
+        "imageswap_images_total{mode=\"enforce\",reason=\"default\",swapped=\"false\"}";
     assert_eq!(metric(app.admin_address(), left_alone).await, None);
     let durations = "imageswap_http_request_duration_seconds_bucket\
                      {method=\"POST\",path=\"/\",status=\"200\",le=\"10.0\"}";
@@ -57,7 +58,10 @@ async fn images_that_a_rule_leaves_alone_are_counted_as_not_swapped() {
     assert_eq!(client.post(fixture("00-create-pod")).await.unwrap().status, 200);
     let page = admin_get(app.admin_address(), "/metrics").await.body;
     let series: Vec<_> = page.lines().filter(|l| l.starts_with("imageswap_images_total")).collect();
-    assert_eq!(series, ["imageswap_images_total{reason=\"default\",swapped=\"false\"} 4"]);
+    assert_eq!(
+        series,
+        ["imageswap_images_total{mode=\"enforce\",reason=\"default\",swapped=\"false\"} 4"]
+    );
 }
 
 #[tokio::test]

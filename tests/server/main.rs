@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod maps;
 mod metrics;
+mod namespace_maps;
 mod policy;
 mod reload;
 mod secrecy;

@@ -73,7 +73,7 @@ async fn a_refused_map_leaves_the_last_good_one_in_use() {
             .await;
             assert_eq!(image(program.address).await, "good.io/library/busybox:1.36", "{map}");
             assert_eq!(admin_get(admin, "/readyz").await.status, 200, "{map}");
-            let rules = "imageswap_map_rules{kind=\"default\"}";
+            let rules = "imageswap_map_rules{scope=\"cluster\",kind=\"default\"}";
             assert_eq!(metric(admin, rules).await, Some(1.0), "{map}");
         }
         assert_eq!(reloads(admin, "applied").await, Some(1.0));
@@ -152,7 +152,10 @@ async fn the_built_in_map_is_used_until_there_is_a_file() {
     assert!(answer.status == 200 && !answer.body.contains("patch"), "{answer:?}");
     let built_in = async || metric(admin, "imageswap_map_builtin").await;
     assert_eq!(built_in().await, Some(1.0));
-    assert_eq!(metric(admin, "imageswap_map_rules{kind=\"default\"}").await, Some(1.0));
+    assert_eq!(
+        metric(admin, "imageswap_map_rules{scope=\"cluster\",kind=\"default\"}").await,
+        Some(1.0)
+    );
 
     // A refused file leaves the built-in map in use.
     volume.write(&[("maps.conf", MANIFEST.as_bytes())]);

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{Edit, Facts, Review, ReviewError, Scope, World, plan},
+    admission::{AdmissionSettings, Edit, Facts, Review, ReviewError, World, plan},
     rules::{MapFile, Policy, RuleSet},
 };
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let map = "default::d.io\ndocker.io::hub.corp/mirror-\nquay.io::quay.corp\n\
                ghcr.io/acme::h.io/acme\n[EXACT]busybox::h.io/box\nnoswap_wildcards::left.io\n";
     let rules = RuleSet::compile(MapFile::parse(map).0);
-    World::new(Policy::Maps(Box::new(rules.unwrap_or_default())), Scope::default())
+    World::new(Policy::Maps(Box::new(rules.unwrap_or_default())), AdmissionSettings::default())
 });
 
 /// Runs the review of an input.

@@ -186,6 +186,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Returns the number of bytes that are not read yet.
+    pub(super) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Skips a value and validates it.
     pub(super) fn skip(&mut self) -> Result<()> {
         self.rest = skip::value(self.rest)?;

@@ -12,6 +12,7 @@ mod single;
 use std::{borrow::Cow, ops::Range};
 
 use super::{
+    MapScope,
     advice::is_near,
     diagnostic::{Code, Diagnostic, Diagnostics},
     line::{key_span, rule_span, target_span, without_byte_order_mark, without_white_space},
@@ -36,19 +37,29 @@ const MAX_COMPARED_STEPS: usize = 500_000_000;
 ///
 /// A manifest in place of a map already has a diagnostic from the parser, and no rules to check.
 #[must_use]
-pub fn lint(rules: &RuleSet, text: &str) -> Diagnostics {
+pub fn lint(rules: &RuleSet, scope: MapScope, text: &str) -> Diagnostics {
     let text = without_byte_order_mark(text);
     if manifest::first_line(text).is_some() {
         return Diagnostics::default();
     }
-    let mut linter =
-        Linter { rules, lines: text.split('\n').collect(), found: Diagnostics::default() };
+    let mut linter = Linter::new(rules, scope, text);
     linter.missing_rules();
     linter.single_rules();
     linter.unreachable_rules();
     linter.chains();
     linter.dropped_ports();
     linter.dropped_library();
+    linter.found
+}
+
+/// Finds rules of a namespace, compiled from `text`, that rewrite the images of the rules of the cluster again.
+///
+/// There are none in the other direction: an image under a target of the namespace never reaches the map of the cluster.
+#[must_use]
+pub fn lint_pair(namespace: &RuleSet, text: &str, cluster: &RuleSet) -> Diagnostics {
+    let text = without_byte_order_mark(text);
+    let mut linter = Linter::new(namespace, MapScope::Namespace, text);
+    linter.chains_from(cluster);
     linter.found
 }
 
@@ -79,6 +90,7 @@ impl Budget {
 
 struct Linter<'a> {
     rules: &'a RuleSet,
+    scope: MapScope,
     lines: Vec<&'a str>,
     found: Diagnostics,
 }
@@ -91,10 +103,14 @@ enum Part {
 }
 
 impl<'a> Linter<'a> {
+    fn new(rules: &'a RuleSet, scope: MapScope, text: &'a str) -> Self {
+        Self { rules, scope, lines: text.split('\n').collect(), found: Diagnostics::default() }
+    }
+
     fn missing_rules(&mut self) {
         let (code, message, which) = if self.rules.rules().is_empty() {
             (Code::NoRules, "the map has no rules, so it is never applied", "all images alone")
-        } else if self.rules.default_rule().is_none() {
+        } else if !self.has_default() {
             (
                 Code::MissingDefault,
                 "the map has no `default`, so only [EXACT] and [REPLACE] rules apply",
@@ -111,6 +127,11 @@ impl<'a> Linter<'a> {
             None => format!("add `default::registry.example.com`, or `default::` to leave {which}"),
         };
         self.found.push(Diagnostic::new(code, message, hint));
+    }
+
+    /// Returns true if rules for registries apply: there is a `default`, or the map of a namespace needs none.
+    fn has_default(&self) -> bool {
+        self.scope == MapScope::Namespace || self.rules.default_rule().is_some()
     }
 
     /// Records a diagnostic about a part of the line of `rule`.

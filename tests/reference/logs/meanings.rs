@@ -120,6 +120,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The template was copied from a live object. Remove these fields.",
     ),
     (
+        "file is no map of a namespace",
+        "Its name is not that of a namespace with the ending `.conf`. It is ignored.",
+    ),
+    (
         "following the webhook template of another replica",
         "Another replica has put a newer template into force, or this replica has started with a template that differs from \
          the one in force. See [the template](../configuration.md#replicas-with-different-templates).",
@@ -170,6 +174,28 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The map has more diagnostics than are logged.",
     ),
     ("more images swapped", "A review has more rewritten images than are logged."),
+    ("more namespace maps failed", "Only the first 20 of a load are logged one by one."),
+    (
+        "namespace map failed, keeping the last good map",
+        "The file of this namespace cannot be used; `error` says why. Other namespaces are not affected.",
+    ),
+    (
+        "namespace map failed, using the map of the cluster",
+        "As before, and the namespace has no last good map.",
+    ),
+    ("namespace map loaded", "The map of this namespace is in use."),
+    (
+        "namespace map removed",
+        "The file is gone, so the map of the cluster decides in this namespace.",
+    ),
+    (
+        "namespace maps cannot be read, keeping the last good maps",
+        "The directory cannot be listed. It is tried again each second.",
+    ),
+    (
+        "namespace maps cannot be read, using the map of the cluster",
+        "The directory exists, but cannot be listed. It is tried again each second.",
+    ),
     (
         "new root missing from caBundle of the unmanaged webhook configuration",
         "`IMAGESWAP_DISABLE_AUTO_MWC` is set, and a rotation waits until the root is in caBundle.",
@@ -232,6 +258,14 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     (
         "serving a self-signed certificate, for development only",
         "`IMAGESWAP_TLS_MODE` is `self-signed`. No API server trusts the certificate.",
+    ),
+    (
+        "shadow mode; no object in these namespaces is changed",
+        "`IMAGESWAP_SHADOW_NAMESPACES` names them. Images are decided, counted and recorded.",
+    ),
+    (
+        "shadow mode; no object is changed",
+        "`IMAGESWAP_SHADOW` is `true`. Images are decided, counted and recorded.",
     ),
     (
         "shutdown timeout expired with requests in flight",

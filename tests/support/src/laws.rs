@@ -3,7 +3,7 @@
 //! `tests/rules` checks them on random maps, and `fuzz` on the maps of the fuzzer. Each function panics if its law does
 //! not hold.
 
-use imageswap::rules::{Code, Glob, MapFile, RuleSet, lint};
+use imageswap::rules::{Code, Glob, MapFile, MapScope, Maps, RuleSet, lint};
 
 use crate::{
     grammar,
@@ -73,7 +73,7 @@ impl<'t> Map<'t> {
         if once == twice || image.ends_with('/') {
             return;
         }
-        let found = lint::lint(&self.rules, self.text);
+        let found = lint::lint(&self.rules, MapScope::Cluster, self.text);
         if found.is_partial() || found.dropped() > 0 {
             return;
         }
@@ -104,6 +104,81 @@ impl<'t> Map<'t> {
         for (rule, other) in parsed.rules.iter().zip(&again.rules) {
             assert!(rule.is_same(other), "{rule} became {other}");
         }
+    }
+}
+
+/// The map of a namespace and that of the cluster, as read by the program and by the oracle.
+pub struct Pair<'t> {
+    namespace: Map<'t>,
+    cluster: Map<'t>,
+}
+
+impl<'t> Pair<'t> {
+    /// Reads both maps.
+    pub fn read(namespace: &'t str, cluster: &'t str) -> Self {
+        let read = |file: &str, text: &'t str| {
+            let rules = RuleSet::compile(MapFile::parse_file(file, text).0).unwrap();
+            Map { text, rules, oracle: Oracle::new(text) }
+        };
+        Self { namespace: read("namespace", namespace), cluster: read("cluster", cluster) }
+    }
+
+    fn maps(&self) -> Maps<'_> {
+        Maps::new(Some(&self.namespace.rules), &self.cluster.rules)
+    }
+
+    fn texts(&self) -> String {
+        format!("namespace:\n{}\ncluster:\n{}", self.namespace.text, self.cluster.text)
+    }
+
+    /// Checks that the program and the oracle make the same decision, and that `explain` agrees.
+    pub fn assert_decides_like_oracle(&self, image: &str) {
+        let decision = self.maps().decide(image);
+        let explained = self.maps().explain(image).1;
+        let decision =
+            Decision { result: decision.result(image), reason: decision.reason.as_str() };
+        assert_eq!(explained.result(image), decision.result, "{image}\n{}", self.texts());
+        let expected = self.namespace.oracle.decide_before(&self.cluster.oracle, image);
+        assert_eq!(decision, expected, "{image}\n{}", self.texts());
+    }
+
+    /// Checks that a second pass changes nothing, unless a lint of one map or of both reports a chain, or was cut short.
+    pub fn assert_idempotent_or_chained(&self, image: &str) {
+        let first = self.maps().decide(image);
+        let once = first.result(image);
+        let second = self.maps().decide(&once);
+        let twice = second.result(&once);
+        if once == twice || image.ends_with('/') {
+            return;
+        }
+        let (Some(first), Some(second)) = (first.rule, second.rule) else {
+            panic!("{image} -> {once} -> {twice}, without rules, in\n{}", self.texts());
+        };
+        let Self { namespace, cluster } = self;
+        let (own, all) = (&namespace.rules, &cluster.rules);
+        let found = match (&*first.file, &*second.file) {
+            ("namespace", "namespace") => lint::lint(own, MapScope::Namespace, namespace.text),
+            ("cluster", "cluster") => lint::lint(all, MapScope::Cluster, cluster.text),
+            ("cluster", "namespace") => lint::lint_pair(own, namespace.text, all),
+            _ => panic!("{image} -> {once} -> {twice}, past the targets of\n{}", self.texts()),
+        };
+        if found.is_partial() || found.dropped() > 0 {
+            return;
+        }
+        let is_reported = found.kept().iter().any(|diagnostic| {
+            let related = diagnostic.related.as_ref().map(|related| related.line);
+            let is_of_both = if first.file == second.file {
+                (diagnostic.line, related) == (Some(first.line), Some(second.line))
+            } else {
+                let location = format!(" {} ", first.location());
+                diagnostic.line == Some(second.line)
+                    && diagnostic.message.replace(',', " ").contains(&location)
+            };
+            is_of_both && [Code::Chain, Code::CaseChain].contains(&diagnostic.code)
+        });
+        let rules = format!("{} and {}", first.location(), second.location());
+        let texts = self.texts();
+        assert!(is_reported, "{image} -> {once} -> {twice}, no chain of {rules} in\n{texts}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use imageswap::{
-    admission::Scope,
+    admission::AdmissionSettings,
     app::App,
     server::Limits,
     settings::{CertificateOrigin, LogFormat, LogSettings, RuleSource, ServeSettings},
@@ -22,11 +22,12 @@ pub fn settings(rules: RuleSource) -> ServeSettings {
         rules,
         strict_maps: false,
         maps_optional: false,
+        namespace_maps: "/nonexistent".into(),
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),
         client_ca_file: None,
-        scope: Scope::default(),
+        admission: AdmissionSettings::default(),
         pod_name: Some("imageswap-0".into()),
         limits: Limits::default(),
         shutdown_delay: Duration::ZERO,

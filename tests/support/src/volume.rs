@@ -31,7 +31,8 @@ impl Volume {
         &self.directory
     }
 
-    /// Replaces all files at once: writes a new directory, then renames a new `..data` over the old one.
+    /// Replaces all files at once: writes a new directory, then renames a new `..data` over the old one. Then it adds the
+    /// links of new files, and removes those of files that are gone, like the kubelet.
     pub fn write(&mut self, files: &[(&str, &[u8])]) {
         let old = fs::read_link(self.directory.join("..data")).ok();
         self.generation += 1;
@@ -46,6 +47,14 @@ impl Volume {
             let file = self.directory.join(name);
             if !file.is_symlink() {
                 symlink(Path::new("..data").join(name), file).unwrap();
+            }
+        }
+        for entry in fs::read_dir(&self.directory).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name();
+            let is_stale = !files.iter().any(|(file, _)| name == **file);
+            if is_stale && !name.to_string_lossy().starts_with("..") {
+                fs::remove_file(entry.path()).unwrap();
             }
         }
         if let Some(old) = old {

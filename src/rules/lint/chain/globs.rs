@@ -3,17 +3,18 @@
 //! Globs apply before all rules but `[EXACT]`. So an image that another rule rewrites matches no glob, and the new image
 //! matches one only with the help of the text that the rule adds.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ptr};
 
 use super::{
     Budget, Link, Linter,
     made::{Continuation, MadeImages},
     relocation::{Claim, Relocation},
-    with_lower_case,
+    swapping_rules, with_lower_case,
 };
 use crate::rules::{
     glob::Glob,
-    rule::{Effect, Rule},
+    rule::{Effect, Key, Rule},
+    rule_set::RuleSet,
 };
 
 /// The properties of a rule that decide which globs match its images.
@@ -34,6 +35,7 @@ impl<'a> Linter<'a> {
     /// Adds the links to `[REPLACE]` rules. `None` if the budget does not suffice for all of them.
     pub(super) fn links_to_globs(
         &self,
+        makers: &'a RuleSet,
         links: &mut Vec<Link<'a>>,
         budget: &mut Budget,
     ) -> Option<()> {
@@ -45,12 +47,14 @@ impl<'a> Linter<'a> {
         }
         let mut by_shape: HashMap<Shape<'a>, Vec<&'a Rule>> = HashMap::new();
         let number_of: HashMap<_, _> =
-            globs.iter().map(|(number, rule, _)| (rule.line, *number)).collect();
-        for from in self.swapping_rules() {
-            if let Some(number) = number_of.get(&from.line) {
-                let own = Glob::parse(from.key.exact_or_glob());
+            globs.iter().map(|(number, rule, _)| (ptr::from_ref(*rule), *number)).collect();
+        for from in swapping_rules(makers) {
+            if let Key::Replace(own) = &from.key {
+                // The globs of another map come before those of the rule.
+                let number = number_of.get(&ptr::from_ref(from)).copied().unwrap_or(u32::MAX);
+                let own = Glob::parse(own);
                 link_to_globs(&[from], &globs, links, budget, |other, glob| {
-                    claim_on_replaced(glob, &own, from, other > *number)
+                    claim_on_replaced(glob, &own, from, other > number)
                 })?;
             } else {
                 let MadeImages { base, continuations, .. } = MadeImages::of(from);
@@ -79,7 +83,7 @@ fn link_to_globs<'a>(
     let rule = makers[0];
     let samples = MadeImages::of(rule).samples();
     for (number, to, glob) in globs {
-        if to.line == rule.line {
+        if ptr::eq(*to, rule) {
             continue;
         }
         let made_length = rule.target.text().len() + rule.key.exact_or_glob().len();

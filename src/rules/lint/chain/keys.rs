@@ -3,14 +3,19 @@
 //! A rule makes images below its target. The keys that claim them are above the target or below it. Keys above it are
 //! found by deciding on samples. Keys below it follow each other in a sorted list.
 
+use std::ptr;
+
 use super::{
     ANY, Budget, Link, Linter,
     made::{Continuation, MadeImages},
-    with_lower_case,
+    swapping_rules, with_lower_case,
 };
 use crate::{
     image::{DOCKER_HUB, LIBRARY, canonical_registry, is_registry, split_path, split_port},
-    rules::rule::{Effect, Key, Rule},
+    rules::{
+        rule::{Effect, Key, Rule},
+        rule_set::RuleSet,
+    },
 };
 
 /// Keys, sorted by their text.
@@ -28,6 +33,7 @@ impl<'a> Linter<'a> {
     /// Adds the links to `[EXACT]` rules and registry rules. `None` if the budget does not suffice for all of them.
     pub(super) fn links_to_keys(
         &self,
+        makers: &'a RuleSet,
         links: &mut Vec<Link<'a>>,
         budget: &mut Budget,
     ) -> Option<()> {
@@ -36,12 +42,12 @@ impl<'a> Linter<'a> {
             Key::Registry(key) => Some(key.clone().into()),
             _ => None,
         });
-        let has_default = self.rules.default_rule().is_some();
+        let has_default = self.has_default();
         let has_wildcards = registries.starting_with(Key::WILDCARD).next().is_some();
-        for from in self.swapping_rules() {
+        for from in swapping_rules(makers) {
             let made = MadeImages::of(from);
             let mut link = |to: &'a Rule| {
-                if to.line != from.line {
+                if !ptr::eq(to, from) {
                     links.push(Link { from, to, is_by_case: false });
                 }
             };

@@ -15,8 +15,10 @@ use super::{Budget, Linter, Part};
 use crate::{
     image::{ImageReference, has_upper_case},
     rules::{
+        MapScope, Maps,
         diagnostic::{Code, Diagnostic, shorten},
         rule::{Effect, Key, Rule},
+        rule_set::RuleSet,
     },
 };
 
@@ -42,21 +44,9 @@ struct Link<'a> {
 }
 
 impl<'a> Linter<'a> {
+    /// Reports the chains within the map.
     pub(super) fn chains(&mut self) {
-        let mut budget = Budget::new();
-        let mut links = self.links_from_exact_targets();
-        let is_complete = self.links_to_keys(&mut links, &mut budget).is_some()
-            && self.links_to_globs(&mut links, &mut budget).is_some();
-        if !is_complete {
-            self.found.mark_partial();
-        }
-        // Of two links between the same rules, the one that more images follow counts.
-        links.sort_by_key(|link| (link.from.line, link.to.line, link.is_by_case));
-        let mut seen = HashSet::new();
-        for Link { from, to, is_by_case } in links {
-            if !seen.insert((from.line, to.line)) {
-                continue;
-            }
+        for Link { from, to, is_by_case } in self.links_from(self.rules) {
             let target = shorten(to.target.text());
             let images = if is_by_case {
                 "images of hosts in capitals, which this rule writes in lower case,"
@@ -75,22 +65,61 @@ impl<'a> Linter<'a> {
         }
     }
 
-    /// Finds chains from exact targets. Such a target is one image, so the rule set can decide on it.
-    fn links_from_exact_targets(&self) -> Vec<Link<'a>> {
-        let exact = self.rules.rules().iter().filter(|rule| rule.key.exact().is_some());
-        exact
-            .filter(|rule| rule.effect() == Effect::Swap)
-            .filter_map(|from| {
-                let decision = self.rules.decide(from.target.text());
-                let to = decision.swapped.and(decision.rule)?;
-                Some(Link { from, to, is_by_case: false })
-            })
-            .collect()
+    /// Reports the chains from rules of the cluster to rules of this map, that of a namespace.
+    pub(super) fn chains_from(&mut self, cluster: &'a RuleSet) {
+        for Link { from, to, is_by_case } in self.links_from(cluster) {
+            let images = if is_by_case { "images of hosts in capitals" } else { "images" };
+            let target = shorten(to.target.text());
+            let message = format!(
+                "{images} that {} makes, in the map of the cluster, are sent on to `{target}`",
+                from.location()
+            );
+            let hint = "narrow this rule, or give the other one this target";
+            let code = if is_by_case { Code::CaseChain } else { Code::Chain };
+            self.report(to, Part::Rule, Diagnostic::new(code, message, hint));
+        }
     }
 
-    /// Returns the rules that can make any number of images.
-    fn swapping_rules(&self) -> impl Iterator<Item = &'a Rule> {
-        let rules = self.rules.rules().iter();
-        rules.filter(|rule| rule.effect() == Effect::Swap && rule.key.exact().is_none())
+    /// Finds the rules of this map that rewrite the images of the rules `makers` again.
+    fn links_from(&mut self, makers: &'a RuleSet) -> Vec<Link<'a>> {
+        let mut budget = Budget::new();
+        let mut links = self.links_from_exact_targets(makers);
+        let is_complete = self.links_to_keys(makers, &mut links, &mut budget).is_some()
+            && self.links_to_globs(makers, &mut links, &mut budget).is_some();
+        if !is_complete {
+            self.found.mark_partial();
+        }
+        // Of two links between the same rules, the one that more images follow counts.
+        links.sort_by_key(|link| (link.from.line, link.to.line, link.is_by_case));
+        let mut seen = HashSet::new();
+        links.retain(|link| seen.insert((link.from.line, link.to.line)));
+        links
     }
+
+    /// Finds chains from exact targets. Such a target is one image, so the rule set can decide on it.
+    fn links_from_exact_targets(&self, makers: &'a RuleSet) -> Vec<Link<'a>> {
+        let mut links = Vec::new();
+        // Decisions of a namespace do not depend on the rules of the cluster if there are none.
+        let none = RuleSet::default();
+        for from in makers.rules() {
+            if from.key.exact().is_none() || from.effect() != Effect::Swap {
+                continue;
+            }
+            let image = from.target.text();
+            let decision = match self.scope {
+                MapScope::Cluster => self.rules.decide(image),
+                MapScope::Namespace => Maps::new(Some(self.rules), &none).decide(image),
+            };
+            let number = decision.swapped.and(decision.rule).map(|rule| rule.line);
+            let to = self.rules.rules().iter().find(|rule| Some(rule.line) == number);
+            links.extend(to.map(|to| Link { from, to, is_by_case: false }));
+        }
+        links
+    }
+}
+
+/// Returns the rules that can make any number of images.
+fn swapping_rules(makers: &RuleSet) -> impl Iterator<Item = &Rule> {
+    let rules = makers.rules().iter();
+    rules.filter(|rule| rule.effect() == Effect::Swap && rule.key.exact().is_none())
 }

@@ -44,24 +44,57 @@ impl Oracle {
         if let Some(reason) = reason_to_skip(text) {
             return leave(text, reason);
         }
-        if let Some(rule) = self.rule(&Key::Exact(text.to_owned())) {
-            return exact(rule, text);
+        if let Some(decision) = self.by_exact(text) {
+            return decision;
         }
         if text == "auto" {
             return leave(text, "placeholder");
         }
+        let none = || leave(text, "no-default");
+        self.by_others(&Image::parse(text), None).unwrap_or_else(none)
+    }
+
+    /// Decides about an image in a namespace with this map; `cluster` is the map of the cluster.
+    pub fn decide_before(&self, cluster: &Self, text: &str) -> Decision {
+        if let Some(reason) = reason_to_skip(text) {
+            return leave(text, reason);
+        }
+        if let Some(decision) = self.by_exact(text) {
+            return decision;
+        }
+        if text == "auto" {
+            return cluster.by_exact(text).unwrap_or_else(|| leave(text, "placeholder"));
+        }
         let image = Image::parse(text);
-        if let Some(rule) = self.replace_rule(text) {
-            return replace(rule, &image);
+        if let Some(decision) = self.by_others(&image, Some(cluster)) {
+            return decision;
         }
-        let Some(default) = self.rule(&Key::Default) else { return leave(text, "no-default") };
-        if let Some((rule, key)) = self.registry_rule(&image) {
-            return registry(rule, key, &image);
+        if self.is_under_any_target(&image) {
+            return leave(text, "already-swapped");
         }
-        if self.contains_noswap_wildcard(text) {
-            return leave(text, "noswap-wildcard");
+        cluster.decide(text)
+    }
+
+    fn by_exact(&self, text: &str) -> Option<Decision> {
+        self.rule(&Key::Exact(text.to_owned())).map(|rule| exact(rule, text))
+    }
+
+    /// Decides by the other rules, if one matches. `cluster` is the map that is asked after this one.
+    fn by_others(&self, image: &Image, cluster: Option<&Self>) -> Option<Decision> {
+        if let Some(rule) = self.replace_rule(&image.text) {
+            return Some(replace(rule, image));
         }
-        self.default(default, &image)
+        let default = self.rule(&Key::Default);
+        if default.is_none() && cluster.is_none() {
+            return None;
+        }
+        if let Some((rule, key)) = self.registry_rule(image) {
+            return Some(registry(rule, key, image));
+        }
+        if self.contains_noswap_wildcard(&image.text) {
+            return Some(leave(&image.text, "noswap-wildcard"));
+        }
+        Some(self.default(default?, image, cluster))
     }
 
     fn replace_rule(&self, text: &str) -> Option<&Rule> {
@@ -108,12 +141,13 @@ impl Oracle {
         })
     }
 
-    fn default(&self, rule: &Rule, image: &Image) -> Decision {
+    fn default(&self, rule: &Rule, image: &Image, cluster: Option<&Self>) -> Decision {
         let reason = "default";
         if let Some(reason) = reason_not_to_swap(rule, reason) {
             return leave(&image.text, reason);
         }
-        if self.is_under_any_target(image) {
+        let mut maps = [Some(self), cluster].into_iter().flatten();
+        if maps.any(|map| map.is_under_any_target(image)) {
             return leave(&image.text, "already-swapped");
         }
         let target = &rule.target;

@@ -1,0 +1,22 @@
+//! A planned change of an object.
+
+use super::Location;
+use crate::rules::{Rule, SwappedImage};
+
+/// A planned change.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit<'r> {
+    /// A new image.
+    Image {
+        /// The location of the image in the object.
+        at: Location,
+        /// The name of the container or volume.
+        name: &'r str,
+        /// The image in the object.
+        from: &'r str,
+        /// The new image.
+        to: SwappedImage<'r>,
+        /// The rule that applies; `None` in LEGACY mode.
+        rule: Option<&'r Rule>,
+    },
+}

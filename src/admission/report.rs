@@ -1,0 +1,155 @@
+//! The records of the changes that a review makes: audit annotations, warnings, and an annotation of the pod.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde_json::json;
+
+use super::{
+    Edit, Mode, Reporting,
+    annotations::{Annotations, ORIGINAL_ANNOTATION, SKIP_ANNOTATION, VOLUMES},
+    answer::{Answer, PatchOperation},
+};
+use crate::{
+    excerpt::{MAX_VALUE_BYTES, excerpt},
+    fnv::fnv1a,
+};
+
+/// Maximum size of the value of an audit annotation, in bytes. A pod of a hundred containers needs about this much.
+const MAX_AUDIT_BYTES: usize = 10 * 1024;
+
+/// Maximum number of warnings of a review. The API server cuts all warnings of a request to 4 KiB.
+const MAX_WARNINGS: usize = 5;
+
+/// Maximum size of a warning in bytes: the API server may cut longer ones
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
+const MAX_WARNING_BYTES: usize = 256;
+
+/// Maximum size of an image in a warning, in bytes: two of them, a name and a location mostly fit into a warning.
+const MAX_WARNED_IMAGE_BYTES: usize = 96;
+
+/// Maximum length of the name of a container, in bytes: that of a DNS label (RFC 1123), as in Kubernetes.
+const MAX_CONTAINER_BYTES: usize = 63;
+
+/// Maximum size of all annotations of an object, in bytes. The API server refuses an object with more
+/// (`TotalAnnotationSizeLimitB` in `k8s.io/apimachinery/pkg/api/validation`).
+const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
+
+/// The changes of an object, and what their records need besides.
+pub(super) struct Changes<'p> {
+    /// The consequences of the decisions.
+    pub(super) mode: Mode,
+    /// The changes.
+    pub(super) edits: Vec<&'p Edit<'p>>,
+    /// Containers that an annotation excludes, but that the pod does not have.
+    pub(super) unknown_exclusions: &'p [String],
+    /// The annotations of the object, if it may be annotated.
+    pub(super) annotations: Option<&'p Annotations<'p>>,
+}
+
+impl Changes<'_> {
+    /// Adds the records to an answer.
+    pub(super) fn report(&self, reporting: Reporting, answer: &mut Answer<'_>) {
+        answer.warnings = self.warnings(reporting.warns);
+        if self.edits.is_empty() {
+            return;
+        }
+        if reporting.audits {
+            answer.audit_annotations.push(self.audit());
+        }
+        if reporting.annotates {
+            answer.patch.extend(self.annotation());
+        }
+    }
+
+    /// Returns the audit annotation. Its key depends on the value, because a second call for the same object, after
+    /// another webhook has changed it, cannot replace the annotation of the first.
+    fn audit(&self) -> (String, String) {
+        let mut value = String::new();
+        for (index, edit) in self.edits.iter().enumerate() {
+            let line = line(edit, MAX_VALUE_BYTES);
+            let rest = format!("; {} more", self.edits.len() - index);
+            if value.len() + line.len() + 2 + rest.len() > MAX_AUDIT_BYTES {
+                value.push_str(&rest);
+                break;
+            }
+            if index > 0 {
+                value.push_str("; ");
+            }
+            value.push_str(&line);
+        }
+        let prefix = match self.mode {
+            Mode::Enforce => "images",
+            Mode::Shadow => "shadow-images",
+        };
+        let hash = fnv1a(&value);
+        // Half of the bits, with the influence of all.
+        (format!("{prefix}-{:08x}", (hash ^ (hash >> u32::BITS)) & u64::from(u32::MAX)), value)
+    }
+
+    /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no container has, and the changes if they are `shown`.
+    fn warnings(&self, shown: bool) -> Vec<String> {
+        let edits: &[_] = if shown { &self.edits } else { &[] };
+        let total = self.unknown_exclusions.len() + edits.len();
+        if total == 0 {
+            return Vec::new();
+        }
+        let unknown = self.unknown_exclusions.iter().map(|name| {
+            let name = excerpt(name, MAX_CONTAINER_BYTES + VOLUMES.len());
+            format!("imageswap: annotation {SKIP_ANNOTATION}: there is no container {name}")
+        });
+        let mode = match self.mode {
+            Mode::Enforce => "",
+            Mode::Shadow => "shadow: ",
+        };
+        let changes = edits.iter().map(|edit| line(edit, MAX_WARNED_IMAGE_BYTES));
+        let changes = changes.map(|line| format!("imageswap: {mode}{line}"));
+        let shown = if total > MAX_WARNINGS { MAX_WARNINGS - 1 } else { total };
+        let warnings = unknown.chain(changes).take(shown);
+        let mut warnings: Vec<_> =
+            warnings.map(|warning| excerpt(&warning, MAX_WARNING_BYTES).into_owned()).collect();
+        if total > shown {
+            warnings.push(format!("imageswap: {} more", total - shown));
+        }
+        warnings
+    }
+
+    /// Returns the operation that annotates the pod with its original images, besides those that it already has. `None`
+    /// if nothing changes, or if the API server would refuse the pod for the size of its annotations.
+    fn annotation(&self) -> Option<PatchOperation<'static>> {
+        let annotations = self.annotations?;
+        let before = annotations.original.get();
+        // A text of another form was not written by this program.
+        let mut images: BTreeMap<String, String> =
+            before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for Edit::Image { at, name, from, .. } in &self.edits {
+            let prefix = if at.is_volume() { VOLUMES } else { "" };
+            images.insert(format!("{prefix}{name}"), (*from).to_owned());
+        }
+        let value = json!(images).to_string();
+        let bytes = annotations.bytes + ORIGINAL_ANNOTATION.len() + value.len();
+        if before == Some(&*value) || bytes > MAX_ANNOTATION_BYTES {
+            return None;
+        }
+        Some(if annotations.is_present {
+            let key = ORIGINAL_ANNOTATION.replace('/', "~1");
+            let path = format!("/metadata/annotations/{key}");
+            PatchOperation::Add { path, value: value.into() }
+        } else {
+            let value = json!({ ORIGINAL_ANNOTATION: value });
+            PatchOperation::Add { path: "/metadata/annotations".to_owned(), value }
+        })
+    }
+}
+
+/// Returns a change as text, with images of at most `max_bytes` each.
+fn line(Edit::Image { at, name, from, to, rule }: &Edit<'_>, max_bytes: usize) -> String {
+    let prefix = if at.is_volume() { VOLUMES } else { "" };
+    let (name, to) = (excerpt(name, MAX_CONTAINER_BYTES), to.to_string());
+    let (from, to) = (excerpt(from, max_bytes), excerpt(&to, max_bytes));
+    let mut line = format!("{prefix}{name}: {from} -> {to}");
+    if let Some(rule) = rule {
+        // Writing to a string cannot fail.
+        let _ = write!(line, " ({})", rule.location());
+    }
+    line
+}

@@ -1,0 +1,55 @@
+//! The rules of the running webhook: the map, the maps of namespaces, and LEGACY mode.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use tracing::warn;
+
+use super::{App, Values, tasks::Task};
+use crate::{
+    origin::Origin,
+    rules::{LegacyPrefix, LoadedMap, Policy},
+    settings::RuleSource,
+    sources::{MapFileSettings, MapPath, MapSource, NamespaceMapsSource, map_load},
+    state::{Live, Load, Summary},
+};
+
+impl App {
+    pub(super) fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
+        let policy = &values.policy;
+        if !matches!(self.settings.rules, RuleSource::Legacy(_)) {
+            let (directory, is_strict) =
+                (self.settings.namespace_maps.clone(), self.settings.strict_maps);
+            let source = NamespaceMapsSource::new(directory, is_strict);
+            self.follow(Task::NamespaceMapReload, source, values.namespaces.clone());
+        }
+        match self.settings.rules.clone() {
+            RuleSource::DefaultMapFile(file) => self.follow_map(file, MapPath::Default, policy),
+            RuleSource::MapFile(file) => self.follow_map(file, MapPath::Configured, policy),
+            RuleSource::BuiltIn(text) => {
+                let map = LoadedMap::from_text(text).context("the built-in map")?;
+                let (built_in, load) = map_load(map, Origin::BuiltIn, None);
+                policy.publish(built_in, load);
+            }
+            RuleSource::Legacy(prefix) => {
+                if prefix == LegacyPrefix::new("") {
+                    warn!("IMAGE_PREFIX is empty, so LEGACY mode swaps nothing");
+                }
+                warn!("LEGACY mode is deprecated; use a map with a `default` rule instead");
+                let load = Load::new(Origin::BuiltIn, Summary::LegacyPrefix);
+                policy.publish(Policy::Legacy(prefix), load);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_map(&mut self, file: PathBuf, path: MapPath, policy: &Arc<Live<Policy>>) {
+        let source = MapSource::new(MapFileSettings {
+            file,
+            path,
+            is_strict: self.settings.strict_maps,
+            is_optional: self.settings.maps_optional,
+        });
+        self.follow(Task::MapReload, source, policy.clone());
+    }
+}

@@ -1,0 +1,51 @@
+//! Settings of commands that decide like a webhook in one namespace.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{SettingsError, table};
+use crate::namespace::is_namespace;
+
+/// Raw text of the flags that select the map of a namespace.
+#[derive(Args, Clone, Debug)]
+pub struct NamespaceArguments {
+    /// Namespace whose map is asked before the map of the cluster
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Directory with the maps of namespaces: a file `NAMESPACE.conf` for each
+    #[arg(
+        long,
+        visible_alias = "namespace-maps",
+        env = "IMAGESWAP_NAMESPACE_MAPS_DIR",
+        value_name = "DIRECTORY"
+    )]
+    namespace_maps_dir: Option<String>,
+}
+
+/// The map of a namespace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamespaceMapFile {
+    /// The namespace.
+    pub namespace: String,
+    /// The file, which need not exist.
+    pub file: PathBuf,
+}
+
+impl NamespaceArguments {
+    /// Returns the map of the namespace; `None` if no namespace is given.
+    ///
+    /// # Errors
+    /// If no namespace can have the given name.
+    pub fn parse(&self) -> Result<Option<NamespaceMapFile>, SettingsError> {
+        let Some(namespace) = &self.namespace else { return Ok(None) };
+        if !is_namespace(namespace) {
+            return Err(SettingsError::Namespace(namespace.clone()));
+        }
+        let directory =
+            PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir));
+        let file = directory.join(format!("{namespace}.conf"));
+        Ok(Some(NamespaceMapFile { namespace: namespace.clone(), file }))
+    }
+}
