@@ -128,6 +128,7 @@ struct Replica {
     program: Program,
     maps: Volume,
     certificates: Volume,
+    _namespaces: Volume,
 }
 
 impl Replica {
@@ -135,17 +136,21 @@ impl Replica {
         let (mut maps, mut certificates) = (Volume::new(), Volume::new());
         maps.write(&[("maps.conf", b"default::one.example.com")]);
         certificates.write(&Pair::make().files());
+        let mut namespaces = Volume::new();
+        namespaces.write(&[("shop.conf", b"quay.io::")]);
         let map = maps.directory().join("maps.conf");
         let program = Program::start(&[
             "--maps",
             map.to_str().unwrap(),
+            "--namespace-maps-dir",
+            namespaces.directory().to_str().unwrap(),
             "--tls-mode",
             "files",
             "--tls-dir",
             certificates.directory().to_str().unwrap(),
         ]);
         await_ready(program.admin_address).await;
-        Self { program, maps, certificates }
+        Self { program, maps, certificates, _namespaces: namespaces }
     }
 }
 
