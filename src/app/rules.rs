@@ -10,7 +10,7 @@ use crate::{
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::RuleSource,
-    sources::{MapFileSettings, MapPath, MapSource, NamespaceMapsSource, map_load},
+    sources::{MapFileSettings, MapPath, MapSource, NamespaceMapsSource, map_load, refresh},
     state::{Live, Load, Summary},
 };
 
@@ -20,7 +20,9 @@ impl App {
         if !matches!(self.settings.rules, RuleSource::Legacy(_)) {
             let (directory, is_strict) =
                 (self.settings.namespace_maps.clone(), self.settings.strict_maps);
-            let source = NamespaceMapsSource::new(directory, is_strict);
+            let mut source = NamespaceMapsSource::new(directory, is_strict);
+            // Before the first review: the map of the cluster would decide about its images.
+            refresh(&mut source, &values.namespaces);
             self.follow(Task::NamespaceMapReload, source, values.namespaces.clone());
         }
         match self.settings.rules.clone() {

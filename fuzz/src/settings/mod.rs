@@ -285,12 +285,12 @@ fn assert_bounds(settings: &ServeSettings) {
     assert!(settings.limits.max_buffered_bytes >= settings.limits.max_body_bytes);
     assert!((1..=1_000_000).contains(&settings.limits.max_connections));
     assert!(settings.pod_name.as_ref().is_none_or(|name| !name.is_empty()));
-    assert!(!settings.scope.disable_label.is_empty());
+    assert!(!settings.admission.scope.disable_label.is_empty());
     assert_ne!(settings.client_ca_file.as_deref(), Some(Path::new("")));
     if let CertificateOrigin::Managed(cluster) = &settings.certificate
         && let Some(url) = &cluster.controller.url
     {
-        assert!(!url.host.is_empty(), "{}", url.url);
+        assert!(!url.host().is_empty(), "{}", url.as_str());
     }
 }
 
