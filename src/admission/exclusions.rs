@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::{
-    annotations::{Annotations, VOLUMES},
+    annotations::{Annotations, MAX_ANNOTATION_BYTES, VOLUMES},
     pod::Pod,
 };
 
@@ -20,7 +20,9 @@ impl<'r> Exclusions<'r> {
     /// Gathers the names of several objects: a workload and its templates.
     pub(super) fn of<'a: 'r>(annotations: impl Iterator<Item = &'r Annotations<'a>>) -> Self {
         let mut names = HashSet::default();
-        for list in annotations.filter_map(|annotations| annotations.skip.get()) {
+        let lists = annotations.filter_map(|annotations| annotations.skip.get());
+        // The API server refuses an object with more.
+        for list in lists.filter(|list| list.len() <= MAX_ANNOTATION_BYTES) {
             let listed = list.split(',').map(str::trim).filter(|name| !name.is_empty());
             names.extend(listed.map(|name| match name.strip_prefix(VOLUMES) {
                 Some(volume) => (true, volume),

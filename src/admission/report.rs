@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{
     Edit, Mode, Reporting,
-    annotations::{Annotations, ORIGINAL_ANNOTATION, SKIP_ANNOTATION, VOLUMES},
+    annotations::{
+        Annotations, MAX_ANNOTATION_BYTES, ORIGINAL_ANNOTATION, SKIP_ANNOTATION, VOLUMES,
+    },
     answer::{Answer, PatchOperation},
 };
 use crate::{
@@ -29,10 +31,6 @@ const MAX_WARNED_IMAGE_BYTES: usize = 96;
 
 /// Maximum length of the name of a container, in bytes: that of a DNS label (RFC 1123), as in Kubernetes.
 const MAX_CONTAINER_BYTES: usize = 63;
-
-/// Maximum size of all annotations of an object, in bytes. The API server refuses an object with more
-/// (`TotalAnnotationSizeLimitB` in `k8s.io/apimachinery/pkg/api/validation`).
-const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 
 /// The changes of an object, and what their records need besides.
 pub(super) struct Changes<'p> {
@@ -116,7 +114,7 @@ impl Changes<'_> {
     /// Returns the operation that annotates the pod with its original images, besides those that it already has. `None`
     /// if nothing changes, or if the API server would refuse the pod for the size of its annotations.
     fn annotation(&self) -> Option<PatchOperation<'static>> {
-        let annotations = self.annotations?;
+        let annotations = self.annotations.filter(|it| it.bytes <= MAX_ANNOTATION_BYTES)?;
         let before = annotations.original.get();
         // A text of another form was not written by this program.
         let mut images: BTreeMap<String, String> =
@@ -125,7 +123,7 @@ impl Changes<'_> {
             let prefix = if at.is_volume() { VOLUMES } else { "" };
             images.insert(format!("{prefix}{name}"), (*from).to_owned());
         }
-        let value = json!(images).to_string();
+        let value = serde_json::to_string(&images).ok()?;
         let bytes = annotations.bytes + ORIGINAL_ANNOTATION.len() + value.len();
         if before == Some(&*value) || bytes > MAX_ANNOTATION_BYTES {
             return None;

@@ -29,8 +29,8 @@ impl AdmissionArguments {
         let namespaces = given(&self.shadow_namespaces).map(namespaces).transpose()?;
         Ok(match namespaces {
             _ if table::SHADOW.boolean(&self.shadow)? => Shadow::Everywhere,
-            Some(namespaces) => Shadow::In(namespaces),
-            None => Shadow::Nowhere,
+            Some(namespaces) if !namespaces.is_empty() => Shadow::In(namespaces),
+            _ => Shadow::Nowhere,
         })
     }
 }

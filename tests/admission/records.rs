@@ -110,11 +110,19 @@ fn an_exclusion_without_a_container_is_a_warning() {
         format!("imageswap: annotation {SKIP_ANNOTATION}: there is no container {name}")
     });
     assert_eq!(answer.warnings(), expected);
-    let names: Vec<_> = (0..100_000).map(|number| format!("container-{number}")).collect();
+    let names: Vec<_> = (0..10_000).map(|number| format!("container-{number}")).collect();
     let many = edited(POD, &[(ANNOTATIONS, json!({ SKIP_ANNOTATION: names.join(",") }))]);
     let answer = Answered::to(&many, AdmissionSettings::default());
     assert_eq!(answer.warnings().len(), 5);
-    assert_eq!(answer.warnings()[4], "imageswap: 99996 more");
+    assert_eq!(answer.warnings()[4], "imageswap: 9996 more");
+    // The API server refuses a longer one.
+    let names = "a,".repeat(2 * 1024 * 1024) + "web";
+    let large = edited(POD, &[(ANNOTATIONS, json!({ SKIP_ANNOTATION: names }))]);
+    let answer = Answered::to(&large, AdmissionSettings::default());
+    assert_eq!(
+        (answer.images()[0], answer.warnings().len()),
+        ("hub.corp/mirror-docker.io/nginx:1.27", 0)
+    );
     let hostile = json!({ SKIP_ANNOTATION: format!("\u{1b}[2J{}", "é".repeat(1000)) });
     let answer =
         Answered::to(&edited(POD, &[(ANNOTATIONS, hostile)]), AdmissionSettings::default());

@@ -37,7 +37,9 @@ pub(crate) fn value_sets(cluster: &Cluster) {
         let rendered = run(cluster, &helm, "template", &options);
         assert!(rendered.status.success(), "{values}: {rendered:?}");
         fs::write(&file, rendered.stdout).unwrap();
-        cluster.control_plane.apply(&["--dry-run=server", "--filename", file.to_str().unwrap()]);
+        // The tests have changed some of the installed objects.
+        let apply = ["--dry-run=server", "--force-conflicts", "--filename"];
+        cluster.control_plane.apply(&[&apply[..], &[file.to_str().unwrap()]].concat());
     }
 }
 

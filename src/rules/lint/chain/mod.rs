@@ -9,7 +9,7 @@ mod keys;
 mod made;
 mod relocation;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Budget, Linter, Part};
 use crate::{
@@ -101,6 +101,8 @@ impl<'a> Linter<'a> {
         let mut links = Vec::new();
         // Decisions of a namespace do not depend on the rules of the cluster if there are none.
         let none = RuleSet::default();
+        let by_line: HashMap<_, _> =
+            self.rules.rules().iter().map(|rule| (rule.line, rule)).collect();
         for from in makers.rules() {
             if from.key.exact().is_none() || from.effect() != Effect::Swap {
                 continue;
@@ -110,9 +112,10 @@ impl<'a> Linter<'a> {
                 MapScope::Cluster => self.rules.decide(image),
                 MapScope::Namespace => Maps::new(Some(self.rules), &none).decide(image),
             };
-            let number = decision.swapped.and(decision.rule).map(|rule| rule.line);
-            let to = self.rules.rules().iter().find(|rule| Some(rule.line) == number);
-            links.extend(to.map(|to| Link { from, to, is_by_case: false }));
+            let Some(to) = decision.swapped.and(decision.rule) else { continue };
+            if let Some(&to) = by_line.get(&to.line) {
+                links.push(Link { from, to, is_by_case: false });
+            }
         }
         links
     }
