@@ -42,7 +42,7 @@ use self::{
     csr::CsrSigner,
     destination::Address,
     metrics::RotationResult,
-    rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation},
+    rotation::{Action, Configured, Issuer, Observed, PropagationClock, Rotation, SurplusRoots},
     secrets::{AUTHORITY, CERTIFICATE, Secrets, StoredSecret},
     template_in_force::TemplateInForce,
     user_provided::Provision,
@@ -113,6 +113,8 @@ pub struct Controller {
     bundle: Roots,
     /// Measures how long the API server has trusted the roots that are about to be used.
     propagation_clock: PropagationClock,
+    /// Roots that are about to be removed from the configuration.
+    surplus: SurplusRoots,
     /// Number of conflicts with other writers of the configuration in this reconcile.
     conflicts: usize,
     /// Roots that are missing in the configuration, and that the log has already reported.
@@ -182,6 +184,7 @@ impl Controller {
             provision: Provision::default(),
             bundle: Roots::default(),
             propagation_clock: PropagationClock::default(),
+            surplus: SurplusRoots::default(),
             conflicts: 0,
             untrusted: None,
             found_missing: None,
@@ -307,15 +310,16 @@ impl Controller {
         rotation: &Rotation,
         live: LiveConfiguration,
     ) -> Result<Findings, ClusterError> {
-        self.bundle = rotation.bundle();
+        let last = std::mem::replace(&mut self.bundle, rotation.bundle());
         let before = self.configuration.configured(&live);
         let (served, now) = (self.served(), OffsetDateTime::now_utc());
-        let taken_over = before.taken_over(served.as_deref(), &self.bundle, &self.name, now);
+        let taken_over = before.taken_over(served.as_deref(), &self.bundle, &last, &self.name, now);
         self.bundle.add(&taken_over);
         if !served.is_some_and(|served| before.accepts(&served, &self.name, now)) {
             // Another replica may serve a certificate that the API server accepts, and needs its root.
             self.bundle.add(&before.roots());
         }
+        self.bundle = self.surplus.keep(&before.roots(), &self.bundle, Instant::now());
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         let issuer = match &self.signer {
             Some(signer) => Issuer::Signer(signer.roots().await?),

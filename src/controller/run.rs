@@ -72,7 +72,9 @@ impl Controller {
                 Ok(ReconcileOutcome::Done) => {
                     backoff.reset();
                     let left = regular.saturating_duration_since(Instant::now());
-                    self.configuration.claim_left().map_or(left, |claim| left.min(claim))
+                    let others =
+                        [self.configuration.claim_left(), self.surplus.left(Instant::now())];
+                    others.into_iter().flatten().fold(left, Duration::min)
                 }
                 Ok(
                     ReconcileOutcome::AwaitingConfiguration(delay)
@@ -82,7 +84,9 @@ impl Controller {
                     self.metrics.failure();
                     let failure = error.to_string();
                     self.certificate.explain_absence(&failure);
-                    backoff.delay_after(&failure)
+                    // A template that the API server refuses does not delay a rotation.
+                    let left = self.propagation_clock.left(Instant::now());
+                    left.into_iter().fold(backoff.delay_after(&failure), Duration::min)
                 }
             };
             // One change causes several events, and more changes may follow. A client that keeps reverting the

@@ -15,6 +15,7 @@ use support::certificates::Authority;
 
 use crate::{
     Cluster, MAP, Step, eventually, expect,
+    handshake::Certificate,
     install::{AUTHORITY, CERTIFICATE, CONFIGURATION, CONFIGURATIONS, NAMESPACE, ROTATE, data},
     installation::configuration_of_the_original,
     stream::bundle,
@@ -227,8 +228,15 @@ impl Cluster {
             webhooks
         };
         let service = json!({ "service": { "name": "other", "namespace": NAMESPACE } });
+        self.api.patch(CONFIGURATION, &json!({ "webhooks": client("caBundle", json!(other)) }));
+        eventually("another caBundle", || {
+            // The other root stays for minutes, because a replica might serve a certificate under it.
+            let found = self.state().bundle();
+            let is_whole = Certificate::all(&roots).iter().all(|root| found.contains(root));
+            if is_whole { Ok(()) } else { Err(found) }
+        });
+        self.api.patch(CONFIGURATION, &json!({ "webhooks": right["webhooks"] }));
         for (what, webhooks) in [
-            ("another caBundle", client("caBundle", json!(other))),
             ("no caBundle", client("caBundle", json!(""))),
             ("a broken block in caBundle", client("caBundle", json!(broken))),
             ("another URL", destination(json!({ "url": "https://127.0.0.1:1" }))),

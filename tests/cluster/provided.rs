@@ -44,7 +44,7 @@ fn late(cluster: &Cluster) {
     cluster.await_served(&late, &first);
     stream.await_creates(20);
     cluster.service.set_endpoints(&[&punctual]);
-    let since = cluster.trust_only(&new);
+    let since = cluster.trust_only(new.pem().as_bytes());
     proxy.handle_by(|_, _| Handling::Forward);
     cluster.await_served(&late, &second);
     cluster.service.set_endpoints(&[&punctual, &late]);
@@ -78,7 +78,7 @@ fn refusing(cluster: &Cluster) {
     stream.await_creates(20);
     // Without the old root, its certificate is of no use any more.
     cluster.service.set_endpoints(&[&right]);
-    let since = cluster.trust_only(&new);
+    let since = cluster.trust_only(new.pem().as_bytes());
     cluster.await_served(&refusing, &second);
     cluster.service.set_endpoints(&[&right, &refusing]);
     stream.await_creates(20);
@@ -96,14 +96,14 @@ impl Cluster {
         });
     }
 
-    /// Removes all roots but one from the configuration, as a replica does minutes after it has stopped using them.
-    /// Returns the version before the change.
-    fn trust_only(&self, root: &Authority) -> u64 {
+    /// Removes all roots but one, in PEM, from the configuration, as a replica does minutes after it has stopped using
+    /// them. Returns the version before the change.
+    pub(crate) fn trust_only(&self, root: &[u8]) -> u64 {
         let since = self.api.now(CONFIGURATIONS);
         let mut configuration = self.api.get(CONFIGURATION).unwrap();
         let webhooks = configuration["webhooks"].as_array_mut().unwrap();
         for webhook in webhooks.iter_mut() {
-            webhook["clientConfig"]["caBundle"] = json!(encoded(root.pem().as_bytes()));
+            webhook["clientConfig"]["caBundle"] = json!(encoded(root));
         }
         self.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
         since

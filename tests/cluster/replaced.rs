@@ -66,6 +66,7 @@ fn authority(cluster: &Cluster) {
     // The backup is so old that nobody trusts its root any more.
     let forgotten = json!({ "data": { "previous-rootca.pem": null, "previous-until": null } });
     cluster.api.patch(AUTHORITY, &forgotten);
+    cluster.trust_only(&data(between.authority.as_ref().unwrap(), "rootca.pem").unwrap());
     eventually("a caBundle with one root", || {
         expect(cluster.state().bundle(), &[between.root()].into())
     });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use imageswap::{
     controller::rotation::{
         Action, Configured, Confirmation, HEAD_START, Issuer, KeyOwner, Observed, PrepareCause,
-        PropagationClock, Rotation, Verifier,
+        PropagationClock, Rotation, SurplusRoots, Verifier,
     },
     tls::{Roots, ServingCertificate},
 };
@@ -69,6 +69,8 @@ enum Outcome {
 pub(crate) struct Replica {
     pub(crate) ahead: i64,
     pub(crate) served: Option<ServingCertificate>,
+    /// The certificate that it served before.
+    pub(crate) replaced: Option<ServingCertificate>,
     /// Number of times that it was killed.
     pub(crate) life: u64,
     /// Number of the next step. Another one that was due is cancelled.
@@ -81,6 +83,9 @@ pub(crate) struct Replica {
     actions: usize,
     presence: Presence,
     clock: PropagationClock,
+    surplus: SurplusRoots,
+    /// Roots for the configuration at the last reading.
+    bundle: Roots,
     start: Instant,
     failures: u32,
     /// Time at which this replica, without a certificate, first found no authority.
@@ -100,6 +105,7 @@ impl Replica {
         Self {
             ahead,
             served: None,
+            replaced: None,
             life: 0,
             due: 0,
             is_asleep: false,
@@ -108,6 +114,8 @@ impl Replica {
             actions: 0,
             presence: Presence::Unknown,
             clock: PropagationClock::default(),
+            surplus: SurplusRoots::default(),
+            bundle: Roots::default(),
             start: Instant::now(),
             failures: 0,
             found_missing: None,
@@ -190,6 +198,7 @@ impl Replica {
                 let taken_over = World::configured(&live).taken_over(
                     self.served.as_ref(),
                     &bundle,
+                    &self.bundle,
                     &world.verifier,
                     world.clock(self.ahead),
                 );
@@ -200,6 +209,9 @@ impl Replica {
                 if !self.served.as_ref().is_some_and(is_accepted) {
                     bundle.add(&configured.roots());
                 }
+                let now = self.start + world.now;
+                let bundle = self.surplus.keep(&configured.roots(), &bundle, now);
+                self.bundle.clone_from(&bundle);
                 Outcome::Next(Call::Configure(Box::new(Read {
                     begun: read,
                     live,
@@ -233,7 +245,9 @@ impl Replica {
             }
             // Without another one, it serves this one even if the root has been removed before.
             world.decide(stored, if served.is_none() { Duration::ZERO } else { read });
-            self.served = Some(stored.clone());
+            if !served.is_some_and(|served| served.is_same(stored)) {
+                self.replaced = self.served.replace(stored.clone());
+            }
         }
     }
 
@@ -270,7 +284,12 @@ impl Replica {
             self.clock.reset();
             return Duration::ZERO;
         };
-        let confirmation = Confirmation::of(newest, &World::configured(&read.live), configured);
+        let before = World::configured(&read.live);
+        let mut confirmation = Confirmation::of(newest, &before, configured);
+        confirmation.is_long_found = self.served.is_none()
+            && read.authority.value.next.is_none()
+            && before.trusts(newest)
+            && before.is_propagated(world.clock(self.ahead));
         self.clock.observe(newest, confirmation, self.start + world.now).time
     }
 
@@ -311,7 +330,10 @@ impl Replica {
             Action::Nothing if self.presence == Presence::Unknown => {
                 return Outcome::Sleep(RETRY_DELAY);
             }
-            Action::Nothing => return Outcome::Sleep(INTERVAL),
+            Action::Nothing => {
+                let left = self.surplus.left(self.start + world.now);
+                return Outcome::Sleep(left.unwrap_or(INTERVAL));
+            }
             Action::Wait if self.clock.is_unconfirmed() => return Outcome::Sleep(RETRY_DELAY),
             Action::Wait => {
                 return Outcome::Sleep(DELAY.saturating_sub(trusted_for).max(RETRY_DELAY));

@@ -150,7 +150,8 @@ impl Schedule {
 
     /// Checks that all API servers accept all certificates that are served.
     fn check_served(&mut self) -> Result<(), String> {
-        let served = self.replicas.iter().filter_map(|replica| replica.served.as_ref());
+        let served = { self.replicas.iter() }
+            .filter_map(|replica| Some((replica.served.as_ref()?, replica.replaced.as_ref())));
         let refusal = self.world.refused(&served);
         refusal.map_or(Ok(()), |refusal| Err(format!("at {:?}: {refusal}", self.world.now)))
     }

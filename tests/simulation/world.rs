@@ -28,6 +28,8 @@ const START_OVER: Duration = Duration::from_mins(3);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored<T> {
     pub(crate) version: u64,
+    /// Time of the last change by the clock of the API server; `None` if there was none since it was created.
+    changed: Option<OffsetDateTime>,
     pub(crate) value: T,
 }
 
@@ -157,6 +159,7 @@ impl World {
             }
         }
         self.configuration.version += 1;
+        self.configuration.changed = self.configuration.value.is_some().then(|| self.clock(0));
         self.configuration.value.clone_from(bundle);
         for server in &mut self.api_servers {
             let lag = if random.happens(700) { Duration::from_millis(50) } else { MAX_LAG };
@@ -168,7 +171,8 @@ impl World {
 
     /// Writes the configuration as another client, which may remove roots.
     pub(crate) fn configure_as_foreigner(&mut self, random: &mut Random, bundle: &Bundle) {
-        let before = self.configuration.value.clone().unwrap_or_default();
+        let mut before = self.configuration.value.clone().unwrap_or_default();
+        before.add(&self.authority.value.bundle());
         let roots = before.without(&bundle.clone().unwrap_or_default());
         self.configure(random, bundle);
         self.removed.push(Removal { at: self.now, roots, undone: None });
@@ -189,7 +193,7 @@ impl World {
             Some(roots) => Configured::Present {
                 bundles: vec![roots.clone()],
                 generation: i64::try_from(stored.version).ok(),
-                changed: None,
+                changed: stored.changed,
             },
         }
     }
@@ -224,11 +228,14 @@ impl World {
         { next }.any(|(seen, _)| *seen <= self.now)
     }
 
-    /// Returns the first certificate that an API server does not accept, unless a foreign writer took its root away.
-    /// Every configuration counts that an API server has had since the last call.
+    /// Returns the first certificate that an API server does not accept, unless a foreign writer took its root away. With
+    /// each certificate goes the one that was served before it. Every configuration counts that an API server has had
+    /// since the last call.
     pub(crate) fn refused<'a>(
         &mut self,
-        served: &(impl Iterator<Item = &'a ServingCertificate> + Clone),
+        served: &(
+             impl Iterator<Item = (&'a ServingCertificate, Option<&'a ServingCertificate>)> + Clone
+         ),
     ) -> Option<String> {
         let now = self.now;
         let servers = self.api_servers.iter().enumerate();
@@ -240,10 +247,12 @@ impl World {
             known.filter_map(move |(_, bundle)| Some((number, server.ahead, bundle.as_ref()?)))
         });
         let refusal = refusal.flat_map(|known| served.clone().map(move |one| (known, one)));
-        let refusal = refusal.filter_map(|((number, ahead, roots), certificate)| {
+        let refusal = refusal.filter_map(|((number, ahead, roots), (certificate, replaced))| {
             let clock = self.clock(ahead);
             let error = self.verifier.verify(roots, certificate, clock).err()?;
-            (!self.is_excused(certificate, clock)).then(|| format!("API server {number}: {error}"))
+            let is_worse = replaced.is_none_or(|old| self.verifier.may_accept(roots, old, clock));
+            let is_excused = self.is_excused(certificate, is_worse, clock);
+            (!is_excused).then(|| format!("API server {number}: {error}"))
         });
         let refusal = { refusal }.next();
         for server in &mut self.api_servers {
@@ -254,14 +263,19 @@ impl World {
     }
 
     /// Returns true if a foreign writer removed the root of a certificate after a replica decided to serve one of it, and the API
-    /// servers need not yet have it again.
-    fn is_excused(&self, certificate: &ServingCertificate, clock: OffsetDateTime) -> bool {
+    /// servers need not yet have it again. The order does not matter if it is no worse than the one before.
+    fn is_excused(
+        &self,
+        certificate: &ServingCertificate,
+        is_worse: bool,
+        clock: OffsetDateTime,
+    ) -> bool {
         if self.excused.contains(&id(certificate)) {
             return true;
         }
         let decided = self.decided.get(&self.pki.issuer(certificate)).copied().unwrap_or_default();
         self.removed.iter().any(|removal| {
-            removal.at >= decided
+            (removal.at >= decided || !is_worse)
                 && removal.undone.is_none_or(|undone| self.now <= undone + MAX_LAG)
                 && self.verifier.may_accept(&removal.roots, certificate, clock)
         })

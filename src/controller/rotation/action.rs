@@ -106,8 +106,7 @@ impl Observed<'_> {
             return Action::Retain;
         }
         let cause = self.cause_to_issue();
-        let is_trusted = !self.is_in_use_accepted() && self.is_current_trusted();
-        if let Some(cause) = cause.filter(|_| is_trusted) {
+        if let Some(cause) = cause.filter(|_| self.is_next_unneeded()) {
             return Action::Issue(cause);
         }
         if self.rotation.next.is_some() && !self.must_wait() {
@@ -184,10 +183,13 @@ impl Observed<'_> {
         })
     }
 
-    /// Returns true if the API server trusts the current authority.
-    fn is_current_trusted(&self) -> bool {
-        let current = self.rotation.current.as_ref();
-        current.is_some_and(|current| self.configured.trusts(&current.roots))
+    /// Returns true if the API server accepts no certificate in use, but would accept one of the current authority, which
+    /// it has trusted for longer than the next one.
+    fn is_next_unneeded(&self) -> bool {
+        let Rotation { current: Some(current), next: Some(_), .. } = self.rotation else {
+            return false;
+        };
+        !self.is_in_use_accepted() && self.configured.trusts(&current.roots)
     }
 
     /// Returns true if a certificate of the newest authority would interrupt calls: the API server accepts the
@@ -203,8 +205,7 @@ impl Observed<'_> {
         let is_accepted = match self.in_use().filter(is_ours) {
             Some(_) => self.is_in_use_accepted(),
             None => {
-                self.is_in_use_accepted()
-                    || !previous.is_empty() && self.configured.trusts(previous)
+                self.is_in_use_accepted() || !previous.is_empty() && self.configured.holds(previous)
             }
         };
         is_accepted && self.newest_trusted_for < PROPAGATION_DELAY

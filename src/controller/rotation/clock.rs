@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Configured;
+use super::{Configured, PROPAGATION_DELAY};
 use crate::tls::Roots;
 
 /// Number of removals of roots from the configuration after which they are reported. A replica that is one action
@@ -27,12 +27,21 @@ struct Observation {
     roots: Roots,
     /// Time since which each observation has found the roots.
     since: Option<Instant>,
+    /// Time for which the configuration had held them before that, as far as it is known.
+    before: Duration,
     /// True if the last observation left the roots in the configuration.
     is_held: bool,
     /// The generation in which it left them.
     generation: Option<i64>,
     /// Number of times that the roots were removed after that.
     removals: u32,
+}
+
+impl Observation {
+    /// Returns the time for which the configuration has held the roots; `None` if it does not.
+    fn time(&self, now: Instant) -> Option<Duration> {
+        self.since.map(|since| self.before + (now - since))
+    }
 }
 
 /// An observation of roots in the configuration.
@@ -46,6 +55,8 @@ pub struct Confirmation {
     pub found_generation: Option<i64>,
     /// The generation of the configuration now.
     pub held_generation: Option<i64>,
+    /// True if the configuration is known to have had the roots for [`PROPAGATION_DELAY`] when it was read.
+    pub is_long_found: bool,
 }
 
 /// The time for which roots have been trusted.
@@ -66,6 +77,7 @@ impl Confirmation {
             is_held: held.holds(roots),
             found_generation: found.generation(),
             held_generation: held.generation(),
+            is_long_found: false,
         }
     }
 }
@@ -83,6 +95,14 @@ impl PropagationClock {
         self.observed.as_ref().is_some_and(|observed| observed.is_held && observed.since.is_none())
     }
 
+    /// Returns the time until the roots have been trusted for [`PROPAGATION_DELAY`]; `None` if they have been, or the
+    /// clock does not run.
+    #[must_use]
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        let time = self.observed.as_ref()?.time(now)?;
+        Some(PROPAGATION_DELAY.saturating_sub(time)).filter(|left| !left.is_zero())
+    }
+
     /// Stops the clock, because no roots are about to be used.
     pub fn reset(&mut self) {
         self.observed = None;
@@ -95,12 +115,15 @@ impl PropagationClock {
         confirmation: Confirmation,
         now: Instant,
     ) -> Propagation {
-        let Confirmation { is_found, is_held, found_generation, held_generation } = confirmation;
+        let Confirmation { is_found, is_held, found_generation, held_generation, is_long_found } =
+            confirmation;
+        let is_first = self.is_idle();
         let mut observed = match self.observed.take() {
             Some(observed) if observed.roots == *roots => observed,
             _ => Observation {
                 roots: roots.clone(),
                 since: None,
+                before: Duration::ZERO,
                 is_held: false,
                 generation: found_generation,
                 removals: 0,
@@ -112,9 +135,13 @@ impl PropagationClock {
         // Another client may have removed the roots, and another replica may have added them again.
         let is_unchanged = observed.generation == found_generation;
         observed.generation = held_generation;
-        let since = observed.since.filter(|_| is_unchanged).unwrap_or(now);
-        observed.since = (is_found && is_held).then_some(since);
-        let time = observed.since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        let since = observed.since.filter(|_| is_unchanged);
+        if since.is_none() {
+            let is_known = is_first && is_long_found;
+            observed.before = if is_known { PROPAGATION_DELAY } else { Duration::ZERO };
+        }
+        observed.since = (is_found && is_held).then_some(since.unwrap_or(now));
+        let time = observed.time(now).unwrap_or_default();
         let is_contested = is_removed && observed.removals == MAX_REMOVALS;
         self.observed = Some(observed);
         Propagation { time, is_contested }
@@ -133,6 +160,7 @@ mod tests {
         is_held: true,
         found_generation: Some(1),
         held_generation: Some(1),
+        is_long_found: false,
     };
     const WRITTEN: Confirmation = Confirmation { is_found: false, ..FOUND };
     const MISSING: Confirmation = Confirmation { is_held: false, ..WRITTEN };
@@ -175,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_observation_counts_the_time_before_it() {
+        let (mut clock, roots, begin) = (PropagationClock::default(), roots(), Instant::now());
+        let delay = PROPAGATION_DELAY.as_secs();
+        let mut time = |seconds, confirmation| {
+            clock.observe(&roots, confirmation, begin + Duration::from_secs(seconds)).time.as_secs()
+        };
+        let long = Confirmation { is_long_found: true, ..FOUND };
+        assert_eq!(time(0, long), delay);
+        assert_eq!(time(10, FOUND), delay + 10);
+        assert_eq!(time(20, WRITTEN), 0);
+        assert_eq!(time(30, long), 0);
+        assert_eq!(time(40, long), 10);
+    }
+
+    #[test]
     fn other_roots_restart_the_clock() {
         let (mut clock, first, second) = (PropagationClock::default(), roots(), roots());
         let (begin, end) = (Instant::now(), Instant::now() + PROPAGATION_DELAY);
@@ -184,7 +227,12 @@ mod tests {
         assert!(clock.is_unconfirmed());
         clock.observe(&first, FOUND, begin);
         assert!(!clock.is_unconfirmed());
+        assert_eq!(
+            clock.left(begin + Duration::from_secs(10)),
+            Some(PROPAGATION_DELAY - Duration::from_secs(10))
+        );
         assert_eq!(clock.observe(&first, FOUND, end).time, end - begin);
+        assert_eq!(clock.left(end), None);
         assert_eq!(clock.observe(&second, FOUND, end).time, Duration::ZERO);
         clock.reset();
         assert!(clock.is_idle());

@@ -115,18 +115,24 @@ impl Configured {
 
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in
     /// `bundle`. The Python ImageSwap has added them to the configuration, or a replica from a Secret that was replaced.
+    ///
+    /// Without a configuration, they are those of `last`, the roots for which this replica would have created one before.
     #[must_use]
     pub fn taken_over(
         &self,
         served: Option<&ServingCertificate>,
         bundle: &Roots,
+        last: &Roots,
         verifier: &dyn Verifier,
         now: OffsetDateTime,
     ) -> Roots {
-        let depends = served.is_some_and(|served| {
-            self.accepts(served, verifier, now) && !verifier.may_accept(bundle, served, now)
-        });
-        if depends { self.roots().without(bundle) } else { Roots::default() }
+        let (accepts, roots): (&dyn Fn(&ServingCertificate) -> bool, Roots) = match self {
+            Self::Absent => (&|served| verifier.may_accept(last, served, now), last.clone()),
+            Self::Present { .. } => (&|served| self.accepts(served, verifier, now), self.roots()),
+        };
+        let depends = served
+            .is_some_and(|served| accepts(served) && !verifier.may_accept(bundle, served, now));
+        if depends { roots.without(bundle) } else { Roots::default() }
     }
 
     /// Returns true if no API server uses an older state of the configuration. A slow API server has either this state,

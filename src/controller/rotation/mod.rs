@@ -6,6 +6,7 @@
 mod action;
 mod clock;
 mod configured;
+mod surplus;
 mod verifier;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ pub use self::{
     action::{Action, IssueCause, Observed, PrepareCause},
     clock::{Confirmation, Propagation, PropagationClock},
     configured::Configured,
+    surplus::SurplusRoots,
     verifier::Verifier,
 };
 use crate::tls::{Authority, Roots};

@@ -34,9 +34,21 @@ fn a_replica_without_a_certificate_waits_while_another_may_serve_one_of_a_previo
     assert_eq!(scene.next_action(), Action::Wait);
     scene.newest_trusted_for = PROPAGATION_DELAY;
     assert_eq!(scene.next_action(), Action::Promote);
+    // Another replica may be about to create the configuration, or has done so since it was read.
     scene.newest_trusted_for = Duration::ZERO;
     scene.configured = Configured::Absent;
-    assert_eq!(scene.next_action(), Action::Promote);
+    assert_eq!(scene.next_action(), Action::Wait);
+}
+
+#[test]
+fn a_certificate_of_the_current_authority_waits_too_if_its_root_has_just_been_written() {
+    let mut scene = Scene::in_rotation(true);
+    scene.promote();
+    let foreign = certificate(&Authority::generate(now()).unwrap(), now());
+    (scene.certificate, scene.served) = (None, Some(foreign));
+    assert_eq!(scene.next_action(), Action::Wait);
+    scene.newest_trusted_for = PROPAGATION_DELAY;
+    assert_eq!(scene.next_action(), Action::Issue(IssueCause::Missing));
 }
 
 #[test]
