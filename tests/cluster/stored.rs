@@ -1,7 +1,9 @@
 //! Stored Secrets at the start of a webhook: old, invalid or expired.
 
+use std::time::Duration;
+
 use serde_json::json;
-use support::certificates::Authority;
+use support::{certificates::Authority, wait::eventually_blocking};
 
 use crate::{
     Cluster, MAP, Step,
@@ -12,6 +14,9 @@ use crate::{
     service::HOST,
     webhook::Files,
 };
+
+/// Timeout for the removal of a root from the configuration, where it stays for 90 s after it was dropped.
+const REMOVAL: Duration = Duration::from_mins(3);
 
 pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("a certificate is renewed when half of its validity is over", renewal),
@@ -65,7 +70,7 @@ fn expired(cluster: &Cluster) {
     });
     let after = cluster.await_stable(&webhooks);
     assert_eq!(after.served(), before.served());
-    eventually("its removal from the configuration", || {
+    eventually_blocking("its removal from the configuration", REMOVAL, || {
         expect(cluster.state().bundle(), &[before.root()].into())
     });
     assert_eq!(data(after.authority.as_ref().unwrap(), "previous-until"), None);
