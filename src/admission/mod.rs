@@ -16,6 +16,7 @@ mod markers;
 mod path;
 mod plan;
 mod pod;
+mod pull_secrets;
 mod report;
 pub mod review;
 mod world;

@@ -12,6 +12,7 @@ use super::{
     answer::INLINE_EDITS,
     exclusions::Exclusions,
     pod::{Image, Pod},
+    pull_secrets::PullSecretPlan,
     report::Changes,
     review::{Metadata, Request},
 };
@@ -38,6 +39,8 @@ pub struct Plan<'r> {
     pub reporting: Reporting,
     /// The annotations of the object; `None` if it has no metadata.
     pub(super) annotations: Option<&'r Annotations<'r>>,
+    /// The pull secrets that the object may need; `None` if the object is no new pod, or no map has any.
+    pub(super) pull_secrets: Option<PullSecretPlan<'r>>,
 }
 
 /// The number of images with the same reason.
@@ -96,6 +99,7 @@ impl<'r> Plan<'r> {
             unknown_exclusions: Vec::new(),
             reporting: Reporting::default(),
             annotations: None,
+            pull_secrets: None,
         }
     }
 
@@ -112,11 +116,19 @@ impl<'r> Plan<'r> {
             };
             answer.patch.extend(edits.clone().map(operation));
         }
+        let mut added = Vec::new();
+        if let Some(pull_secrets) = &self.pull_secrets {
+            added = pull_secrets.missing(edits.clone());
+            if self.mode == Mode::Enforce {
+                answer.patch.extend(pull_secrets.operations(&added));
+            }
+        }
         if self.reporting != Reporting::default() || !self.unknown_exclusions.is_empty() {
             let is_annotated = self.kind == Kind::Pod && self.mode == Mode::Enforce;
             let changes = Changes {
                 mode: self.mode,
                 edits: edits.collect(),
+                pull_secrets: &added,
                 unknown_exclusions: &self.unknown_exclusions,
                 annotations: self.annotations.filter(|_| is_annotated),
             };
@@ -157,6 +169,9 @@ impl<'r> Plan<'r> {
         let excluded = Exclusions::of(described.map(|metadata| &metadata.annotations));
         self.unknown_exclusions = excluded.without_container(pod);
         let own = world.namespaces.rules(request.namespace());
+        if self.kind == Kind::Pod && self.operation == Operation::Create {
+            self.pull_secrets = PullSecretPlan::new(pod, world.policy.maps(own));
+        }
         for image in pod.introduced(old) {
             match reason_to_leave(&image, scope, &excluded) {
                 Some(reason) => self.images[reason as usize].left_alone += 1,

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     json::List,
-    review::{Container, Metadata, Volume, Workload},
+    review::{Container, LocalReference, Metadata, Volume, Workload},
 };
 use crate::closed_enum::closed_enum;
 
@@ -59,6 +59,8 @@ pub(super) struct Pod<'r, 'a> {
     init_containers: &'r List<Container<'a>>,
     ephemeral_containers: &'r List<Container<'a>>,
     volumes: &'r List<Volume<'a>>,
+    /// The pull secrets; `None` for a pod template.
+    pub(super) pull_secrets: Option<&'r List<LocalReference<'a>>>,
     /// The metadata of the pod template; `None` for a Pod, which has no template.
     pub(super) template_metadata: Option<&'r Metadata<'a>>,
     /// The metadata of the job template; `None` unless the object is a CronJob.
@@ -67,7 +69,7 @@ pub(super) struct Pod<'r, 'a> {
 }
 
 /// The location of an image in an object.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Location {
     pointer: &'static str,
     field: Field,
@@ -126,6 +128,7 @@ impl<'r, 'a> Pod<'r, 'a> {
                     init_containers: &spec.init_containers,
                     ephemeral_containers: &spec.ephemeral_containers,
                     volumes: &spec.volumes,
+                    pull_secrets: Some(&spec.pull_secrets),
                     template_metadata: None,
                     job_metadata: None,
                     pointer,
@@ -146,6 +149,7 @@ impl<'r, 'a> Pod<'r, 'a> {
             init_containers: &spec.init_containers,
             ephemeral_containers: &spec.ephemeral_containers,
             volumes: &spec.volumes,
+            pull_secrets: None,
             template_metadata: template.metadata.get(),
             job_metadata,
             pointer,

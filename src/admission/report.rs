@@ -10,6 +10,7 @@ use super::{
         Annotations, MAX_ANNOTATION_BYTES, ORIGINAL_ANNOTATION, SKIP_ANNOTATION, VOLUMES,
     },
     answer::{Answer, PatchOperation},
+    pull_secrets::AddedSecret,
 };
 use crate::{
     excerpt::{MAX_VALUE_BYTES, excerpt},
@@ -38,6 +39,8 @@ pub(super) struct Changes<'p> {
     pub(super) mode: Mode,
     /// The changes.
     pub(super) edits: Vec<&'p Edit<'p>>,
+    /// The pull secrets that are added.
+    pub(super) pull_secrets: &'p [AddedSecret<'p>],
     /// Containers that an annotation excludes, but that the pod does not have.
     pub(super) unknown_exclusions: &'p [String],
     /// The annotations of the object, if it may be annotated.
@@ -48,7 +51,7 @@ impl Changes<'_> {
     /// Adds the records to an answer.
     pub(super) fn report(&self, reporting: Reporting, answer: &mut Answer<'_>) {
         answer.warnings = self.warnings(reporting.warns);
-        if self.edits.is_empty() {
+        if self.edits.is_empty() && self.pull_secrets.is_empty() {
             return;
         }
         if reporting.audits {
@@ -63,9 +66,9 @@ impl Changes<'_> {
     /// another webhook has changed it, cannot replace the annotation of the first.
     fn audit(&self) -> (String, String) {
         let mut value = String::new();
-        for (index, edit) in self.edits.iter().enumerate() {
-            let line = line(edit, MAX_VALUE_BYTES);
-            let rest = format!("; {} more", self.edits.len() - index);
+        let total = self.edits.len() + self.pull_secrets.len();
+        for (index, line) in self.lines(MAX_VALUE_BYTES).enumerate() {
+            let rest = format!("; {} more", total - index);
             if value.len() + line.len() + 2 + rest.len() > MAX_AUDIT_BYTES {
                 value.push_str(&rest);
                 break;
@@ -86,8 +89,8 @@ impl Changes<'_> {
 
     /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no container has, and the changes if they are `shown`.
     fn warnings(&self, shown: bool) -> Vec<String> {
-        let edits: &[_] = if shown { &self.edits } else { &[] };
-        let total = self.unknown_exclusions.len() + edits.len();
+        let changes = if shown { self.edits.len() + self.pull_secrets.len() } else { 0 };
+        let total = self.unknown_exclusions.len() + changes;
         if total == 0 {
             return Vec::new();
         }
@@ -99,7 +102,7 @@ impl Changes<'_> {
             Mode::Enforce => "",
             Mode::Shadow => "shadow: ",
         };
-        let changes = edits.iter().map(|edit| line(edit, MAX_WARNED_IMAGE_BYTES));
+        let changes = self.lines(MAX_WARNED_IMAGE_BYTES).take(changes);
         let changes = changes.map(|line| format!("imageswap: {mode}{line}"));
         let shown = if total > MAX_WARNINGS { MAX_WARNINGS - 1 } else { total };
         let warnings = unknown.chain(changes).take(shown);
@@ -111,9 +114,21 @@ impl Changes<'_> {
         warnings
     }
 
+    /// Returns the changes as texts, with images of at most `max_bytes` each.
+    fn lines(&self, max_bytes: usize) -> impl Iterator<Item = String> {
+        let images = self.edits.iter().map(move |edit| line(edit, max_bytes));
+        let secrets = self.pull_secrets.iter().map(|AddedSecret { name, line }| {
+            format!("imagePullSecrets: {name} added ({})", line.location())
+        });
+        images.chain(secrets)
+    }
+
     /// Returns the operation that annotates the pod with its original images, besides those that it already has. `None`
     /// if nothing changes, or if the API server would refuse the pod for the size of its annotations.
     fn annotation(&self) -> Option<PatchOperation<'static>> {
+        if self.edits.is_empty() {
+            return None;
+        }
         let annotations = self.annotations.filter(|it| it.bytes <= MAX_ANNOTATION_BYTES)?;
         let before = annotations.original.get();
         // A text of another form was not written by this program.

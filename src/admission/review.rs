@@ -183,6 +183,7 @@ pub(super) struct WorkloadSpec<'a> {
     pub(super) init_containers: List<Container<'a>>,
     pub(super) ephemeral_containers: List<Container<'a>>,
     pub(super) volumes: List<Volume<'a>>,
+    pub(super) pull_secrets: List<LocalReference<'a>>,
     pub(super) template: Object<PodTemplate<'a>>,
     pub(super) job_template: Object<JobTemplate<'a>>,
 }
@@ -210,6 +211,12 @@ pub(super) struct PodSpec<'a> {
     pub(super) init_containers: List<Container<'a>>,
     pub(super) ephemeral_containers: List<Container<'a>>,
     pub(super) volumes: List<Volume<'a>>,
+}
+
+/// A reference to an object in the namespace of the pod.
+#[derive(Debug, Default)]
+pub(super) struct LocalReference<'a> {
+    pub(super) name: Text<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -255,6 +262,7 @@ fields! {
         b"initContainers" => init_containers,
         b"ephemeralContainers" => ephemeral_containers,
         b"volumes" => volumes,
+        b"imagePullSecrets" => pull_secrets,
         b"template" => template,
         b"jobTemplate" => job_template,
     }
@@ -267,6 +275,7 @@ fields! {
         b"ephemeralContainers" => ephemeral_containers,
         b"volumes" => volumes,
     }
+    LocalReference { b"name" => name }
     Container { b"name" => name, b"image" => image, b"imagePullPolicy" => pull_policy }
     Volume { b"name" => name, b"image" => image }
     ImageVolume { b"reference" => reference, b"pullPolicy" => pull_policy }

@@ -291,7 +291,7 @@ fn print(
         output,
         "{}: {}, {}, {}{notes}{remarks}",
         file.name,
-        counted(map.rules.rules().len(), "rule"),
+        counted(map.rules.counts().iter().sum(), "rule"),
         counted(map.diagnostics.count(Severity::Error), "error"),
         counted(map.diagnostics.count(Severity::Warning), "warning"),
     )

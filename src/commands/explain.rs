@@ -13,12 +13,12 @@ use serde::Serialize;
 use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Maps, Policy, Reason, Rule, Step, Target, diagnostic::shorten},
+    rules::{Decision, Maps, Policy, PullSecret, Reason, Rule, Step, Target, diagnostic::shorten},
     settings::{NamespaceArguments, RuleArguments, RuleSource},
 };
 
 /// Fields of a line of `explain --output json`, in addition to [`OUTCOME_FIELDS`](super::OUTCOME_FIELDS).
-pub const FIELDS: [Field; 12] = [
+pub const FIELDS: [Field; 13] = [
     Field { name: "image", meaning: "Image as given" },
     Field { name: "registry", meaning: "Registry of the image; `docker.io` if the image has none" },
     Field { name: "path", meaning: "Image without its registry, with tag and digest" },
@@ -41,6 +41,10 @@ pub const FIELDS: [Field; 12] = [
         name: "placeholders",
         meaning: "Placeholders of the target with their values for this image, such as \
                   `{\"{path}\": \"a/b\"}`; empty if there are none",
+    },
+    Field {
+        name: "pull_secrets",
+        meaning: "Names of the pull secrets that a new pod with this image gets, in order",
     },
     Field { name: "remark", meaning: "Remark on a result that is easy to misread, or `null`" },
     Field {
@@ -79,6 +83,10 @@ struct Explanation<'a> {
     #[serde(flatten)]
     outcome: Outcome,
     placeholders: BTreeMap<&'static str, String>,
+    pull_secrets: Vec<&'a str>,
+    /// The lines of the map with these pull secrets.
+    #[serde(skip)]
+    pull_secret_lines: Vec<&'a PullSecret>,
     remark: Option<String>,
     second_pass: Option<Outcome>,
 }
@@ -132,7 +140,7 @@ pub fn run(
     Ok(Exit::Success)
 }
 
-fn explain<'a>(rules: &LoadedRules, source: &RuleSource, image: &'a str) -> Explanation<'a> {
+fn explain<'a>(rules: &'a LoadedRules, source: &RuleSource, image: &'a str) -> Explanation<'a> {
     let policy = &rules.policy;
     let own = rules.namespace.as_ref().map(|map| &map.rules);
     let reference = ImageReference::parse(image);
@@ -142,6 +150,8 @@ fn explain<'a>(rules: &LoadedRules, source: &RuleSource, image: &'a str) -> Expl
         let result = &*outcome.result;
         Outcome::new(&rules.decide(result), result)
     });
+    let maps = policy.maps(own);
+    let pull_secret_lines = maps.map(|maps| maps.pull_secrets(&outcome.result)).unwrap_or_default();
     Explanation {
         image,
         registry: reference.registry(),
@@ -164,10 +174,23 @@ fn explain<'a>(rules: &LoadedRules, source: &RuleSource, image: &'a str) -> Expl
             (Some(_), Some(rule)) => rule.target.placeholders(&reference).into_iter().collect(),
             _ => BTreeMap::new(),
         },
+        pull_secrets: names(&pull_secret_lines),
+        pull_secret_lines,
         remark: remark(rules, &decision, image, &outcome.result),
         outcome,
         second_pass,
     }
+}
+
+/// Returns the names in these lines, each once.
+fn names<'a>(lines: &[&'a PullSecret]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in lines.iter().flat_map(|line| line.names.iter()) {
+        if !names.contains(&&**name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 impl StepRecord {
@@ -273,6 +296,15 @@ impl Explanation<'_> {
         }
         if let Some(remark) = &self.remark {
             writeln!(output, "          {remark}")?;
+        }
+        for line in &self.pull_secret_lines {
+            let rule = shorten(&line.to_string()).into_owned();
+            writeln!(
+                output,
+                "secrets   {} by {} `{rule}`",
+                line.names.join(", "),
+                line.location()
+            )?;
         }
         if let Some(again) = &self.second_pass {
             writeln!(output, "again     {}", sentence(again))?;

@@ -61,6 +61,8 @@ closed_enum! {
         NotAMap => "not-a-map",
         /// Two registries that differ in their ports, and whose images get the same names.
         PortDropped => "port-dropped",
+        /// A pull secret for images to which no rule leads.
+        UnusedPullSecret => "unused-pull-secret",
     }
 }
 
@@ -78,7 +80,8 @@ impl Code {
             | Self::DeprecatedSeparator
             | Self::DuplicateKey
             | Self::NeverMatches
-            | Self::PortDropped => Severity::Warning,
+            | Self::PortDropped
+            | Self::UnusedPullSecret => Severity::Warning,
             Self::CaseChain | Self::LibraryDropped => Severity::Note,
         }
     }

@@ -5,6 +5,7 @@
 use super::{
     decision::{Decision, PLACEHOLDER, Reason, reason_to_skip},
     explain::{NoTrace, Step, Trace},
+    pull_secrets::PullSecret,
     registry_trie::RegistryMatch,
     rule::{Effect, Rule},
     rule_set::RuleSet,
@@ -158,6 +159,29 @@ impl<'a> Maps<'a> {
         let mut steps = Vec::new();
         let decision = self.evaluate(image, &mut steps);
         (steps, decision)
+    }
+
+    /// Returns true if a map has pull secrets.
+    #[must_use]
+    pub fn have_pull_secrets(self) -> bool {
+        self.all().any(|map| !map.pull_secrets().lines().is_empty())
+    }
+
+    /// Returns the pull secrets for an image as it is after the decision: those of the namespace, then those of the
+    /// cluster.
+    #[must_use]
+    pub fn pull_secrets(self, image: &str) -> Vec<&'a PullSecret> {
+        if reason_to_skip(image).is_some() {
+            return Vec::new();
+        }
+        with_compared(&ImageReference::parse(image), |compared| {
+            self.all().flat_map(|map| map.pull_secrets().of(&compared.image)).collect()
+        })
+    }
+
+    /// Returns the maps in the order in which they are asked.
+    fn all(self) -> impl Iterator<Item = &'a RuleSet> {
+        self.namespace.into_iter().chain([self.cluster])
     }
 
     fn evaluate(self, text: &'a str, trace: &mut impl Trace<'a>) -> Decision<'a> {

@@ -14,8 +14,9 @@ use super::{
     key_error::KeyError,
     line::{Separator, rule_span, separator, without_byte_order_mark, without_white_space},
     manifest,
+    pull_secrets::{PullSecret, PullSecretError, parse_names, parse_prefix},
     rule::{Key, Rule},
-    target::Target,
+    target::{Scope, Target},
 };
 use crate::image::MAX_IMAGE_BYTES;
 
@@ -25,11 +26,13 @@ use crate::image::MAX_IMAGE_BYTES;
 /// memory of a reload, during which the old and the new rule set exist side by side.
 pub const MAX_MAP_BYTES: usize = 16 * 1024 * 1024;
 
-/// The rules of a map in the order of the file. Each key occurs once.
+/// The rules and pull secrets of a map in the order of the file. Each key occurs once.
 #[derive(Clone, Debug, Default)]
 pub struct MapFile {
     /// The rules.
     pub rules: Vec<Rule>,
+    /// The pull secrets.
+    pub pull_secrets: Vec<PullSecret>,
 }
 
 impl MapFile {
@@ -63,7 +66,8 @@ impl MapFile {
 
 impl fmt::Display for MapFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))
+        self.rules.iter().try_for_each(|rule| writeln!(formatter, "{rule}"))?;
+        self.pull_secrets.iter().try_for_each(|secret| writeln!(formatter, "{secret}"))
     }
 }
 
@@ -71,6 +75,8 @@ impl fmt::Display for MapFile {
 struct Parser {
     file: Arc<str>,
     targets: IndexMap<Key, LastTarget, RandomState>,
+    /// The pull secrets by the images that are under their prefixes.
+    pull_secrets: IndexMap<Scope<Box<str>>, PullSecret, RandomState>,
     diagnostics: Diagnostics,
 }
 
@@ -89,6 +95,13 @@ impl Parser {
         if rule.is_empty() {
             return;
         }
+        if rule.starts_with(PullSecret::KEY) {
+            match self.pull_secret(number, &rule) {
+                Ok(secret) => self.insert_pull_secret(secret, span),
+                Err(error) => self.skip(&error, number, span, line, &rule),
+            }
+            return;
+        }
         match split(&rule) {
             Ok(SplitRule { written, key, is_canonical, target, is_deprecated }) => {
                 if is_deprecated {
@@ -102,13 +115,44 @@ impl Parser {
                 let target = Target::new(target);
                 self.insert(key, LastTarget { target, line: number, is_canonical }, span);
             }
-            Err(error) => {
-                self.diagnostics.push_with(Code::InvalidRule, || {
-                    let hint = error.hint(&line[span.clone()], &rule);
-                    let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
-                    diagnostic.at(number, span).skipping(&rule)
-                });
-            }
+            Err(error) => self.skip(&error, number, span, line, &rule),
+        }
+    }
+
+    /// Reports a line that is not a rule. It is given as it is written, and as its rule without white space.
+    fn skip(&mut self, error: &RuleError, number: u32, span: Range<usize>, line: &str, rule: &str) {
+        self.diagnostics.push_with(Code::InvalidRule, || {
+            let hint = error.hint(&line[span.clone()], rule);
+            let diagnostic = Diagnostic::new(Code::InvalidRule, error.to_string(), hint);
+            diagnostic.at(number, span).skipping(rule)
+        });
+    }
+
+    /// Parses a line with a pull secret, without its white space.
+    fn pull_secret(&self, line: u32, rule: &str) -> Result<PullSecret, RuleError> {
+        let (key, names) = match separator(rule) {
+            Separator::Double(separator) => (&rule[..separator.start], &rule[separator.end..]),
+            // These lines are newer than the deprecated separator.
+            Separator::Missing | Separator::Single(_) => return Err(RuleError::NoSeparator),
+            Separator::Several => return Err(RuleError::SeveralSeparators),
+        };
+        if key.len().max(names.len()) > MAX_IMAGE_BYTES {
+            return Err(RuleError::TooLong);
+        }
+        let prefix = parse_prefix(&key[PullSecret::KEY.len()..])?;
+        Ok(PullSecret { prefix, names: parse_names(names)?, line, file: self.file.clone() })
+    }
+
+    /// Adds a pull secret. The last line of a prefix wins, at the position of the first one.
+    fn insert_pull_secret(&mut self, secret: PullSecret, span: Range<usize>) {
+        let Scope { base, is_prefix } = secret.prefix.scope();
+        let scope = Scope { base: base.into(), is_prefix };
+        let line = secret.line;
+        if let Some(first) = self.pull_secrets.insert(scope, secret) {
+            let message = "this prefix already has pull secrets";
+            let hint = "the last line wins; write all names in one line, with commas between them";
+            let diagnostic = Diagnostic::new(Code::DuplicateKey, message, hint).at(line, span);
+            self.diagnostics.push(diagnostic.related_to(first.line, "these names are overridden"));
         }
     }
 
@@ -153,9 +197,10 @@ impl Parser {
     }
 
     fn finish(self) -> (MapFile, Diagnostics) {
-        let Self { file, targets, diagnostics } = self;
+        let Self { file, targets, pull_secrets, diagnostics } = self;
         let rule = |(key, LastTarget { target, line, .. })| Rule::new(key, target, &file, line);
-        (MapFile { rules: targets.into_iter().map(rule).collect() }, diagnostics)
+        let rules = targets.into_iter().map(rule).collect();
+        (MapFile { rules, pull_secrets: pull_secrets.into_values().collect() }, diagnostics)
     }
 }
 
@@ -164,6 +209,8 @@ impl Parser {
 enum RuleError {
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    PullSecret(#[from] PullSecretError),
     #[error("there is no `::` between key and target")]
     NoSeparator,
     #[error("the key or the target is longer than {MAX_IMAGE_BYTES} bytes")]
@@ -183,6 +230,10 @@ impl RuleError {
                 }
                 Separator::Missing | Separator::Several => String::new(),
             },
+            Self::PullSecret(error) => error.hint().into(),
+            Self::NoSeparator if rule.starts_with(PullSecret::KEY) => {
+                PullSecretError::EmptyName.hint().into()
+            }
             Self::NoSeparator => advice::missing_separator(line),
             Self::TooLong => "no image is that long; shorten it".into(),
             Self::SeveralSeparators => advice::several_separators(rule),
@@ -262,6 +313,43 @@ mod tests {
             let expected: Vec<String> = rule.into_iter().map(String::from).collect();
             assert_eq!(keys_and_targets(line), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_line_of_pull_secrets_is_parsed_or_explained() {
+        for (line, expected) in [
+            ("[PULLSECRET]h.io::a", Ok("[PULLSECRET]h.io::a")),
+            (
+                " [PULLSECRET] h.io:5000/x/ :: a, b.c-1, a # why",
+                Ok("[PULLSECRET]h.io:5000/x/::a,b.c-1"),
+            ),
+            ("[PULLSECRET][::1]:80/m-::a", Ok("[PULLSECRET][::1]:80/m-::a")),
+            ("[PULLSECRET]::a", Err("`` cannot be the start of an image")),
+            ("[PULLSECRET]h.io/{path}::a", Err("`h.io/{path}` cannot be the start of an image")),
+            ("[PULLSECRET]h.io/a:1::a", Err("`h.io/a:1` cannot be the start of an image")),
+            ("[PULLSECRET]h.io::", Err("a name of a Secret is empty")),
+            ("[PULLSECRET]h.io::a,,b", Err("a name of a Secret is empty")),
+            ("[PULLSECRET]h.io::Reg_cred", Err("`Reg_cred` is not a valid name of a Secret")),
+            ("[PULLSECRET]h.io::ns/a", Err("`ns/a` is not a valid name of a Secret")),
+            ("[PULLSECRET]h.io:a", Err("there is no `::` between key and target")),
+            ("[PULLSECRET]h.io::a::b", Err("there is more than one separator")),
+        ] {
+            let (map, diagnostics) = MapFile::parse(line);
+            let found = map.pull_secrets.iter().map(ToString::to_string).next();
+            let errors = diagnostics.kept().iter().map(|diagnostic| diagnostic.message.clone());
+            let found = found.ok_or_else(|| errors.collect::<String>());
+            assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{line}");
+            assert!(map.rules.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_a_prefix_wins() {
+        let text = "[PULLSECRET]h.io::a\n[PULLSECRET]h.io/x::b\n[PULLSECRET]H.io/::c";
+        let (map, diagnostics) = MapFile::parse(text);
+        assert_eq!(map.to_string(), "[PULLSECRET]H.io/::c\n[PULLSECRET]h.io/x::b\n");
+        let [duplicate] = diagnostics.kept() else { panic!("one diagnostic: {diagnostics:?}") };
+        assert_eq!((duplicate.code, duplicate.line), (Code::DuplicateKey, Some(3)));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod manifest;
 mod map_file;
 mod map_hash;
 mod namespace_maps;
+mod pull_secrets;
 mod refusal;
 mod registry_trie;
 mod rule;
@@ -54,6 +55,7 @@ pub use self::{
     legacy::LegacyPrefix,
     map_file::{MAX_MAP_BYTES, MapFile},
     namespace_maps::NamespaceMaps,
+    pull_secrets::{PullSecret, PullSecrets},
     refusal::Refusal,
     rule::{Effect, Key, KeyKind, Rule},
     rule_set::{CompileError, RuleSet},
@@ -124,6 +126,16 @@ impl Policy {
     #[must_use]
     pub fn decide<'a>(&'a self, image: &'a str) -> Decision<'a> {
         self.decide_with(None, image)
+    }
+
+    /// Returns the maps that decide in a namespace, given the rules of its own map; `None` in LEGACY mode, which asks no
+    /// map.
+    #[must_use]
+    pub fn maps<'a>(&'a self, namespace: Option<&'a RuleSet>) -> Option<Maps<'a>> {
+        match self {
+            Self::Legacy(_) => None,
+            Self::Maps(rules) => Some(Maps::new(namespace, rules)),
+        }
     }
 
     /// Decides how an image is rewritten in a namespace, given the rules of its own map. It never fails and never panics,

@@ -30,7 +30,7 @@ impl LoadedMap {
             self.diagnostics.kept().iter().any(|diagnostic| diagnostic.code == Code::NotAMap);
         if is_not_a_map {
             Some(Refusal::NotAMap)
-        } else if self.rules.rules().is_empty() {
+        } else if self.rules.is_empty() {
             Some(Refusal::NoRules)
         } else if strict && self.diagnostics.count(Severity::Error) > 0 {
             Some(Refusal::Errors)

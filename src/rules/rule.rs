@@ -27,7 +27,7 @@ pub enum Key {
 }
 
 closed_enum! {
-    /// The kinds of keys, as in metric labels.
+    /// The kinds of keys, as in metric labels. Those of pull secrets are no [`Key`], because they decide nothing.
     pub enum KeyKind {
         /// `default`.
         Default => "default",
@@ -35,6 +35,8 @@ closed_enum! {
         Exact => "exact",
         /// `noswap_wildcards`.
         NoswapWildcards => "noswap-wildcards",
+        /// `[PULLSECRET]prefix`.
+        PullSecret => "pull-secret",
         /// A registry or `*.domain`, with or without a path prefix.
         Registry => "registry",
         /// `[REPLACE]glob`.

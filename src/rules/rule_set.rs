@@ -12,8 +12,9 @@ use super::{
     glob::Glob,
     glob_set::GlobSet,
     map_file::MapFile,
+    pull_secrets::PullSecrets,
     registry_trie::RegistryTrie,
-    rule::{Effect, Key, Rule},
+    rule::{Effect, Key, KeyKind, Rule},
     target_index::TargetIndex,
 };
 use crate::image::MAX_IMAGE_BYTES;
@@ -33,6 +34,7 @@ pub struct RuleSet {
     pub(super) registries: RegistryTrie,
     wildcards: Option<Wildcards>,
     default: Option<u32>,
+    pull_secrets: PullSecrets,
     pub(super) targets: TargetIndex,
 }
 
@@ -66,8 +68,12 @@ impl RuleSet {
     /// If the globs or wildcards need more than the 2^31 states of an automaton. A map of at most
     /// [`MAX_MAP_BYTES`](super::MAX_MAP_BYTES) does not.
     pub fn compile(map: MapFile) -> Result<Self, CompileError> {
-        let rules = map.rules;
-        let mut set = Self { targets: TargetIndex::build(&rules), ..Self::default() };
+        let MapFile { rules, pull_secrets } = map;
+        let mut set = Self {
+            targets: TargetIndex::build(&rules),
+            pull_secrets: PullSecrets::new(pull_secrets),
+            ..Self::default()
+        };
         let mut globs = Vec::new();
         for (number, rule) in (0..).zip(&rules) {
             match &rule.key {
@@ -91,6 +97,29 @@ impl RuleSet {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Returns the number of lines of each kind, in the order of [`KeyKind::ALL`].
+    #[must_use]
+    pub fn counts(&self) -> [usize; KeyKind::ALL.len()] {
+        let mut counts = [0; KeyKind::ALL.len()];
+        for rule in &self.rules {
+            counts[rule.key.kind() as usize] += 1;
+        }
+        counts[KeyKind::PullSecret as usize] = self.pull_secrets.lines().len();
+        counts
+    }
+
+    /// Returns true if the map has neither rules nor pull secrets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.pull_secrets.lines().is_empty()
+    }
+
+    /// Returns the pull secrets.
+    #[must_use]
+    pub fn pull_secrets(&self) -> &PullSecrets {
+        &self.pull_secrets
     }
 
     /// Returns the `default` rule, if the map has one.

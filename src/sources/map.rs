@@ -17,7 +17,7 @@ use super::{
 use crate::{
     bounded_read::read_regular_up_to,
     origin::Origin,
-    rules::{Diagnostics, KeyKind, LoadedMap, MapScope, Policy, RuleChanges, RuleSet, Severity},
+    rules::{Diagnostics, LoadedMap, MapScope, Policy, RuleChanges, RuleSet, Severity},
     state::{HasStatus, Live, Load, LoadError, MapSummary, Retry, Summary},
 };
 
@@ -163,12 +163,8 @@ impl Source for MapSource {
 #[must_use]
 pub fn map_load(map: LoadedMap, origin: Origin, old: Option<&RuleSet>) -> (Policy, Load) {
     let LoadedMap { rules, diagnostics, hash, .. } = map;
-    let mut counts = [0; KeyKind::ALL.len()];
-    for rule in rules.rules() {
-        counts[rule.key.kind() as usize] += 1;
-    }
     let changes = RuleChanges::between(old, &rules);
-    let summary = Summary::Map(MapSummary { rules: counts, changes, hash });
+    let summary = Summary::Map(MapSummary { rules: rules.counts(), changes, hash });
     let load = Load { origin, summary, diagnostics: Arc::new(diagnostics) };
     (Policy::Maps(Box::new(rules)), load)
 }

@@ -166,8 +166,8 @@ impl NamespaceMapsSource {
         };
         for (_, map) in maps.iter() {
             summary.maps += 1;
-            for rule in map.rules.rules() {
-                summary.rules[rule.key.kind() as usize] += 1;
+            for (sum, count) in summary.rules.iter_mut().zip(map.rules.counts()) {
+                *sum += count;
             }
         }
         let origin = Origin::File(self.directory.clone());

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod golden;
+mod pull_secrets;
 mod records;
 mod refusals;
 mod scope;

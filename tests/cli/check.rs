@@ -101,7 +101,7 @@ team::d.io/team
 
 #[test]
 fn check_finds_mistakes_between_rules() {
-    let cases: [(&str, &str, &[Finding]); 23] = [
+    let cases: [(&str, &str, &[Finding]); 24] = [
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
         (
@@ -163,6 +163,16 @@ a.io:1::d.io/m-
 a.io:2::d.io/m-
 ",
             &[(3, "port-dropped", 2)],
+        ),
+        (
+            "pull-secrets",
+            "default::d.io
+[PULLSECRET]d.io/x::a
+[PULLSECRET]e.io::a
+[PULLSECRET]D.io/x/::b
+[PULLSECRET]d.io::A
+",
+            &[(3, "unused-pull-secret", 0), (4, "duplicate-key", 2), (5, "invalid-rule", 0)],
         ),
         (
             "registry-in-upper-case",

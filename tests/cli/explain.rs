@@ -8,7 +8,26 @@ use crate::{RULES, Workspace};
 /// Name, arguments, and standard output.
 type Case = (&'static str, &'static [&'static str], &'static str);
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
+    (
+        "with pull secrets",
+        &["--maps", "pulls", "q.io/a/b:1"],
+        "\
+image     q.io/a/b:1
+registry  q.io
+path      a/b:1
+rules     pulls
+  [EXACT]          the map has none
+  [REPLACE]        the map has none
+  registry         no rule for q.io/a/b or a part of it
+  noswap_wildcards the image contains none
+  default          line 1 `default::d.io` applies
+result    d.io/a/b:1 (default, line 1)
+secrets   hub, own by pulls:2 `[PULLSECRET]d.io::hub,own`
+secrets   own by pulls:4 `[PULLSECRET]d.io/a::own`
+again     d.io/a/b:1 is left alone (already-swapped, line 1)
+",
+    ),
     (
         "by the default, after all else",
         &["--maps", "rules", "nginx:1.27"],
@@ -240,6 +259,10 @@ fn explain_prints_each_step() {
         ("no-default", "q.io::d.io\n"),
         ("placeholders", "default::d.io/{registry}\n*.gcr.io::h.io/gcr\n"),
         ("broken", "default::d.io\nq.io;d.io/q\n"),
+        (
+            "pulls",
+            "default::d.io\n[PULLSECRET]d.io::hub, own\n[PULLSECRET]d.io/b::b\n[PULLSECRET]d.io/a::own\n",
+        ),
     ]);
     for (name, arguments, expected) in CASES {
         let run = workspace.imageswap(&[&["explain"], arguments].concat()).run();
@@ -302,6 +325,7 @@ fn json_is_one_object_per_image_with_the_documented_fields() {
         "file": "rules",
         "line": 2,
         "placeholders": {},
+        "pull_secrets": [],
         "remark": null,
         "second_pass": null,
     });

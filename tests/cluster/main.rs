@@ -32,6 +32,7 @@ mod owner;
 mod permissions;
 mod provided;
 mod proxy;
+mod pull_secrets;
 mod records;
 mod refusals;
 mod removal;
@@ -104,7 +105,7 @@ fn swapping() {
 
 #[test]
 fn admission() {
-    let steps = [records::STEPS, namespaces::STEPS].concat();
+    let steps = [records::STEPS, namespaces::STEPS, pull_secrets::STEPS].concat();
     run("admission", |cluster| cluster, &steps);
 }
 

@@ -124,6 +124,10 @@ fn glob() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
 
+fn secrets() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "a,b", "c.d-1", "a,a", "", "A", "a,", "-a", "a/b"])
+}
+
 fn rule() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => target().prop_map(|target| format!("default::{target}")),
@@ -133,6 +137,7 @@ fn rule() -> impl Strategy<Value = String> {
         2 => (image(), target()).prop_map(|(image, target)| format!("[EXACT]{image}::{target}")),
         2 => (glob(), target()).prop_map(|(glob, target)| format!("[REPLACE]{glob}::{target}")),
         1 => "noswap_wildcards::[a-cA.,]{0,6}",
+        1 => (target(), secrets()).prop_map(|(prefix, names)| format!("[PULLSECRET]{prefix}::{names}")),
         1 => (host(), host()).prop_map(|(key, target)| format!("{key}:{target}")),
         1 => "[a-c:#;*{} \t\r\\[\\]]{0,8}",
     ]
@@ -177,6 +182,7 @@ proptest! {
         let map = Map::read(&map);
         for image in &images {
             map.assert_decides_like_oracle(image);
+            map.assert_finds_pull_secrets_like_oracle(image);
         }
     }
 

@@ -50,6 +50,12 @@ impl<T> List<T> {
         self.0.iter().enumerate().filter_map(|(index, element)| Some((index, element.get()?)))
     }
 
+    /// Returns true if there is no element, of whatever type.
+    #[must_use]
+    pub(in crate::admission) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the element at `index` of the array; `None` if it is not an object.
     #[must_use]
     pub(in crate::admission) fn at(&self, index: usize) -> Option<&T> {

@@ -6,6 +6,7 @@
 
 mod chain;
 mod dropped;
+mod pull_secrets;
 mod reach;
 mod single;
 
@@ -49,10 +50,14 @@ pub fn lint(rules: &RuleSet, scope: MapScope, text: &str) -> Diagnostics {
     linter.chains();
     linter.dropped_ports();
     linter.dropped_library();
+    if scope == MapScope::Cluster {
+        linter.unused_pull_secrets(&[rules]);
+    }
     linter.found
 }
 
-/// Finds rules of a namespace, compiled from `text`, that rewrite the images of the rules of the cluster again.
+/// Finds rules of a namespace, compiled from `text`, that rewrite the images of the rules of the cluster again, and pull
+/// secrets for images to which no rule of either leads.
 ///
 /// There are none in the other direction: an image under a target of the namespace never reaches the map of the cluster.
 #[must_use]
@@ -60,6 +65,7 @@ pub fn lint_pair(namespace: &RuleSet, text: &str, cluster: &RuleSet) -> Diagnost
     let text = without_byte_order_mark(text);
     let mut linter = Linter::new(namespace, MapScope::Namespace, text);
     linter.chains_from(cluster);
+    linter.unused_pull_secrets(&[namespace, cluster]);
     linter.found
 }
 
@@ -108,7 +114,7 @@ impl<'a> Linter<'a> {
     }
 
     fn missing_rules(&mut self) {
-        let (code, message, which) = if self.rules.rules().is_empty() {
+        let (code, message, which) = if self.rules.is_empty() {
             (Code::NoRules, "the map has no rules, so it is never applied", "all images alone")
         } else if !self.has_default() {
             (

@@ -37,6 +37,18 @@ impl<'t> Map<'t> {
         assert_eq!(decision, self.oracle.decide(image), "{image}\n{}", self.text);
     }
 
+    /// Checks that the program and the oracle find the same pull secrets for an image.
+    pub fn assert_finds_pull_secrets_like_oracle(&self, image: &str) {
+        let lines = Maps::new(None, &self.rules).pull_secrets(image);
+        let names = lines.iter().flat_map(|line| line.names.iter()).map(|name| &**name);
+        let mut expected = self.oracle.pull_secrets(image);
+        // Within a line, each name counts once.
+        let mut names: Vec<&str> = names.collect();
+        expected.dedup();
+        names.dedup();
+        assert_eq!(names, expected, "{image}\n{}", self.text);
+    }
+
     /// Checks that `explain` and `decide` agree, and that the result is no longer than map and image.
     pub fn assert_explains_its_decision(&self, image: &str) {
         let result = self.rules.decide(image).result(image);
@@ -104,6 +116,9 @@ impl<'t> Map<'t> {
         for (rule, other) in parsed.rules.iter().zip(&again.rules) {
             assert!(rule.is_same(other), "{rule} became {other}");
         }
+        let secrets =
+            |map: &MapFile| map.pull_secrets.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(secrets(&parsed), secrets(&again));
     }
 }
 

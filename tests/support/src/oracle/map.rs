@@ -1,6 +1,9 @@
 //! The map: its lines, keys and duplicates (section 1).
 
-use super::image::{canonical_host, split_port};
+use super::{
+    image::{canonical_host, split_port},
+    target,
+};
 
 /// Maximum size of a key or target in bytes.
 const MAX_PART_BYTES: usize = 4096;
@@ -69,9 +72,73 @@ pub fn is_manifest(text: &str) -> bool {
     first == "---" || first.starts_with('{') || (is_field && first.matches(':').count() == 1)
 }
 
+/// The start of a line with pull secrets.
+const PULL_SECRET: &str = "[PULLSECRET]";
+
+/// Pull secrets for the images under a prefix.
+pub(super) struct PullSecrets {
+    /// The prefix, in the form of a rule with this target.
+    pub prefix: Rule,
+    /// The names of the Secrets.
+    pub names: Vec<String>,
+}
+
+/// Returns the pull secrets of a map, in order (section 10).
+pub(super) fn read_pull_secrets(text: &str) -> Vec<PullSecrets> {
+    let mut all: Vec<PullSecrets> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if is_manifest(text) {
+        return all;
+    }
+    for secrets in text.split('\n').filter_map(read_pull_secret) {
+        let meaning = |secrets: &PullSecrets| target::meaning(&secrets.prefix.target);
+        match all.iter_mut().find(|first| meaning(first) == meaning(&secrets)) {
+            Some(first) => *first = secrets,
+            None => all.push(secrets),
+        }
+    }
+    all
+}
+
+fn read_pull_secret(line: &str) -> Option<PullSecrets> {
+    let line = content(line);
+    if !line.starts_with(PULL_SECRET) {
+        return None;
+    }
+    let (key, names) = split(&line).filter(|(key, _)| line[key.len()..].starts_with("::"))?;
+    let is_too_long = key.len().max(names.len()) > MAX_PART_BYTES;
+    let target = key[PULL_SECRET.len()..].to_owned();
+    let is_prefix = !target.is_empty() && !target::has_placeholder(&target);
+    let prefix = Rule { key: Key::Default, target, is_canonical: true };
+    let names: Vec<_> = names.split(',').map(str::to_owned).collect();
+    let is_valid =
+        is_prefix && target::is_valid(&prefix) && names.iter().all(|name| is_subdomain(name));
+    (is_valid && !is_too_long).then_some(PullSecrets { prefix, names })
+}
+
+fn is_subdomain(name: &str) -> bool {
+    let is_edge = |character: Option<char>| {
+        character.is_some_and(|it| it.is_ascii_lowercase() || it.is_ascii_digit())
+    };
+    let is_inside = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+    let is_label = |label: &str| {
+        is_edge(label.chars().next())
+            && is_edge(label.chars().last())
+            && label.chars().all(is_inside)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// Returns a line without its comment and white space.
+fn content(line: &str) -> String {
+    line.split('#').next().unwrap().chars().filter(|c| !c.is_whitespace()).collect()
+}
+
 fn read_line(line: &str) -> Option<Rule> {
-    let line: String =
-        line.split('#').next().unwrap().chars().filter(|c| !c.is_whitespace()).collect();
+    let line = content(line);
+    if line.starts_with(PULL_SECRET) {
+        return None;
+    }
     let (key, target) = split(&line)?;
     let is_too_long = key.len().max(target.len()) > MAX_PART_BYTES;
     let (key, is_canonical) = read_key(key)?;

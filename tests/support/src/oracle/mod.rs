@@ -10,7 +10,7 @@ pub use glob::fnmatch;
 pub use image::{Image, without_tag_and_digest};
 pub use map::is_manifest;
 
-use map::{Key, RegistryKey, Rule};
+use map::{Key, PullSecrets, RegistryKey, Rule};
 
 /// Maximum size of the name of an image, without tag and digest, in bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -27,12 +27,13 @@ pub struct Decision {
 /// The rules of a map.
 pub struct Oracle {
     rules: Vec<Rule>,
+    pull_secrets: Vec<PullSecrets>,
 }
 
 impl Oracle {
     /// Reads a map.
     pub fn new(text: &str) -> Self {
-        Self { rules: map::read(text) }
+        Self { rules: map::read(text), pull_secrets: map::read_pull_secrets(text) }
     }
 
     fn rule(&self, key: &Key) -> Option<&Rule> {
@@ -52,6 +53,17 @@ impl Oracle {
         }
         let none = || leave(text, "no-default");
         self.by_others(&Image::parse(text), None).unwrap_or_else(none)
+    }
+
+    /// Returns the names of the pull secrets for an image, also repeated ones.
+    pub fn pull_secrets(&self, text: &str) -> Vec<&str> {
+        if reason_to_skip(text).is_some() {
+            return Vec::new();
+        }
+        let image = Image::parse(text);
+        let secrets = self.pull_secrets.iter();
+        let secrets = secrets.filter(|secrets| target::is_under(&image, &secrets.prefix));
+        secrets.flat_map(|secrets| &secrets.names).map(String::as_str).collect()
     }
 
     /// Decides about an image in a namespace with this map; `cluster` is the map of the cluster.

@@ -94,6 +94,17 @@ pub(super) fn is_under(image: &Image, rule: &Rule) -> bool {
         || (has_prefix && [":", "@"].iter().any(|mark| text.starts_with(&format!("{base}{mark}"))))
 }
 
+/// Returns what a target says about images without placeholders: the text that they start with, and whether anything may
+/// follow.
+pub(super) fn meaning(target: &str) -> (String, bool) {
+    let is_prefix = target.ends_with('-');
+    let lower = host_in_lower_case(target);
+    let base = base(&lower);
+    let text =
+        if is_bare_host(base) && !is_prefix { canonical_host(base) } else { base.to_owned() };
+    (text, is_prefix)
+}
+
 fn is_at_or_below(image: &Image, text: &str, base: &str) -> bool {
     text == base
         || text.starts_with(&format!("{base}/"))

@@ -1,0 +1,81 @@
+//! The pull secrets that a created pod needs for its images.
+
+use serde_json::json;
+
+use super::{Edit, answer::PatchOperation, json::List, pod::Pod, review::LocalReference};
+use crate::rules::{Maps, PullSecret};
+
+/// The field of a pod with its pull secrets.
+const FIELD: &str = "/spec/imagePullSecrets";
+
+/// A created pod, and the maps that decide which pull secrets it needs.
+///
+/// Kubernetes permits no other pull secrets after the creation of a pod. In the template of a workload, they would keep
+/// the admission plugin of service accounts from adding those of the service account, which it does only to an empty list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PullSecretPlan<'r> {
+    pod: Pod<'r, 'r>,
+    present: &'r List<LocalReference<'r>>,
+    maps: Maps<'r>,
+}
+
+/// A pull secret that a pod lacks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddedSecret<'r> {
+    /// The name of the Secret.
+    pub(super) name: &'r str,
+    /// The line of the map that names it.
+    pub(super) line: &'r PullSecret,
+}
+
+impl<'r> PullSecretPlan<'r> {
+    /// Creates the plan for a pod; `None` if no map has pull secrets.
+    pub(super) fn new(pod: Pod<'r, 'r>, maps: Option<Maps<'r>>) -> Option<Self> {
+        let maps = maps.filter(|maps| maps.have_pull_secrets())?;
+        Some(Self { pod, present: pod.pull_secrets?, maps })
+    }
+
+    /// Returns the pull secrets that the pod lacks for its images after these changes, each once.
+    pub(super) fn missing<'p>(
+        &self,
+        edits: impl Iterator<Item = &'p Edit<'r>> + Clone,
+    ) -> Vec<AddedSecret<'r>>
+    where
+        'r: 'p,
+    {
+        let mut missing: Vec<AddedSecret<'r>> = Vec::new();
+        // The changes are in the order of the images.
+        let mut edits = edits.peekable();
+        for image in self.pod.images() {
+            let change = edits.next_if(|Edit::Image { at, .. }| *at == image.location);
+            let new = change.map(|Edit::Image { to, .. }| to.to_string());
+            for line in self.maps.pull_secrets(new.as_deref().unwrap_or(image.text)) {
+                for name in line.names.iter().map(|name| &**name) {
+                    let is_present = self.has(name) || missing.iter().any(|it| it.name == name);
+                    if !is_present {
+                        missing.push(AddedSecret { name, line });
+                    }
+                }
+            }
+        }
+        missing
+    }
+
+    /// Returns the operations that add pull secrets to those that the pod has.
+    pub(super) fn operations<'p>(&self, missing: &[AddedSecret<'r>]) -> Vec<PatchOperation<'p>> {
+        let references = missing.iter().map(|secret| json!({ "name": secret.name }));
+        if missing.is_empty() {
+            Vec::new()
+        } else if self.present.is_empty() {
+            let value = references.collect();
+            vec![PatchOperation::Add { path: FIELD.to_owned(), value }]
+        } else {
+            let path = format!("{FIELD}/-");
+            references.map(|value| PatchOperation::Add { path: path.clone(), value }).collect()
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.present.iter().any(|(_, reference)| reference.name.get() == Some(name))
+    }
+}
