@@ -101,7 +101,7 @@ team::d.io/team
 
 #[test]
 fn check_finds_mistakes_between_rules() {
-    let cases: [(&str, &str, &[Finding]); 24] = [
+    let cases: [(&str, &str, &[Finding]); 25] = [
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
         (
@@ -171,9 +171,13 @@ a.io:2::d.io/m-
 [PULLSECRET]e.io::a
 [PULLSECRET]D.io/x/::b
 [PULLSECRET]d.io::A
+q.io/a::
+[PULLSECRET]q.io::a
+[PULLSECRET]q.io/a/b::a
 ",
             &[(3, "unused-pull-secret", 0), (4, "duplicate-key", 2), (5, "invalid-rule", 0)],
         ),
+        ("pull-secrets-beside-images-left-alone", "default::\n[PULLSECRET]e.io::a\n", &[]),
         (
             "registry-in-upper-case",
             "default::

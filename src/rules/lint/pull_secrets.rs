@@ -4,20 +4,24 @@ use super::{Linter, Part};
 use crate::rules::{
     PullSecret, RuleSet,
     diagnostic::{Code, Diagnostic, shorten},
-    rule::{Effect, Rule},
+    rule::{Effect, Key, Rule},
     target::Scope,
 };
 
 impl Linter<'_> {
-    /// Reports the pull secrets whose prefix has nothing in common with the targets of these maps. It probably has a typing
-    /// error.
+    /// Reports the pull secrets whose prefix has nothing in common with the images that these maps make or leave alone. It
+    /// probably has a typing error.
     pub(super) fn unused_pull_secrets(&mut self, maps: &[&RuleSet]) {
-        let mut targets: Vec<_> =
-            maps.iter().flat_map(|map| map.rules()).filter_map(base).collect();
-        targets.sort_unstable();
+        let defaults = maps.iter().filter_map(|map| map.default_rule());
+        if !{ defaults }.any(|default| default.effect() == Effect::Swap) {
+            // Images of any registry may be left alone.
+            return;
+        }
+        let mut bases: Vec<_> = maps.iter().flat_map(|map| map.rules()).filter_map(base).collect();
+        bases.sort_unstable();
         let rules = self.rules;
         for secret in rules.pull_secrets().lines() {
-            if !is_used(secret, &targets) {
+            if !is_used(secret, &bases) {
                 let span = self.span(secret.line, Part::Rule);
                 let code = Code::UnusedPullSecret;
                 self.found.push_with(code, || unused(secret).at(secret.line, span));
@@ -26,21 +30,25 @@ impl Linter<'_> {
     }
 }
 
-/// Returns the start of the images that a rule makes; `None` if it makes none.
+/// Returns the start of the images that a rule makes, or of those that it leaves alone.
 fn base(rule: &Rule) -> Option<&str> {
-    (rule.effect() == Effect::Swap).then(|| rule.target.scope().base)
+    match (rule.effect(), &rule.key) {
+        (Effect::Swap, _) => Some(rule.target.scope().base),
+        (Effect::Leave, Key::Exact(image) | Key::Registry(image)) => Some(image),
+        _ => None,
+    }
 }
 
-/// Returns true if an image can be under the prefix and under one of the targets, which are sorted.
+/// Returns true if an image can be under the prefix and start with one of these texts, which are sorted.
 ///
 /// That is the case if one of both texts is the start of the other. That they may differ in the port, or end within a
 /// name, does not matter to this check.
-fn is_used(secret: &PullSecret, targets: &[&str]) -> bool {
+fn is_used(secret: &PullSecret, bases: &[&str]) -> bool {
     let Scope { base, .. } = secret.prefix.scope();
-    let next = targets.partition_point(|target| *target < base);
-    let is_below = targets.get(next).is_some_and(|target| target.starts_with(base));
+    let next = bases.partition_point(|other| *other < base);
+    let is_below = bases.get(next).is_some_and(|other| other.starts_with(base));
     let starts = (1..=base.len()).filter_map(|end| base.get(..end));
-    is_below || starts.into_iter().any(|start| targets.binary_search(&start).is_ok())
+    is_below || starts.into_iter().any(|start| bases.binary_search(&start).is_ok())
 }
 
 fn unused(secret: &PullSecret) -> Diagnostic {
