@@ -14,9 +14,6 @@ pub const SKIP_ANNOTATION: &str = "k8s.twr.io/imageswap-skip";
 /// `volumes/NAME`, to its image.
 pub const ORIGINAL_ANNOTATION: &str = "k8s.twr.io/imageswap-original";
 
-/// The start of the name of an image volume in both annotations. No container can have such a name.
-pub(super) const VOLUMES: &str = "volumes/";
-
 /// Maximum size of all annotations of an object, in bytes. The API server refuses an object with more
 /// (`TotalAnnotationSizeLimitB` in `k8s.io/apimachinery/pkg/api/validation`).
 pub(super) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;

@@ -1,6 +1,6 @@
 //! A planned change of an object.
 
-use super::Location;
+use super::{ImageName, Location};
 use crate::rules::{Rule, SwappedImage};
 
 /// A planned change.
@@ -11,7 +11,7 @@ pub enum Edit<'r> {
         /// The location of the image in the object.
         at: Location,
         /// The name of the container or volume.
-        name: &'r str,
+        name: ImageName<'r>,
         /// The image in the object.
         from: &'r str,
         /// The new image.

@@ -5,16 +5,14 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::{
-    annotations::{Annotations, MAX_ANNOTATION_BYTES, VOLUMES},
+    ImageName,
+    annotations::{Annotations, MAX_ANNOTATION_BYTES},
     pod::Pod,
 };
 
-/// The name of a container, or of an image volume if the flag is set.
-type Name<'r> = (bool, &'r str);
-
 /// The containers and image volumes that annotations exclude.
 #[derive(Debug, Default)]
-pub(super) struct Exclusions<'r>(HashSet<Name<'r>, RandomState>);
+pub(super) struct Exclusions<'r>(HashSet<ImageName<'r>, RandomState>);
 
 impl<'r> Exclusions<'r> {
     /// Gathers the names of several objects: a workload and its templates.
@@ -24,17 +22,14 @@ impl<'r> Exclusions<'r> {
         // The API server refuses an object with more.
         for list in lists.filter(|list| list.len() <= MAX_ANNOTATION_BYTES) {
             let listed = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-            names.extend(listed.map(|name| match name.strip_prefix(VOLUMES) {
-                Some(volume) => (true, volume),
-                None => (false, name),
-            }));
+            names.extend(listed.map(ImageName::parse));
         }
         Self(names)
     }
 
     /// Returns true if a container, or an image volume, is excluded.
-    pub(super) fn contains(&self, is_volume: bool, name: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(&(is_volume, name))
+    pub(super) fn contains(&self, name: &ImageName<'_>) -> bool {
+        !self.0.is_empty() && self.0.contains(name)
     }
 
     /// Returns the names that no container or image volume of the pod has, in order.
@@ -44,10 +39,9 @@ impl<'r> Exclusions<'r> {
         }
         let mut missing = self.0.clone();
         for image in pod.images() {
-            missing.remove(&(image.location.is_volume(), image.name));
+            missing.remove(&image.name());
         }
-        let written = |(is_volume, name)| format!("{}{name}", if is_volume { VOLUMES } else { "" });
-        let mut missing: Vec<_> = missing.into_iter().map(written).collect();
+        let mut missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
         missing.sort_unstable();
         missing
     }

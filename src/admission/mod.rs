@@ -11,6 +11,7 @@ mod annotations;
 mod answer;
 mod edit;
 mod exclusions;
+mod image_name;
 mod json;
 mod markers;
 mod path;
@@ -25,6 +26,7 @@ pub use self::{
     annotations::{ORIGINAL_ANNOTATION, SKIP_ANNOTATION},
     answer::{Answer, PatchOperation},
     edit::Edit,
+    image_name::ImageName,
     json::JsonError,
     path::ReviewPath,
     plan::{Facts, ImageCount, Plan, plan},

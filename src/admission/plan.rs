@@ -190,8 +190,8 @@ impl<'r> Plan<'r> {
         let count = &mut self.images[decision.reason as usize];
         if let Some(to) = decision.swapped {
             count.swapped += 1;
-            let Image { location: at, name, text: from, .. } = *image;
-            self.edits.push(Edit::Image { at, name, from, to, rule: decision.rule });
+            let Image { location: at, text: from, .. } = *image;
+            self.edits.push(Edit::Image { at, name: image.name(), from, to, rule: decision.rule });
         } else {
             count.left_alone += 1;
         }
@@ -200,7 +200,7 @@ impl<'r> Plan<'r> {
 
 /// Returns the reason to leave an image alone before the map is asked, if there is one.
 fn reason_to_leave(image: &Image<'_>, scope: &Scope, excluded: &Exclusions<'_>) -> Option<Reason> {
-    if excluded.contains(image.location.is_volume(), image.name) {
+    if excluded.contains(&image.name()) {
         Some(Reason::Excluded)
     } else if image.is_never_pulled && !scope.swaps_never_pulled {
         Some(Reason::NeverPulled)

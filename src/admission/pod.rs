@@ -5,6 +5,7 @@ use std::{collections::HashMap, fmt};
 use foldhash::fast::RandomState;
 
 use super::{
+    ImageName,
     json::List,
     review::{Container, LocalReference, Metadata, Volume, Workload},
 };
@@ -84,13 +85,6 @@ enum Field {
     Volumes,
 }
 
-impl Location {
-    /// Returns true if the image is that of a volume.
-    pub(super) fn is_volume(self) -> bool {
-        self.field == Field::Volumes
-    }
-}
-
 impl fmt::Display for Location {
     /// Writes the JSON Pointer (RFC 6901) to the image.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,10 +103,20 @@ impl fmt::Display for Location {
 pub(super) struct Image<'r> {
     pub(super) location: Location,
     /// The name of the container or volume.
-    pub(super) name: &'r str,
+    name: &'r str,
     pub(super) text: &'r str,
     /// True if the pull policy is `Never`: the node uses the image that it has under this name.
     pub(super) is_never_pulled: bool,
+}
+
+impl<'r> Image<'r> {
+    /// Returns the name of the container or volume.
+    pub(super) fn name(&self) -> ImageName<'r> {
+        match self.location.field.group() {
+            Group::Containers | Group::EphemeralContainers => ImageName::Container(self.name),
+            Group::Volumes => ImageName::Volume(self.name),
+        }
+    }
 }
 
 impl<'r, 'a> Pod<'r, 'a> {

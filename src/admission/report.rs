@@ -6,10 +6,9 @@ use serde_json::json;
 
 use super::{
     Edit, Mode, Reporting,
-    annotations::{
-        Annotations, MAX_ANNOTATION_BYTES, ORIGINAL_ANNOTATION, SKIP_ANNOTATION, VOLUMES,
-    },
+    annotations::{Annotations, MAX_ANNOTATION_BYTES, ORIGINAL_ANNOTATION, SKIP_ANNOTATION},
     answer::{Answer, PatchOperation},
+    image_name::VOLUMES,
     pull_secrets::AddedSecret,
 };
 use crate::{
@@ -30,8 +29,8 @@ const MAX_WARNING_BYTES: usize = 256;
 /// Maximum size of an image in a warning, in bytes: two of them, a name and a location mostly fit into a warning.
 const MAX_WARNED_IMAGE_BYTES: usize = 96;
 
-/// Maximum length of the name of a container, in bytes: that of a DNS label (RFC 1123), as in Kubernetes.
-const MAX_CONTAINER_BYTES: usize = 63;
+/// Maximum length of the name of an image, in bytes: that of a DNS label (RFC 1123), as of a container in Kubernetes.
+const MAX_NAME_BYTES: usize = VOLUMES.len() + 63;
 
 /// The changes of an object, and what their records need besides.
 pub(super) struct Changes<'p> {
@@ -95,7 +94,7 @@ impl Changes<'_> {
             return Vec::new();
         }
         let unknown = self.unknown_exclusions.iter().map(|name| {
-            let name = excerpt(name, MAX_CONTAINER_BYTES + VOLUMES.len());
+            let name = excerpt(name, MAX_NAME_BYTES);
             format!("imageswap: annotation {SKIP_ANNOTATION}: there is no container {name}")
         });
         let mode = match self.mode {
@@ -134,9 +133,8 @@ impl Changes<'_> {
         // A text of another form was not written by this program.
         let mut images: BTreeMap<String, String> =
             before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        for Edit::Image { at, name, from, .. } in &self.edits {
-            let prefix = if at.is_volume() { VOLUMES } else { "" };
-            images.insert(format!("{prefix}{name}"), (*from).to_owned());
+        for Edit::Image { name, from, .. } in &self.edits {
+            images.insert(name.to_string(), (*from).to_owned());
         }
         let value = serde_json::to_string(&images).ok()?;
         let bytes = annotations.bytes + ORIGINAL_ANNOTATION.len() + value.len();
@@ -155,11 +153,10 @@ impl Changes<'_> {
 }
 
 /// Returns a change as text, with images of at most `max_bytes` each.
-fn line(Edit::Image { at, name, from, to, rule }: &Edit<'_>, max_bytes: usize) -> String {
-    let prefix = if at.is_volume() { VOLUMES } else { "" };
-    let (name, to) = (excerpt(name, MAX_CONTAINER_BYTES), to.to_string());
+fn line(Edit::Image { name, from, to, rule, .. }: &Edit<'_>, max_bytes: usize) -> String {
+    let (name, to) = (name.to_string(), to.to_string());
     let (from, to) = (excerpt(from, max_bytes), excerpt(&to, max_bytes));
-    let mut line = format!("{prefix}{name}: {from} -> {to}");
+    let mut line = format!("{}: {from} -> {to}", excerpt(&name, MAX_NAME_BYTES));
     if let Some(rule) = rule {
         // Writing to a string cannot fail.
         let _ = write!(line, " ({})", rule.location());

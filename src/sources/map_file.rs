@@ -81,6 +81,15 @@ impl MapError {
         }
     }
 
+    /// Returns true if another attempt may succeed although no file changes.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreadable { reason, .. } => reason.kind() != io::ErrorKind::InvalidInput,
+            _ => false,
+        }
+    }
+
     /// Returns the error of a map file at the default path, which nobody has set.
     #[must_use]
     pub fn at_default_path(self) -> Self {

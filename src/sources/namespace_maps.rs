@@ -63,6 +63,8 @@ struct FollowedMap {
     in_use: Option<Arc<LoadedMap>>,
     /// The error of the last load, if it failed.
     error: Option<String>,
+    /// True if another attempt may succeed although no file changes.
+    is_retried: bool,
 }
 
 /// The files of a directory with maps of namespaces.
@@ -106,6 +108,7 @@ impl NamespaceMapsSource {
             map.content = fingerprint;
             compile(file, content, self.is_strict, changes.logged < MAX_LOGGED_FILES).map(Some)
         });
+        map.is_retried = matches!(&result, Err(error) if error.is_transient());
         match result {
             Ok(None) => {}
             Ok(Some(loaded)) => {
@@ -214,8 +217,8 @@ impl Source for NamespaceMapsSource {
     }
 
     fn next_load(&self) -> Retry {
-        let is_unreadable = |map: &FollowedMap| map.content.is_none();
-        if self.maps.values().any(is_unreadable) { Retry::AfterDelay } else { Retry::WhenChanged }
+        let is_retried = |map: &FollowedMap| map.is_retried;
+        if self.maps.values().any(is_retried) { Retry::AfterDelay } else { Retry::WhenChanged }
     }
 }
 
@@ -260,13 +263,19 @@ fn read(file: &Path, root: &Path, total: &mut u64) -> Result<Vec<u8>, MapError> 
         let reason = "a link out of the directory of the maps";
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, reason)));
     }
-    let content = within_limit(file, MAX_BYTES, read_regular_up_to(&target, MAX_BYTES))?;
-    *total += content.len() as u64;
-    if *total > MAX_TOTAL_BYTES {
-        let reason = format!("the maps of namespaces are larger than {MAX_TOTAL_BYTES} bytes");
-        return Err(unreadable(io::Error::other(reason)));
+    let left = MAX_TOTAL_BYTES.saturating_sub(*total);
+    match read_regular_up_to(&target, left.min(MAX_BYTES)) {
+        Ok(None) if left < MAX_BYTES => {
+            *total = MAX_TOTAL_BYTES;
+            let reason = format!("the maps of namespaces are larger than {MAX_TOTAL_BYTES} bytes");
+            Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, reason)))
+        }
+        read => {
+            let content = within_limit(file, MAX_BYTES, read)?;
+            *total += content.len() as u64;
+            Ok(content)
+        }
     }
-    Ok(content)
 }
 
 /// Compiles a map, and logs its diagnostics if `is_logged`.
@@ -292,5 +301,48 @@ fn failure(is_in_use: bool) -> &'static str {
         "namespace map failed, keeping the last good map"
     } else {
         "namespace map failed, using the map of the cluster"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{sources::refresh, state::Subject};
+
+    #[test]
+    fn a_lasting_error_is_not_retried() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("shop.conf")).unwrap();
+        fs::write(directory.path().join("team.conf"), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+        let mut source = NamespaceMapsSource::new(directory.path().to_owned(), false);
+        assert_eq!(
+            refresh(&mut source, &Live::new(Subject::NamespaceMaps, Arc::default())),
+            Retry::WhenChanged
+        );
+        let errors = source.maps.values().map(|map| map.error.clone().unwrap_or_default());
+        let errors: Vec<_> = errors.collect();
+        assert!(errors[0].ends_with("shop.conf: not a regular file"), "{errors:?}");
+        assert!(errors[1].ends_with("team.conf: larger than 1048576 bytes"), "{errors:?}");
+    }
+
+    #[test]
+    fn maps_beyond_the_limit_of_all_together_are_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let rule = "default::d.io\n#";
+        let count = MAX_TOTAL_BYTES / MAX_BYTES;
+        for number in 0..=count {
+            let padding = "-".repeat(usize::try_from(MAX_BYTES).unwrap() - rule.len());
+            let text = format!("{rule}{padding}");
+            fs::write(directory.path().join(format!("n{number:02}.conf")), text).unwrap();
+        }
+        let mut source = NamespaceMapsSource::new(directory.path().to_owned(), false);
+        assert_eq!(
+            refresh(&mut source, &Live::new(Subject::NamespaceMaps, Arc::default())),
+            Retry::WhenChanged
+        );
+        let in_use = source.maps.values().filter(|map| map.in_use.is_some()).count();
+        assert_eq!(in_use as u64, count);
+        let last = source.maps.values().last().and_then(|map| map.error.clone()).unwrap();
+        assert!(last.ends_with("the maps of namespaces are larger than 67108864 bytes"), "{last}");
     }
 }

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     image::{DOCKER_HUB, ImageReference, LIBRARY, canonical_registry, is_valid_reference},
-    rules::{diagnostic::shorten, rule::Key, swapped_image::SwappedImage, target::Target},
+    rules::{
+        diagnostic::shorten, pull_secrets::PullSecret, rule::Key, swapped_image::SwappedImage,
+        target::Target,
+    },
 };
 
 /// Marks before a key: those of a list in YAML or Markdown, or of a pattern that is negated.
@@ -173,7 +176,10 @@ fn explanation(problem: KeyProblem, key: &str, target: &str) -> String {
 
 fn without_proposal(problem: KeyProblem) -> String {
     match problem {
-        KeyProblem::Bracket(kind) => format!("write `{kind}` in capitals, and the image after it"),
+        KeyProblem::Bracket(kind) => {
+            let what = if kind == PullSecret::KEY { "start of the images" } else { "image" };
+            format!("write `{kind}` in capitals, and the {what} after it")
+        }
         KeyProblem::Keyword(keyword) => format!("write `{keyword}`"),
         KeyProblem::Tag => {
             "remove the tag or digest, or write the whole image after `[EXACT]`".into()

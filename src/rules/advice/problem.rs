@@ -4,13 +4,13 @@ use std::fmt;
 
 use crate::{
     image::{has_reference_characters_only, is_registry, is_valid_reference, split_port},
-    rules::{glob::Glob, rule::Key},
+    rules::{glob::Glob, pull_secrets::PullSecret, rule::Key},
 };
 
 /// The reason why no image matches a registry key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::rules) enum KeyProblem {
-    /// It starts with a misspelled `[EXACT]` or `[REPLACE]`, which is given here in its correct form.
+    /// It starts with a misspelled `[EXACT]`, `[PULLSECRET]` or `[REPLACE]`, which is given here in its correct form.
     Bracket(&'static str),
     /// It is not valid in an image reference for another reason.
     Invalid,
@@ -124,12 +124,12 @@ fn is_shorthand_with_tag(key: &str) -> bool {
     !port.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && is_valid_reference(key)
 }
 
-/// Returns `[EXACT]` or `[REPLACE]` if `key` starts with a misspelled form of it.
+/// Returns `[EXACT]`, `[PULLSECRET]` or `[REPLACE]` if `key` starts with a misspelled form of it.
 fn bracket(key: &str) -> Option<&'static str> {
     let (word, _) = key.strip_prefix('[')?.split_once(']')?;
     let word = word.to_ascii_uppercase();
     // An IPv6 address has colons.
-    let kinds = [("EXACT", Key::EXACT), ("REPLACE", Key::REPLACE)];
+    let kinds = [("EXACT", Key::EXACT), ("PULLSECRET", PullSecret::KEY), ("REPLACE", Key::REPLACE)];
     let mut kinds =
         kinds.into_iter().filter(|(kind, _)| !word.contains(':') && is_near(&word, kind));
     kinds.next().map(|(_, bracket)| bracket)

@@ -64,8 +64,13 @@ pub fn lint(rules: &RuleSet, scope: MapScope, text: &str) -> Diagnostics {
 pub fn lint_pair(namespace: &RuleSet, text: &str, cluster: &RuleSet) -> Diagnostics {
     let text = without_byte_order_mark(text);
     let mut linter = Linter::new(namespace, MapScope::Namespace, text);
-    linter.chains_from(cluster);
-    linter.unused_pull_secrets(&[namespace, cluster]);
+    if namespace.default_rule().is_some() {
+        // The map of the cluster decides nothing in this namespace.
+        linter.unused_pull_secrets(&[namespace]);
+    } else {
+        linter.chains_from(cluster);
+        linter.unused_pull_secrets(&[namespace, cluster]);
+    }
     linter.found
 }
 
