@@ -1,5 +1,8 @@
 //! Names of namespaces.
 
+/// End of the name of a file with the map of a namespace; the rest is the name of the namespace.
+pub(crate) const MAP_EXTENSION: &str = ".conf";
+
 /// Returns true if a namespace can have this name: it is a DNS label
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>).
 #[must_use]

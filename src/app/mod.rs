@@ -174,19 +174,23 @@ impl App {
                 Shutdown { drain: app.stop_admin.clone(), abort: app.stop_admin.clone() };
             admin_listener.serve(service, shutdown)
         });
+        app.log_start();
+        Ok(app)
+    }
+
+    fn log_start(&self) {
         info!(
             version = VERSION, revision = REVISION,
-            listen = %app.address, admin_listen = %app.admin_address, rules = %app.settings.rules,
+            listen = %self.address, admin_listen = %self.admin_address, rules = %self.settings.rules,
             "imageswap started"
         );
-        match &app.settings.admission.shadow {
+        match &self.settings.admission.shadow {
             Shadow::Everywhere => warn!("shadow mode; no object is changed"),
             Shadow::In(namespaces) => {
                 warn!(?namespaces, "shadow mode; no object in these namespaces is changed");
             }
             Shadow::Nowhere => {}
         }
-        Ok(app)
     }
 
     /// Returns the address of the webhook.

@@ -2,6 +2,8 @@
 //!
 //! An explanation is created once as data, and printed as text or JSON.
 
+mod steps;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
@@ -10,10 +12,11 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
+use self::steps::{StepName, StepRecord};
 use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
 use crate::{
     image::{ImageReference, is_valid_reference},
-    rules::{Decision, Maps, Policy, PullSecret, Reason, Rule, Step, Target, diagnostic::shorten},
+    rules::{Decision, Maps, Policy, PullSecret, Reason, Rule, Target, diagnostic::shorten},
     settings::{NamespaceArguments, RuleArguments, RuleSource},
 };
 
@@ -89,29 +92,6 @@ struct Explanation<'a> {
     pull_secret_lines: Vec<&'a PullSecret>,
     remark: Option<String>,
     second_pass: Option<Outcome>,
-}
-
-/// Result of one step of the decision.
-#[derive(Serialize)]
-struct StepRecord {
-    step: StepName,
-    finding: String,
-    rule: Option<String>,
-    line: Option<u32>,
-}
-
-/// Name of a step.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum StepName {
-    ClusterMap,
-    Default,
-    Exact,
-    NamespaceMap,
-    NoswapWildcard,
-    Prefix,
-    Registry,
-    Replace,
 }
 
 /// Explains how images are rewritten, and the effect of a second pass. Errors of the map go to `errors`.
@@ -193,88 +173,6 @@ fn names<'a>(lines: &[&'a PullSecret]) -> Vec<&'a str> {
     names
 }
 
-impl StepRecord {
-    fn new(step: &Step<'_>) -> Self {
-        let (step, rule, finding) = match *step {
-            Step::Exact { rules: 0, .. } => (StepName::Exact, None, "the map has none".to_owned()),
-            Step::Exact { rules, matched } => {
-                let finding = match matched {
-                    Some(rule) => format!("{} is this image", located(rule)),
-                    None => format!("none of {rules} is this image"),
-                };
-                (StepName::Exact, matched, finding)
-            }
-            Step::Globs { globs: 0, .. } => {
-                (StepName::Replace, None, "the map has none".to_owned())
-            }
-            Step::Globs { globs, matched } => {
-                let finding = match matched {
-                    Some(rule) => format!("{} is the first that matches", located(rule)),
-                    None => format!("none of {globs} matches"),
-                };
-                (StepName::Replace, matched, finding)
-            }
-            Step::NamespaceMap => (StepName::NamespaceMap, None, "is asked first".to_owned()),
-            Step::ClusterMap { covered_by: Some(covering) } => {
-                let finding =
-                    format!("is not asked: the image is under the target of {}", located(covering));
-                (StepName::ClusterMap, Some(covering), finding)
-            }
-            Step::ClusterMap { covered_by: None } => {
-                let finding = "is asked, as no rule of the namespace matches".to_owned();
-                (StepName::ClusterMap, None, finding)
-            }
-            Step::NoDefault => {
-                let finding = "the map has none, so registry rules do not apply".to_owned();
-                (StepName::Default, None, finding)
-            }
-            Step::Registry { image, matched } => {
-                let finding = match matched {
-                    Some(rule) if rule.key.is_wildcard() => {
-                        format!("{} has the longest domain", located(rule))
-                    }
-                    Some(rule) => format!("{} has the longest prefix", located(rule)),
-                    None => format!("no rule for {} or a part of it", canonical(&image)),
-                };
-                (StepName::Registry, matched, finding)
-            }
-            Step::Wildcards { matched: Some((rule, substring)) } => {
-                let finding = format!("the image contains `{substring}`");
-                (StepName::NoswapWildcard, Some(rule), finding)
-            }
-            Step::Wildcards { matched: None } => {
-                (StepName::NoswapWildcard, None, "the image contains none".to_owned())
-            }
-            Step::Default { covered_by: Some(covering), .. } => {
-                let covering_rule = located(covering);
-                let finding = format!("the image is already under the target of {covering_rule}");
-                (StepName::Default, Some(covering), finding)
-            }
-            Step::Default { rule, covered_by: None } => {
-                (StepName::Default, Some(rule), format!("{} applies", located(rule)))
-            }
-        };
-        let line = rule.map(|rule| rule.line);
-        Self { step, finding, rule: rule.map(|rule| rule.key.to_string()), line }
-    }
-}
-
-impl StepName {
-    /// Returns the name in text output. A step for one kind of key has the name of that key.
-    fn label(self) -> &'static str {
-        match self {
-            Self::ClusterMap => "cluster map",
-            Self::Default => "default",
-            Self::Exact => "[EXACT]",
-            Self::NamespaceMap => "namespace map",
-            Self::NoswapWildcard => "noswap_wildcards",
-            Self::Prefix => "prefix",
-            Self::Registry => "registry",
-            Self::Replace => "[REPLACE]",
-        }
-    }
-}
-
 impl Explanation<'_> {
     fn print(&self, output: &mut impl Write) -> io::Result<()> {
         let reference = ImageReference::parse(self.image);
@@ -318,17 +216,6 @@ impl Explanation<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns the registry and the canonical path of an image, as registry rules match them.
-fn canonical(image: &ImageReference<'_>) -> String {
-    let library = if image.is_library() { "library/" } else { "" };
-    format!("{}/{library}{}", image.registry().to_ascii_lowercase(), image.repository())
-}
-
-/// Returns a rule with its line, for a finding.
-fn located(rule: &Rule) -> String {
-    format!("line {} `{}`", rule.line, shorten(&rule.to_string()))
 }
 
 /// Returns a remark on a decision that is easy to misread.

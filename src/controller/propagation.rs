@@ -109,10 +109,9 @@ impl Controller {
             return Duration::ZERO;
         };
         let mut confirmation = Confirmation::of(newest, before, after);
-        // A process without a certificate answers no calls, so it does not wait longer than it has to.
-        confirmation.is_long_found = self.served().is_none()
-            && before.trusts(newest)
-            && before.is_propagated(OffsetDateTime::now_utc());
+        if self.served().is_none() {
+            confirmation = confirmation.at_start(rotation, before, OffsetDateTime::now_utc());
+        }
         if rotation.next.is_none() {
             return self.propagation_clock.observe(newest, confirmation, Instant::now()).time;
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{SettingsError, table};
-use crate::namespace::is_namespace;
+use crate::namespace::{MAP_EXTENSION, is_namespace};
 
 /// Raw text of the flags that select the map of a namespace.
 #[derive(Args, Clone, Debug)]
@@ -45,7 +45,7 @@ impl NamespaceArguments {
         }
         let directory =
             PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir));
-        let file = directory.join(format!("{namespace}.conf"));
+        let file = directory.join(format!("{namespace}{MAP_EXTENSION}"));
         Ok(Some(NamespaceMapFile { namespace: namespace.clone(), file }))
     }
 }

@@ -20,14 +20,11 @@ use super::{
 };
 use crate::{
     bounded_read::read_regular_up_to,
-    namespace::is_namespace,
+    namespace::{MAP_EXTENSION, is_namespace},
     origin::Origin,
     rules::{LoadedMap, MapScope, NamespaceMaps, RuleChanges},
     state::{HasStatus, Live, Load, LoadError, NamespaceSummary, Retry, Summary},
 };
-
-/// End of the name of a file with the map of a namespace.
-const EXTENSION: &str = ".conf";
 
 /// Maximum size of the map of a namespace in bytes: that of a ConfigMap.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -241,7 +238,7 @@ impl NamespaceMapFiles {
             if name.starts_with('.') || !entry.path().try_exists().unwrap_or(true) {
                 continue;
             }
-            match name.strip_suffix(EXTENSION).filter(|namespace| is_namespace(namespace)) {
+            match name.strip_suffix(MAP_EXTENSION).filter(|namespace| is_namespace(namespace)) {
                 Some(namespace) => {
                     files.maps.insert(namespace.into(), entry.path());
                 }

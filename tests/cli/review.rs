@@ -1,6 +1,7 @@
 //! `imageswap review` against a running webhook.
 
-use support::{certificates::Authority, program::Program};
+use support::{certificates::Authority, program::Program, server::await_ready};
+use tokio::runtime::Runtime;
 
 use crate::{RULES, Workspace};
 
@@ -24,6 +25,8 @@ impl Scene {
         let path = |name: &str| workspace.0.path().join(name).display().to_string();
         let arguments = ["--tls-mode", "files", "--tls-dir", &path(""), "--maps-file"];
         let program = Program::start(&[&arguments[..], &[&path("maps.conf")]].concat());
+        // The certificate may be loaded a moment after the ports are open.
+        Runtime::new().unwrap().block_on(await_ready(program.admin_address));
         Self { workspace, program }
     }
 

@@ -286,10 +286,10 @@ impl Replica {
         };
         let before = World::configured(&read.live);
         let mut confirmation = Confirmation::of(newest, &before, configured);
-        confirmation.is_long_found = self.served.is_none()
-            && read.authority.value.next.is_none()
-            && before.trusts(newest)
-            && before.is_propagated(world.clock(self.ahead));
+        if self.served.is_none() {
+            let now = world.clock(self.ahead);
+            confirmation = confirmation.at_start(&read.authority.value, &before, now);
+        }
         self.clock.observe(newest, confirmation, self.start + world.now).time
     }
 

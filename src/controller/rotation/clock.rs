@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Configured, PROPAGATION_DELAY};
+use time::OffsetDateTime;
+
+use super::{Configured, PROPAGATION_DELAY, Rotation};
 use crate::tls::Roots;
 
 /// Number of removals of roots from the configuration after which they are reported. A replica that is one action
@@ -80,6 +82,17 @@ impl Confirmation {
             is_long_found: false,
         }
     }
+
+    /// Returns this confirmation of the [newest](Rotation::newest) roots with [`is_long_found`](Self::is_long_found), for
+    /// a process without a certificate. It answers no calls, so it is not to wait longer than it has to.
+    ///
+    /// The roots of a next authority have to wait all the same, because the clock of this machine may be wrong.
+    #[must_use]
+    pub fn at_start(self, rotation: &Rotation, found: &Configured, now: OffsetDateTime) -> Self {
+        let is_current = rotation.next.is_none();
+        let is_trusted = rotation.newest().is_some_and(|newest| found.trusts(newest));
+        Self { is_long_found: is_current && is_trusted && found.is_propagated(now), ..self }
+    }
 }
 
 impl PropagationClock {
@@ -150,9 +163,7 @@ impl PropagationClock {
 
 #[cfg(test)]
 mod tests {
-    use time::OffsetDateTime;
-
-    use super::{super::PROPAGATION_DELAY, *};
+    use super::*;
     use crate::tls::Authority;
 
     const FOUND: Confirmation = Confirmation {
