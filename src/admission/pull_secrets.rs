@@ -1,5 +1,8 @@
 //! The pull secrets that a created pod needs for its images.
 
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
 use serde_json::json;
 
 use super::{Edit, answer::PatchOperation, json::List, pod::Pod, review::LocalReference};
@@ -43,19 +46,20 @@ impl<'r> PullSecretPlan<'r> {
     where
         'r: 'p,
     {
-        let mut missing: Vec<AddedSecret<'r>> = Vec::new();
+        let mut missing = Vec::new();
+        let present = self.present.iter().filter_map(|(_, reference)| reference.name.get());
+        let mut names: HashSet<&str, RandomState> = present.collect();
+        // Each line counts once, however many images are under its prefix.
+        let mut lines: HashSet<*const PullSecret, RandomState> = HashSet::default();
         // The changes are in the order of the images.
         let mut edits = edits.peekable();
         for image in self.pod.images() {
             let change = edits.next_if(|Edit::Image { at, .. }| *at == image.location);
             let new = change.map(|Edit::Image { to, .. }| to.to_string());
-            for line in self.maps.pull_secrets(new.as_deref().unwrap_or(image.text)) {
-                for name in line.names.iter().map(|name| &**name) {
-                    let is_present = self.has(name) || missing.iter().any(|it| it.name == name);
-                    if !is_present {
-                        missing.push(AddedSecret { name, line });
-                    }
-                }
+            let found = self.maps.pull_secrets(new.as_deref().unwrap_or(image.text));
+            for line in found.into_iter().filter(|line| lines.insert(std::ptr::from_ref(*line))) {
+                let new = line.names.iter().map(|name| &**name).filter(|name| names.insert(name));
+                missing.extend(new.map(|name| AddedSecret { name, line }));
             }
         }
         missing
@@ -73,9 +77,5 @@ impl<'r> PullSecretPlan<'r> {
             let path = format!("{FIELD}/-");
             references.map(|value| PatchOperation::Add { path: path.clone(), value }).collect()
         }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.present.iter().any(|(_, reference)| reference.name.get() == Some(name))
     }
 }

@@ -5,7 +5,7 @@
 mod steps;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{self, Write},
 };
 
@@ -164,13 +164,9 @@ fn explain<'a>(rules: &'a LoadedRules, source: &RuleSource, image: &'a str) -> E
 
 /// Returns the names in these lines, each once.
 fn names<'a>(lines: &[&'a PullSecret]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in lines.iter().flat_map(|line| line.names.iter()) {
-        if !names.contains(&&**name) {
-            names.push(name);
-        }
-    }
-    names
+    let mut known = HashSet::new();
+    let names = lines.iter().flat_map(|line| line.names.iter()).map(|name| &**name);
+    names.filter(|name| known.insert(*name)).collect()
 }
 
 impl Explanation<'_> {

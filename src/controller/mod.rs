@@ -319,7 +319,10 @@ impl Controller {
             // Another replica may serve a certificate that the API server accepts, and needs its root.
             self.bundle.add(&before.roots());
         }
-        self.bundle = self.surplus.keep(&before.roots(), &self.bundle, Instant::now());
+        // `init` ends at once, and finds the same roots surplus each time.
+        if self.creation == Creation::WhenReady || !before.is_propagated(now) {
+            self.bundle = self.surplus.keep(&before.roots(), &self.bundle, Instant::now());
+        }
         let update = self.update_configuration(live, &self.bundle.clone()).await?;
         let issuer = match &self.signer {
             Some(signer) => Issuer::Signer(signer.roots().await?),

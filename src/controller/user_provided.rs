@@ -15,7 +15,7 @@ use super::{
     Controller, Creation, RETRY_DELAY, ReconcileOutcome,
     configuration::LiveConfiguration,
     propagation::Update,
-    rotation::{Configured, Confirmation, PROPAGATION_DELAY},
+    rotation::{Configured, Confirmation, PROPAGATION_DELAY, SurplusRoots},
     secrets::{AUTHORITY, CERTIFICATE, ISSUER_ROOT, ROOT, StoredSecret},
 };
 use crate::{
@@ -71,6 +71,7 @@ impl Controller {
         stored: &StoredSecret,
         may_switch: bool,
     ) -> Result<ReconcileOutcome, ClusterError> {
+        self.surplus = SurplusRoots::default();
         let authority = &self.secrets.read(AUTHORITY).await?;
         let before = self.configuration.configured(&live);
         let Choice { certificate, roots, ignored } = match self.choose(stored, authority, &before) {

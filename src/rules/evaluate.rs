@@ -1,6 +1,6 @@
 //! The order in which the rules of a map apply, and two maps: that of a namespace before that of the cluster.
 //!
-//! It implements sections 3, 5 and 9 of the swap rules.
+//! It implements sections 3, 5 and 8 of the swap rules.
 
 use super::{
     decision::{Decision, PLACEHOLDER, Reason, reason_to_skip},

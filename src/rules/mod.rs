@@ -81,6 +81,8 @@ closed_enum! {
 pub struct LoadedMap {
     /// The name of the file; empty for a text.
     pub file: Arc<str>,
+    /// The images that the map is for.
+    pub scope: MapScope,
     /// The compiled rules.
     pub rules: RuleSet,
     /// The errors and warnings about the file, in the order of its lines.
@@ -107,7 +109,7 @@ impl LoadedMap {
         let (map, mut diagnostics) = MapFile::parse_file(file, text);
         let rules = RuleSet::compile(map)?;
         diagnostics.extend(lint::lint(&rules, scope, text));
-        Ok(Self { file: file.into(), rules, diagnostics, hash: map_hash(text) })
+        Ok(Self { file: file.into(), scope, rules, diagnostics, hash: map_hash(text) })
     }
 }
 

@@ -1,13 +1,17 @@
-//! Pull secrets: the Secrets that a pod needs to pull its images from a registry (section 10 of the swap rules).
+//! Pull secrets: the Secrets that a pod needs to pull its images from a registry (section 9 of the swap rules).
 //!
 //! They decide nothing about images, so they are no rules of a rule set.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use foldhash::fast::RandomState;
 
 use super::target::{Scope, Target};
-use crate::image::{ImageReference, is_valid_reference};
+use crate::image::{DOCKER_HUB, ImageReference, LIBRARY, canonical_registry, is_valid_reference};
 
 /// Maximum length of the name of a Secret in bytes: that of a DNS subdomain (RFC 1123), as in Kubernetes.
 const MAX_NAME_BYTES: usize = 253;
@@ -92,6 +96,7 @@ pub(super) fn parse_prefix(text: &str) -> Result<Target, PullSecretError> {
 /// If a name is not one of a Secret. The API server would refuse a pod with such a pull secret.
 pub(super) fn parse_names(text: &str) -> Result<Arc<[Box<str>]>, PullSecretError> {
     let mut names: Vec<Box<str>> = Vec::new();
+    let mut known = HashSet::<_, RandomState>::default();
     for name in text.split(',') {
         if name.is_empty() {
             return Err(PullSecretError::EmptyName);
@@ -99,7 +104,7 @@ pub(super) fn parse_names(text: &str) -> Result<Arc<[Box<str>]>, PullSecretError
         if !is_secret_name(name) {
             return Err(PullSecretError::InvalidName(name.to_owned()));
         }
-        if !names.iter().any(|known| **known == *name) {
+        if known.insert(name) {
             names.push(name.into());
         }
     }
@@ -158,25 +163,42 @@ impl PullSecrets {
     /// Returns the lines whose prefix an image is under, in the order of the file. The registry of the image is in lower
     /// case.
     pub(super) fn of(&self, image: &ImageReference<'_>) -> Vec<&PullSecret> {
-        let text = image.text();
-        let lines = |base: &str| self.by_base.get(base).copied().unwrap_or_default();
-        let mut found = Vec::new();
-        for (at, byte) in text.bytes().enumerate().take(self.longest + 1) {
-            match byte {
-                b'/' => found.extend(lines(&text[..at]).container),
-                b'-' => found.extend(lines(&text[..=at]).prefix),
-                _ => {}
-            }
+        if self.lines.is_empty() {
+            return Vec::new();
         }
-        found.extend(lines(text).container);
+        let mut found = Vec::new();
+        self.find(image.text(), &mut found);
+        if canonical_registry(image.registry()) == DOCKER_HUB {
+            let library = if image.is_library() { LIBRARY } else { "" };
+            let separator = if library.is_empty() { "" } else { "/" };
+            self.find(&format!("{DOCKER_HUB}/{library}{separator}{}", image.path()), &mut found);
+        }
         // A host without a port stands for all ports. An IPv6 address contains colons, so it never does.
-        found.extend(
-            Some(image.host())
-                .filter(|host| !host.contains(':'))
-                .and_then(|host| lines(host).container),
-        );
+        if !image.host().contains(':') {
+            found.extend(self.lines_at(image.host()).container);
+        }
         found.sort_unstable();
         found.dedup();
         found.into_iter().map(|number| &self.lines[number as usize]).collect()
+    }
+
+    /// Adds the lines whose prefix an image starts with.
+    fn find(&self, text: &str, found: &mut Vec<u32>) {
+        for (at, byte) in text.bytes().enumerate().take(self.longest + 1) {
+            match byte {
+                b'/' => found.extend(self.lines_at(&text[..at]).container),
+                b'-' => found.extend(self.lines_at(&text[..=at]).prefix),
+                // Before a tag or digest, not before a port.
+                b':' | b'@' if text[..at].contains('/') => {
+                    found.extend(self.lines_at(&text[..at]).container);
+                }
+                _ => {}
+            }
+        }
+        found.extend(self.lines_at(text).container);
+    }
+
+    fn lines_at(&self, base: &str) -> Lines {
+        self.by_base.get(base).copied().unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! Reasons to refuse a map.
 
-use super::{Code, LoadedMap, RuleSet, Severity};
+use super::{Code, LoadedMap, MapScope, RuleSet, Severity};
 
 /// The reason why a map is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -20,6 +20,15 @@ pub enum Refusal {
 }
 
 impl LoadedMap {
+    /// Returns true if there are no rules. Pull secrets alone are enough for a namespace, whose images the map of the
+    /// cluster rewrites.
+    fn has_no_effect(&self) -> bool {
+        match self.scope {
+            MapScope::Cluster => self.rules.rules().is_empty(),
+            MapScope::Namespace => self.rules.is_empty(),
+        }
+    }
+
     /// Returns the reason to refuse this map, if any. `in_use` is the map that it would replace.
     ///
     /// `strict` refuses a map with any error. Otherwise, invalid lines are skipped, and a map without a valid `default`
@@ -30,7 +39,7 @@ impl LoadedMap {
             self.diagnostics.kept().iter().any(|diagnostic| diagnostic.code == Code::NotAMap);
         if is_not_a_map {
             Some(Refusal::NotAMap)
-        } else if self.rules.is_empty() {
+        } else if self.has_no_effect() {
             Some(Refusal::NoRules)
         } else if strict && self.diagnostics.count(Severity::Error) > 0 {
             Some(Refusal::Errors)

@@ -260,19 +260,14 @@ fn read(file: &Path, root: &Path, total: &mut u64) -> Result<Vec<u8>, MapError> 
         let reason = "a link out of the directory of the maps";
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, reason)));
     }
-    let left = MAX_TOTAL_BYTES.saturating_sub(*total);
-    match read_regular_up_to(&target, left.min(MAX_BYTES)) {
-        Ok(None) if left < MAX_BYTES => {
-            *total = MAX_TOTAL_BYTES;
-            let reason = format!("the maps of namespaces are larger than {MAX_TOTAL_BYTES} bytes");
-            Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, reason)))
-        }
-        read => {
-            let content = within_limit(file, MAX_BYTES, read)?;
-            *total += content.len() as u64;
-            Ok(content)
-        }
+    let length = fs::metadata(&target).map_err(unreadable)?.len();
+    if length <= MAX_BYTES && length > MAX_TOTAL_BYTES.saturating_sub(*total) {
+        let reason = format!("the maps of namespaces are larger than {MAX_TOTAL_BYTES} bytes");
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, reason)));
     }
+    let content = within_limit(file, MAX_BYTES, read_regular_up_to(&target, MAX_BYTES))?;
+    *total += content.len() as u64;
+    Ok(content)
 }
 
 /// Compiles a map, and logs its diagnostics if `is_logged`.

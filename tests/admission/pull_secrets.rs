@@ -12,6 +12,7 @@ quay.io::
 [PULLSECRET]d.io::hub, mirror
 [PULLSECRET]d.io/team::team
 [PULLSECRET]quay.io::quay
+[PULLSECRET]d.io/acme/app::acme
 ";
 
 /// Returns a created pod with this image and these pull secrets.
@@ -68,6 +69,9 @@ fn a_created_pod_gets_the_pull_secrets_of_its_images_after_those_that_it_has() {
         ("d.io/team/app:1", None, references(&["hub", "mirror", "team"])),
         ("D.io:443/x", None, references(&["hub", "mirror"])),
         ("quay.io/a/b", None, references(&["quay"])),
+        // The repository itself, and Docker Hub in its full form.
+        ("d.io/team:1", None, references(&["hub", "mirror", "team"])),
+        ("acme/app", Some(json!([])), references(&["hub", "mirror", "acme"])),
     ] {
         let review = created(image, present.clone());
         let once = patched(&review, MAP, Shadow::Nowhere);

@@ -16,6 +16,7 @@ mod floods;
 mod frames;
 mod holding;
 mod maps;
+mod namespaces;
 mod process;
 mod restarts;
 mod slow;

@@ -10,17 +10,22 @@ use crate::tls::Roots;
 /// It is longer than a replica takes to learn of a change, also if its watch breaks or its machine stops for a minute.
 const REMOVAL_DELAY: Duration = PROPAGATION_DELAY.saturating_mul(3);
 
+/// Maximum time between two observations without a gap: the delay, and that of a retry after a failure.
+const MAX_GAP: Duration = REMOVAL_DELAY.saturating_mul(2);
+
 /// The roots in the configuration that the state of the rotation does not name.
 ///
 /// To remove a root is the one write that can stop calls: another replica may serve a certificate under it, which this
 /// one does not know because it has read the Secrets too early, or because a client has put back an old copy of one. So
-/// a root is removed only after this replica has found it surplus for [`REMOVAL_DELAY`]. Until then, a replica that
+/// a root is removed only after this replica has found it surplus for 90 s. Until then, a replica that
 /// needs it names it among the previous roots; see [`Action::Retain`](super::Action::Retain).
 #[derive(Debug, Default)]
 pub struct SurplusRoots {
     roots: Roots,
     /// Time since which all of them have been found.
     since: Option<Instant>,
+    /// Time at which they were found last.
+    seen: Option<Instant>,
     /// True if they were kept.
     is_kept: bool,
 }
@@ -29,9 +34,12 @@ impl SurplusRoots {
     /// Returns the roots for the configuration in which `found` were read, and which needs the `wanted` ones.
     pub fn keep(&mut self, found: &Roots, wanted: &Roots, now: Instant) -> Roots {
         let surplus = found.without(wanted);
-        if !self.roots.contains_all(&surplus) {
+        // A replica that was cut off has not seen what happened in between.
+        let is_gap = self.seen.is_none_or(|seen| now - seen > MAX_GAP);
+        if is_gap || !self.roots.contains_all(&surplus) {
             self.since = None;
         }
+        self.seen = Some(now);
         self.since = (!surplus.is_empty()).then(|| self.since.unwrap_or(now));
         self.roots = surplus;
         self.is_kept = self.since.is_some_and(|since| now - since < REMOVAL_DELAY);
@@ -83,6 +91,7 @@ mod tests {
             (37 + whole, vec![&second, &wanted], None),
             (38 + whole, vec![&wanted], None),
             (39 + whole, vec![&second, &wanted], Some(whole)),
+            (40 + 4 * whole, vec![&second, &wanted], Some(whole)),
         ] {
             let now = begin + Duration::from_secs(second_of_test);
             let kept = if left.is_some() {

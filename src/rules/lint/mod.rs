@@ -119,7 +119,9 @@ impl<'a> Linter<'a> {
     }
 
     fn missing_rules(&mut self) {
-        let (code, message, which) = if self.rules.is_empty() {
+        let (code, message, which) = if self.rules.rules().is_empty()
+            && (self.scope == MapScope::Cluster || self.rules.is_empty())
+        {
             (Code::NoRules, "the map has no rules, so it is never applied", "all images alone")
         } else if !self.has_default() {
             (

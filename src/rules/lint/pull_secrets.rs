@@ -13,8 +13,10 @@ impl Linter<'_> {
     /// probably has a typing error.
     pub(super) fn unused_pull_secrets(&mut self, maps: &[&RuleSet]) {
         let defaults = maps.iter().filter_map(|map| map.default_rule());
-        if !{ defaults }.any(|default| default.effect() == Effect::Swap) {
-            // Images of any registry may be left alone.
+        let swaps_by_default = { defaults }.any(|default| default.effect() == Effect::Swap);
+        // Images of other registries may be left alone, too.
+        let leaves_others = maps.iter().flat_map(|map| map.rules()).any(leaves_any_registry);
+        if !swaps_by_default || leaves_others {
             return;
         }
         let mut bases: Vec<_> = maps.iter().flat_map(|map| map.rules()).filter_map(base).collect();
@@ -34,8 +36,18 @@ impl Linter<'_> {
 fn base(rule: &Rule) -> Option<&str> {
     match (rule.effect(), &rule.key) {
         (Effect::Swap, _) => Some(rule.target.scope().base),
-        (Effect::Leave, Key::Exact(image) | Key::Registry(image)) => Some(image),
+        (Effect::Leave, Key::Registry(registry)) => Some(registry),
         _ => None,
+    }
+}
+
+/// Returns true if a rule leaves images alone whose registry its key does not name as it is.
+fn leaves_any_registry(rule: &Rule) -> bool {
+    match &rule.key {
+        Key::NoswapWildcards => !rule.target.is_empty(),
+        Key::Exact(_) | Key::Replace(_) => rule.effect() == Effect::Leave,
+        Key::Registry(_) => rule.effect() == Effect::Leave && rule.key.is_wildcard(),
+        Key::Default => false,
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) struct PullSecrets {
     pub names: Vec<String>,
 }
 
-/// Returns the pull secrets of a map, in order (section 10).
+/// Returns the pull secrets of a map, in order (section 9).
 pub(super) fn read_pull_secrets(text: &str) -> Vec<PullSecrets> {
     let mut all: Vec<PullSecrets> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -61,8 +61,16 @@ impl Oracle {
             return Vec::new();
         }
         let image = Image::parse(text);
-        let secrets = self.pull_secrets.iter();
-        let secrets = secrets.filter(|secrets| target::is_under(&image, &secrets.prefix));
+        let hub = (image.registry == "docker.io")
+            .then(|| Image::parse(&format!("docker.io/{}", image.canonical_path())));
+        let needs = |secrets: &&PullSecrets| {
+            let is_of = |image: &Image| {
+                let prefix = &secrets.prefix;
+                target::is_under(image, prefix) || target::is_repository_of(image, &prefix.target)
+            };
+            is_of(&image) || hub.as_ref().is_some_and(is_of)
+        };
+        let secrets = self.pull_secrets.iter().filter(needs);
         secrets.flat_map(|secrets| &secrets.names).map(String::as_str).collect()
     }
 

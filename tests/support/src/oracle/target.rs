@@ -94,6 +94,15 @@ pub(super) fn is_under(image: &Image, rule: &Rule) -> bool {
         || (has_prefix && [":", "@"].iter().any(|mark| text.starts_with(&format!("{base}{mark}"))))
 }
 
+/// Returns true if the image is the repository that a target names, with a tag or digest.
+pub(super) fn is_repository_of(image: &Image, target: &str) -> bool {
+    let target = host_in_lower_case(target);
+    let base = base(&target);
+    let text = image.text_in_lower_case();
+    let is_followed_by = |mark: &str| text.starts_with(&format!("{base}{mark}"));
+    !target.ends_with('-') && base.contains('/') && [":", "@"].into_iter().any(is_followed_by)
+}
+
 /// Returns what a target says about images without placeholders: the text that they start with, and whether anything may
 /// follow.
 pub(super) fn meaning(target: &str) -> (String, bool) {
