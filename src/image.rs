@@ -123,6 +123,12 @@ impl<'a> ImageReference<'a> {
         }
     }
 
+    /// Returns what the canonical path has before the path: `library/` for an official image of Docker Hub.
+    #[must_use]
+    pub fn library_prefix(&self) -> &'static str {
+        if self.is_library() { "library/" } else { "" }
+    }
+
     /// Returns true if the canonical path has `library/` before the path.
     #[must_use]
     pub fn is_library(&self) -> bool {

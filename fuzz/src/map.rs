@@ -20,6 +20,7 @@ pub const PIECES: &[&str] = &[
     "/",
     "default::",
     "[EXACT]",
+    "[PULLSECRET]",
     "[REPLACE]",
     "noswap_wildcards::",
     "auto",
@@ -111,6 +112,7 @@ pub fn run(data: &[u8]) {
     images.extend(rules.flat_map(images_of));
     for image in &images {
         map.assert_decides_like_oracle(image);
+        map.assert_finds_pull_secrets_like_oracle(image);
         map.assert_explains_its_decision(image);
         map.assert_keeps_references_valid(image);
         map.assert_idempotent_or_chained(image);

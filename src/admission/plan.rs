@@ -39,7 +39,7 @@ pub struct Plan<'r> {
     pub reporting: Reporting,
     /// The annotations of the object; `None` if it has no metadata.
     pub(super) annotations: Option<&'r Annotations<'r>>,
-    /// The pull secrets that the object may need; `None` if the object is no new pod, or no map has any.
+    /// The pull secrets that the pod may need; `None` unless the request creates a Pod and a map has pull secrets.
     pub(super) pull_secrets: Option<PullSecretPlan<'r>>,
 }
 
@@ -103,8 +103,8 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Creates the answer: the edits whose targets are not known to be absent, and none in shadow mode, with the records
-    /// of these edits.
+    /// Creates the answer: the edits whose targets are not known to be absent, the pull secrets that the pod then lacks, and
+    /// the records of both. In shadow mode, only the records.
     #[must_use]
     pub fn settle(&self, facts: &Facts) -> Answer<'_> {
         let mut answer = Answer::default();

@@ -29,14 +29,14 @@ const MAX_WARNING_BYTES: usize = 256;
 /// Maximum size of an image in a warning, in bytes: two of them, a name and a location mostly fit into a warning.
 const MAX_WARNED_IMAGE_BYTES: usize = 96;
 
-/// Maximum length of the name of an image, in bytes: that of a DNS label (RFC 1123), as of a container in Kubernetes.
+/// Maximum length of the name of a container, or of `volumes/NAME`, in bytes: names are DNS labels (RFC 1123).
 const MAX_NAME_BYTES: usize = VOLUMES.len() + 63;
 
 /// The changes of an object, and what their records need besides.
 pub(super) struct Changes<'p> {
     /// The consequences of the decisions.
     pub(super) mode: Mode,
-    /// The changes.
+    /// The changed images.
     pub(super) edits: Vec<&'p Edit<'p>>,
     /// The pull secrets that are added.
     pub(super) pull_secrets: &'p [AddedSecret<'p>],

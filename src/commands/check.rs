@@ -287,11 +287,15 @@ fn print(
         0 => String::new(),
         notes => format!(", {}", counted(notes, "note")),
     };
+    let secrets = match map.rules.pull_secrets().lines().len() {
+        0 => String::new(),
+        lines => format!(", {}", counted(lines, "[PULLSECRET] line")),
+    };
     writeln!(
         output,
-        "{}: {}, {}, {}{notes}{remarks}",
+        "{}: {}{secrets}, {}, {}{notes}{remarks}",
         file.name,
-        counted(map.rules.counts().iter().sum(), "rule"),
+        counted(map.rules.rules().len(), "rule"),
         counted(map.diagnostics.count(Severity::Error), "error"),
         counted(map.diagnostics.count(Severity::Warning), "warning"),
     )

@@ -319,7 +319,7 @@ impl Controller {
             // Another replica may serve a certificate that the API server accepts, and needs its root.
             self.bundle.add(&before.roots());
         }
-        // `init` ends at once, and finds the same roots surplus each time.
+        // `init` exits after one setup, so it cannot wait for the delay.
         if self.creation == Creation::WhenReady || !before.is_propagated(now) {
             self.bundle = self.surplus.keep(&before.roots(), &self.bundle, Instant::now());
         }

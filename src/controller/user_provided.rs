@@ -71,6 +71,7 @@ impl Controller {
         stored: &StoredSecret,
         may_switch: bool,
     ) -> Result<ReconcileOutcome, ClusterError> {
+        // These roots belong to a rotation, which does not run with a user-provided certificate.
         self.surplus = SurplusRoots::default();
         let authority = &self.secrets.read(AUTHORITY).await?;
         let before = self.configuration.configured(&live);

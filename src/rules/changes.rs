@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Key, RuleSet, Target};
 
-/// Number of differences between a map and the previous one, by the keys of their rules.
+/// Number of differences between a map and the previous one: rules and pull secrets, by their keys.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RuleChanges {
     /// Number of new keys.

@@ -136,8 +136,11 @@ impl Parser {
             Separator::Missing | Separator::Single(_) => return Err(RuleError::NoSeparator),
             Separator::Several => return Err(RuleError::SeveralSeparators),
         };
-        if key.len().max(names.len()) > MAX_IMAGE_BYTES {
+        if key.len() > MAX_IMAGE_BYTES {
             return Err(RuleError::TooLong);
+        }
+        if names.len() > MAX_IMAGE_BYTES {
+            return Err(RuleError::NamesTooLong);
         }
         let prefix = parse_prefix(&key[PullSecret::KEY.len()..])?;
         Ok(PullSecret { prefix, names: parse_names(names)?, line, file: self.file.clone() })
@@ -213,6 +216,8 @@ enum RuleError {
     PullSecret(#[from] PullSecretError),
     #[error("there is no `::` between key and target")]
     NoSeparator,
+    #[error("the list of Secrets is longer than {MAX_IMAGE_BYTES} bytes")]
+    NamesTooLong,
     #[error("the key or the target is longer than {MAX_IMAGE_BYTES} bytes")]
     TooLong,
     #[error("there is more than one separator")]
@@ -235,6 +240,7 @@ impl RuleError {
                 PullSecretError::EmptyName.hint().into()
             }
             Self::NoSeparator => advice::missing_separator(line),
+            Self::NamesTooLong => "name fewer Secrets, or use another prefix for some".into(),
             Self::TooLong => "no image is that long; shorten it".into(),
             Self::SeveralSeparators => advice::several_separators(rule),
         }
@@ -324,9 +330,9 @@ mod tests {
                 Ok("[PULLSECRET]h.io:5000/x/::a,b.c-1"),
             ),
             ("[PULLSECRET][::1]:80/m-::a", Ok("[PULLSECRET][::1]:80/m-::a")),
-            ("[PULLSECRET]::a", Err("`` cannot be the start of an image")),
-            ("[PULLSECRET]h.io/{path}::a", Err("`h.io/{path}` cannot be the start of an image")),
-            ("[PULLSECRET]h.io/a:1::a", Err("`h.io/a:1` cannot be the start of an image")),
+            ("[PULLSECRET]::a", Err("`` is not a valid prefix of an image")),
+            ("[PULLSECRET]h.io/{path}::a", Err("`h.io/{path}` is not a valid prefix of an image")),
+            ("[PULLSECRET]h.io/a:1::a", Err("`h.io/a:1` is not a valid prefix of an image")),
             ("[PULLSECRET]h.io::", Err("a name of a Secret is empty")),
             ("[PULLSECRET]h.io::a,,b", Err("a name of a Secret is empty")),
             ("[PULLSECRET]h.io::Reg_cred", Err("`Reg_cred` is not a valid name of a Secret")),

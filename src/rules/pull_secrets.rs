@@ -1,6 +1,6 @@
 //! Pull secrets: the Secrets that a pod needs to pull its images from a registry (section 9 of the swap rules).
 //!
-//! They decide nothing about images, so they are no rules of a rule set.
+//! They decide nothing about images, so they are not rules of a rule set.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +11,7 @@ use std::{
 use foldhash::fast::RandomState;
 
 use super::target::{Scope, Target};
-use crate::image::{DOCKER_HUB, ImageReference, LIBRARY, canonical_registry, is_valid_reference};
+use crate::image::{DOCKER_HUB, ImageReference, canonical_registry, is_valid_reference};
 
 /// Maximum length of the name of a Secret in bytes: that of a DNS subdomain (RFC 1123), as in Kubernetes.
 const MAX_NAME_BYTES: usize = 253;
@@ -46,12 +46,12 @@ impl fmt::Display for PullSecret {
     }
 }
 
-/// The reason why a line is no pull secret.
+/// The reason why a `[PULLSECRET]` line is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum PullSecretError {
     #[error("a name of a Secret is empty")]
     EmptyName,
-    #[error("`{0}` cannot be the start of an image")]
+    #[error("`{0}` is not a valid prefix of an image")]
     InvalidPrefix(String),
     #[error("`{0}` is not a valid name of a Secret")]
     InvalidName(String),
@@ -169,9 +169,8 @@ impl PullSecrets {
         let mut found = Vec::new();
         self.find(image.text(), &mut found);
         if canonical_registry(image.registry()) == DOCKER_HUB {
-            let library = if image.is_library() { LIBRARY } else { "" };
-            let separator = if library.is_empty() { "" } else { "/" };
-            self.find(&format!("{DOCKER_HUB}/{library}{separator}{}", image.path()), &mut found);
+            let (library, path) = (image.library_prefix(), image.path());
+            self.find(&format!("{DOCKER_HUB}/{library}{path}"), &mut found);
         }
         // A host without a port stands for all ports. An IPv6 address contains colons, so it never does.
         if !image.host().contains(':') {

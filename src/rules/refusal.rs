@@ -57,6 +57,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pull_secrets_alone_are_enough_for_a_namespace_only() {
+        for (scope, expected) in
+            [(MapScope::Cluster, Some(Refusal::NoRules)), (MapScope::Namespace, None)]
+        {
+            let map = LoadedMap::from_file(scope, "", "[PULLSECRET]d.io::a").unwrap();
+            assert_eq!(map.refusal(false, None), expected);
+        }
+    }
+
+    #[test]
     fn a_map_is_refused_with_its_reason() {
         let loaded = |text: &str| LoadedMap::from_text(text).unwrap();
         let good = loaded("default::d.io").rules;

@@ -27,7 +27,8 @@ pub enum Key {
 }
 
 closed_enum! {
-    /// The kinds of keys, as in metric labels. Those of pull secrets are no [`Key`], because they decide nothing.
+    /// The kinds of keys, as in metric labels. `[PULLSECRET]` has a kind here but is not a [`Key`], because it decides
+    /// nothing.
     pub enum KeyKind {
         /// `default`.
         Default => "default",

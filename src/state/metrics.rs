@@ -38,8 +38,11 @@ const MAP_LAST_SUCCESS: Metric = Metric::gauge(
     "Time at which the map in use was loaded, in seconds since 1970.",
     &[],
 );
-const MAP_RULES: Metric =
-    Metric::gauge("imageswap_map_rules", "Rules of the maps in use, by kind.", &["scope", "kind"]);
+const MAP_RULES: Metric = Metric::gauge(
+    "imageswap_map_rules",
+    "Rules and [PULLSECRET] lines of the maps in use, by kind.",
+    &["scope", "kind"],
+);
 const NAMESPACE_MAPS: Metric = Metric::gauge(
     "imageswap_namespace_maps",
     "Maps of namespaces that are in use, and those whose last load has failed.",

@@ -76,10 +76,17 @@ fn a_created_pod_gets_the_pull_secrets_of_its_images_after_those_that_it_has() {
         let review = created(image, present.clone());
         let once = patched(&review, MAP, Shadow::Nowhere);
         assert_eq!(once["spec"]["imagePullSecrets"], expected, "{image} {present:?}");
+        // Nothing else of the pod changes but the image.
+        let (mut restored, mut original) = (once.clone(), review["request"]["object"].clone());
+        restored["spec"]["containers"][0]["image"] = json!(image);
+        for object in [&mut restored, &mut original] {
+            object["spec"].as_object_mut().unwrap().remove("imagePullSecrets");
+        }
+        assert_eq!(restored, original, "{image}");
         let mut again = review;
         again["request"]["object"].clone_from(&once);
         assert_eq!(patched(&again, MAP, Shadow::Nowhere), once, "{image}: a second pass");
-        // Nothing else of the pod changes but the image.
+        // A map without pull secrets removes none.
         let unswapped = patched(&again, "default::", Shadow::Nowhere);
         assert_eq!(unswapped, once);
     }

@@ -344,10 +344,7 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
             "[EXACT] does not support wildcards; write a rule for each image",
         ),
         ("[EXACT]::b.io", "write the image or the glob between the bracket and the `::`"),
-        (
-            "[PullSecret]h.io::a",
-            "write `[PULLSECRET]` in capitals, and the start of the images after it",
-        ),
+        ("[PullSecret]h.io::a", "write `[PULLSECRET]` in capitals, and the prefix after it"),
         ("[exact]::b.io", "write `[EXACT]` in capitals, and the image after it"),
         (
             "[EXACT]nginx*::t.io/nginx",

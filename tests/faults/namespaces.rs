@@ -14,7 +14,7 @@ use crate::{alone, process::Usage, report, scaled};
 /// Number of rules of each map.
 const RULES: usize = 100;
 
-/// Memory that a map may take, in KiB: a thousand take 64 MiB.
+/// Maximum memory that each map may add, in KiB.
 const MEMORY: usize = 64;
 
 /// Returns a map in which each kind of rule occurs.
@@ -32,7 +32,7 @@ fn map(host: &str) -> String {
     map
 }
 
-/// Starts the program with the maps of a directory, and waits until it has loaded so many.
+/// Starts the program with the maps of a directory, and waits until it has loaded `count` maps.
 async fn serving(directory: &Path, count: usize) -> Program {
     let file = directory.parent().unwrap().join("maps.conf");
     fs::write(&file, "default::cluster.example.com").unwrap();

@@ -125,7 +125,7 @@ fn glob() -> impl Strategy<Value = String> {
 }
 
 fn secrets() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["a", "b", "a,b", "c.d-1", "a,a", "", "A", "a,", "-a", "a/b"])
+    prop::sample::select(vec!["a", "b", "a,b", "c.d-1", "a,b,a", "", "A", "a,", "-a", "a/b"])
 }
 
 fn rule() -> impl Strategy<Value = String> {

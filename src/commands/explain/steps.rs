@@ -121,8 +121,8 @@ impl StepName {
 
 /// Returns the registry and the canonical path of an image, as registry rules match them.
 fn canonical(image: &ImageReference<'_>) -> String {
-    let library = if image.is_library() { "library/" } else { "" };
-    format!("{}/{library}{}", image.registry().to_ascii_lowercase(), image.repository())
+    let (registry, library) = (image.registry().to_ascii_lowercase(), image.library_prefix());
+    format!("{registry}/{library}{}", image.repository())
 }
 
 /// Returns a rule with its line, for a finding.

@@ -84,7 +84,7 @@ impl Confirmation {
     }
 
     /// Returns this confirmation of the [newest](Rotation::newest) roots with [`is_long_found`](Self::is_long_found), for
-    /// a process without a certificate. It answers no calls, so it is not to wait longer than it has to.
+    /// a process without a certificate. It answers no calls, so it should not wait longer than necessary.
     ///
     /// The roots of a next authority have to wait all the same, because the clock of this machine may be wrong.
     #[must_use]

@@ -116,7 +116,7 @@ impl Configured {
     /// Returns the roots that the API server has to keep trusting for the certificate `served`, although they are not in
     /// `bundle`. The Python ImageSwap has added them to the configuration, or a replica from a Secret that was replaced.
     ///
-    /// Without a configuration, they are those of `last`, the roots for which this replica would have created one before.
+    /// If there is no configuration, they are the roots that only `last`, the caBundle of the previous reconcile, contains.
     #[must_use]
     pub fn taken_over(
         &self,

@@ -15,7 +15,7 @@ const MAX_GAP: Duration = REMOVAL_DELAY.saturating_mul(2);
 
 /// The roots in the configuration that the state of the rotation does not name.
 ///
-/// To remove a root is the one write that can stop calls: another replica may serve a certificate under it, which this
+/// Removing a root is the only write that can interrupt calls: another replica may serve a certificate under it, which this
 /// one does not know because it has read the Secrets too early, or because a client has put back an old copy of one. So
 /// a root is removed only after this replica has found it surplus for 90 s. Until then, a replica that
 /// needs it names it among the previous roots; see [`Action::Retain`](super::Action::Retain).

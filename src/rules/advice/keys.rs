@@ -177,7 +177,7 @@ fn explanation(problem: KeyProblem, key: &str, target: &str) -> String {
 fn without_proposal(problem: KeyProblem) -> String {
     match problem {
         KeyProblem::Bracket(kind) => {
-            let what = if kind == PullSecret::KEY { "start of the images" } else { "image" };
+            let what = if kind == PullSecret::KEY { "prefix" } else { "image" };
             format!("write `{kind}` in capitals, and the {what} after it")
         }
         KeyProblem::Keyword(keyword) => format!("write `{keyword}`"),

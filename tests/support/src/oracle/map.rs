@@ -110,7 +110,13 @@ fn read_pull_secret(line: &str) -> Option<PullSecrets> {
     let target = key[PULL_SECRET.len()..].to_owned();
     let is_prefix = !target.is_empty() && !target::has_placeholder(&target);
     let prefix = Rule { key: Key::Default, target, is_canonical: true };
-    let names: Vec<_> = names.split(',').map(str::to_owned).collect();
+    let mut known = Vec::new();
+    for name in names.split(',').map(str::to_owned) {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    let names = known;
     let is_valid =
         is_prefix && target::is_valid(&prefix) && names.iter().all(|name| is_subdomain(name));
     (is_valid && !is_too_long).then_some(PullSecrets { prefix, names })

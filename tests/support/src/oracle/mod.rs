@@ -55,7 +55,7 @@ impl Oracle {
         self.by_others(&Image::parse(text), None).unwrap_or_else(none)
     }
 
-    /// Returns the names of the pull secrets for an image, also repeated ones.
+    /// Returns the names of the pull secrets for an image, once for each line.
     pub fn pull_secrets(&self, text: &str) -> Vec<&str> {
         if reason_to_skip(text).is_some() {
             return Vec::new();
