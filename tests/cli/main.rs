@@ -8,6 +8,7 @@
 mod arguments;
 mod check;
 mod check_hints;
+mod check_pull_secrets;
 mod check_targets;
 #[cfg(target_os = "linux")]
 mod colors;

@@ -202,6 +202,17 @@ fn unmanaged(cluster: &Cluster) {
 }
 
 impl Cluster {
+    /// Fails unless a webhook adds these roots to those of the changed webhooks. The other ones stay for minutes, because a
+    /// replica might serve a certificate under them.
+    fn assert_adds_roots(&self, webhooks: &Value, roots: &[u8]) {
+        self.api.patch(CONFIGURATION, &json!({ "webhooks": webhooks }));
+        eventually("another caBundle", || {
+            let found = self.state().bundle();
+            let is_whole = Certificate::all(roots).iter().all(|root| found.contains(root));
+            if is_whole { Ok(()) } else { Err(found) }
+        });
+    }
+
     /// Fails unless a webhook reverts each change of the configuration.
     fn assert_repairs(&self, mode: &str, launch: &Launch) {
         self.clear_state();
@@ -228,13 +239,7 @@ impl Cluster {
             webhooks
         };
         let service = json!({ "service": { "name": "other", "namespace": NAMESPACE } });
-        self.api.patch(CONFIGURATION, &json!({ "webhooks": client("caBundle", json!(other)) }));
-        eventually("another caBundle", || {
-            // The other root stays for minutes, because a replica might serve a certificate under it.
-            let found = self.state().bundle();
-            let is_whole = Certificate::all(&roots).iter().all(|root| found.contains(root));
-            if is_whole { Ok(()) } else { Err(found) }
-        });
+        self.assert_adds_roots(&client("caBundle", json!(other)), &roots);
         self.api.patch(CONFIGURATION, &json!({ "webhooks": right["webhooks"] }));
         for (what, webhooks) in [
             ("no caBundle", client("caBundle", json!(""))),

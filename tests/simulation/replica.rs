@@ -325,11 +325,10 @@ impl Replica {
         if !head_start.is_zero() {
             return Outcome::Sleep(head_start);
         }
+        let is_awaited = action == Action::Nothing && self.presence == Presence::Unknown;
+        let is_retried = is_refused || is_awaited;
         match action {
-            Action::Nothing | Action::Wait if is_refused => return Outcome::Sleep(RETRY_DELAY),
-            Action::Nothing if self.presence == Presence::Unknown => {
-                return Outcome::Sleep(RETRY_DELAY);
-            }
+            Action::Nothing | Action::Wait if is_retried => return Outcome::Sleep(RETRY_DELAY),
             Action::Nothing => {
                 let left = self.surplus.left(self.start + world.now);
                 return Outcome::Sleep(left.unwrap_or(INTERVAL));
