@@ -4,7 +4,7 @@
 
 use memchr::memchr2;
 
-use crate::image::{ImageReference, LIBRARY};
+use crate::image::ImageReference;
 
 /// A target with placeholders, split into its parts.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -155,9 +155,8 @@ impl Template {
     }
 }
 
-fn path_pieces<'a>(image: &ImageReference<'a>) -> [&'a str; 3] {
-    let [library, slash] = if image.is_library() { [LIBRARY, "/"] } else { [""; 2] };
-    [library, slash, image.repository()]
+fn path_pieces<'a>(image: &ImageReference<'a>) -> [&'a str; 2] {
+    [image.library_prefix(), image.repository()]
 }
 
 fn registry_pieces<'a>(image: &ImageReference<'a>) -> [Piece<'a>; 3] {
