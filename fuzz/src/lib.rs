@@ -12,6 +12,7 @@ pub mod map;
 mod mutation;
 pub mod review;
 pub mod settings;
+pub mod sites;
 
 /// One parser under test.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All targets, by name.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "glob", run: glob::run, seeds: glob::seeds, dictionary: glob::PIECES },
     Target { name: "image", run: image::run, seeds: image::seeds, dictionary: image::PIECES },
     Target { name: "map", run: map::run, seeds: map::seeds, dictionary: map::PIECES },
@@ -38,4 +39,5 @@ pub const TARGETS: [Target; 5] = [
         seeds: settings::seeds,
         dictionary: settings::PIECES,
     },
+    Target { name: "sites", run: sites::run, seeds: sites::seeds, dictionary: sites::PIECES },
 ];

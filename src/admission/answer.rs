@@ -36,7 +36,7 @@ pub enum PatchOperation<'p> {
     /// `replace` of an image.
     Replace {
         /// The location of the image.
-        path: Location,
+        path: Location<'p>,
         /// The new image.
         image: SwappedImage<'p>,
     },
@@ -86,10 +86,13 @@ impl Answer<'_> {
                 let _ = write!(patch, r#","value":{value}}}"#);
             }
             PatchOperation::Replace { path, image: swapped } => {
-                patch.push_str(r#"{"op":"replace","path":""#);
-                // A location contains no character that needs an escape.
-                let _ = write!(patch, "{path}");
-                patch.push_str(r#"","value":"#);
+                patch.push_str(r#"{"op":"replace","path":"#);
+                match path {
+                    // The location in a pod contains no character that needs an escape.
+                    Location::Pod(location) => _ = write!(patch, "\"{location}\""),
+                    Location::Site(pointer) => push_json_string(patch, pointer),
+                }
+                patch.push_str(r#","value":"#);
                 image.clear();
                 swapped.append_to(&mut image);
                 push_json_string(patch, &image);

@@ -9,8 +9,8 @@ pub enum Edit<'r> {
     /// A new image.
     Image {
         /// The location of the image in the object.
-        at: Location,
-        /// The name of the container or volume.
+        at: Location<'r>,
+        /// The name of the container, of the volume or of the site.
         name: ImageName<'r>,
         /// The image in the object.
         from: &'r str,

@@ -7,10 +7,9 @@ use foldhash::fast::RandomState;
 use super::{
     ImageName,
     annotations::{Annotations, MAX_ANNOTATION_BYTES},
-    pod::Pod,
 };
 
-/// The containers and image volumes that annotations exclude.
+/// The containers, image volumes and sites that annotations exclude.
 #[derive(Debug, Default)]
 pub(super) struct Exclusions<'r>(HashSet<ImageName<'r>, RandomState>);
 
@@ -27,19 +26,25 @@ impl<'r> Exclusions<'r> {
         Self(names)
     }
 
-    /// Returns true if a container, or an image volume, is excluded.
+    /// Returns true if the image with this name is excluded.
     pub(super) fn contains(&self, name: &ImageName<'_>) -> bool {
         !self.0.is_empty() && self.0.contains(name)
     }
 
-    /// Returns the names that no container or image volume of the pod has, in order.
-    pub(super) fn without_container(&self, pod: Pod<'r, '_>) -> Vec<String> {
+    /// Returns the names that none of the images has, in order.
+    pub(super) fn without_image<'i>(
+        &self,
+        images: impl Iterator<Item = ImageName<'i>>,
+    ) -> Vec<String>
+    where
+        'r: 'i,
+    {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let mut missing = self.0.clone();
-        for image in pod.images() {
-            missing.remove(&image.name());
+        let mut missing: HashSet<ImageName<'i>, RandomState> = self.0.iter().copied().collect();
+        for name in images {
+            missing.remove(&name);
         }
         let mut missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
         missing.sort_unstable();

@@ -1,15 +1,17 @@
-//! The name of a container or of an image volume in annotations and records.
+//! The name of a container, of an image volume or of a site, in annotations and records.
 
 use std::fmt;
 
 /// The start of the name of an image volume. No container can have such a name.
 pub(super) const VOLUMES: &str = "volumes/";
 
-/// The name of a container or of an image volume of a pod.
+/// The name of an image in an object.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ImageName<'r> {
     /// The name of a container of any kind.
     Container(&'r str),
+    /// The JSON Pointer to an image of a custom resource. No container can have such a name.
+    Site(&'r str),
     /// The name of an image volume.
     Volume(&'r str),
 }
@@ -17,15 +19,19 @@ pub enum ImageName<'r> {
 impl<'r> ImageName<'r> {
     /// Parses a name as it is displayed.
     pub(super) fn parse(text: &'r str) -> Self {
-        text.strip_prefix(VOLUMES).map_or(Self::Container(text), Self::Volume)
+        match text.strip_prefix(VOLUMES) {
+            Some(name) => Self::Volume(name),
+            None if text.starts_with('/') => Self::Site(text),
+            None => Self::Container(text),
+        }
     }
 }
 
 impl fmt::Display for ImageName<'_> {
-    /// Writes the name of a container, or `volumes/NAME`.
+    /// Writes the name of a container, `volumes/NAME`, or a JSON Pointer.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Container(name) => formatter.write_str(name),
+            Self::Container(name) | Self::Site(name) => formatter.write_str(name),
             Self::Volume(name) => write!(formatter, "{VOLUMES}{name}"),
         }
     }

@@ -9,10 +9,12 @@
 
 mod annotations;
 mod answer;
+mod comparison;
 mod edit;
 mod exclusions;
 mod image_name;
 mod json;
+mod location;
 mod markers;
 mod path;
 mod plan;
@@ -20,18 +22,22 @@ mod pod;
 mod pull_secrets;
 mod report;
 pub mod review;
+mod sites;
 mod world;
 
 pub use self::{
     annotations::{ORIGINAL_ANNOTATION, SKIP_ANNOTATION},
     answer::{Answer, PatchOperation},
+    comparison::{Comparison, Difference},
     edit::Edit,
     image_name::ImageName,
     json::JsonError,
+    location::Location,
     path::ReviewPath,
     plan::{Facts, ImageCount, Plan, plan},
-    pod::{Kind, Location},
+    pod::{Kind, PodLocation},
     review::{Review, ReviewError},
+    sites::{BUILT_IN_SITES, MAX_SITES_BYTES, Sites},
     world::{AdmissionSettings, Mode, Reporting, Scope, Shadow, World},
 };
 

@@ -7,16 +7,18 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::{
-    Answer, Edit, Kind, Mode, Operation, Outcome, PatchOperation, Reporting, Review, Scope, World,
+    AdmissionSettings, Answer, Comparison, Edit, ImageName, Kind, Location, Mode, Operation,
+    Outcome, PatchOperation, Reporting, Review, Scope, World,
     annotations::Annotations,
     answer::INLINE_EDITS,
     exclusions::Exclusions,
-    pod::{Image, Pod},
+    pod::{Pod, PodImage},
     pull_secrets::PullSecretPlan,
     report::Changes,
-    review::{Metadata, Request},
+    review::{Metadata, Request, ResourceImages, Workload},
+    sites::{SiteImage, introduced},
 };
-use crate::rules::{Decision, Reason, SwappedImage};
+use crate::rules::{Decision, Reason, RuleSet, SwappedImage};
 
 /// The plan for a review.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Plan<'r> {
     pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
     /// Number of images for each reason, in the order of [`Reason::ALL`].
     pub images: [ImageCount; Reason::ALL.len()],
+    /// The comparison of the images with a candidate map; empty if there is none.
+    pub comparison: Comparison<'r>,
     /// Containers that an annotation excludes, but that the pod does not have.
     pub unknown_exclusions: Vec<String>,
     /// The records that the answer makes of the changes.
@@ -82,7 +86,7 @@ pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let mode = world.settings.shadow.mode(request.namespace());
     let mut plan =
         Plan { reporting: world.settings.reporting, ..Plan::empty(kind, operation, mode) };
-    plan.outcome = plan.decide(request, world);
+    plan.outcome = plan.decide(review, world);
     plan
 }
 
@@ -96,6 +100,7 @@ impl<'r> Plan<'r> {
             mode,
             edits: SmallVec::new(),
             images: [ImageCount::default(); Reason::ALL.len()],
+            comparison: Comparison::default(),
             unknown_exclusions: Vec::new(),
             reporting: Reporting::default(),
             annotations: None,
@@ -137,45 +142,38 @@ impl<'r> Plan<'r> {
         answer
     }
 
-    fn decide(&mut self, request: &'r Request<'_>, world: &'r World) -> Outcome {
-        let scope = &world.settings.scope;
+    fn decide(&mut self, review: &'r Review<'_>, world: &'r World) -> Outcome {
+        let request = review.request();
         if !matches!(self.operation, Operation::Create | Operation::Update) {
             return Outcome::NoImages;
         }
         let Some(object) = request.object.get() else { return Outcome::NoImages };
-        let Some(pod) = Pod::of(object, self.kind) else { return Outcome::NoImages };
+        let Some(images) = Images::of(review, object, self.kind) else { return Outcome::NoImages };
         let metadata = object.metadata.get();
         self.annotations = metadata.map(|metadata| &metadata.annotations);
-        let described = [metadata, pod.template_metadata, pod.job_metadata];
-        let described = described.into_iter().flatten();
-        let is_disabled = |metadata: &Metadata<'_>| metadata.labels.contains(&scope.disable_label);
-        if described.clone().any(is_disabled) {
-            return Outcome::Disabled;
+        let described = images.described_by(metadata);
+        if let Some(outcome) = self.reason_to_leave(metadata, described.clone(), &world.settings) {
+            return outcome;
         }
-        if self.kind != Kind::Pod
-            && metadata.is_some_and(|metadata| metadata.controller.is_present())
-        {
-            return Outcome::Owned;
-        }
-        if self.kind == Kind::Pod && self.annotations.is_some_and(|it| it.is_mirror_pod) {
-            return Outcome::MirrorPod;
-        }
-        let old = match self.operation {
-            Operation::Update => {
-                request.old_object.get().and_then(|object| Pod::of(object, self.kind))
-            }
-            _ => None,
-        };
         let excluded = Exclusions::of(described.map(|metadata| &metadata.annotations));
-        self.unknown_exclusions = excluded.without_container(pod);
         let own = world.namespaces.rules(request.namespace());
-        if self.kind == Kind::Pod && self.operation == Operation::Create {
-            self.pull_secrets = PullSecretPlan::new(pod, world.policy.maps(own));
-        }
-        for image in pod.introduced(old) {
-            match reason_to_leave(&image, scope, &excluded) {
-                Some(reason) => self.images[reason as usize].left_alone += 1,
-                None => self.add(&image, world.policy.decide_with(own, image.text)),
+        match images {
+            Images::Pod(pod) => {
+                self.unknown_exclusions =
+                    excluded.without_image(pod.images().map(|image| image.name()));
+                if self.kind == Kind::Pod && self.operation == Operation::Create {
+                    self.pull_secrets = PullSecretPlan::new(pod, world.policy.maps(own));
+                }
+                for image in pod.introduced(self.old_pod(request)) {
+                    self.consider(Image::from(image), &excluded, own, world);
+                }
+            }
+            Images::Sites(images) => {
+                let all = images.new.iter().map(|image| Image::from(image).name);
+                self.unknown_exclusions = excluded.without_image(all);
+                for image in introduced(&images.new, &images.old) {
+                    self.consider(Image::from(image), &excluded, own, world);
+                }
             }
         }
         match self.mode {
@@ -185,22 +183,122 @@ impl<'r> Plan<'r> {
         }
     }
 
+    /// Returns the outcome for an object that is left alone as a whole, if it is. `described` are its metadata and those of
+    /// its templates.
+    fn reason_to_leave(
+        &self,
+        metadata: Option<&Metadata<'_>>,
+        mut described: impl Iterator<Item = &'r Metadata<'r>>,
+        settings: &AdmissionSettings,
+    ) -> Option<Outcome> {
+        let label = &settings.scope.disable_label;
+        if described.any(|metadata| metadata.labels.contains(label)) {
+            return Some(Outcome::Disabled);
+        }
+        let is_pod = self.kind == Kind::Pod;
+        if !is_pod && metadata.is_some_and(|metadata| metadata.controller.is_present()) {
+            return Some(Outcome::Owned);
+        }
+        let is_mirror_pod = is_pod && self.annotations.is_some_and(|it| it.is_mirror_pod);
+        is_mirror_pod.then_some(Outcome::MirrorPod)
+    }
+
+    /// Returns the pod before an update.
+    fn old_pod(&self, request: &'r Request<'_>) -> Option<Pod<'r, 'r>> {
+        let is_update = self.operation == Operation::Update;
+        let object = request.old_object.get().filter(|_| is_update)?;
+        Pod::of(object, self.kind)
+    }
+
+    /// Decides on an image.
+    fn consider(
+        &mut self,
+        image: Image<'r>,
+        excluded: &Exclusions<'_>,
+        own: Option<&'r RuleSet>,
+        world: &'r World,
+    ) {
+        if let Some(reason) = reason_to_leave(&image, &world.settings.scope, excluded) {
+            self.images[reason as usize].left_alone += 1;
+            return;
+        }
+        let decision = world.policy.decide_with(own, image.text);
+        if let Some(candidate) = &*world.candidate {
+            self.comparison.add(image.text, &decision, own, candidate);
+        }
+        self.add(image, decision);
+    }
+
     /// Adds the decision on an image.
-    fn add(&mut self, image: &Image<'r>, decision: Decision<'r>) {
+    fn add(&mut self, image: Image<'r>, decision: Decision<'r>) {
         let count = &mut self.images[decision.reason as usize];
         if let Some(to) = decision.swapped {
             count.swapped += 1;
-            let Image { location: at, text: from, .. } = *image;
-            self.edits.push(Edit::Image { at, name: image.name(), from, to, rule: decision.rule });
+            let Image { location: at, name, text: from, .. } = image;
+            self.edits.push(Edit::Image { at, name, from, to, rule: decision.rule });
         } else {
             count.left_alone += 1;
         }
     }
 }
 
+/// The images of an object.
+#[derive(Clone, Copy)]
+enum Images<'r> {
+    Pod(Pod<'r, 'r>),
+    Sites(&'r ResourceImages<'r>),
+}
+
+/// An image of an object.
+#[derive(Clone, Copy)]
+struct Image<'r> {
+    location: Location<'r>,
+    name: ImageName<'r>,
+    text: &'r str,
+    /// True if the pull policy is `Never`: the node uses the image that it has under this name.
+    is_never_pulled: bool,
+}
+
+impl<'r> Images<'r> {
+    /// Returns the images of the object of a review; `None` if it has no place for images.
+    fn of(review: &'r Review<'_>, object: &'r Workload<'_>, kind: Kind) -> Option<Self> {
+        match &review.resource {
+            Some(images) => Some(Self::Sites(images)),
+            None => Pod::of(object, kind).map(Self::Pod),
+        }
+    }
+
+    /// Returns the metadata that may exclude images: those of the object, and of the templates in it.
+    fn described_by(
+        self,
+        object: Option<&'r Metadata<'r>>,
+    ) -> impl Iterator<Item = &'r Metadata<'r>> + Clone {
+        let templates = match self {
+            Self::Pod(pod) => [pod.template_metadata, pod.job_metadata],
+            Self::Sites(_) => [None, None],
+        };
+        [object].into_iter().chain(templates).flatten()
+    }
+}
+
+impl<'r> From<PodImage<'r>> for Image<'r> {
+    fn from(image: PodImage<'r>) -> Self {
+        let (name, PodImage { location, text, is_never_pulled, .. }) = (image.name(), image);
+        Self { location: Location::Pod(location), name, text, is_never_pulled }
+    }
+}
+
+impl<'r> From<&'r SiteImage<'_>> for Image<'r> {
+    fn from(image: &'r SiteImage<'_>) -> Self {
+        let SiteImage { pointer, text, is_never_pulled, .. } = image;
+        let (location, name) = (Location::Site(pointer), ImageName::Site(pointer));
+        Self { location, name, text, is_never_pulled: *is_never_pulled }
+    }
+}
+
 /// Returns the reason to leave an image alone before the map is asked, if there is one.
 fn reason_to_leave(image: &Image<'_>, scope: &Scope, excluded: &Exclusions<'_>) -> Option<Reason> {
-    if excluded.contains(&image.name()) {
+    if excluded.contains(&image.name) {
         Some(Reason::Excluded)
     } else if image.is_never_pulled && !scope.swaps_never_pulled {
         Some(Reason::NeverPulled)
@@ -211,10 +309,7 @@ fn reason_to_leave(image: &Image<'_>, scope: &Scope, excluded: &Exclusions<'_>) 
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{AdmissionSettings, Shadow},
-        *,
-    };
+    use super::{super::Shadow, *};
     use crate::rules::{LoadedMap, Policy};
 
     const REVIEW: &str = r#"{"request":{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE","object":

@@ -69,9 +69,9 @@ pub(super) struct Pod<'r, 'a> {
     pointer: &'static str,
 }
 
-/// The location of an image in an object.
+/// The location of an image in a pod, or in the pod template of an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Location {
+pub struct PodLocation {
     pointer: &'static str,
     field: Field,
     index: usize,
@@ -85,7 +85,7 @@ enum Field {
     Volumes,
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for PodLocation {
     /// Writes the JSON Pointer (RFC 6901) to the image.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (list, image) = match self.field {
@@ -100,8 +100,8 @@ impl fmt::Display for Location {
 
 /// An image of a pod.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Image<'r> {
-    pub(super) location: Location,
+pub(super) struct PodImage<'r> {
+    pub(super) location: PodLocation,
     /// The name of the container or volume.
     name: &'r str,
     pub(super) text: &'r str,
@@ -109,7 +109,7 @@ pub(super) struct Image<'r> {
     pub(super) is_never_pulled: bool,
 }
 
-impl<'r> Image<'r> {
+impl<'r> PodImage<'r> {
     /// Returns the name of the container or volume.
     pub(super) fn name(&self) -> ImageName<'r> {
         match self.location.field.group() {
@@ -165,13 +165,13 @@ impl<'r, 'a> Pod<'r, 'a> {
     /// Without an `old` pod, these are all images. Otherwise they are the images that differ from the image of the
     /// container or volume of the same name in the old pod. An ephemeral container cannot change, so only new names
     /// count.
-    pub(super) fn introduced(self, old: Option<Pod<'r, 'a>>) -> impl Iterator<Item = Image<'r>> {
+    pub(super) fn introduced(self, old: Option<Pod<'r, 'a>>) -> impl Iterator<Item = PodImage<'r>> {
         let mut old = old.map(OldImages::new);
         self.images().filter(move |image| old.as_mut().is_none_or(|old| !old.has(image)))
     }
 
     /// Returns all images.
-    pub(super) fn images(self) -> impl Iterator<Item = Image<'r>> {
+    pub(super) fn images(self) -> impl Iterator<Item = PodImage<'r>> {
         let containers = [
             (Field::InitContainers, self.init_containers),
             (Field::Containers, self.containers),
@@ -181,17 +181,17 @@ impl<'r, 'a> Pod<'r, 'a> {
             list.iter().filter_map(move |(index, container)| {
                 let name = container.name.get().unwrap_or_default();
                 let text = container.image.get()?;
-                let location = Location { pointer: self.pointer, field, index };
+                let location = PodLocation { pointer: self.pointer, field, index };
                 let is_never_pulled = container.pull_policy.is_set();
-                Some(Image { location, name, text, is_never_pulled })
+                Some(PodImage { location, name, text, is_never_pulled })
             })
         });
         let volumes = self.volumes.iter().filter_map(move |(index, volume)| {
             let name = volume.name.get().unwrap_or_default();
             let image = volume.image.get()?;
             let text = image.reference.get()?;
-            let location = Location { pointer: self.pointer, field: Field::Volumes, index };
-            Some(Image { location, name, text, is_never_pulled: image.pull_policy.is_set() })
+            let location = PodLocation { pointer: self.pointer, field: Field::Volumes, index };
+            Some(PodImage { location, name, text, is_never_pulled: image.pull_policy.is_set() })
         });
         containers.chain(volumes)
     }
@@ -228,13 +228,13 @@ impl<'r, 'a> OldImages<'r, 'a> {
     }
 
     /// Returns true if the pod had the image before.
-    fn has(&mut self, image: &Image<'r>) -> bool {
+    fn has(&mut self, image: &PodImage<'r>) -> bool {
         let group = image.location.field.group();
         self.text(image, group)
             .is_some_and(|text| text == image.text || group == Group::EphemeralContainers)
     }
 
-    fn text(&mut self, image: &Image<'r>, group: Group) -> Option<&'r str> {
+    fn text(&mut self, image: &PodImage<'r>, group: Group) -> Option<&'r str> {
         if let Some((name, text)) = self.in_same_position(image.location)
             && name == image.name
         {
@@ -249,7 +249,7 @@ impl<'r, 'a> OldImages<'r, 'a> {
         by_name.get(&(group, image.name)).copied()
     }
 
-    fn in_same_position(&self, location: Location) -> Option<(&'r str, &'r str)> {
+    fn in_same_position(&self, location: PodLocation) -> Option<(&'r str, &'r str)> {
         let list = match location.field {
             Field::Containers => self.pod.containers,
             Field::EphemeralContainers => self.pod.ephemeral_containers,

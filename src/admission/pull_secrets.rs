@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use serde_json::json;
 
-use super::{Edit, answer::PatchOperation, json::List, pod::Pod, review::LocalReference};
+use super::{Edit, Location, answer::PatchOperation, json::List, pod::Pod, review::LocalReference};
 use crate::rules::{Maps, PullSecret};
 
 /// The field of a pod with its pull secrets.
@@ -54,7 +54,8 @@ impl<'r> PullSecretPlan<'r> {
         // The changes are in the order of the images.
         let mut edits = edits.peekable();
         for image in self.pod.images() {
-            let change = edits.next_if(|Edit::Image { at, .. }| *at == image.location);
+            let change =
+                edits.next_if(|Edit::Image { at, .. }| *at == Location::Pod(image.location));
             let new = change.map(|Edit::Image { to, .. }| to.to_string());
             let found = self.maps.pull_secrets(new.as_deref().unwrap_or(image.text));
             for line in found.into_iter().filter(|line| lines.insert(std::ptr::from_ref(*line))) {

@@ -86,7 +86,7 @@ impl Changes<'_> {
         (format!("{prefix}-{:08x}", (hash ^ (hash >> u32::BITS)) & u64::from(u32::MAX)), value)
     }
 
-    /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no container has, and the changes if they are `shown`.
+    /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no image has, and the changes if they are `shown`.
     fn warnings(&self, shown: bool) -> Vec<String> {
         let changes = if shown { self.edits.len() + self.pull_secrets.len() } else { 0 };
         let total = self.unknown_exclusions.len() + changes;
@@ -95,7 +95,8 @@ impl Changes<'_> {
         }
         let unknown = self.unknown_exclusions.iter().map(|name| {
             let name = excerpt(name, MAX_NAME_BYTES);
-            format!("imageswap: annotation {SKIP_ANNOTATION}: there is no container {name}")
+            let missing = if name.starts_with('/') { "image at" } else { "container" };
+            format!("imageswap: annotation {SKIP_ANNOTATION}: there is no {missing} {name}")
         });
         let mode = match self.mode {
             Mode::Enforce => "",

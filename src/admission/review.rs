@@ -6,8 +6,9 @@
 
 use super::{
     annotations::Annotations,
-    json::{self, Fields, JsonError, List, Object, Read, Reader, Text, fields},
+    json::{self, Fields, JsonError, List, Object, Read, Reader, Text, WithSource, fields},
     markers::{ControllerReference, DisabledLabels, NeverPulled},
+    sites::{SiteImage, Sites},
 };
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
@@ -19,6 +20,16 @@ pub const API_VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1
 pub struct Review<'a> {
     request: Request<'a>,
     api_version: &'static str,
+    /// The images of a custom resource; `None` unless the kind of the object has sites.
+    pub(super) resource: Option<ResourceImages<'a>>,
+}
+
+/// The images of a custom resource.
+#[derive(Debug)]
+pub(super) struct ResourceImages<'a> {
+    pub(super) new: Vec<SiteImage<'a>>,
+    /// The images before an update.
+    pub(super) old: Vec<SiteImage<'a>>,
 }
 
 /// The error in a body that cannot be answered as a review.
@@ -52,13 +63,23 @@ impl ReviewError {
 }
 
 impl<'a> Review<'a> {
-    /// Reads a review.
+    /// Reads a review, without images at sites of custom resources.
     ///
     /// # Errors
     /// If the body is not valid JSON, has no request or no uid, or has an unknown version. A body without a version is
     /// read as `v1`.
     pub fn from_slice(body: &'a [u8]) -> Result<Self, ReviewError> {
         Document::from_slice(body)?.into_review()
+    }
+
+    /// Reads a review, and the images at `sites` if it is about a custom resource.
+    ///
+    /// # Errors
+    /// As [`from_slice`](Self::from_slice).
+    pub fn with_sites(body: &'a [u8], sites: &Sites) -> Result<Self, ReviewError> {
+        let mut review = Self::from_slice(body)?;
+        review.resource = review.request.images_at(sites);
+        Ok(review)
     }
 
     /// Returns the request.
@@ -106,7 +127,7 @@ impl<'a> Document<'a> {
         let request = fields.request.into_inner().ok_or(ReviewError::NoRequest)?;
         match request.uid.get() {
             None | Some("") => Err(ReviewError::NoUid),
-            Some(_) => Ok(Review { request, api_version }),
+            Some(_) => Ok(Review { request, api_version, resource: None }),
         }
     }
 }
@@ -119,8 +140,24 @@ pub struct Request<'a> {
     pub(super) namespace: Text<'a>,
     pub(super) name: Text<'a>,
     pub(super) operation: Text<'a>,
-    pub(super) object: Object<Workload<'a>>,
-    pub(super) old_object: Object<Workload<'a>>,
+    pub(super) object: WithSource<'a, Workload<'a>>,
+    pub(super) old_object: WithSource<'a, Workload<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Returns the images at `sites`; `None` if the kind of the object has none, or the object is in no namespace.
+    fn images_at(&self, sites: &Sites) -> Option<ResourceImages<'a>> {
+        let kind = self.kind.get()?;
+        let images = |object: &WithSource<'a, Workload<'a>>| {
+            sites.images(kind.group.get().unwrap_or_default(), self.kind(), object.source())
+        };
+        let new = images(&self.object)?;
+        // The selector for namespaces does not apply to other objects, so nobody has asked for them.
+        if self.namespace().is_empty() {
+            return None;
+        }
+        Some(ResourceImages { new, old: images(&self.old_object).unwrap_or_default() })
+    }
 }
 
 impl Request<'_> {
@@ -157,6 +194,7 @@ impl Request<'_> {
 
 #[derive(Debug, Default)]
 pub(super) struct GroupVersionKind<'a> {
+    group: Text<'a>,
     kind: Text<'a>,
 }
 
@@ -250,7 +288,7 @@ fields! {
         b"object" => object,
         b"oldObject" => old_object,
     }
-    GroupVersionKind { b"kind" => kind }
+    GroupVersionKind { b"group" => group, b"kind" => kind }
     Workload { b"metadata" => metadata, b"spec" => spec, b"template" => template }
     Metadata {
         b"labels" => labels,

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use super::Sites;
 use crate::{
     closed_enum::closed_enum,
-    rules::{NamespaceMaps, Policy},
+    rules::{NamespaceMaps, Policy, RuleSet},
 };
 
 /// The compiled rules and settings that decide about a review.
@@ -17,15 +18,20 @@ pub struct World {
     pub policy: Arc<Policy>,
     /// The maps of namespaces, which are asked first.
     pub namespaces: Arc<NamespaceMaps>,
+    /// A map that is compared with the policy, if there is one.
+    pub candidate: Arc<Option<RuleSet>>,
+    /// The locations of images in custom resources.
+    pub sites: Arc<Sites>,
     /// The settings.
     pub settings: AdmissionSettings,
 }
 
 impl World {
-    /// Creates a world in which no namespace has a map of its own.
+    /// Creates a world in which no namespace has a map of its own, with the built-in sites.
     #[must_use]
     pub fn new(policy: impl Into<Arc<Policy>>, settings: AdmissionSettings) -> Self {
-        Self { policy: policy.into(), namespaces: Arc::default(), settings }
+        let (policy, sites) = (policy.into(), Arc::new(Sites::built_in()));
+        Self { policy, namespaces: Arc::default(), candidate: Arc::default(), sites, settings }
     }
 }
 

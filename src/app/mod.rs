@@ -23,12 +23,12 @@ use self::{
 };
 pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
-    admission::{AdmissionSettings, Shadow},
+    admission::{AdmissionSettings, Shadow, Sites},
     controller::{Controller, ControllerMetrics, Creation, Shared},
     kubernetes::{ClusterError, Wakeup},
     metrics::Registry,
     origin::Origin,
-    rules::{NamespaceMaps, Policy},
+    rules::{NamespaceMaps, Policy, RuleSet},
     server::{Listener, Port, Service, Shutdown, acceptor, open_files},
     settings::{CertificateOrigin, ClusterSettings, ServeSettings},
     sources::{
@@ -92,6 +92,8 @@ struct Values {
     world: Arc<CurrentWorld>,
     policy: Arc<Live<Policy>>,
     namespaces: Arc<Live<NamespaceMaps>>,
+    candidate: Arc<Live<Option<RuleSet>>>,
+    sites: Arc<Live<Sites>>,
     certificate: Arc<Live<ServingCertificate>>,
 }
 
@@ -107,12 +109,22 @@ impl Values {
             let world = world.clone();
             move |namespaces| world.set_namespaces(namespaces)
         });
+        let candidate = Live::new(Subject::CandidateMap, observer.clone()).on_change({
+            let world = world.clone();
+            move |candidate| world.set_candidate(candidate)
+        });
+        let sites = Live::new(Subject::Sites, observer.clone()).on_change({
+            let world = world.clone();
+            move |sites| world.set_sites(sites)
+        });
         let certificate = Live::new(Subject::Certificate, observer.clone());
         Self {
             observer,
             world,
             policy: Arc::new(policy),
             namespaces: Arc::new(namespaces),
+            candidate: Arc::new(candidate),
+            sites: Arc::new(sites),
             certificate: Arc::new(certificate),
         }
     }

@@ -1,4 +1,4 @@
-//! The rules of the running webhook: the map, the maps of namespaces, and LEGACY mode.
+//! The rules of the running webhook: the map, the maps of namespaces, the candidate map, LEGACY mode, and sites.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,7 +10,10 @@ use crate::{
     origin::Origin,
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::RuleSource,
-    sources::{MapFileSettings, MapPath, MapSource, NamespaceMapsSource, map_load, refresh},
+    sources::{
+        CandidateMapSource, MapFileSettings, MapPath, MapSource, NamespaceMapsSource, SitesSource,
+        map_load, refresh,
+    },
     state::{Live, Load, Summary},
 };
 
@@ -25,6 +28,13 @@ impl App {
             refresh(&mut source, &values.namespaces);
             self.follow(Task::NamespaceMapReload, source, values.namespaces.clone());
         }
+        let mut sites = SitesSource::new(self.settings.sites.clone());
+        // Before the first review, for the same reason.
+        refresh(&mut sites, &values.sites);
+        self.follow(Task::SitesReload, sites, values.sites.clone());
+        let candidate = self.settings.candidate_map.clone();
+        let candidate = CandidateMapSource::new(candidate, self.settings.strict_maps);
+        self.follow(Task::CandidateMapReload, candidate, values.candidate.clone());
         match self.settings.rules.clone() {
             RuleSource::DefaultMapFile(file) => self.follow_map(file, MapPath::Default, policy),
             RuleSource::MapFile(file) => self.follow_map(file, MapPath::Configured, policy),

@@ -12,6 +12,8 @@ closed_enum! {
     pub(super) enum Task {
         /// Serves probes and metrics.
         AdminServer => "admin server",
+        /// Follows the candidate map.
+        CandidateMapReload => "candidate map reload",
         /// Follows the certificate files.
         CertificateReload => "certificate reload",
         /// Follows the client CA file.
@@ -24,6 +26,8 @@ closed_enum! {
         MapReload => "map reload",
         /// Follows the maps of namespaces.
         NamespaceMapReload => "namespace map reload",
+        /// Follows the file with sites.
+        SitesReload => "sites reload",
         /// Follows the template of the webhook configuration.
         TemplateReload => "webhook template reload",
         /// Serves the webhook.

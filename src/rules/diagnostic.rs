@@ -47,6 +47,8 @@ closed_enum! {
         DuplicateKey => "duplicate-key",
         /// A line that is not a rule. It is skipped.
         InvalidRule => "invalid-rule",
+        /// A line of a file with sites that is not a site. It is skipped.
+        InvalidSite => "invalid-site",
         /// A target that does not give a valid image reference. The images of its rule are left alone.
         InvalidTarget => "invalid-target",
         /// A rule for Docker Hub whose new images lack `library/`, which pull-through caches need.
@@ -72,6 +74,7 @@ impl Code {
     pub fn severity(self) -> Severity {
         match self {
             Self::InvalidRule
+            | Self::InvalidSite
             | Self::InvalidTarget
             | Self::MissingDefault
             | Self::NoRules
@@ -127,7 +130,7 @@ pub struct Related {
 
 impl Diagnostic {
     /// Creates a diagnostic about the whole file.
-    pub(super) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -168,7 +171,7 @@ impl Diagnostic {
     }
 
     /// Makes it a diagnostic about a part of a line, in bytes from the start of the line.
-    pub(super) fn at(self, line: u32, span: Range<usize>) -> Self {
+    pub(crate) fn at(self, line: u32, span: Range<usize>) -> Self {
         Self { line: Some(line), span, ..self }
     }
 

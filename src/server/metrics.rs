@@ -78,6 +78,11 @@ const IMAGES: Metric = Metric::counter(
     "Images decided, by reason, swapped or left alone; in shadow mode they stay unchanged.",
     &["mode", "reason", "swapped"],
 );
+const CANDIDATE_IMAGES: Metric = Metric::counter(
+    "imageswap_candidate_images_total",
+    "Images that the candidate map decides like the map in use, and those that it does not.",
+    &["result"],
+);
 const REVIEW_DURATION: Metric = Metric {
     name: "imageswap_admission_duration_seconds",
     kind: MetricKind::Histogram(ADMISSION_BUCKETS),
@@ -106,6 +111,16 @@ closed_enum! {
     }
 }
 
+closed_enum! {
+    /// The result of a comparison with the candidate map.
+    enum Compared {
+        /// The new image would be another one.
+        Differs => "differs",
+        /// The new image would be the same.
+        Same => "same",
+    }
+}
+
 /// Handles of the metrics of the server.
 #[derive(Debug)]
 pub struct ServerMetrics {
@@ -115,6 +130,7 @@ pub struct ServerMetrics {
     reviews: Family<(Kind, Operation, Outcome), Counter>,
     invalid_reviews: Counter,
     images: Family<(Mode, Reason, Swapped), Counter>,
+    candidate_images: Family<(Compared,), Counter>,
     review_duration: Histogram,
     handshake_failures: Family<(HandshakeFailure,), Counter>,
     ready: Gauge,
@@ -133,6 +149,7 @@ impl ServerMetrics {
             // A body that is not a review has no kind, operation and outcome, so these labels are outside of the enums.
             invalid_reviews: registry.counter(&REVIEWS, &["unknown", "unknown", "invalid"]),
             images: Family::new(registry, &IMAGES),
+            candidate_images: Family::new(registry, &CANDIDATE_IMAGES).from_zero(),
             review_duration: single(registry, &REVIEW_DURATION),
             handshake_failures: Family::new(registry, &HANDSHAKE_FAILURES).from_zero(),
             ready: single(registry, &READY),
@@ -165,6 +182,14 @@ impl ServerMetrics {
                 if count > 0 {
                     self.images.of((plan.mode, reason, swapped)).increment(count.into());
                 }
+            }
+        }
+        let differences = u64::try_from(plan.comparison.differences.len()).unwrap_or(u64::MAX);
+        for (result, count) in
+            [(Compared::Same, plan.comparison.same.into()), (Compared::Differs, differences)]
+        {
+            if count > 0 {
+                self.candidate_images.of((result,)).increment(count);
             }
         }
         self.review_duration.record(elapsed);

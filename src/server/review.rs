@@ -14,8 +14,9 @@ use super::{
     body::BodyError,
 };
 use crate::{
-    admission::{Edit, Facts, Plan, Review, plan},
+    admission::{Difference, Edit, Facts, Plan, Review, plan},
     excerpt::{MAX_VALUE_BYTES, excerpt},
+    rules::SwappedImage,
 };
 
 /// Maximum number of changes of one review that are logged.
@@ -84,7 +85,7 @@ fn review(service: &Service, body: &[u8]) -> Answer {
             "GET /readyz says what is missing",
         );
     };
-    let review = match Review::from_slice(body) {
+    let review = match Review::with_sites(body, &world.sites) {
         Ok(review) => review,
         Err(error) => {
             service.metrics.invalid_review();
@@ -128,6 +129,22 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
     let more = plan.edits.len().saturating_sub(MAX_LOGGED_CHANGES);
     if more > 0 {
         debug!(uid, more, "more images swapped");
+    }
+    for Difference { from, to, candidate, rule } in
+        plan.comparison.differences.iter().take(MAX_LOGGED_CHANGES)
+    {
+        let result = |swapped: &Option<SwappedImage<'_>>| {
+            let swapped = swapped.map(|image| image.to_string());
+            excerpt(swapped.as_deref().unwrap_or(from), MAX_VALUE_BYTES).into_owned()
+        };
+        debug!(
+            uid,
+            from = &*excerpt(from, MAX_VALUE_BYTES),
+            to = result(to),
+            candidate = result(candidate),
+            rule = rule.map(|rule| field::display(rule.location())),
+            "candidate map differs"
+        );
     }
 }
 

@@ -186,6 +186,24 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_NAMESPACE_MAPS_DIR", value_name = "DIRECTORY")]
     pub(super) namespace_maps_dir: Option<String>,
 
+    /// File with a candidate map, which is compared with the map in use
+    ///
+    /// Each image is also decided by the candidate map, and the differences are counted. There need not be such a file
+    /// at the default path.
+    #[arg(
+        long,
+        visible_alias = "candidate-maps",
+        env = "IMAGESWAP_CANDIDATE_MAPS_FILE",
+        value_name = "FILE"
+    )]
+    pub(super) candidate_maps_file: Option<String>,
+
+    /// File with the locations of images in custom resources, called sites
+    ///
+    /// It adds to the built-in sites. See docs/sites.md. There need not be such a file at the default path.
+    #[arg(long, visible_alias = "sites", env = "IMAGESWAP_SITES_FILE", value_name = "FILE")]
+    pub(super) sites_file: Option<String>,
+
     /// Development mode: loopback addresses, a self-signed certificate and the built-in sample map
     ///
     /// It changes the defaults of `--listen`, `--admin-listen`, `--tls-mode`, `--maps-file` and `--shutdown-delay`, and

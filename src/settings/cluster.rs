@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     controller::ControllerSettings, https_url::HttpsUrl, namespace::is_namespace,
-    sources::TemplateFile,
+    sources::FollowedFile,
 };
 
 /// Settings of the webhook in its cluster.
@@ -15,7 +15,7 @@ pub struct ClusterSettings {
     /// Settings of the controller.
     pub controller: ControllerSettings,
     /// Template of the webhook configuration.
-    pub template: TemplateFile,
+    pub template: FollowedFile,
 }
 
 impl ClusterArguments {
@@ -26,13 +26,7 @@ impl ClusterArguments {
             is_configuration_foreign: table::DISABLE_AUTO_MWC.boolean(&self.disable_auto_mwc)?,
             url: given(&self.webhook_url).map(webhook_url).transpose()?,
         };
-        let template = match given(&self.mwc_template_file) {
-            Some(file) => TemplateFile::Named(file.into()),
-            None => {
-                let file = table::MWC_TEMPLATE_FILE.or_default(&self.mwc_template_file);
-                TemplateFile::Default(file.into())
-            }
-        };
+        let template = table::MWC_TEMPLATE_FILE.followed_file(&self.mwc_template_file);
         Ok(ClusterSettings { controller, template })
     }
 }

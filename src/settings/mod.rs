@@ -30,7 +30,9 @@ pub use self::{
     table::SETTINGS,
     value::{DefaultValue, Setting, SettingsError},
 };
-use crate::{admission::AdmissionSettings, controller::OwnSecrets, server::Limits};
+use crate::{
+    admission::AdmissionSettings, controller::OwnSecrets, server::Limits, sources::FollowedFile,
+};
 
 /// The map of `serve --dev` if no map file is set.
 pub const SAMPLE_MAP: &str = include_str!("../../config/imageswap-maps.conf");
@@ -63,6 +65,10 @@ pub struct ServeSettings {
     pub maps_optional: bool,
     /// Directory with the maps of namespaces.
     pub namespace_maps: PathBuf,
+    /// Map that is compared with the map in use.
+    pub candidate_map: FollowedFile,
+    /// Locations of images in custom resources, besides the built-in ones.
+    pub sites: FollowedFile,
     /// Address of the webhook.
     pub listen: SocketAddr,
     /// Address of probes and metrics.
@@ -146,6 +152,8 @@ impl ServeArguments {
         Ok(ServeSettings {
             rules: self.rules.parse_or(self.dev.then_some(SAMPLE_MAP))?,
             namespace_maps: table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir).into(),
+            candidate_map: table::CANDIDATE_MAPS_FILE.followed_file(&self.candidate_maps_file),
+            sites: table::SITES_FILE.followed_file(&self.sites_file),
             listen,
             admin_listen: table::ADMIN_LISTEN
                 .parse(table::ADMIN_LISTEN.or_default_in(&self.admin_listen, self.dev))?,

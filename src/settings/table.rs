@@ -19,6 +19,13 @@ pub(super) const ANNOTATE: Setting = Setting::new("IMAGESWAP_ANNOTATE", "false",
 pub(super) const AUDIT_ANNOTATIONS: Setting =
     Setting::new("IMAGESWAP_AUDIT_ANNOTATIONS", "true", A_BOOLEAN);
 
+/// The default is where the manifests mount the ConfigMap.
+pub(super) const CANDIDATE_MAPS_FILE: Setting = Setting::new(
+    "IMAGESWAP_CANDIDATE_MAPS_FILE",
+    "/app/candidate-maps/imageswap-maps.conf",
+    "the path of a file of at most 16 MiB",
+);
+
 pub(super) const CLIENT_CA_FILE: Setting = Setting::described(
     "IMAGESWAP_CLIENT_CA_FILE",
     "none, every client may send reviews",
@@ -114,6 +121,13 @@ pub(super) const SHUTDOWN_TIMEOUT: Setting = Setting::new(
     "a whole number with the unit ms, s or m, such as 20s, of at most an hour",
 );
 
+/// The default is where the manifests mount the ConfigMap.
+pub(super) const SITES_FILE: Setting = Setting::new(
+    "IMAGESWAP_SITES_FILE",
+    "/app/sites/imageswap-sites.conf",
+    "the path of a file of at most 1 MiB",
+);
+
 pub(super) const STRICT_MAPS: Setting = Setting::new("IMAGESWAP_STRICT_MAPS", "false", A_BOOLEAN);
 
 pub(super) const SWAP_NEVER_PULLED: Setting =
@@ -135,10 +149,11 @@ pub(super) const WEBHOOK_URL: Setting = Setting::described(
 );
 
 /// All settings, in the order of their variables.
-pub const SETTINGS: [Setting; 30] = [
+pub const SETTINGS: [Setting; 32] = [
     ADMIN_LISTEN,
     ANNOTATE,
     AUDIT_ANNOTATIONS,
+    CANDIDATE_MAPS_FILE,
     CLIENT_CA_FILE,
     CSR_SIGNER_NAME,
     DISABLE_AUTO_MWC,
@@ -159,6 +174,7 @@ pub const SETTINGS: [Setting; 30] = [
     SHADOW_NAMESPACES,
     SHUTDOWN_DELAY,
     SHUTDOWN_TIMEOUT,
+    SITES_FILE,
     STRICT_MAPS,
     SWAP_NEVER_PULLED,
     TLS_DIR,

@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, str::FromStr, time::Duration};
 
+use crate::sources::FollowedFile;
+
 /// Maximum duration of each of the two phases of a shutdown.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 
@@ -114,6 +116,15 @@ impl Setting {
     #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
     pub(super) fn or_default<'a>(&self, value: &'a Option<String>) -> &'a str {
         given(value).unwrap_or_else(|| self.default.text())
+    }
+
+    /// Returns the given file, or the one at the default path, which need not exist.
+    #[expect(clippy::ref_option, reason = "the fields of the arguments are passed as they are")]
+    pub(super) fn followed_file(&self, value: &Option<String>) -> FollowedFile {
+        match given(value) {
+            Some(file) => FollowedFile::Named(file.into()),
+            None => FollowedFile::Default(self.default.text().into()),
+        }
     }
 
     /// Returns the given value, or the text of the default, which depends on `--dev`.

@@ -4,12 +4,15 @@
 //! Events of the file system only trigger a load, which compares the content with the last one. After a bad change, the
 //! last good value stays in use. This module writes no file, and does not decide what a value means.
 
+mod candidate_map;
 mod certificate_files;
 mod client_ca;
 mod directory_watch;
+mod followed_file;
 mod map;
 mod map_file;
 mod namespace_maps;
+mod sites;
 mod webhook_template;
 
 use std::{
@@ -24,12 +27,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::directory_watch::DirectoryWatch;
 pub use self::{
+    candidate_map::CandidateMapSource,
     certificate_files::CertificateFiles,
     client_ca::ClientCaSource,
+    followed_file::FollowedFile,
     map::{BUILT_IN_MAP, MapFileSettings, MapPath, MapSource, log_diagnostics, map_load},
     map_file::{MapError, decode_map, load_map, load_namespace_map, load_regular_map, read_map},
     namespace_maps::{NamespaceMapFiles, NamespaceMapsSource},
-    webhook_template::{TemplateFile, TemplateSource},
+    sites::{SitesSource, read_sites},
+    webhook_template::TemplateSource,
 };
 use crate::state::{Live, Load, LoadError, Retry};
 

@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{info, warn};
 
-use super::{Loaded, Source, directory_of};
+use super::{FollowedFile, Loaded, Source, directory_of};
 use crate::{
     bounded_read::read_regular_up_to,
     controller::{MAX_TEMPLATE_BYTES, Template, TemplateError},
@@ -30,15 +30,6 @@ const REPLICA_SETS_ADVICE: &str = "name deployments instead; a Deployment would 
 const OWN_NAMESPACE_ADVICE: &str = "add its name to a `NotIn` of kubernetes.io/metadata.name; otherwise only a label of \
      the namespace lets ImageSwap start again after the loss of all replicas";
 
-/// The file with the template of the webhook configuration.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum TemplateFile {
-    /// The default path; the built-in template is used if there is no file.
-    Default(PathBuf),
-    /// A file that the settings name, which has to exist.
-    Named(PathBuf),
-}
-
 /// Loads the template of the webhook configuration.
 ///
 /// The built-in template is used if the default file does not exist, but not if the file existed before. A removal of
@@ -46,7 +37,7 @@ pub enum TemplateFile {
 /// a restart.
 #[derive(Debug)]
 pub struct TemplateSource {
-    file: TemplateFile,
+    file: FollowedFile,
     directory: PathBuf,
     /// The namespace of the pods that answer the webhook; `None` if it is not known.
     namespace: Option<String>,
@@ -57,9 +48,13 @@ pub struct TemplateSource {
 impl TemplateSource {
     /// Creates the source of the template in `file`.
     #[must_use]
-    pub fn new(file: TemplateFile) -> Self {
-        let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &file;
-        Self { directory: directory_of(path), file, namespace: None, other_files: Vec::new() }
+    pub fn new(file: FollowedFile) -> Self {
+        Self {
+            directory: directory_of(file.path()),
+            file,
+            namespace: None,
+            other_files: Vec::new(),
+        }
     }
 
     /// Sets the namespace of the pods that answer the webhook. A template that selects it gets a warning.
@@ -69,8 +64,7 @@ impl TemplateSource {
     }
 
     fn file(&self) -> &Path {
-        let (TemplateFile::Default(path) | TemplateFile::Named(path)) = &self.file;
-        path
+        self.file.path()
     }
 
     fn read(&self, in_use: Option<&Origin>) -> Result<(Template, Origin), TemplateError> {
@@ -82,7 +76,7 @@ impl TemplateSource {
             }
             Ok(None) => Err(TemplateError::TooLarge),
             Err(error) => match (&self.file, in_use) {
-                (TemplateFile::Default(_), None | Some(Origin::BuiltIn))
+                (FollowedFile::Default(_), None | Some(Origin::BuiltIn))
                     if error.kind() == io::ErrorKind::NotFound =>
                 {
                     Ok((Template::built_in()?, Origin::BuiltIn))
@@ -193,7 +187,7 @@ mod tests {
     }
 
     impl Followed {
-        fn new(file: TemplateFile) -> Self {
+        fn new(file: FollowedFile) -> Self {
             let live = Live::new(Subject::WebhookTemplate, Arc::default());
             let mut followed = Self { source: TemplateSource::new(file), live };
             followed.refresh();
@@ -217,9 +211,9 @@ mod tests {
     fn a_bad_file_keeps_the_last_good_template() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("template.yaml");
-        let named = Followed::new(TemplateFile::Named(file.clone()));
+        let named = Followed::new(FollowedFile::Named(file.clone()));
         assert!(named.live.load().is_none(), "a file that the settings name has to exist");
-        let mut followed = Followed::new(TemplateFile::Default(file.clone()));
+        let mut followed = Followed::new(FollowedFile::Default(file.clone()));
         let built_in = Template::built_in().unwrap();
         assert_eq!(followed.live.load().as_deref(), Some(&built_in));
         fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
@@ -234,7 +228,7 @@ mod tests {
     fn a_removed_file_keeps_its_template_until_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("template.yaml");
-        let start = || Followed::new(TemplateFile::Default(file.clone()));
+        let start = || Followed::new(FollowedFile::Default(file.clone()));
         fs::write(&file, BUILT_IN.replace("timeoutSeconds: 5", "timeoutSeconds: 9")).unwrap();
         let mut followed = start();
         assert!(!followed.is_built_in());
@@ -264,7 +258,7 @@ mod tests {
         // They are found even if the built-in template is already in use.
         fs::remove_file(directory.path().join("template.yaml")).unwrap();
         fs::remove_file(directory.path().join("imageswap-mwc")).unwrap();
-        let mut followed = Followed::new(TemplateFile::Default(file.clone()));
+        let mut followed = Followed::new(FollowedFile::Default(file.clone()));
         assert_eq!(followed.source.other_files, [""; 0]);
         fs::write(directory.path().join("unused"), "").unwrap();
         followed.refresh();

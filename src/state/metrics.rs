@@ -22,6 +22,16 @@ closed_enum! {
 }
 
 closed_enum! {
+    /// The states of a site of custom resources.
+    pub(super) enum SiteState {
+        /// The site is in use.
+        InUse => "in-use",
+        /// The line is skipped for a mistake.
+        Invalid => "invalid",
+    }
+}
+
+closed_enum! {
     /// The states of the map of a namespace. A map can be in both.
     pub(super) enum NamespaceMapState {
         /// The last load has failed.
@@ -46,6 +56,11 @@ const MAP_RULES: Metric = Metric::gauge(
 const NAMESPACE_MAPS: Metric = Metric::gauge(
     "imageswap_namespace_maps",
     "Maps of namespaces that are in use, and those whose last load has failed.",
+    &["state"],
+);
+const SITES: Metric = Metric::gauge(
+    "imageswap_sites",
+    "Sites of custom resources that are in use, and lines that are skipped for a mistake.",
     &["state"],
 );
 const MAP_HASH: Metric = Metric::gauge(
@@ -93,6 +108,7 @@ pub(super) struct LoadMetrics {
     pub(super) map_last_success: Family<(), Gauge>,
     pub(super) map_rules: Family<(MapScope, KeyKind), Gauge>,
     pub(super) namespace_maps: Family<(NamespaceMapState,), Gauge>,
+    pub(super) sites: Family<(SiteState,), Gauge>,
     pub(super) map_hash: Family<(), Gauge>,
     pub(super) map_builtin: Gauge,
     pub(super) map_diagnostics: Family<(Severity,), Gauge>,
@@ -111,6 +127,7 @@ impl LoadMetrics {
             map_last_success: Family::new(registry, &MAP_LAST_SUCCESS),
             map_rules: Family::new(registry, &MAP_RULES),
             namespace_maps: Family::new(registry, &NAMESPACE_MAPS),
+            sites: Family::new(registry, &SITES),
             map_hash: Family::new(registry, &MAP_HASH),
             map_builtin: single(registry, &MAP_BUILTIN),
             map_diagnostics: Family::new(registry, &MAP_DIAGNOSTICS),

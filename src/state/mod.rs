@@ -18,8 +18,8 @@ pub use self::{
     observer::LoadObserver,
     readiness::Readiness,
     status::{
-        HasStatus, Load, LoadError, LoadStatus, MapSummary, NamespaceSummary, Retry, Subject,
-        Summary,
+        HasStatus, Load, LoadError, LoadStatus, MapSummary, NamespaceSummary, Retry, SitesSummary,
+        Subject, Summary,
     },
     world::CurrentWorld,
 };

@@ -4,8 +4,8 @@ use time::OffsetDateTime;
 use tracing::{field::display, info, warn};
 
 use super::{
-    Load, LoadError, MapSummary, NamespaceSummary, ReloadResult, Subject, Summary,
-    metrics::{LoadMetrics, NamespaceMapState},
+    Load, LoadError, MapSummary, NamespaceSummary, ReloadResult, SitesSummary, Subject, Summary,
+    metrics::{LoadMetrics, NamespaceMapState, SiteState},
 };
 use crate::{
     metrics::Registry,
@@ -39,6 +39,13 @@ impl LoadObserver {
             self.count(subject, ReloadResult::Applied);
         }
         match &load.summary {
+            Summary::CandidateMap { rules: Some(rules) } => {
+                let errors = load.diagnostics.count(Severity::Error);
+                info!(origin = %load.origin, rule_count = rules, errors, "candidate map loaded");
+            }
+            Summary::CandidateMap { rules: None } => {
+                info!(origin = %load.origin, "candidate map removed");
+            }
             Summary::Certificate { not_before, not_after } => {
                 self.certificate_loaded(&load.origin, *not_before, *not_after);
             }
@@ -48,6 +55,7 @@ impl LoadObserver {
             Summary::LegacyPrefix => {}
             Summary::Map(map) => self.map_loaded(map, &load.origin, &load.diagnostics),
             Summary::NamespaceMaps(maps) => self.namespace_maps_loaded(maps),
+            Summary::Sites(sites) => self.sites_loaded(sites, &load.origin),
             Summary::WebhookTemplate => {
                 let file = load.origin.file().map(|file| display(file.display()));
                 info!(file, source = source(&load.origin), "webhook template loaded");
@@ -111,6 +119,17 @@ impl LoadObserver {
         states.of((NamespaceMapState::Failing,)).set(to_f64(summary.failing));
     }
 
+    fn sites_loaded(&self, summary: &SitesSummary, origin: &Origin) {
+        let SitesSummary { sites, kinds, invalid } = *summary;
+        let states = &self.0.sites;
+        states.of((SiteState::InUse,)).set(to_f64(sites));
+        states.of((SiteState::Invalid,)).set(to_f64(invalid));
+        // The built-in ones are in use from the start in every cluster.
+        if let Some(file) = origin.file() {
+            info!(file = %file.display(), sites, kinds, invalid, "sites loaded");
+        }
+    }
+
     fn rules_counted(&self, scope: MapScope, rules: &[usize; KeyKind::ALL.len()]) {
         for (kind, &count) in KeyKind::ALL.into_iter().zip(rules) {
             self.0.map_rules.of((scope, kind)).set(to_f64(count));
@@ -147,7 +166,10 @@ impl LoadObserver {
             Subject::Certificate => &self.0.tls_reloads,
             Subject::ClientCa => &self.0.client_ca_reloads,
             Subject::Map => &self.0.map_reloads,
-            Subject::NamespaceMaps | Subject::WebhookTemplate => return,
+            Subject::CandidateMap
+            | Subject::NamespaceMaps
+            | Subject::Sites
+            | Subject::WebhookTemplate => return,
         };
         family.of((result,)).increment(1);
     }
@@ -156,6 +178,14 @@ impl LoadObserver {
 /// Returns the log message of a failed load.
 fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
     match (subject, in_use) {
+        (Subject::CandidateMap, Some(_)) => {
+            "candidate map cannot be loaded, keeping the last good candidate map"
+        }
+        (Subject::CandidateMap, None) => "candidate map cannot be loaded, comparing no map",
+        (Subject::Sites, Some(Origin::File(_))) => {
+            "sites cannot be loaded, keeping the last good sites"
+        }
+        (Subject::Sites, _) => "sites cannot be loaded, using the built-in sites",
         (Subject::Certificate, Some(_)) => {
             "certificate reload failed, keeping the last good certificate"
         }
@@ -188,10 +218,15 @@ fn refusal(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::Map, Some(Origin::BuiltIn)) => "map refused, keeping the built-in map",
         (Subject::Map, Some(_)) => "map reload refused, keeping the last good map",
         (Subject::Map, None) => "map refused, no map in use",
-        // These are never refused.
-        (Subject::ClientCa | Subject::NamespaceMaps | Subject::WebhookTemplate, _) => {
-            failure(subject, in_use)
+        (Subject::CandidateMap, Some(_)) => {
+            "candidate map refused, keeping the last good candidate map"
         }
+        (Subject::CandidateMap, None) => "candidate map refused, comparing no map",
+        // These are never refused.
+        (
+            Subject::ClientCa | Subject::NamespaceMaps | Subject::Sites | Subject::WebhookTemplate,
+            _,
+        ) => failure(subject, in_use),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
 closed_enum! {
     /// The values that can change at run time.
     pub enum Subject {
+        /// The map that is compared with the map in use.
+        CandidateMap => "candidate map",
         /// The serving certificate with its key.
         Certificate => "certificate",
         /// The certificate authorities of clients that may post reviews.
@@ -21,6 +23,8 @@ closed_enum! {
         Map => "map",
         /// The maps of namespaces.
         NamespaceMaps => "namespace maps",
+        /// The locations of images in custom resources.
+        Sites => "sites",
         /// The template of the webhook configuration.
         WebhookTemplate => "webhook template",
     }
@@ -48,6 +52,11 @@ impl Load {
 /// The summary of a loaded value.
 #[derive(Clone, Debug)]
 pub enum Summary {
+    /// A candidate map.
+    CandidateMap {
+        /// Number of its rules; `None` if there is no candidate map any more.
+        rules: Option<usize>,
+    },
     /// The serving certificate.
     Certificate {
         /// Start of the validity.
@@ -70,6 +79,8 @@ pub enum Summary {
     Map(MapSummary),
     /// The maps of namespaces.
     NamespaceMaps(NamespaceSummary),
+    /// The locations of images in custom resources.
+    Sites(SitesSummary),
     /// A template of the webhook configuration.
     WebhookTemplate,
 }
@@ -94,6 +105,17 @@ pub struct NamespaceSummary {
     pub failing: usize,
     /// Number of rules of each kind in all maps, in the order of [`KeyKind::ALL`].
     pub rules: [usize; KeyKind::ALL.len()],
+}
+
+/// The summary of the locations of images in custom resources.
+#[derive(Clone, Copy, Debug)]
+pub struct SitesSummary {
+    /// Number of sites, the built-in ones included.
+    pub sites: usize,
+    /// Number of kinds with sites.
+    pub kinds: usize,
+    /// Number of lines that are skipped for a mistake.
+    pub invalid: usize,
 }
 
 /// The reason why a value could not be loaded.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwapOption, Guard};
 
 use crate::{
-    admission::{AdmissionSettings, World},
-    rules::{NamespaceMaps, Policy},
+    admission::{AdmissionSettings, Sites, World},
+    rules::{NamespaceMaps, Policy, RuleSet},
 };
 
 /// The [`World`] in use, which is rebuilt when one of its parts changes.
@@ -18,17 +18,25 @@ pub struct CurrentWorld {
     world: ArcSwapOption<World>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Parts {
     policy: Option<Arc<Policy>>,
     namespaces: Arc<NamespaceMaps>,
+    candidate: Arc<Option<RuleSet>>,
+    sites: Arc<Sites>,
 }
 
 impl CurrentWorld {
-    /// Creates the state without a world, until the first policy is set.
+    /// Creates the state without a world, until the first policy is set. The sites are the built-in ones.
     #[must_use]
     pub fn new(settings: AdmissionSettings) -> Self {
-        Self { settings, parts: Mutex::default(), world: ArcSwapOption::empty() }
+        let parts = Parts {
+            policy: None,
+            namespaces: Arc::default(),
+            candidate: Arc::default(),
+            sites: Arc::new(Sites::built_in()),
+        };
+        Self { settings, parts: Mutex::new(parts), world: ArcSwapOption::empty() }
     }
 
     /// Returns the world in use; `None` if no policy is set yet.
@@ -46,12 +54,27 @@ impl CurrentWorld {
         self.replace(|parts| parts.namespaces = namespaces.clone());
     }
 
+    /// Replaces the map that is compared with the map in use.
+    pub fn set_candidate(&self, candidate: &Arc<Option<RuleSet>>) {
+        self.replace(|parts| parts.candidate = candidate.clone());
+    }
+
+    /// Replaces the locations of images in custom resources.
+    pub fn set_sites(&self, sites: &Arc<Sites>) {
+        self.replace(|parts| parts.sites = sites.clone());
+    }
+
     fn replace(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
-        let Parts { policy, namespaces } = &*parts;
+        let Parts { policy, namespaces, candidate, sites } = &*parts;
         let Some(policy) = policy.clone() else { return };
-        let (namespaces, settings) = (namespaces.clone(), self.settings.clone());
-        self.world.store(Some(Arc::new(World { policy, namespaces, settings })));
+        self.world.store(Some(Arc::new(World {
+            policy,
+            namespaces: namespaces.clone(),
+            candidate: candidate.clone(),
+            sites: sites.clone(),
+            settings: self.settings.clone(),
+        })));
     }
 }

@@ -4,12 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod candidate;
 mod golden;
 mod pull_secrets;
 mod records;
 mod refusals;
 mod scope;
 mod shapes;
+mod sites;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{

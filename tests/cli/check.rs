@@ -30,8 +30,14 @@ pub(crate) fn findings(run: &Finished, file: &str, map: &str) -> Vec<(u64, Strin
         .map(|record| {
             let line = number(&record["line"]);
             let code = record["code"].as_str().unwrap();
-            let errors =
-                ["invalid-rule", "invalid-target", "missing-default", "no-rules", "not-a-map"];
+            let errors = [
+                "invalid-rule",
+                "invalid-site",
+                "invalid-target",
+                "missing-default",
+                "no-rules",
+                "not-a-map",
+            ];
             let severity = match code {
                 "library-dropped" => "note",
                 code if errors.contains(&code) => "error",

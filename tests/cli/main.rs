@@ -9,6 +9,7 @@ mod arguments;
 mod check;
 mod check_hints;
 mod check_pull_secrets;
+mod check_sites;
 mod check_targets;
 #[cfg(target_os = "linux")]
 mod colors;

@@ -8,6 +8,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "prints the steps and the cause of a failure")]
 
+mod candidates;
 mod certificates;
 mod clients;
 mod clocks;
@@ -43,6 +44,7 @@ mod samples;
 mod secrecy;
 mod selectors;
 mod service;
+mod sites;
 mod stored;
 mod stream;
 mod swapping;
@@ -105,7 +107,9 @@ fn swapping() {
 
 #[test]
 fn admission() {
-    let steps = [records::STEPS, namespaces::STEPS, pull_secrets::STEPS].concat();
+    let steps =
+        [records::STEPS, namespaces::STEPS, pull_secrets::STEPS, sites::STEPS, candidates::STEPS];
+    let steps = steps.concat();
     run("admission", |cluster| cluster, &steps);
 }
 

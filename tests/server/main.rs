@@ -5,6 +5,7 @@
 mod access;
 mod addresses;
 mod answers;
+mod candidate_map;
 mod handshakes;
 mod hello;
 mod limits;

@@ -16,6 +16,13 @@ pub(in crate::admission) struct Text<'a>(Option<Cow<'a, str>>);
 #[derive(Debug)]
 pub(in crate::admission) struct Object<T>(Option<T>);
 
+/// An object read as `T`, with its JSON text.
+#[derive(Debug)]
+pub(in crate::admission) struct WithSource<'a, T> {
+    source: &'a str,
+    object: Object<T>,
+}
+
 /// An array of objects; empty if the value is not an array.
 ///
 /// An element of another type keeps its position, so that an index here is an index in the JSON.
@@ -44,6 +51,20 @@ impl<T> Object<T> {
     }
 }
 
+impl<'a, T> WithSource<'a, T> {
+    /// Returns the object; `None` if the value is not an object.
+    #[must_use]
+    pub(in crate::admission) fn get(&self) -> Option<&T> {
+        self.object.get()
+    }
+
+    /// Returns the text of the value; empty if there is no value.
+    #[must_use]
+    pub(in crate::admission) fn source(&self) -> &'a str {
+        self.source
+    }
+}
+
 impl<T> List<T> {
     /// Returns the elements that are objects, with their index in the array.
     pub(in crate::admission) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
@@ -66,6 +87,12 @@ impl<T> List<T> {
 impl<T> Default for Object<T> {
     fn default() -> Self {
         Self(None)
+    }
+}
+
+impl<T> Default for WithSource<'_, T> {
+    fn default() -> Self {
+        Self { source: "", object: Object::default() }
     }
 }
 
@@ -116,6 +143,13 @@ impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
         if !reader.object(|name, reader| object.read_field(name, reader))? {
             self.0 = None;
         }
+        Ok(())
+    }
+}
+
+impl<'a, T: Fields<'a>> Read<'a> for WithSource<'a, T> {
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        self.source = reader.source_of(|reader| self.object.read(reader))?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ mod skip;
 
 use std::borrow::Cow;
 
-pub(super) use self::lenient::{Fields, List, Object, Text, fields};
+pub(super) use self::lenient::{Fields, List, Object, Text, WithSource, fields};
 
 /// A syntax error in a JSON text, with its position.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,7 +70,7 @@ pub(super) fn from_slice<'a, T: Read<'a>>(bytes: &'a [u8]) -> std::result::Resul
         Ok(text) => text,
         Err(error) => return Err(error_at(bytes, error.valid_up_to(), "invalid UTF-8")),
     };
-    let mut reader = Reader { text, rest: bytes, elements: 0 };
+    let mut reader = Reader::new(text);
     let mut value = T::default();
     let read = value.read(&mut reader).and_then(|()| match skip::space(reader.rest) {
         [] => Ok(()),
@@ -114,6 +114,31 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Creates a reader at the beginning of a text.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, rest: text.as_bytes(), elements: 0 }
+    }
+
+    /// Returns true if the next value is a string.
+    pub(super) fn is_at_string(&mut self) -> bool {
+        self.peek().starts_with(b"\"")
+    }
+
+    /// Returns true if the next value is an array.
+    pub(super) fn is_at_array(&mut self) -> bool {
+        self.peek().starts_with(b"[")
+    }
+
+    /// Calls `read`, which reads the next value, and returns the text of the value.
+    pub(super) fn source_of(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<&'a str> {
+        let start = self.peek();
+        read(self)?;
+        Ok(self.between(start, self.rest))
+    }
+
     /// Reads a string; skips any other value and returns `None`.
     pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>> {
         match self.peek() {

@@ -46,6 +46,31 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "`init` has checked the map file, and `serve` would not use it. `init` continues.",
     ),
     (
+        "candidate map cannot be loaded, comparing no map",
+        "`error` has the reason. Only the comparison is missing; reviews are answered as usual.",
+    ),
+    (
+        "candidate map cannot be loaded, keeping the last good candidate map",
+        "As before, and the last good candidate map is still compared.",
+    ),
+    (
+        "candidate map differs",
+        "The candidate map would give this image another name. Reviews follow the map in use.",
+    ),
+    (
+        "candidate map loaded",
+        "Each image is also decided by the candidate map, and the differences are counted.",
+    ),
+    (
+        "candidate map refused, comparing no map",
+        "`reason` says why: the candidate map has no rules, or it has errors and `IMAGESWAP_STRICT_MAPS` is set.",
+    ),
+    (
+        "candidate map refused, keeping the last good candidate map",
+        "As before, and the last good candidate map is still compared.",
+    ),
+    ("candidate map removed", "The file is gone, so nothing is compared any more."),
+    (
         "cannot accept connections",
         "The system refuses new connections, usually because the process has too many open files. Open connections are \
          served.",
@@ -275,6 +300,18 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "shutting down",
         "The first signal. Requests are still answered. `/readyz` fails from now on at the webhook port, but not at the admin \
          port.",
+    ),
+    (
+        "sites cannot be loaded, keeping the last good sites",
+        "`error` has the reason. The last sites stay in use until the file can be read or a restart.",
+    ),
+    (
+        "sites cannot be loaded, using the built-in sites",
+        "As before, and no file has been loaded yet.",
+    ),
+    (
+        "sites loaded",
+        "Images at these sites of custom resources are rewritten, the built-in ones included.",
     ),
     (
         "started under a name of the Python ImageSwap",

@@ -7,6 +7,7 @@ use imageswap::{
     app::App,
     server::Limits,
     settings::{CertificateOrigin, LogFormat, LogSettings, RuleSource, ServeSettings},
+    sources::FollowedFile,
 };
 use tracing::level_filters::LevelFilter;
 
@@ -23,6 +24,8 @@ pub fn settings(rules: RuleSource) -> ServeSettings {
         strict_maps: false,
         maps_optional: false,
         namespace_maps: "/nonexistent".into(),
+        candidate_map: FollowedFile::Default("/nonexistent/candidate.conf".into()),
+        sites: FollowedFile::Default("/nonexistent/sites.conf".into()),
         listen: any_port,
         admin_listen: any_port,
         certificate: CertificateOrigin::SelfSigned(vec!["localhost".into()]),

@@ -1,0 +1,156 @@
+//! The images of a custom resource.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use super::{
+    pointer::push_token,
+    trie::{NodeId, Nodes, Trie},
+};
+use crate::admission::json::{Reader, Result};
+
+/// Maximum number of images of an object that are read; further ones stay unchanged. No object that etcd can store has as
+/// many valid ones.
+const MAX_IMAGES: usize = 32_768;
+
+/// Fields beside an image with its pull policy, as in a container and in an image volume.
+const PULL_POLICIES: [&[u8]; 2] = [b"imagePullPolicy", b"pullPolicy"];
+
+/// The pull policy of an image that must already be on the node.
+const NEVER: &str = "Never";
+
+/// An image of a custom resource.
+#[derive(Debug)]
+pub(in crate::admission) struct SiteImage<'a> {
+    /// The JSON Pointer (RFC 6901) to the image.
+    pub(in crate::admission) pointer: String,
+    pub(in crate::admission) text: Cow<'a, str>,
+    /// True if the pull policy beside the image is `Never`.
+    pub(in crate::admission) is_never_pulled: bool,
+    /// The end of the pointer that leads to the image. Two elements of a list have the same.
+    site: NodeId,
+}
+
+/// Returns the images of an object in the order of its JSON. Empty if the text is not valid JSON.
+pub(super) fn read<'a>(object: &'a str, trie: &Trie) -> Vec<SiteImage<'a>> {
+    let mut walk = Walk { trie, pointer: String::new(), count: 0 };
+    walk.value(&mut Reader::new(object), &Trie::root()).unwrap_or_default()
+}
+
+/// Returns the images that an update introduces: those that were not at the same site before, each as often as it was.
+pub(in crate::admission) fn introduced<'i, 'a>(
+    new: &'i [SiteImage<'a>],
+    old: &'i [SiteImage<'a>],
+) -> Vec<&'i SiteImage<'a>> {
+    let mut before: HashMap<(NodeId, &str), usize, RandomState> = HashMap::default();
+    let mut in_place: HashMap<&str, &str, RandomState> = HashMap::default();
+    for image in old {
+        *before.entry((image.site, &*image.text)).or_default() += 1;
+        in_place.insert(&image.pointer, &image.text);
+    }
+    let mut was_before = |image: &'i SiteImage<'a>| {
+        let left = before.get_mut(&(image.site, &*image.text)).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
+    };
+    // Images that have not moved come first, so that a new one beside them is not taken for one of them.
+    let is_in_place: Vec<_> = new
+        .iter()
+        .map(|image| in_place.get(&*image.pointer) == Some(&&*image.text) && was_before(image))
+        .collect();
+    let moved = new.iter().zip(is_in_place).filter(|(_, is_in_place)| !is_in_place);
+    moved.map(|(image, _)| image).filter(|image| !was_before(image)).collect()
+}
+
+/// The state of reading an object.
+struct Walk<'t> {
+    trie: &'t Trie,
+    /// The pointer to the value that is read.
+    pointer: String,
+    /// Number of images so far.
+    count: usize,
+}
+
+/// The images in a value.
+enum Found<'a> {
+    /// The value is an image.
+    Image(SiteImage<'a>),
+    /// The images in a container.
+    Inside(Vec<SiteImage<'a>>),
+}
+
+impl Walk<'_> {
+    /// Reads a value, and returns the images in it.
+    fn value<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
+        Ok(match self.found(reader, nodes)? {
+            Found::Image(image) => vec![image],
+            Found::Inside(images) => images,
+        })
+    }
+
+    fn found<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Found<'a>> {
+        if reader.is_at_string() {
+            let Some(site) = self.trie.image(nodes).filter(|_| self.count < MAX_IMAGES) else {
+                reader.skip()?;
+                return Ok(Found::Inside(Vec::new()));
+            };
+            self.count += 1;
+            let text = reader.string()?.unwrap_or_default();
+            let pointer = self.pointer.clone();
+            return Ok(Found::Image(SiteImage { pointer, text, is_never_pulled: false, site }));
+        }
+        if reader.is_at_array() {
+            return self.array(reader, nodes).map(Found::Inside);
+        }
+        self.object(reader, nodes).map(Found::Inside)
+    }
+
+    fn array<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
+        let (mut images, mut index) = (Vec::new(), 0);
+        reader.array(|reader| {
+            let children = self.trie.element(nodes, index);
+            if children.is_empty() {
+                reader.skip()?;
+            } else {
+                let length = self.pointer.len();
+                push_token(&mut self.pointer, &index.to_string());
+                images.extend(self.value(reader, &children)?);
+                self.pointer.truncate(length);
+            }
+            index += 1;
+            Ok(())
+        })?;
+        Ok(images)
+    }
+
+    /// Reads an object. If a field occurs twice, the last value counts.
+    fn object<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
+        let mut fields: IndexMap<Vec<u8>, Found<'a>, RandomState> = IndexMap::default();
+        let mut is_never_pulled = [false; PULL_POLICIES.len()];
+        reader.object(|name, reader| {
+            let children = self.trie.field(nodes, name);
+            if !children.is_empty() {
+                let length = self.pointer.len();
+                push_token(&mut self.pointer, &String::from_utf8_lossy(name));
+                let found = self.found(reader, &children)?;
+                self.pointer.truncate(length);
+                fields.insert(name.to_owned(), found);
+            } else if let Some(at) = PULL_POLICIES.iter().position(|policy| *policy == name) {
+                is_never_pulled[at] = reader.string()?.as_deref() == Some(NEVER);
+            } else {
+                reader.skip()?;
+            }
+            Ok(())
+        })?;
+        let is_never_pulled = is_never_pulled.contains(&true);
+        let mut images = Vec::new();
+        for found in fields.into_values() {
+            match found {
+                Found::Image(image) => images.push(SiteImage { is_never_pulled, ..image }),
+                Found::Inside(inside) => images.extend(inside),
+            }
+        }
+        Ok(images)
+    }
+}
