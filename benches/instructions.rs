@@ -10,14 +10,15 @@ mod maps;
 #[expect(dead_code, reason = "this program uses only a few reviews")]
 mod reviews;
 
-use std::{env, hint::black_box};
+use std::{env, hint::black_box, iter, sync::Arc};
 
 use imageswap::{
-    admission::{AdmissionSettings, Facts, Review, World, plan},
+    admission::{AdmissionSettings, Facts, Reporting, Review, World, plan},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
 use mimalloc::MiMalloc;
+use serde_json::{Value, json};
 
 use self::{
     decisions::{compiled, spread},
@@ -90,10 +91,55 @@ fn cases() -> Vec<Case> {
         ("review-70-kb", || padded(70_000, 100)),
     ];
     for (name, body) in reviews {
-        let prepare = Box::new(move || review(body()));
+        let prepare = Box::new(move || review(body(), world()));
         cases.push(Case { name: name.to_owned(), times: 1, prepare });
     }
+    for (name, add) in FEATURES {
+        let prepare = Box::new(move || review(minimal(), with(&[add])));
+        cases.push(Case { name: format!("review-2-kb-{name}"), times: 1, prepare });
+    }
+    let prepare = Box::new(|| review(minimal(), with(&FEATURES.map(|(_, add)| add))));
+    cases.push(Case { name: "review-2-kb-all".to_owned(), times: 1, prepare });
+    let prepare = Box::new(|| review(custom_resource(), world()));
+    cases.push(Case { name: "review-site".to_owned(), times: 1, prepare });
     cases
+}
+
+/// A change of a world that turns a feature on.
+type Feature = fn(&mut World);
+
+/// The features that are off by default.
+const FEATURES: [(&str, Feature); 4] = [
+    ("namespace-map", |world| {
+        let map = LoadedMap::from_text("gcr.io::registry.example.com/team").unwrap();
+        world.namespaces = Arc::new(iter::once(("shop".into(), Arc::new(map))).collect());
+    }),
+    ("candidate-map", |world| {
+        world.candidate = Arc::new(Some(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
+    }),
+    ("pull-secret", |world| {
+        let map = format!("{SAMPLE_MAP}\n[PULLSECRET]registry.example.com::credentials\n");
+        let rules = LoadedMap::from_text(&map).unwrap().rules;
+        world.policy = Arc::new(Policy::Maps(Box::new(rules)));
+    }),
+    ("records", |world| {
+        world.settings.reporting = Reporting { audits: true, warns: true, annotates: true };
+    }),
+];
+
+/// Creates a world with the sample map.
+fn world() -> World {
+    let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
+    World::new(policy, AdmissionSettings::default())
+}
+
+/// Creates a world with the sample map and features that are off by default.
+fn with(features: &[Feature]) -> World {
+    let mut world = world();
+    for add in features {
+        add(&mut world);
+    }
+    world
 }
 
 /// Creates a case that decides on each of `images`.
@@ -112,12 +158,19 @@ fn decisions(name: String, map: impl Fn() -> String + 'static, images: Vec<Strin
     Case { name, times, prepare }
 }
 
+/// Returns the creation of a custom resource with one image at a built-in site.
+fn custom_resource() -> Vec<u8> {
+    let mut review: Value = serde_json::from_slice(&minimal()).unwrap();
+    review["request"]["kind"] =
+        json!({ "group": "postgresql.cnpg.io", "version": "v1", "kind": "Cluster" });
+    review["request"]["object"]["spec"]["imageName"] = json!("ghcr.io/acme/postgresql:17");
+    review.to_string().into_bytes()
+}
+
 /// Prepares a run that parses a review and writes the answer.
-fn review(body: Vec<u8>) -> Run {
-    let policy = Policy::Maps(Box::new(LoadedMap::from_text(SAMPLE_MAP).unwrap().rules));
-    let world = World::new(policy, AdmissionSettings::default());
+fn review(body: Vec<u8>, world: World) -> Run {
     let run = move || {
-        let review = Review::from_slice(black_box(&body)).unwrap();
+        let review = Review::with_sites(black_box(&body), &world.sites).unwrap();
         black_box(plan(&review, &world).settle(&Facts::default()).to_json(&review));
     };
     run();

@@ -1,6 +1,6 @@
 //! Sites of custom resources: from pointers and an object to the images at them.
 //!
-//! An input begins with [`OF_TEXTS`] and consists of two texts, or its bytes choose pointers and the parts of an object.
+//! An input begins with [`OF_TEXTS`] and consists of two texts, or its bytes choose pointers and parts of an object.
 //! The images are compared with those that `serde_json`'s pointers find.
 
 use std::sync::Arc;

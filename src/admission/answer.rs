@@ -88,8 +88,12 @@ impl Answer<'_> {
             PatchOperation::Replace { path, image: swapped } => {
                 patch.push_str(r#"{"op":"replace","path":"#);
                 match path {
-                    // The location in a pod contains no character that needs an escape.
-                    Location::Pod(location) => _ = write!(patch, "\"{location}\""),
+                    Location::Pod(location) => {
+                        // It contains no character that needs an escape.
+                        patch.push('"');
+                        location.append_to(patch);
+                        patch.push('"');
+                    }
                     Location::Site(pointer) => push_json_string(patch, pointer),
                 }
                 patch.push_str(r#","value":"#);

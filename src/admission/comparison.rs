@@ -1,5 +1,6 @@
 //! The comparison of the map in use with a candidate map.
 
+use super::Location;
 use crate::rules::{Decision, Maps, Rule, RuleSet, SwappedImage};
 
 /// The images of an object that the map in use and the candidate map decide alike, and those that they do not.
@@ -14,6 +15,8 @@ pub struct Comparison<'r> {
 /// An image that would be another one with the candidate map.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference<'r> {
+    /// The location of the image in the object.
+    pub at: Location<'r>,
     /// The image in the object.
     pub from: &'r str,
     /// The new image by the map in use; `None` if it is left alone.
@@ -25,20 +28,24 @@ pub struct Difference<'r> {
 }
 
 impl<'r> Comparison<'r> {
-    /// Compares `decision` on an image with the one of the candidate map. The map of the namespace is asked first by both.
+    /// Compares `decision` on an image with the one of the candidate map. The map of the namespace decides first in
+    /// both.
     pub(super) fn add(
         &mut self,
+        at: Location<'r>,
         image: &'r str,
         decision: &Decision<'r>,
         namespace: Option<&'r RuleSet>,
         candidate: &'r RuleSet,
     ) {
         let other = Maps::new(namespace, candidate).decide(image);
-        if decision.result(image) == other.result(image) {
+        let is_left_alone = decision.swapped.is_none() && other.swapped.is_none();
+        if is_left_alone || decision.result(image) == other.result(image) {
             self.same += 1;
             return;
         }
         self.differences.push(Difference {
+            at,
             from: image,
             to: decision.swapped,
             candidate: other.swapped,

@@ -1,4 +1,4 @@
-//! The containers that annotations exclude.
+//! The images that annotations exclude.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::{
     annotations::{Annotations, MAX_ANNOTATION_BYTES},
 };
 
-/// The containers, image volumes and sites that annotations exclude.
+/// The names of images that annotations exclude.
 #[derive(Debug, Default)]
 pub(super) struct Exclusions<'r>(HashSet<ImageName<'r>, RandomState>);
 

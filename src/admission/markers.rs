@@ -11,7 +11,7 @@ const DISABLED: &str = "disabled";
 
 /// The pull policy of an image that must already be on the node
 /// (<https://kubernetes.io/docs/concepts/containers/images/#image-pull-policy>).
-const NEVER: &str = "Never";
+pub(super) const NEVER: &str = "Never";
 
 /// The keys of a JSON object whose value is the string `disabled`.
 ///

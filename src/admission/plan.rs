@@ -37,7 +37,7 @@ pub struct Plan<'r> {
     pub images: [ImageCount; Reason::ALL.len()],
     /// The comparison of the images with a candidate map; empty if there is none.
     pub comparison: Comparison<'r>,
-    /// Containers that an annotation excludes, but that the pod does not have.
+    /// Names that an annotation excludes, but that no image of the object has.
     pub unknown_exclusions: Vec<String>,
     /// The records that the answer makes of the changes.
     pub reporting: Reporting,
@@ -82,7 +82,12 @@ impl Facts {
 #[must_use]
 pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let request = review.request();
-    let (kind, operation) = (Kind::parse(request.kind()), Operation::parse(request.operation()));
+    // A custom resource may have the kind `Pod` or `Job` of another group.
+    let kind = match review.resource {
+        Some(_) => Kind::Other,
+        None => Kind::parse(request.kind()),
+    };
+    let operation = Operation::parse(request.operation());
     let mode = world.settings.shadow.mode(request.namespace());
     let mut plan =
         Plan { reporting: world.settings.reporting, ..Plan::empty(kind, operation, mode) };
@@ -152,7 +157,8 @@ impl<'r> Plan<'r> {
         let metadata = object.metadata.get();
         self.annotations = metadata.map(|metadata| &metadata.annotations);
         let described = images.described_by(metadata);
-        if let Some(outcome) = self.reason_to_leave(metadata, described.clone(), &world.settings) {
+        let left_alone = self.left_alone_as_a_whole(metadata, described.clone(), &world.settings);
+        if let Some(outcome) = left_alone {
             return outcome;
         }
         let excluded = Exclusions::of(described.map(|metadata| &metadata.annotations));
@@ -183,9 +189,10 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Returns the outcome for an object that is left alone as a whole, if it is. `described` are its metadata and those of
-    /// its templates.
-    fn reason_to_leave(
+    /// Returns the outcome for an object that is left alone as a whole, if it is.
+    ///
+    /// `described` are its metadata and those of its templates.
+    fn left_alone_as_a_whole(
         &self,
         metadata: Option<&Metadata<'_>>,
         mut described: impl Iterator<Item = &'r Metadata<'r>>,
@@ -224,7 +231,7 @@ impl<'r> Plan<'r> {
         }
         let decision = world.policy.decide_with(own, image.text);
         if let Some(candidate) = &*world.candidate {
-            self.comparison.add(image.text, &decision, own, candidate);
+            self.comparison.add(image.location, image.text, &decision, own, candidate);
         }
         self.add(image, decision);
     }

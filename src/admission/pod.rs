@@ -85,16 +85,28 @@ enum Field {
     Volumes,
 }
 
+impl PodLocation {
+    /// Appends the JSON Pointer (RFC 6901) to the image.
+    pub(super) fn append_to(&self, text: &mut String) {
+        let (list, image) = match self.field {
+            Field::Containers => ("/containers/", "/image"),
+            Field::EphemeralContainers => ("/ephemeralContainers/", "/image"),
+            Field::InitContainers => ("/initContainers/", "/image"),
+            Field::Volumes => ("/volumes/", "/image/reference"),
+        };
+        let mut index = itoa::Buffer::new();
+        for piece in [self.pointer, list, index.format(self.index), image] {
+            text.push_str(piece);
+        }
+    }
+}
+
 impl fmt::Display for PodLocation {
     /// Writes the JSON Pointer (RFC 6901) to the image.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (list, image) = match self.field {
-            Field::Containers => ("containers", "image"),
-            Field::EphemeralContainers => ("ephemeralContainers", "image"),
-            Field::InitContainers => ("initContainers", "image"),
-            Field::Volumes => ("volumes", "image/reference"),
-        };
-        write!(formatter, "{}/{list}/{}/{image}", self.pointer, self.index)
+        let mut text = String::new();
+        self.append_to(&mut text);
+        formatter.write_str(&text)
     }
 }
 

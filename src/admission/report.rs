@@ -1,6 +1,6 @@
 //! The records of the changes that a review makes: audit annotations, warnings, and an annotation of the pod.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub(super) struct Changes<'p> {
     pub(super) edits: Vec<&'p Edit<'p>>,
     /// The pull secrets that are added.
     pub(super) pull_secrets: &'p [AddedSecret<'p>],
-    /// Containers that an annotation excludes, but that the pod does not have.
+    /// Names that an annotation excludes, but that no image of the object has.
     pub(super) unknown_exclusions: &'p [String],
     /// The annotations of the object, if it may be annotated.
     pub(super) annotations: Option<&'p Annotations<'p>>,
@@ -94,7 +94,7 @@ impl Changes<'_> {
             return Vec::new();
         }
         let unknown = self.unknown_exclusions.iter().map(|name| {
-            let name = excerpt(name, MAX_NAME_BYTES);
+            let name = name_for_records(name);
             let missing = if name.starts_with('/') { "image at" } else { "container" };
             format!("imageswap: annotation {SKIP_ANNOTATION}: there is no {missing} {name}")
         });
@@ -157,10 +157,15 @@ impl Changes<'_> {
 fn line(Edit::Image { name, from, to, rule, .. }: &Edit<'_>, max_bytes: usize) -> String {
     let (name, to) = (name.to_string(), to.to_string());
     let (from, to) = (excerpt(from, max_bytes), excerpt(&to, max_bytes));
-    let mut line = format!("{}: {from} -> {to}", excerpt(&name, MAX_NAME_BYTES));
+    let mut line = format!("{}: {from} -> {to}", name_for_records(&name));
     if let Some(rule) = rule {
         // Writing to a string cannot fail.
         let _ = write!(line, " ({})", rule.location());
     }
     line
+}
+
+/// Returns the name of an image for a record. JSON Pointers may be longer than names of containers.
+fn name_for_records(name: &str) -> Cow<'_, str> {
+    excerpt(name, if name.starts_with('/') { MAX_VALUE_BYTES } else { MAX_NAME_BYTES })
 }

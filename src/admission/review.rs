@@ -69,7 +69,7 @@ impl<'a> Review<'a> {
     /// If the body is not valid JSON, has no request or no uid, or has an unknown version. A body without a version is
     /// read as `v1`.
     pub fn from_slice(body: &'a [u8]) -> Result<Self, ReviewError> {
-        Document::from_slice(body)?.into_review()
+        Document::from_slice(body)?.into_review(None)
     }
 
     /// Reads a review, and the images at `sites` if it is about a custom resource.
@@ -77,9 +77,7 @@ impl<'a> Review<'a> {
     /// # Errors
     /// As [`from_slice`](Self::from_slice).
     pub fn with_sites(body: &'a [u8], sites: &Sites) -> Result<Self, ReviewError> {
-        let mut review = Self::from_slice(body)?;
-        review.resource = review.request.images_at(sites);
-        Ok(review)
+        Document::from_slice(body)?.into_review(Some(sites))
     }
 
     /// Returns the request.
@@ -114,7 +112,7 @@ impl<'a> Document<'a> {
         json::from_slice(body).map(Self)
     }
 
-    fn into_review(self) -> Result<Review<'a>, ReviewError> {
+    fn into_review(self, sites: Option<&Sites>) -> Result<Review<'a>, ReviewError> {
         let fields = self.0.into_inner().ok_or(ReviewError::NoRequest)?;
         let api_version = match fields.api_version.get() {
             None => API_VERSIONS[0],
@@ -127,7 +125,10 @@ impl<'a> Document<'a> {
         let request = fields.request.into_inner().ok_or(ReviewError::NoRequest)?;
         match request.uid.get() {
             None | Some("") => Err(ReviewError::NoUid),
-            Some(_) => Ok(Review { request, api_version, resource: None }),
+            Some(_) => {
+                let resource = sites.and_then(|sites| request.images_at(sites));
+                Ok(Review { request, api_version, resource })
+            }
         }
     }
 }
@@ -147,9 +148,10 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Returns the images at `sites`; `None` if the kind of the object has none, or the object is in no namespace.
     fn images_at(&self, sites: &Sites) -> Option<ResourceImages<'a>> {
-        let kind = self.kind.get()?;
+        // Pods have no group.
+        let group = self.kind.get()?.group.get().filter(|group| !group.is_empty())?;
         let images = |object: &WithSource<'a, Workload<'a>>| {
-            sites.images(kind.group.get().unwrap_or_default(), self.kind(), object.source())
+            sites.images(group, self.kind(), object.source())
         };
         let new = images(&self.object)?;
         // The selector for namespaces does not apply to other objects, so nobody has asked for them.

@@ -1,6 +1,6 @@
 //! The rules of the running webhook: the map, the maps of namespaces, the candidate map, LEGACY mode, and sites.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tracing::warn;
@@ -11,13 +11,14 @@ use crate::{
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::RuleSource,
     sources::{
-        CandidateMapSource, MapFileSettings, MapPath, MapSource, NamespaceMapsSource, SitesSource,
-        map_load, refresh,
+        CandidateMapSource, FollowedFile, MapFileSettings, MapSource, NamespaceMapsSource,
+        SitesSource, built_in_sites, map_load, refresh,
     },
     state::{Live, Load, Summary},
 };
 
 impl App {
+    /// Starts to follow the rules of the settings: maps and sites.
     pub(super) fn load_rules(&mut self, values: &Values) -> anyhow::Result<()> {
         let policy = &values.policy;
         if !matches!(self.settings.rules, RuleSource::Legacy(_)) {
@@ -28,16 +29,21 @@ impl App {
             refresh(&mut source, &values.namespaces);
             self.follow(Task::NamespaceMapReload, source, values.namespaces.clone());
         }
+        let (built_in, load) = built_in_sites();
+        values.sites.publish(built_in, load);
         let mut sites = SitesSource::new(self.settings.sites.clone());
-        // Before the first review, for the same reason.
+        // Before the first review: it would leave images at the sites of the file as they are.
         refresh(&mut sites, &values.sites);
         self.follow(Task::SitesReload, sites, values.sites.clone());
         let candidate = self.settings.candidate_map.clone();
-        let candidate = CandidateMapSource::new(candidate, self.settings.strict_maps);
+        let candidate =
+            CandidateMapSource::new(candidate, self.settings.strict_maps, policy.clone());
         self.follow(Task::CandidateMapReload, candidate, values.candidate.clone());
         match self.settings.rules.clone() {
-            RuleSource::DefaultMapFile(file) => self.follow_map(file, MapPath::Default, policy),
-            RuleSource::MapFile(file) => self.follow_map(file, MapPath::Configured, policy),
+            RuleSource::DefaultMapFile(file) => {
+                self.follow_map(FollowedFile::Default(file), policy);
+            }
+            RuleSource::MapFile(file) => self.follow_map(FollowedFile::Named(file), policy),
             RuleSource::BuiltIn(text) => {
                 let map = LoadedMap::from_text(text).context("the built-in map")?;
                 let (built_in, load) = map_load(map, Origin::BuiltIn, None);
@@ -55,10 +61,9 @@ impl App {
         Ok(())
     }
 
-    fn follow_map(&mut self, file: PathBuf, path: MapPath, policy: &Arc<Live<Policy>>) {
+    fn follow_map(&mut self, file: FollowedFile, policy: &Arc<Live<Policy>>) {
         let source = MapSource::new(MapFileSettings {
             file,
-            path,
             is_strict: self.settings.strict_maps,
             is_optional: self.settings.maps_optional,
         });

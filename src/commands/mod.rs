@@ -24,7 +24,7 @@ pub use self::exit::Exit;
 use crate::{
     rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
     settings::{NamespaceArguments, NamespaceMapFile, RuleArguments, RuleSource, SettingsError},
-    sources::{MapError, load_map, load_namespace_map},
+    sources::{FileError, load_map, load_namespace_map},
 };
 
 /// Maximum number of map errors that commands other than `check` show.
@@ -152,11 +152,11 @@ fn load_cluster_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Re
             let file = PathBuf::from("the built-in map");
             match LoadedMap::from_text(text) {
                 Ok(map) => (file, map),
-                Err(reason) => return Err(MapError::Compile { file, reason }.into()),
+                Err(reason) => return Err(FileError::Compile { file, reason }.into()),
             }
         }
         RuleSource::DefaultMapFile(file) => {
-            let map = load_map(&file).map_err(MapError::at_default_path)?;
+            let map = load_map(&file).map_err(FileError::at_default_path)?;
             (file, map)
         }
         RuleSource::MapFile(file) => {
@@ -166,7 +166,7 @@ fn load_cluster_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Re
     };
     show_errors(&file, &map.diagnostics, errors);
     match map.refusal(false, None) {
-        Some(reason) => Err(MapError::Refused { file, reason }).context(CONTEXT),
+        Some(reason) => Err(FileError::Refused { file, reason }).context(CONTEXT),
         None => {
             let policy = Policy::Maps(Box::new(map.rules));
             Ok(LoadedRules::new(policy, map.diagnostics))
@@ -196,7 +196,9 @@ fn load_namespace(
     };
     show_errors(file, &map.diagnostics, errors);
     match map.refusal(false, None) {
-        Some(reason) => Err(MapError::Refused { file: file.clone(), reason }).with_context(context),
+        Some(reason) => {
+            Err(FileError::Refused { file: file.clone(), reason }).with_context(context)
+        }
         None => Ok(Some(map)),
     }
 }

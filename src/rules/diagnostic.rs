@@ -1,4 +1,4 @@
-//! Errors, warnings and notes about a map file, each with its line and a hint.
+//! Errors, warnings and notes about a map file, or a file with sites, each with its line and a hint.
 //!
 //! This module does not print them; the commands and the log do.
 
@@ -100,7 +100,7 @@ pub fn shorten(text: &str) -> Cow<'_, str> {
     excerpt(text, MAX_SHOWN_BYTES)
 }
 
-/// An error, a warning or a note about a map file.
+/// An error, a warning or a note about a map file, or a file with sites.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Diagnostic {
     /// Kind of mistake.

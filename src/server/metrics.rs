@@ -80,7 +80,7 @@ const IMAGES: Metric = Metric::counter(
 );
 const CANDIDATE_IMAGES: Metric = Metric::counter(
     "imageswap_candidate_images_total",
-    "Images that the candidate map decides like the map in use, and those that it does not.",
+    "Images compared with the candidate map, by result: `differs` if the new image would be another one.",
     &["result"],
 );
 const REVIEW_DURATION: Metric = Metric {

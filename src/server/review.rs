@@ -105,11 +105,12 @@ fn review(service: &Service, body: &[u8]) -> Answer {
 fn log(review: &Review<'_>, plan: &Plan<'_>) {
     let request = review.request();
     let uid = &*excerpt(request.uid(), MAX_UID_BYTES);
+    let namespace = &*excerpt(request.namespace(), MAX_NAMESPACE_BYTES);
     debug!(
         uid,
         kind = &*excerpt(request.kind(), MAX_KIND_BYTES),
         operation = plan.operation.as_str(),
-        namespace = &*excerpt(request.namespace(), MAX_NAMESPACE_BYTES),
+        namespace,
         name = &*excerpt(request.name(), MAX_VALUE_BYTES),
         outcome = plan.outcome.as_str(),
         changes = plan.edits.len(),
@@ -130,7 +131,7 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
     if more > 0 {
         debug!(uid, more, "more images swapped");
     }
-    for Difference { from, to, candidate, rule } in
+    for Difference { at, from, to, candidate, rule } in
         plan.comparison.differences.iter().take(MAX_LOGGED_CHANGES)
     {
         let result = |swapped: &Option<SwappedImage<'_>>| {
@@ -139,12 +140,18 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
         };
         debug!(
             uid,
+            namespace,
+            %at,
             from = &*excerpt(from, MAX_VALUE_BYTES),
             to = result(to),
             candidate = result(candidate),
             rule = rule.map(|rule| field::display(rule.location())),
             "candidate map differs"
         );
+    }
+    let more = plan.comparison.differences.len().saturating_sub(MAX_LOGGED_CHANGES);
+    if more > 0 {
+        debug!(uid, more, "more differences of the candidate map");
     }
 }
 

@@ -3,7 +3,6 @@
 //! `map_file` reads the file, and `rules` compiles it.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,11 +10,11 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
-    Loaded, Source, directory_of,
-    map_file::{MAX_BYTES, MapError, decode_map, to_map, within_limit},
+    FollowedFile, Loaded, Source, directory_of,
+    last_content::LastContent,
+    map_file::{FileError, MAX_BYTES, decode_text, read_regular, to_map},
 };
 use crate::{
-    bounded_read::read_regular_up_to,
     origin::Origin,
     rules::{Diagnostics, LoadedMap, MapScope, Policy, RuleChanges, RuleSet, Severity},
     state::{HasStatus, Live, Load, LoadError, MapSummary, Retry, Summary},
@@ -27,22 +26,11 @@ const MAX_LOGGED_DIAGNOSTICS: usize = 20;
 /// The map in use while an optional map file does not exist. It keeps every image unchanged.
 pub const BUILT_IN_MAP: &str = "default::";
 
-/// The origin of the path of the map file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MapPath {
-    /// The settings do not name the file, so it is at the default path.
-    Default,
-    /// The settings name the file.
-    Configured,
-}
-
 /// The map file to follow, and the requirements on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MapFileSettings {
     /// The file.
-    pub file: PathBuf,
-    /// Origin of its path.
-    pub path: MapPath,
+    pub file: FollowedFile,
     /// True if a map with any error is refused.
     pub is_strict: bool,
     /// True if [`BUILT_IN_MAP`] is used until there is a file.
@@ -54,11 +42,7 @@ pub struct MapFileSettings {
 pub struct MapSource {
     settings: MapFileSettings,
     directory: PathBuf,
-    hasher: RandomState,
-    /// Length and hash of the content that was read last, applied or refused. The content itself would keep the text of
-    /// a large map in memory. Another content of the same length has the same hash with a probability of 2^-64, because
-    /// the key of the hash is random.
-    last_content: Option<(usize, u64)>,
+    last_content: LastContent,
 }
 
 impl MapSource {
@@ -66,27 +50,26 @@ impl MapSource {
     #[must_use]
     pub fn new(settings: MapFileSettings) -> Self {
         Self {
-            directory: directory_of(&settings.file),
+            directory: directory_of(settings.file.path()),
             settings,
-            hasher: RandomState::new(),
-            last_content: None,
+            last_content: LastContent::default(),
         }
     }
 
     /// Returns the result of a load while the file cannot be read.
     fn without_file(
         &self,
-        error: MapError,
+        error: FileError,
         in_use: Option<&Origin>,
     ) -> Result<Loaded<Policy>, LoadError> {
-        let error = match self.settings.path {
-            MapPath::Default => error.at_default_path(),
-            MapPath::Configured => error,
+        let error = match self.settings.file {
+            FollowedFile::Default(_) => error.at_default_path(),
+            FollowedFile::Named(_) => error,
         };
         let is_missing = error.is_missing();
         match in_use {
             None if self.settings.is_optional && is_missing => {
-                let file = self.settings.file.display();
+                let file = self.settings.file.path().display();
                 let hint = "no image is swapped until the file exists; in a cluster it is the key \
                             `maps` of the ConfigMap imageswap-maps";
                 warn!(%file, map = BUILT_IN_MAP, hint, "no map file, using the built-in map");
@@ -101,7 +84,7 @@ impl MapSource {
 
     /// Returns the map if it may replace the one in use.
     fn consider(&self, map: LoadedMap, live: &Live<Policy>) -> Result<Loaded<Policy>, LoadError> {
-        let file = &self.settings.file;
+        let file = self.settings.file.path();
         log_diagnostics(file, &map.diagnostics);
         let in_use = live.load_full();
         let in_use = match in_use.as_deref() {
@@ -113,10 +96,10 @@ impl MapSource {
         let replaced = in_use.filter(|_| !is_built_in);
         if let Some(refusal) = map.refusal(self.settings.is_strict, replaced) {
             let (reason, diagnostics) = (refusal.to_string(), Arc::new(map.diagnostics));
-            let origin = Origin::File(file.clone());
+            let origin = Origin::File(file.to_owned());
             return Err(LoadError::Refused { origin, reason, diagnostics });
         }
-        let (policy, load) = map_load(map, Origin::File(file.clone()), in_use);
+        let (policy, load) = map_load(map, Origin::File(file.to_owned()), in_use);
         Ok(Loaded::New(policy, load))
     }
 }
@@ -129,33 +112,26 @@ impl Source for MapSource {
     }
 
     fn load(&mut self, live: &Live<Policy>) -> Result<Loaded<Policy>, LoadError> {
-        let file = &self.settings.file;
-        let read = read_regular_up_to(file, MAX_BYTES);
-        let content = match within_limit(file, MAX_BYTES, read) {
+        let file = self.settings.file.path();
+        let content = match read_regular(file, MAX_BYTES) {
             Ok(content) => content,
             Err(error) => {
                 // After an error, the content counts as new even if it is the same as before.
-                self.last_content = None;
+                self.last_content.forget();
                 return self.without_file(error, live.status().origin());
             }
         };
-        let fingerprint = (content.len(), self.hasher.hash_one(&content));
-        if self.last_content == Some(fingerprint) {
+        if !self.last_content.replace(&content) {
             return Ok(Loaded::Unchanged);
         }
-        self.last_content = Some(fingerprint);
-        let map = decode_map(file, content).and_then(|text| to_map(MapScope::Cluster, file, &text));
-        // The same content fails again, so wait for a change.
-        let map = map.map_err(|error| LoadError::Failed {
-            message: error.to_string(),
-            retry: Retry::WhenChanged,
-        })?;
-        self.consider(map, live)
+        let map =
+            decode_text(file, content).and_then(|text| to_map(MapScope::Cluster, file, &text));
+        self.consider(map.map_err(LoadError::until_changed)?, live)
     }
 
     fn next_load(&self) -> Retry {
         // A missing file may appear without an event in its directory, for example behind a symbolic link.
-        if self.last_content.is_none() { Retry::AfterDelay } else { Retry::WhenChanged }
+        if self.last_content.is_unknown() { Retry::AfterDelay } else { Retry::WhenChanged }
     }
 }
 
@@ -200,21 +176,21 @@ mod tests {
 
     /// Returns the settings of a file that the settings name.
     fn named(file: &Path) -> MapFileSettings {
-        let file = file.to_owned();
-        MapFileSettings { file, path: MapPath::Configured, is_strict: false, is_optional: false }
+        let file = FollowedFile::Named(file.to_owned());
+        MapFileSettings { file, is_strict: false, is_optional: false }
     }
 
     #[test]
     fn the_error_of_a_missing_map_says_if_nobody_has_set_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("map");
-        for (path, expected) in [
+        for (followed, expected) in [
             (
-                MapPath::Configured,
+                FollowedFile::Named(file.clone()),
                 format!("{}: No such file or directory (os error 2)", file.display()),
             ),
             (
-                MapPath::Default,
+                FollowedFile::Default(file.clone()),
                 format!(
                     "no map file at the default path {}; set IMAGESWAP_MAPS_FILE (--maps-file) to \
                      your map",
@@ -222,7 +198,7 @@ mod tests {
                 ),
             ),
         ] {
-            let mut source = MapSource::new(MapFileSettings { path, ..named(&file) });
+            let mut source = MapSource::new(MapFileSettings { file: followed, ..named(&file) });
             let live = Live::new(Subject::Map, Arc::default());
             let error = source.load(&live).err().unwrap();
             assert_eq!(error.to_string(), expected);

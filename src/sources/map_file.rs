@@ -1,4 +1,4 @@
-//! Reads map files: converts bytes to a map, or to an error that names file and line.
+//! Reads files: converts bytes to text and to a map, or to an error that names file and line.
 //!
 //! It does not follow the file; `map` does. Commands that read a map once use it too.
 
@@ -15,9 +15,9 @@ use crate::{
 /// Maximum size of a map file in bytes.
 pub(super) const MAX_BYTES: u64 = MAX_MAP_BYTES as u64;
 
-/// The reason why a map file cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum MapError {
+pub enum FileError {
     /// The file cannot be read.
     #[error("{file}: {reason}")]
     Unreadable {
@@ -70,7 +70,7 @@ pub enum MapError {
     },
 }
 
-impl MapError {
+impl FileError {
     /// Returns true if there is no file.
     #[must_use]
     pub fn is_missing(&self) -> bool {
@@ -106,15 +106,15 @@ impl MapError {
 ///
 /// # Errors
 /// If the file cannot be read, is larger than [`MAX_MAP_BYTES`], or is not valid UTF-8.
-pub fn read_map(file: &Path) -> Result<String, MapError> {
-    decode_map(file, within_limit(file, MAX_BYTES, read_up_to(file, MAX_BYTES))?)
+pub fn read_map(file: &Path) -> Result<String, FileError> {
+    decode_text(file, within_limit(file, MAX_BYTES, read_up_to(file, MAX_BYTES))?)
 }
 
 /// Reads a map file, compiles it, and gathers its diagnostics.
 ///
 /// # Errors
 /// As [`read_map`], and if the rules cannot be compiled.
-pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
+pub fn load_map(file: &Path) -> Result<LoadedMap, FileError> {
     to_map(MapScope::Cluster, file, &read_map(file)?)
 }
 
@@ -122,44 +122,51 @@ pub fn load_map(file: &Path) -> Result<LoadedMap, MapError> {
 ///
 /// # Errors
 /// As [`load_map`], and if the file is not a regular one.
-pub fn load_regular_map(file: &Path) -> Result<LoadedMap, MapError> {
-    let read = read_regular_up_to(file, MAX_BYTES);
-    to_map(MapScope::Cluster, file, &decode_map(file, within_limit(file, MAX_BYTES, read)?)?)
+pub fn load_regular_map(file: &Path) -> Result<LoadedMap, FileError> {
+    to_map(MapScope::Cluster, file, &decode_text(file, read_regular(file, MAX_BYTES)?)?)
 }
 
 /// Loads the map of a namespace as [`load_map`] does.
 ///
 /// # Errors
 /// As [`load_map`].
-pub fn load_namespace_map(file: &Path) -> Result<LoadedMap, MapError> {
+pub fn load_namespace_map(file: &Path) -> Result<LoadedMap, FileError> {
     to_map(MapScope::Namespace, file, &read_map(file)?)
 }
 
-pub(super) fn to_map(scope: MapScope, file: &Path, text: &str) -> Result<LoadedMap, MapError> {
+pub(super) fn to_map(scope: MapScope, file: &Path, text: &str) -> Result<LoadedMap, FileError> {
     LoadedMap::from_file(scope, &file.to_string_lossy(), text)
-        .map_err(|reason| MapError::Compile { file: file.to_owned(), reason })
+        .map_err(|reason| FileError::Compile { file: file.to_owned(), reason })
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// If the file cannot be read, is not a regular file, or is larger.
+pub(super) fn read_regular(file: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    within_limit(file, limit, read_regular_up_to(file, limit))
 }
 
 pub(super) fn within_limit(
     file: &Path,
     limit: u64,
     read: io::Result<Option<Vec<u8>>>,
-) -> Result<Vec<u8>, MapError> {
+) -> Result<Vec<u8>, FileError> {
     match read {
         Ok(Some(content)) => Ok(content),
-        Ok(None) => Err(MapError::TooLarge { file: file.to_owned(), limit }),
-        Err(reason) => Err(MapError::Unreadable { file: file.to_owned(), reason }),
+        Ok(None) => Err(FileError::TooLarge { file: file.to_owned(), limit }),
+        Err(reason) => Err(FileError::Unreadable { file: file.to_owned(), reason }),
     }
 }
 
-/// Reads the content of a map file as text; `file` is for the error.
+/// Reads the content of a file as text; `file` is for the error.
 ///
 /// # Errors
 /// If the content is not valid UTF-8.
-pub fn decode_map(file: &Path, content: Vec<u8>) -> Result<String, MapError> {
+pub fn decode_text(file: &Path, content: Vec<u8>) -> Result<String, FileError> {
     String::from_utf8(content).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..offset]).count();
-        MapError::InvalidUtf8 { file: file.to_owned(), line, offset }
+        FileError::InvalidUtf8 { file: file.to_owned(), line, offset }
     })
 }

@@ -9,6 +9,7 @@ mod certificate_files;
 mod client_ca;
 mod directory_watch;
 mod followed_file;
+mod last_content;
 mod map;
 mod map_file;
 mod namespace_maps;
@@ -31,10 +32,10 @@ pub use self::{
     certificate_files::CertificateFiles,
     client_ca::ClientCaSource,
     followed_file::FollowedFile,
-    map::{BUILT_IN_MAP, MapFileSettings, MapPath, MapSource, log_diagnostics, map_load},
-    map_file::{MapError, decode_map, load_map, load_namespace_map, load_regular_map, read_map},
+    map::{BUILT_IN_MAP, MapFileSettings, MapSource, log_diagnostics, map_load},
+    map_file::{FileError, decode_text, load_map, load_namespace_map, load_regular_map, read_map},
     namespace_maps::{NamespaceMapFiles, NamespaceMapsSource},
-    sites::{SitesSource, read_sites},
+    sites::{SitesSource, built_in_sites, read_sites},
     webhook_template::TemplateSource,
 };
 use crate::state::{Live, Load, LoadError, Retry};

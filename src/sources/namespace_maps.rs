@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::{
     Loaded, Source, log_diagnostics,
-    map_file::{MapError, decode_map, to_map, within_limit},
+    map_file::{FileError, decode_text, to_map, within_limit},
 };
 use crate::{
     bounded_read::read_regular_up_to,
@@ -117,7 +117,7 @@ impl NamespaceMapsSource {
                 changes.is_any = true;
             }
             Err(error) => {
-                if let MapError::Unreadable { .. } | MapError::TooLarge { .. } = error {
+                if let FileError::Unreadable { .. } | FileError::TooLarge { .. } = error {
                     map.content = None;
                 }
                 let error = error.to_string();
@@ -252,8 +252,8 @@ impl NamespaceMapFiles {
 }
 
 /// Reads a file that is in the directory `root`, and adds its size to `total`.
-fn read(file: &Path, root: &Path, total: &mut u64) -> Result<Vec<u8>, MapError> {
-    let unreadable = |reason| MapError::Unreadable { file: file.to_owned(), reason };
+fn read(file: &Path, root: &Path, total: &mut u64) -> Result<Vec<u8>, FileError> {
+    let unreadable = |reason| FileError::Unreadable { file: file.to_owned(), reason };
     // In a volume of Kubernetes, each file is a link into the same volume.
     let target = fs::canonicalize(file).map_err(unreadable)?;
     if !target.starts_with(root) {
@@ -276,13 +276,13 @@ fn compile(
     content: Vec<u8>,
     is_strict: bool,
     is_logged: bool,
-) -> Result<LoadedMap, MapError> {
-    let map = to_map(MapScope::Namespace, file, &decode_map(file, content)?)?;
+) -> Result<LoadedMap, FileError> {
+    let map = to_map(MapScope::Namespace, file, &decode_text(file, content)?)?;
     if is_logged {
         log_diagnostics(file, &map.diagnostics);
     }
     match map.refusal(is_strict, None) {
-        Some(reason) => Err(MapError::Refused { file: file.to_owned(), reason }),
+        Some(reason) => Err(FileError::Refused { file: file.to_owned(), reason }),
         None => Ok(map),
     }
 }

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    FollowedFile, Loaded, Source, directory_of, log_diagnostics,
-    map_file::{MapError, decode_map, within_limit},
+    FollowedFile, Loaded, Source, directory_of,
+    last_content::LastContent,
+    log_diagnostics,
+    map_file::{FileError, decode_text, read_regular},
 };
 use crate::{
     admission::{MAX_SITES_BYTES, Sites},
-    bounded_read::read_regular_up_to,
     origin::Origin,
     rules::Severity,
-    state::{HasStatus, Live, Load, LoadError, Retry, SitesSummary, Summary},
+    state::{HasStatus, Live, Load, LoadError, SitesSummary, Summary},
 };
 
 const MAX_BYTES: u64 = MAX_SITES_BYTES as u64;
@@ -23,15 +24,15 @@ const MAX_BYTES: u64 = MAX_SITES_BYTES as u64;
 pub struct SitesSource {
     file: FollowedFile,
     directory: PathBuf,
-    /// The content that is in use.
-    content: Option<Vec<u8>>,
+    last_content: LastContent,
 }
 
 impl SitesSource {
     /// Creates the source of the sites in `file`.
     #[must_use]
     pub fn new(file: FollowedFile) -> Self {
-        Self { directory: directory_of(file.path()), file, content: None }
+        let directory = directory_of(file.path());
+        Self { directory, file, last_content: LastContent::default() }
     }
 }
 
@@ -44,43 +45,51 @@ impl Source for SitesSource {
 
     fn load(&mut self, live: &Live<Sites>) -> Result<Loaded<Sites>, LoadError> {
         let file = self.file.path();
-        let content = match within_limit(file, MAX_BYTES, read_regular_up_to(file, MAX_BYTES)) {
+        let content = match read_regular(file, MAX_BYTES) {
             Ok(content) => content,
-            Err(error) if error.is_missing() && self.content.is_none() => {
-                return match self.file {
-                    FollowedFile::Default(_) if live.status().is_loaded() => Ok(Loaded::InUse),
-                    FollowedFile::Default(_) => Ok(load(Sites::built_in(), Origin::BuiltIn, 0)),
-                    FollowedFile::Named(_) => Err(LoadError::transient(error)),
+            Err(error) => {
+                self.last_content.forget();
+                let is_optional = matches!(self.file, FollowedFile::Default(_));
+                let status = live.status();
+                let was_loaded = status.origin().is_some_and(|origin| *origin != Origin::BuiltIn);
+                return if is_optional && !was_loaded && error.is_missing() {
+                    Ok(Loaded::InUse)
+                } else {
+                    Err(LoadError::transient(error))
                 };
             }
-            Err(error) => return Err(LoadError::transient(error)),
         };
-        if self.content.as_ref() == Some(&content) {
-            return Ok(Loaded::InUse);
+        if !self.last_content.replace(&content) {
+            return Ok(Loaded::Unchanged);
         }
-        let text = decode_map(file, content).map_err(|error| LoadError::Failed {
-            message: error.to_string(),
-            retry: Retry::WhenChanged,
-        })?;
+        let text = decode_text(file, content).map_err(LoadError::until_changed)?;
         let mut sites = Sites::built_in();
         let diagnostics = sites.add(&text);
         log_diagnostics(file, &diagnostics);
-        self.content = Some(text.into_bytes());
-        Ok(load(sites, Origin::File(file.to_owned()), diagnostics.count(Severity::Error)))
+        let load = load(&sites, Origin::File(file.to_owned()), diagnostics.count(Severity::Error));
+        Ok(Loaded::New(sites, load))
     }
 }
 
-fn load(sites: Sites, origin: Origin, invalid: usize) -> Loaded<Sites> {
+/// Returns the built-in sites, which are in use until a file is loaded.
+#[must_use]
+pub fn built_in_sites() -> (Sites, Load) {
+    let sites = Sites::built_in();
+    let load = load(&sites, Origin::BuiltIn, 0);
+    (sites, load)
+}
+
+fn load(sites: &Sites, origin: Origin, invalid: usize) -> Load {
     let summary = SitesSummary { sites: sites.count(), kinds: sites.kinds(), invalid };
-    Loaded::New(sites, Load::new(origin, Summary::Sites(summary)))
+    Load::new(origin, Summary::Sites(summary))
 }
 
 /// Reads a file with sites as text.
 ///
 /// # Errors
 /// If the file cannot be read, is larger than [`MAX_SITES_BYTES`], or is not valid UTF-8.
-pub fn read_sites(file: &Path) -> Result<String, MapError> {
-    decode_map(file, within_limit(file, MAX_BYTES, read_regular_up_to(file, MAX_BYTES))?)
+pub fn read_sites(file: &Path) -> Result<String, FileError> {
+    decode_text(file, read_regular(file, MAX_BYTES)?)
 }
 
 #[cfg(test)]
@@ -88,13 +97,20 @@ mod tests {
     use std::{fs, sync::Arc};
 
     use super::{super::refresh, *};
-    use crate::state::Subject;
+    use crate::state::{Retry, Subject};
+
+    fn live() -> Live<Sites> {
+        let live = Live::new(Subject::Sites, Arc::default());
+        let (sites, load) = built_in_sites();
+        live.publish(sites, load);
+        live
+    }
 
     #[test]
     fn a_file_adds_to_the_built_in_sites_and_its_mistakes_are_skipped() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("sites.conf");
-        let live: Live<Sites> = Live::new(Subject::Sites, Arc::default());
+        let live = live();
         let count = || live.load_full().unwrap().count();
         let mut source = SitesSource::new(FollowedFile::Default(file.clone()));
         assert_eq!(refresh(&mut source, &live), Retry::WhenChanged);
@@ -120,9 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn a_content_that_cannot_be_used_is_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("sites.conf");
+        fs::write(&file, [0xff]).unwrap();
+        let live = live();
+        let mut source = SitesSource::new(FollowedFile::Default(file));
+        assert!(source.load(&live).is_err());
+        assert!(matches!(source.load(&live), Ok(Loaded::Unchanged)));
+    }
+
+    #[test]
     fn a_file_that_the_settings_name_has_to_exist() {
         let file = FollowedFile::Named("/nonexistent/sites.conf".into());
-        let live: Live<Sites> = Live::new(Subject::Sites, Arc::default());
+        let live = live();
         assert_eq!(refresh(&mut SitesSource::new(file), &live), Retry::AfterDelay);
         let error = live.status().last_error.clone().unwrap();
         assert!(error.starts_with("/nonexistent/sites.conf: No such file"), "{error}");

@@ -58,9 +58,14 @@ const NAMESPACE_MAPS: Metric = Metric::gauge(
     "Maps of namespaces that are in use, and those whose last load has failed.",
     &["state"],
 );
+const CANDIDATE_MAP_RULES: Metric = Metric::gauge(
+    "imageswap_candidate_map_rules",
+    "Rules of the candidate map; 0 if there is none.",
+    &[],
+);
 const SITES: Metric = Metric::gauge(
     "imageswap_sites",
-    "Sites of custom resources that are in use, and lines that are skipped for a mistake.",
+    "Sites of custom resources that are in use, and lines of the file that are skipped because of a mistake.",
     &["state"],
 );
 const MAP_HASH: Metric = Metric::gauge(
@@ -108,6 +113,7 @@ pub(super) struct LoadMetrics {
     pub(super) map_last_success: Family<(), Gauge>,
     pub(super) map_rules: Family<(MapScope, KeyKind), Gauge>,
     pub(super) namespace_maps: Family<(NamespaceMapState,), Gauge>,
+    pub(super) candidate_map_rules: Gauge,
     pub(super) sites: Family<(SiteState,), Gauge>,
     pub(super) map_hash: Family<(), Gauge>,
     pub(super) map_builtin: Gauge,
@@ -127,6 +133,7 @@ impl LoadMetrics {
             map_last_success: Family::new(registry, &MAP_LAST_SUCCESS),
             map_rules: Family::new(registry, &MAP_RULES),
             namespace_maps: Family::new(registry, &NAMESPACE_MAPS),
+            candidate_map_rules: single(registry, &CANDIDATE_MAP_RULES),
             sites: Family::new(registry, &SITES),
             map_hash: Family::new(registry, &MAP_HASH),
             map_builtin: single(registry, &MAP_BUILTIN),
@@ -138,6 +145,7 @@ impl LoadMetrics {
             load_failing: Family::new(registry, &LOAD_FAILING),
         };
         metrics.map_builtin.set(0.0);
+        metrics.candidate_map_rules.set(0.0);
         metrics
     }
 }

@@ -39,12 +39,8 @@ impl LoadObserver {
             self.count(subject, ReloadResult::Applied);
         }
         match &load.summary {
-            Summary::CandidateMap { rules: Some(rules) } => {
-                let errors = load.diagnostics.count(Severity::Error);
-                info!(origin = %load.origin, rule_count = rules, errors, "candidate map loaded");
-            }
-            Summary::CandidateMap { rules: None } => {
-                info!(origin = %load.origin, "candidate map removed");
+            Summary::CandidateMap { rules } => {
+                self.candidate_map_loaded(*rules, &load.origin, &load.diagnostics);
             }
             Summary::Certificate { not_before, not_after } => {
                 self.certificate_loaded(&load.origin, *not_before, *not_after);
@@ -60,6 +56,18 @@ impl LoadObserver {
                 let file = load.origin.file().map(|file| display(file.display()));
                 info!(file, source = source(&load.origin), "webhook template loaded");
             }
+        }
+    }
+
+    fn candidate_map_loaded(&self, rules: Option<usize>, origin: &Origin, found: &Diagnostics) {
+        self.0.candidate_map_rules.set(to_f64(rules.unwrap_or_default()));
+        let file = origin.file().map(|file| display(file.display()));
+        match rules {
+            Some(rule_count) => {
+                let errors = found.count(Severity::Error);
+                info!(file, rule_count, errors, "candidate map loaded");
+            }
+            None => info!(file, "candidate map removed"),
         }
     }
 
@@ -182,10 +190,6 @@ fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
             "candidate map cannot be loaded, keeping the last good candidate map"
         }
         (Subject::CandidateMap, None) => "candidate map cannot be loaded, comparing no map",
-        (Subject::Sites, Some(Origin::File(_))) => {
-            "sites cannot be loaded, keeping the last good sites"
-        }
-        (Subject::Sites, _) => "sites cannot be loaded, using the built-in sites",
         (Subject::Certificate, Some(_)) => {
             "certificate reload failed, keeping the last good certificate"
         }
@@ -201,6 +205,10 @@ fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::NamespaceMaps, None) => {
             "namespace maps cannot be read, using the map of the cluster"
         }
+        (Subject::Sites, Some(Origin::File(_))) => {
+            "sites cannot be loaded, keeping the last good sites"
+        }
+        (Subject::Sites, _) => "sites cannot be loaded, using the built-in sites",
         (Subject::WebhookTemplate, Some(_)) => {
             "webhook template reload failed, keeping the last good template"
         }

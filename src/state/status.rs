@@ -158,6 +158,13 @@ impl LoadError {
         Self::Failed { message: message.to_string(), retry: Retry::AfterDelay }
     }
 
+    /// Creates an error of a content that fails again until it changes.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands the error over")]
+    pub fn until_changed(message: impl ToString) -> Self {
+        Self::Failed { message: message.to_string(), retry: Retry::WhenChanged }
+    }
+
     /// Returns the time of the next try.
     #[must_use]
     pub fn retry(&self) -> Retry {

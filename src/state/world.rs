@@ -18,7 +18,7 @@ pub struct CurrentWorld {
     world: ArcSwapOption<World>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Parts {
     policy: Option<Arc<Policy>>,
     namespaces: Arc<NamespaceMaps>,
@@ -27,16 +27,10 @@ struct Parts {
 }
 
 impl CurrentWorld {
-    /// Creates the state without a world, until the first policy is set. The sites are the built-in ones.
+    /// Creates the state without a world, until the first policy is set.
     #[must_use]
     pub fn new(settings: AdmissionSettings) -> Self {
-        let parts = Parts {
-            policy: None,
-            namespaces: Arc::default(),
-            candidate: Arc::default(),
-            sites: Arc::new(Sites::built_in()),
-        };
-        Self { settings, parts: Mutex::new(parts), world: ArcSwapOption::empty() }
+        Self { settings, parts: Mutex::default(), world: ArcSwapOption::empty() }
     }
 
     /// Returns the world in use; `None` if no policy is set yet.

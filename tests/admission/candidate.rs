@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imageswap::{
     admission::{Facts, Review, World, plan},
-    rules::{LoadedMap, NamespaceMaps},
+    rules::{LegacyPrefix, LoadedMap, NamespaceMaps, Policy},
 };
 
 use crate::{MAP, edited, fixture, shapes::POD, world};
@@ -55,6 +55,19 @@ fn each_image_is_decided_by_both_maps_and_the_map_in_use_answers() {
     assert_eq!((alone.comparison.same, alone.comparison.differences.len()), (0, 0));
     let facts = Facts::default();
     assert_eq!(compared.settle(&facts).to_json(&review), alone.settle(&facts).to_json(&review));
+}
+
+#[test]
+fn legacy_mode_is_compared_too() {
+    let body = fixture(POD).to_string();
+    let review = Review::from_slice(body.as_bytes()).unwrap();
+    let prefix = LegacyPrefix::new("hub.corp/mirror");
+    let world = World { policy: Arc::new(Policy::Legacy(prefix)), ..with_candidate(CANDIDATE) };
+    let comparison = plan(&review, &world).comparison;
+    assert_eq!((comparison.same, comparison.differences.len()), (0, 4));
+    let same = with_candidate("default::\n[REPLACE]*::hub.corp/mirror\n");
+    let world = World { policy: world.policy, ..same };
+    assert_eq!(plan(&review, &world).comparison.same, 4);
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn an_update_swaps_the_images_that_it_introduces() {
 }
 
 #[test]
-fn objects_and_images_are_left_alone_as_elsewhere() {
+fn objects_and_images_of_custom_resources_are_left_alone_like_pods() {
     let spec = json!({ "image": "nginx:1", "parts": [{ "image": "nginx:2" }] });
     let with_metadata = |metadata: Value| {
         let mut request = Request::create(&spec);
@@ -230,10 +230,32 @@ fn the_last_of_two_equal_fields_counts() {
 }
 
 #[test]
-fn many_images_are_bounded() {
+fn many_images_and_long_names_of_fields_are_bounded() {
     let images: Vec<_> = (0..40_000).map(|number| format!("a/b:{number}")).collect();
     let answered = Request::create(&json!({ "images": images })).answer();
     assert_eq!(answered.paths.len(), 32_768);
+    let parts: Vec<_> = (0..2000).map(|_| json!({ "a/b": "nginx:1" })).collect();
+    let request = Request::create(&json!({ "byName": { "x".repeat(20_000): parts[0] } }));
+    assert_eq!(request.answer().paths.len(), 1);
+    let mut sites = Sites::default();
+    assert_eq!(sites.add("example.com/Widget /spec/*/*/image").kept(), []);
+    let elements: Vec<_> = (0..2000).map(|_| json!({ "image": "nginx:1" })).collect();
+    let request = Request::create(&json!({ "x".repeat(20_000): elements }));
+    let world = World { sites: Arc::new(sites), ..request.world() };
+    // The pointers of all images would take 40 MB, and so would the answer.
+    assert_eq!(answer(&request.body(), &request.object, &world).paths.len(), 209);
+}
+
+#[test]
+fn a_kind_with_the_name_of_a_built_in_one_is_a_custom_resource() {
+    let mut request = Request::create(&json!({ "image": "nginx:1" }));
+    let owner = json!([{ "kind": "Parent", "controller": true }]);
+    request.object["metadata"]["ownerReferences"] = owner;
+    let body = request.body().replace("Widget", "Pod");
+    let mut sites = Sites::default();
+    assert_eq!(sites.add("example.com/Pod /spec/image").kept(), []);
+    let world = World { sites: Arc::new(sites), ..request.world() };
+    assert_eq!(answer(&body, &request.object, &world).outcome, "owned");
 }
 
 #[test]

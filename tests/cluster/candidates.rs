@@ -21,7 +21,7 @@ fn compared(cluster: &Cluster) {
     cluster.clear_state();
     let files = Files::new(MAP);
     let launch = cluster.managed(&files);
-    // The default path belongs to the file, so it may come and go.
+    // The file does not exist yet, so the first loads fail.
     let webhook = launch
         .with_path("IMAGESWAP_CANDIDATE_MAPS_FILE", files.path("candidate.conf"))
         .start_ready();

@@ -84,8 +84,8 @@ fn await_sites(cluster: &Cluster) {
     });
 }
 
-/// Does what an operator does that compares images: creates the pod of a resource, and recreates it if its image is not the
-/// one in the resource. Returns true if it created a pod.
+/// Does what an operator does that compares images: creates the pod of a resource, and recreates it if its image is not
+/// the one in the resource. Returns true if it created a pod.
 fn reconcile(cluster: &Cluster, name: &str) -> bool {
     let resource = cluster.api.get(&format!("{CLUSTERS}/{name}")).unwrap();
     let image = resource["spec"]["imageName"].as_str().unwrap();

@@ -17,3 +17,4 @@ mod policy;
 mod reload;
 mod secrecy;
 mod shutdown;
+mod sites;

@@ -17,10 +17,12 @@ pub(in crate::admission) struct Text<'a>(Option<Cow<'a, str>>);
 pub(in crate::admission) struct Object<T>(Option<T>);
 
 /// An object read as `T`, with its JSON text.
+///
+/// The object is on the heap, because a large one would be moved several times.
 #[derive(Debug)]
 pub(in crate::admission) struct WithSource<'a, T> {
     source: &'a str,
-    object: Object<T>,
+    object: Option<Box<T>>,
 }
 
 /// An array of objects; empty if the value is not an array.
@@ -55,7 +57,7 @@ impl<'a, T> WithSource<'a, T> {
     /// Returns the object; `None` if the value is not an object.
     #[must_use]
     pub(in crate::admission) fn get(&self) -> Option<&T> {
-        self.object.get()
+        self.object.as_deref()
     }
 
     /// Returns the text of the value; empty if there is no value.
@@ -92,7 +94,7 @@ impl<T> Default for Object<T> {
 
 impl<T> Default for WithSource<'_, T> {
     fn default() -> Self {
-        Self { source: "", object: Object::default() }
+        Self { source: "", object: None }
     }
 }
 
@@ -149,7 +151,15 @@ impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
 
 impl<'a, T: Fields<'a>> Read<'a> for WithSource<'a, T> {
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        self.source = reader.source_of(|reader| self.object.read(reader))?;
+        self.source = reader.source_of(|reader| {
+            if !reader.is_at(b'{') {
+                self.object = None;
+                return reader.skip();
+            }
+            let object = self.object.insert(Box::default());
+            reader.object(|name, reader| object.read_field(name, reader))?;
+            Ok(())
+        })?;
         Ok(())
     }
 }

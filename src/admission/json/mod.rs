@@ -119,14 +119,9 @@ impl<'a> Reader<'a> {
         Self { text, rest: text.as_bytes(), elements: 0 }
     }
 
-    /// Returns true if the next value is a string.
-    pub(super) fn is_at_string(&mut self) -> bool {
-        self.peek().starts_with(b"\"")
-    }
-
-    /// Returns true if the next value is an array.
-    pub(super) fn is_at_array(&mut self) -> bool {
-        self.peek().starts_with(b"[")
+    /// Returns true if the next value begins with `first`.
+    pub(super) fn is_at(&mut self, first: u8) -> bool {
+        self.peek().first() == Some(&first)
     }
 
     /// Calls `read`, which reads the next value, and returns the text of the value.

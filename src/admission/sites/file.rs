@@ -5,7 +5,10 @@
 use std::ops::Range;
 
 use super::pointer::{Pointer, PointerError};
-use crate::rules::{Code, Diagnostic, Diagnostics};
+use crate::{
+    excerpt::{MAX_VALUE_BYTES, excerpt},
+    rules::{Code, Diagnostic, Diagnostics},
+};
 
 /// Maximum size of a file with sites in bytes: that of a ConfigMap.
 pub const MAX_SITES_BYTES: usize = 1024 * 1024;
@@ -44,8 +47,8 @@ pub(super) fn parse(text: &str) -> (Vec<Line<'_>>, Diagnostics) {
 /// A mistake in a line.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
-    #[error("this is not a group and a kind")]
-    Kind,
+    #[error("`{0}` is not GROUP/KIND")]
+    Kind(String),
     #[error("the group has no dot, so it is not a group of custom resources")]
     BuiltInGroup,
     #[error("there is no JSON Pointer after the kind")]
@@ -57,7 +60,7 @@ enum LineError {
 impl LineError {
     fn hint(&self) -> &'static str {
         match self {
-            Self::Kind => "write them as in postgresql.cnpg.io/Cluster",
+            Self::Kind(_) => "write it as in postgresql.cnpg.io/Cluster, without a version",
             Self::BuiltInGroup => {
                 "the pods and pod templates of Kubernetes itself need no site; write a group such as \
                  postgresql.cnpg.io"
@@ -88,7 +91,8 @@ fn parse_line(line: &str) -> Result<Option<Line<'_>>, (LineError, Range<usize>)>
 
 /// Splits `GROUP/KIND`.
 fn parse_kind(name: &str) -> Result<(&str, &str), LineError> {
-    let (group, kind) = name.split_once('/').ok_or(LineError::Kind)?;
+    let wrong = || LineError::Kind(excerpt(name, MAX_VALUE_BYTES).into_owned());
+    let (group, kind) = name.split_once('/').ok_or_else(wrong)?;
     let is_label = |label: &str| {
         let is_allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -102,7 +106,7 @@ fn parse_kind(name: &str) -> Result<(&str, &str), LineError> {
         && kind.starts_with(|first: char| first.is_ascii_alphabetic())
         && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !is_group || !is_kind {
-        return Err(LineError::Kind);
+        return Err(wrong());
     }
     // The API server accepts a CustomResourceDefinition only with a dot in its group.
     if group.contains('.') { Ok((group, kind)) } else { Err(LineError::BuiltInGroup) }
@@ -141,11 +145,11 @@ mod tests {
     #[test]
     fn a_mistake_skips_its_line_and_names_the_wrong_word() {
         for (line, wrong, message) in [
-            ("Cluster /spec/image", "Cluster", "this is not a group and a kind"),
-            ("a.io/Clu.ster /x", "a.io/Clu.ster", "this is not a group and a kind"),
-            ("a_b.io/C /x", "a_b.io/C", "this is not a group and a kind"),
-            ("a..io/C /x", "a..io/C", "this is not a group and a kind"),
-            ("a.io/v1/C /x", "a.io/v1/C", "this is not a group and a kind"),
+            ("Cluster /spec/image", "Cluster", "`Cluster` is not GROUP/KIND"),
+            ("a.io/Clu.ster /x", "a.io/Clu.ster", "`a.io/Clu.ster` is not GROUP/KIND"),
+            ("a_b.io/C /x", "a_b.io/C", "`a_b.io/C` is not GROUP/KIND"),
+            ("a..io/C /x", "a..io/C", "`a..io/C` is not GROUP/KIND"),
+            ("a.io/v1/C /x", "a.io/v1/C", "`a.io/v1/C` is not GROUP/KIND"),
             (
                 "apps/Deployment /spec/x",
                 "apps/Deployment",
@@ -154,8 +158,8 @@ mod tests {
             ("  a.io/C # /x", "a.io/C", "there is no JSON Pointer after the kind"),
             ("a.io/C /x spec.image", "spec.image", "a JSON Pointer begins with `/`"),
             ("a.io/C /x/~2", "/x/~2", "`~` is followed by neither `0` nor `1`"),
-            ("a.io/C /status/image", "/status/image", "`status` is not a field for images"),
-            ("a.io/C /*/image", "/*/image", "`*` stands for every field of the object"),
+            ("a.io/C /status/image", "/status/image", "images cannot be in `status`"),
+            ("a.io/C /*/image", "/*/image", "a JSON Pointer to images does not begin with `*`"),
         ] {
             let text = format!("b.io/D /a\n{line}\nb.io/D /b");
             let (lines, diagnostics) = parse(&text);

@@ -9,37 +9,44 @@ use super::{
     pointer::push_token,
     trie::{NodeId, Nodes, Trie},
 };
-use crate::admission::json::{Reader, Result};
+use crate::admission::{
+    json::{Reader, Result},
+    markers::NEVER,
+};
 
-/// Maximum number of images of an object that are read; further ones stay unchanged. No object that etcd can store has as
-/// many valid ones.
+/// Maximum number of images of an object that are read. Further ones stay unchanged. It is the limit for containers.
 const MAX_IMAGES: usize = 32_768;
+
+/// Maximum size of all pointers to images of an object, in bytes. Images after that stay unchanged.
+///
+/// A pointer contains names of fields, which may be long, and is stored and answered once for each image.
+const MAX_POINTERS_BYTES: usize = 4 * 1024 * 1024;
 
 /// Fields beside an image with its pull policy, as in a container and in an image volume.
 const PULL_POLICIES: [&[u8]; 2] = [b"imagePullPolicy", b"pullPolicy"];
-
-/// The pull policy of an image that must already be on the node.
-const NEVER: &str = "Never";
 
 /// An image of a custom resource.
 #[derive(Debug)]
 pub(in crate::admission) struct SiteImage<'a> {
     /// The JSON Pointer (RFC 6901) to the image.
     pub(in crate::admission) pointer: String,
+    /// The image.
     pub(in crate::admission) text: Cow<'a, str>,
     /// True if the pull policy beside the image is `Never`.
     pub(in crate::admission) is_never_pulled: bool,
-    /// The end of the pointer that leads to the image. Two elements of a list have the same.
+    /// The node at which the pointer of the site ends. All elements that a `*` stands for have the same.
     site: NodeId,
 }
 
 /// Returns the images of an object in the order of its JSON. Empty if the text is not valid JSON.
 pub(super) fn read<'a>(object: &'a str, trie: &Trie) -> Vec<SiteImage<'a>> {
-    let mut walk = Walk { trie, pointer: String::new(), count: 0 };
+    let mut walk = Walk { trie, pointer: String::new(), count: 0, pointers_bytes: 0 };
     walk.value(&mut Reader::new(object), &Trie::root()).unwrap_or_default()
 }
 
-/// Returns the images that an update introduces: those that were not at the same site before, each as often as it was.
+/// Returns the images that an update introduces.
+///
+/// An image is not new as often as the same site had it before, also at another element that `*` stands for.
 pub(in crate::admission) fn introduced<'i, 'a>(
     new: &'i [SiteImage<'a>],
     old: &'i [SiteImage<'a>],
@@ -70,13 +77,15 @@ struct Walk<'t> {
     pointer: String,
     /// Number of images so far.
     count: usize,
+    /// Size of their pointers.
+    pointers_bytes: usize,
 }
 
 /// The images in a value.
 enum Found<'a> {
     /// The value is an image.
     Image(SiteImage<'a>),
-    /// The images in a container.
+    /// The images in an array or an object.
     Inside(Vec<SiteImage<'a>>),
 }
 
@@ -89,23 +98,27 @@ impl Walk<'_> {
         })
     }
 
+    /// Reads a value, and returns it or the images in it.
     fn found<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Found<'a>> {
-        if reader.is_at_string() {
-            let Some(site) = self.trie.image(nodes).filter(|_| self.count < MAX_IMAGES) else {
+        if reader.is_at(b'"') {
+            let pointers_bytes = self.pointers_bytes + self.pointer.len();
+            let has_room = self.count < MAX_IMAGES && pointers_bytes <= MAX_POINTERS_BYTES;
+            let Some(site) = self.trie.end(nodes).filter(|_| has_room) else {
                 reader.skip()?;
                 return Ok(Found::Inside(Vec::new()));
             };
-            self.count += 1;
+            (self.count, self.pointers_bytes) = (self.count + 1, pointers_bytes);
             let text = reader.string()?.unwrap_or_default();
             let pointer = self.pointer.clone();
             return Ok(Found::Image(SiteImage { pointer, text, is_never_pulled: false, site }));
         }
-        if reader.is_at_array() {
+        if reader.is_at(b'[') {
             return self.array(reader, nodes).map(Found::Inside);
         }
         self.object(reader, nodes).map(Found::Inside)
     }
 
+    /// Reads an array.
     fn array<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
         let (mut images, mut index) = (Vec::new(), 0);
         reader.array(|reader| {

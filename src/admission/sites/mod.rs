@@ -1,8 +1,8 @@
 //! Sites: the locations of images in custom resources.
 //!
-//! Some operators compare the image of a pod with the image in their own resource, and recreate the pod forever if the
-//! two differ. So the image is rewritten where the operator reads it. A site is a group, a kind and a JSON Pointer to an
-//! image, in which `*` stands for every element.
+//! Some operators compare the image of a pod with the image in their own resource, and recreate the pod forever if
+//! the two differ. So the image is rewritten where the operator reads it. A site is a group, a kind and a JSON Pointer
+//! to an image, in which `*` stands for every element.
 //!
 //! For a kind with sites, only these are images, and a pod template in the object is not read.
 

@@ -24,11 +24,11 @@ pub(super) enum Token {
 /// A mistake in a pointer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum PointerError {
-    #[error("`*` stands for every field of the object")]
+    #[error("a JSON Pointer to images does not begin with `*`")]
     AnyField,
     #[error("`~` is followed by neither `0` nor `1`")]
     Escape,
-    #[error("`{0}` is not a field for images")]
+    #[error("images cannot be in `{0}`")]
     OtherField(&'static str),
     #[error("a JSON Pointer begins with `/`")]
     Start,
@@ -132,6 +132,10 @@ mod tests {
         }
         assert_eq!(Pointer::parse(""), Err(PointerError::Start));
         assert_eq!(Pointer::parse("/metadata/x"), Err(PointerError::OtherField("metadata")));
+    }
+
+    #[test]
+    fn a_pointer_has_a_maximum_length() {
         assert!(Pointer::parse(&"/a".repeat(MAX_TOKENS)).is_ok());
         assert_eq!(Pointer::parse(&"/a".repeat(MAX_TOKENS + 1)), Err(PointerError::TooLong));
     }

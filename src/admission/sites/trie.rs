@@ -42,6 +42,7 @@ impl Trie {
     pub(super) fn insert(&mut self, pointer: &Pointer) -> bool {
         let mut at = 0;
         for token in pointer.tokens() {
+            // A file of the maximum size has fewer tokens than there are numbers of nodes.
             let new = NodeId::try_from(self.nodes.len()).unwrap_or(NodeId::MAX);
             let node = &mut self.nodes[at as usize];
             at = match token {
@@ -73,11 +74,12 @@ impl Trie {
         })
     }
 
-    /// Returns the first node at which a pointer ends.
-    pub(super) fn image(&self, nodes: &Nodes) -> Option<NodeId> {
+    /// Returns the first node at which a pointer ends; `None` if none does.
+    pub(super) fn end(&self, nodes: &Nodes) -> Option<NodeId> {
         nodes.iter().copied().find(|node| self.node(*node).is_some_and(|node| node.is_image))
     }
 
+    /// Returns the nodes below `nodes`: the `named` ones, and those of `*`.
     fn children<'n>(
         &'n self,
         nodes: &Nodes,

@@ -15,9 +15,9 @@ pub use self::report::FIELDS;
 use self::report::{File, Form};
 use super::{Exit, Output, config_map, counted};
 use crate::{
-    admission::Sites,
+    admission::{MAX_SITES_BYTES, Sites},
     rules::{Diagnostics, LoadedMap, MAX_MAP_BYTES, MapScope, RuleSet, Severity, lint::lint_pair},
-    sources::{MapError, NamespaceMapFiles, decode_map, read_map, read_sites},
+    sources::{FileError, NamespaceMapFiles, decode_text, read_map, read_sites},
 };
 
 /// Argument for standard input.
@@ -56,8 +56,8 @@ pub struct CheckArguments {
     )]
     namespace_maps_dir: Option<PathBuf>,
 
-    /// Also check a file with sites: the locations of images in custom resources
-    #[arg(long, visible_alias = "sites", value_name = "FILE")]
+    /// Also check a file with sites: the locations of images in custom resources; `-` is standard input
+    #[arg(long, visible_alias = "sites", value_name = "FILE", conflicts_with = "configmap_key")]
     sites_file: Option<PathBuf>,
 
     /// Map files, or manifests with `--configmap-key`; `-` is standard input
@@ -78,7 +78,8 @@ pub fn run(
     input: &mut impl Read,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    if arguments.files.iter().filter(|file| is_stdin(file)).count() > 1 {
+    if arguments.files.iter().chain(&arguments.sites_file).filter(|file| is_stdin(file)).count() > 1
+    {
         bail!("`{STDIN}` is given more than once; standard input can be read only once");
     }
     if arguments.namespace_maps_dir.is_some() && arguments.files.len() > 1 {
@@ -111,7 +112,7 @@ pub fn run(
         exit = exit.max(checked);
     }
     if let Some(file) = &arguments.sites_file {
-        exit = exit.max(check_sites(arguments, file, &form, output)?);
+        exit = exit.max(check_sites(arguments, file, &form, input, output)?);
     }
     if let Some(directory) = &arguments.namespace_maps_dir {
         let cluster = cluster.as_ref();
@@ -125,9 +126,13 @@ fn check_sites(
     arguments: &CheckArguments,
     file: &Path,
     form: &Form,
+    input: &mut impl Read,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    let text = match read_sites(file) {
+    let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
+    let read =
+        if is_stdin(file) { read_input(name, input, MAX_SITES_BYTES) } else { read_sites(file) };
+    let text = match read {
         Ok(text) => text,
         Err(error) => return Ok(unusable(&error.into())),
     };
@@ -135,7 +140,7 @@ fn check_sites(
     let diagnostics = sites.add(&text);
     let content =
         format!("{} of {}", counted(sites.count(), "site"), counted(sites.kinds(), "kind"));
-    form.print(&File::new(file.display().to_string(), &text), &diagnostics, &content, output)?;
+    form.print(&File::new(name.display().to_string(), &text), &diagnostics, &content, output)?;
     Ok(exit_code(arguments, &diagnostics))
 }
 
@@ -160,7 +165,7 @@ fn check_namespaces(
             let name = file.to_string_lossy();
             match LoadedMap::from_file(MapScope::Namespace, &name, &text) {
                 Ok(map) => Ok((text, map)),
-                Err(reason) => Err(MapError::Compile { file: file.clone(), reason }),
+                Err(reason) => Err(FileError::Compile { file: file.clone(), reason }),
             }
         });
         exit = exit.max(match loaded {
@@ -207,27 +212,28 @@ fn load(
     name: &Path,
     input: &mut impl Read,
 ) -> anyhow::Result<(String, LoadedMap)> {
-    let text = if is_stdin(file) { read_input(name, input)? } else { read_map(file)? };
+    let text =
+        if is_stdin(file) { read_input(name, input, MAX_MAP_BYTES)? } else { read_map(file)? };
     let text = match &arguments.configmap_key {
         Some(key) => config_map::value(&text, key).with_context(|| name.display().to_string())?,
         None => text,
     };
     match LoadedMap::from_file(MapScope::Cluster, &name.to_string_lossy(), &text) {
         Ok(map) => Ok((text, map)),
-        Err(reason) => Err(MapError::Compile { file: name.to_owned(), reason }.into()),
+        Err(reason) => Err(FileError::Compile { file: name.to_owned(), reason }.into()),
     }
 }
 
-/// Reads a map from standard input, with the same limit as for a file.
-fn read_input(name: &Path, input: &mut impl Read) -> Result<String, MapError> {
+/// Reads at most `limit` bytes from standard input.
+fn read_input(name: &Path, input: &mut impl Read, limit: usize) -> Result<String, FileError> {
     let mut content = Vec::new();
-    let read = input.take(MAX_MAP_BYTES as u64 + 1).read_to_end(&mut content);
-    read.map_err(|reason| MapError::Unreadable { file: name.to_owned(), reason })?;
-    if content.len() > MAX_MAP_BYTES {
-        let limit = MAX_MAP_BYTES as u64;
-        return Err(MapError::TooLarge { file: name.to_owned(), limit });
+    let limit = limit as u64;
+    let read = input.take(limit + 1).read_to_end(&mut content);
+    read.map_err(|reason| FileError::Unreadable { file: name.to_owned(), reason })?;
+    if content.len() as u64 > limit {
+        return Err(FileError::TooLarge { file: name.to_owned(), limit });
     }
-    decode_map(name, content)
+    decode_text(name, content)
 }
 
 /// Returns the exit code for a file that could be read.

@@ -51,7 +51,7 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "candidate map cannot be loaded, keeping the last good candidate map",
-        "As before, and the last good candidate map is still compared.",
+        "`error` has the reason. The last good candidate map is still compared.",
     ),
     (
         "candidate map differs",
@@ -63,11 +63,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "candidate map refused, comparing no map",
-        "`reason` says why: the candidate map has no rules, or it has errors and `IMAGESWAP_STRICT_MAPS` is set.",
+        "`reason` says why: the candidate map has no rules, is a manifest, or has errors and `IMAGESWAP_STRICT_MAPS` is set.",
     ),
     (
         "candidate map refused, keeping the last good candidate map",
-        "As before, and the last good candidate map is still compared.",
+        "`reason` says why. The last good candidate map is still compared.",
     ),
     ("candidate map removed", "The file is gone, so nothing is compared any more."),
     (
@@ -198,6 +198,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "more diagnostics; `imageswap check` lists them",
         "The map has more diagnostics than are logged.",
     ),
+    (
+        "more differences of the candidate map",
+        "Number of differences of this review beyond the first 64, which are logged one by one.",
+    ),
     ("more images swapped", "A review has more rewritten images than are logged."),
     ("more namespace maps failed", "Only the first 20 of a load are logged one by one."),
     (
@@ -303,11 +307,11 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
     ),
     (
         "sites cannot be loaded, keeping the last good sites",
-        "`error` has the reason. The last sites stay in use until the file can be read or a restart.",
+        "`error` has the reason. The last sites stay in use until the file can be read, or until a restart.",
     ),
     (
         "sites cannot be loaded, using the built-in sites",
-        "As before, and no file has been loaded yet.",
+        "`error` has the reason. No file has been loaded yet, so only the built-in sites are in use.",
     ),
     (
         "sites loaded",

@@ -131,6 +131,9 @@ webhooks:
         apiVersions: ["*"]
         resources: [workflows]
         scope: Namespaced
+      {{- with $values.sitesRules }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     {{- include "imageswap.webhookFields" . | nindent 4 }}
   {{- end }}
 {{- end -}}
