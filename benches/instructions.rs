@@ -108,8 +108,9 @@ fn cases() -> Vec<Case> {
 /// A change of a world that turns a feature on.
 type Feature = fn(&mut World);
 
-/// The features that are off by default.
-const FEATURES: [(&str, Feature); 4] = [
+/// The features that are off in a world by default. The audit annotations are on in `serve`.
+const FEATURES: [(&str, Feature); 5] = [
+    ("audit", |world| world.settings.reporting.audits = true),
     ("namespace-map", |world| {
         let map = LoadedMap::from_text("gcr.io::registry.example.com/team").unwrap();
         world.namespaces = Arc::new(iter::once(("shop".into(), Arc::new(map))).collect());

@@ -1,11 +1,15 @@
 //! The records of the changes that a review makes: audit annotations, warnings, and an annotation of the pod.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::{Display, Write},
+};
 
 use serde_json::json;
 
 use super::{
-    Edit, Mode, Reporting,
+    Edit, ImageName, Mode, Reporting,
     annotations::{Annotations, MAX_ANNOTATION_BYTES, ORIGINAL_ANNOTATION, SKIP_ANNOTATION},
     answer::{Answer, PatchOperation},
     image_name::VOLUMES,
@@ -18,6 +22,15 @@ use crate::{
 
 /// Maximum size of the value of an audit annotation, in bytes. A pod of a hundred containers needs about this much.
 const MAX_AUDIT_BYTES: usize = 10 * 1024;
+
+/// Maximum size of the number of changes that an audit annotation leaves out, in bytes.
+const MAX_REST_BYTES: usize = "; 4294967295 more".len();
+
+/// Size of a change in an audit annotation that is reserved, in bytes: two images, a name and a location.
+const RESERVED_BYTES: usize = 160;
+
+/// Maximum number of changes for which memory is reserved at once.
+const MAX_RESERVED_CHANGES: usize = 16;
 
 /// Maximum number of warnings of a review. The API server cuts all warnings of a request to 4 KiB.
 const MAX_WARNINGS: usize = 5;
@@ -64,18 +77,20 @@ impl Changes<'_> {
     /// Returns the audit annotation. Its key depends on the value, because a second call for the same object, after
     /// another webhook has changed it, cannot replace the annotation of the first.
     fn audit(&self) -> (String, String) {
-        let mut value = String::new();
-        let total = self.edits.len() + self.pull_secrets.len();
-        for (index, line) in self.lines(MAX_VALUE_BYTES).enumerate() {
-            let rest = format!("; {} more", total - index);
-            if value.len() + line.len() + 2 + rest.len() > MAX_AUDIT_BYTES {
-                value.push_str(&rest);
-                break;
-            }
+        let total = self.total();
+        let mut value = String::with_capacity(total.min(MAX_RESERVED_CHANGES) * RESERVED_BYTES);
+        for index in 0..total {
+            let before = value.len();
             if index > 0 {
                 value.push_str("; ");
             }
-            value.push_str(&line);
+            self.push_change(index, MAX_VALUE_BYTES, &mut value);
+            if value.len() + MAX_REST_BYTES > MAX_AUDIT_BYTES {
+                value.truncate(before);
+                // Writing to a string cannot fail.
+                let _ = write!(value, "; {} more", total - index);
+                break;
+            }
         }
         let prefix = match self.mode {
             Mode::Enforce => "images",
@@ -88,7 +103,7 @@ impl Changes<'_> {
 
     /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no image has, and the changes if they are `shown`.
     fn warnings(&self, shown: bool) -> Vec<String> {
-        let changes = if shown { self.edits.len() + self.pull_secrets.len() } else { 0 };
+        let changes = if shown { self.total() } else { 0 };
         let total = self.unknown_exclusions.len() + changes;
         if total == 0 {
             return Vec::new();
@@ -102,8 +117,11 @@ impl Changes<'_> {
             Mode::Enforce => "",
             Mode::Shadow => "shadow: ",
         };
-        let changes = self.lines(MAX_WARNED_IMAGE_BYTES).take(changes);
-        let changes = changes.map(|line| format!("imageswap: {mode}{line}"));
+        let changes = (0..changes).map(|index| {
+            let mut warning = format!("imageswap: {mode}");
+            self.push_change(index, MAX_WARNED_IMAGE_BYTES, &mut warning);
+            warning
+        });
         let shown = if total > MAX_WARNINGS { MAX_WARNINGS - 1 } else { total };
         let warnings = unknown.chain(changes).take(shown);
         let mut warnings: Vec<_> =
@@ -114,13 +132,35 @@ impl Changes<'_> {
         warnings
     }
 
-    /// Returns the changes as texts, with images of at most `max_bytes` each.
-    fn lines(&self, max_bytes: usize) -> impl Iterator<Item = String> {
-        let images = self.edits.iter().map(move |edit| line(edit, max_bytes));
-        let secrets = self.pull_secrets.iter().map(|AddedSecret { name, line }| {
-            format!("imagePullSecrets: {name} added ({})", line.location())
-        });
-        images.chain(secrets)
+    /// Returns the number of changes.
+    fn total(&self) -> usize {
+        self.edits.len() + self.pull_secrets.len()
+    }
+
+    /// Appends a change to `text`, with images of at most `max_bytes` each. The images come first, then the pull secrets.
+    fn push_change(&self, index: usize, max_bytes: usize, text: &mut String) {
+        if let Some(Edit::Image { name, from, to, rule, .. }) = self.edits.get(index) {
+            push_name(name, text);
+            text.push_str(": ");
+            text.push_str(&excerpt(from, max_bytes));
+            text.push_str(" -> ");
+            let start = text.len();
+            to.append_to(text);
+            if let Cow::Owned(cut) = excerpt(&text[start..], max_bytes) {
+                text.truncate(start);
+                text.push_str(&cut);
+            }
+            if let Some(rule) = rule {
+                push_location(&rule.location(), text);
+            }
+        } else if let Some(AddedSecret { name, line }) =
+            self.pull_secrets.get(index - self.edits.len())
+        {
+            text.push_str("imagePullSecrets: ");
+            text.push_str(name);
+            text.push_str(" added");
+            push_location(&line.location(), text);
+        }
     }
 
     /// Returns the operation that annotates the pod with its original images, besides those that it already has. `None`
@@ -153,16 +193,22 @@ impl Changes<'_> {
     }
 }
 
-/// Returns a change as text, with images of at most `max_bytes` each.
-fn line(Edit::Image { name, from, to, rule, .. }: &Edit<'_>, max_bytes: usize) -> String {
-    let (name, to) = (name.to_string(), to.to_string());
-    let (from, to) = (excerpt(from, max_bytes), excerpt(&to, max_bytes));
-    let mut line = format!("{}: {from} -> {to}", name_for_records(&name));
-    if let Some(rule) = rule {
-        // Writing to a string cannot fail.
-        let _ = write!(line, " ({})", rule.location());
-    }
-    line
+/// Appends the location of a rule in parentheses.
+fn push_location(location: &impl Display, text: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, " ({location})");
+}
+
+/// Appends the name of an image.
+fn push_name(name: &ImageName<'_>, text: &mut String) {
+    let name = match name {
+        ImageName::Container(name) | ImageName::Site(name) => name,
+        ImageName::Volume(name) => {
+            text.push_str(VOLUMES);
+            name
+        }
+    };
+    text.push_str(&name_for_records(name));
 }
 
 /// Returns the name of an image for a record. JSON Pointers may be longer than names of containers.

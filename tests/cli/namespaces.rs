@@ -154,3 +154,14 @@ fn check_compares_each_map_with_that_of_the_cluster() {
     let none = workspace.imageswap(&["check", "--namespace-maps", "nowhere", "rules"]).run();
     assert_eq!(none.code, Some(2), "{}", none.stderr);
 }
+
+#[test]
+fn the_example_of_the_repository_has_no_mistake() {
+    let config = |name: &str| format!("{}/config/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (maps, map) = (config("namespace-maps"), config("imageswap-maps.conf"));
+    let arguments = ["check", "--deny-warnings", "--namespace-maps", &maps, &map];
+    let run = Workspace::new::<&str>(&[]).imageswap(&arguments).run();
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    let expected = "shop.conf: 2 rules, 1 [PULLSECRET] line, 0 errors, 0 warnings\n";
+    assert!(run.stdout.ends_with(expected), "{}", run.stdout);
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use support::certificates::Authority;
 
 use crate::{
-    PODS, SWAPPED, Step,
+    Cluster, PODS, SWAPPED, Step,
     certificates::server_pair,
     eventually, expect,
     modes::from_files,
@@ -26,7 +26,7 @@ pub(crate) const STEPS: &[Step<Swapping>] = &[
 /// Checks what the injector of Istio does: it puts its proxy in place of the image `auto`.
 fn added_later(swapping: &Swapping) {
     let map = "[EXACT]auto::docker.io/istio/proxyv2:1.23.0\ndefault::";
-    let _other = Other::start(swapping, "istio-sidecar-injector", map, &named(SWAPPED));
+    let _other = Other::start(&swapping.cluster, "istio-sidecar-injector", map, &named(SWAPPED));
     let pod = pod_of("gateway", &["auto", "nginx:1.27"]);
     let expected = ["app=one.example.com/istio/proxyv2:1.23.0", "app1=one.example.com/nginx:1.27"];
     await_images(swapping, &pod, &expected);
@@ -36,7 +36,7 @@ fn added_later(swapping: &Swapping) {
 fn changed_back(swapping: &Swapping) {
     let map = "[EXACT]one.example.com/fallback:1::docker.io/library/fallback:1\ndefault::";
     let name = "kube-image-keeper-mutating-webhook";
-    let _other = Other::start(swapping, name, map, &named(SWAPPED));
+    let _other = Other::start(&swapping.cluster, name, map, &named(SWAPPED));
     // The path shows that the other webhook was called in between.
     let expected = ["app=one.example.com/library/fallback:1"];
     await_images(swapping, &pod_of("changed-back", &["fallback:1"]), &expected);
@@ -53,7 +53,7 @@ fn handover(swapping: &Swapping) {
     selector["matchExpressions"] =
         json!([{ "key": LABEL, "operator": "NotIn", "values": ["enabled"] }]);
     let map = "default::other.example.com";
-    let _other = Other::start(swapping, "k8s-image-swapper-webhook", map, &selector);
+    let _other = Other::start(&swapping.cluster, "k8s-image-swapper-webhook", map, &selector);
     let mut number = 0;
     let mut create = || {
         number += 1;
@@ -81,13 +81,13 @@ fn await_images(swapping: &Swapping, pod: &Value, expected: &[&str]) {
 }
 
 /// Returns the selector of a namespace by its name.
-fn named(namespace: &str) -> Value {
+pub(crate) fn named(namespace: &str) -> Value {
     json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } })
 }
 
 /// Another webhook, until it is dropped.
-struct Other<'a> {
-    swapping: &'a Swapping,
+pub(crate) struct Other<'a> {
+    cluster: &'a Cluster,
     /// Name of its configuration.
     name: &'static str,
     _webhook: Webhook,
@@ -96,14 +96,19 @@ struct Other<'a> {
 
 impl<'a> Other<'a> {
     /// Starts another webhook that is called for the pods of the selected namespaces.
-    fn start(swapping: &'a Swapping, name: &'static str, map: &str, selector: &Value) -> Self {
+    pub(crate) fn start(
+        cluster: &'a Cluster,
+        name: &'static str,
+        map: &str,
+        selector: &Value,
+    ) -> Self {
         let authority = Authority::new("other");
         let (certificate, key) = server_pair(&authority, &["127.0.0.1"]);
         let files = Files::new(map);
         files.write("cert.pem", &certificate);
         files.write("key.pem", &key);
         let webhook = from_files(&files).start_ready();
-        swapping.cluster.control_plane.create(&json!({
+        cluster.control_plane.create(&json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
             "metadata": { "name": name },
@@ -126,7 +131,7 @@ impl<'a> Other<'a> {
                 "namespaceSelector": selector,
             }],
         }));
-        Self { swapping, name, _webhook: webhook, _files: files }
+        Self { cluster, name, _webhook: webhook, _files: files }
     }
 }
 
@@ -134,6 +139,6 @@ impl Drop for Other<'_> {
     fn drop(&mut self) {
         let delete = ["delete", "mutatingwebhookconfiguration", self.name];
         // A panic here would hide the first one.
-        let _ = self.swapping.cluster.control_plane.try_kubectl(&delete, None);
+        let _ = self.cluster.control_plane.try_kubectl(&delete, None);
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually,
+    Cluster, MAP, PLAIN, PODS, SWAPPED, Step, eventually, expect,
     identities::RECORDED,
     objects::{LABEL, images, pod_of},
+    other_webhooks::{Other, named},
     webhook::{Files, Launch, Webhook},
 };
 
@@ -18,6 +19,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("the audit log of the API server has each change", audit),
     ("kubectl shows each change as a warning", warnings),
     ("the annotation with the original images survives updates", original),
+    ("the annotation is right if another webhook changes the image back", changed_back),
     ("shadow mode changes no pod of its namespaces", shadow),
 ];
 
@@ -129,6 +131,29 @@ fn original(cluster: &Cluster) {
     }
     cluster.create(&copy);
     assert_eq!(found("copied"), json!({ "app": "nginx:1.28", "app1": "redis:7" }));
+    webhook.assert_no_warnings();
+}
+
+/// Checks that the annotation has the image before the last swap, and that the two webhooks come to rest.
+fn changed_back(cluster: &Cluster) {
+    let files = Files::new(MAP);
+    let webhook = start(cluster, &files, |launch| launch.with("IMAGESWAP_ANNOTATE", "true"));
+    let map = "[EXACT]one.example.com/back:1::docker.io/library/back:1\ndefault::";
+    let name = "kube-image-keeper-mutating-webhook";
+    let _other = Other::start(cluster, name, map, &named(SWAPPED));
+    let mut pod = pod_of("changed-back-annotated", &["back:1", "nginx:1.27"]);
+    pod["metadata"]["annotations"] = json!({ "kept": "yes" });
+    let expected = ["app=one.example.com/library/back:1", "app1=one.example.com/nginx:1.27"];
+    eventually("the images of both webhooks", || {
+        let would_be = cluster.api.try_post(&format!("{PODS}?dryRun=All"), &pod).unwrap();
+        expect(images(&would_be), &expected)
+    });
+    let stored = cluster.create(&pod);
+    assert_eq!(images(&stored), expected);
+    let annotations = &stored["metadata"]["annotations"];
+    let original: Value = serde_json::from_str(annotations[ORIGINAL].as_str().unwrap()).unwrap();
+    assert_eq!(original, json!({ "app": "docker.io/library/back:1", "app1": "nginx:1.27" }));
+    assert_eq!(annotations["kept"], "yes");
     webhook.assert_no_warnings();
 }
 
