@@ -148,13 +148,13 @@ fn expected(value: &Value, pointers: &[&str], world: &World) -> Vec<(String, Str
     found.dedup();
     let is_swapped = |pointer: &str| {
         let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let policy = format!("{parent}/imagePullPolicy");
-        // A field that a pointer leads to is an image, and no policy.
-        let is_policy = !pointers.iter().any(|pattern| is_reached(pattern, &policy));
-        let is_never = value.pointer(&policy).is_some_and(|policy| policy == "Never");
+        let policy = value.pointer(&format!("{parent}/imagePullPolicy"));
+        let is_never = policy.is_some_and(|policy| policy == "Never");
         let image = value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let swapped = world.policy.decide_with(None, image).swapped.is_some();
-        (swapped && !(is_policy && is_never)).then(|| (pointer.to_owned(), image.to_owned()))
+        // A policy is no image, and there are no images in it.
+        let is_image = !pointer.split('/').any(|name| name == "imagePullPolicy");
+        (swapped && is_image && !is_never).then(|| (pointer.to_owned(), image.to_owned()))
     };
     found.iter().filter_map(|pointer| is_swapped(pointer)).collect()
 }
@@ -183,15 +183,6 @@ fn expand(value: &Value, at: &str, tokens: &[&str], found: &mut Vec<String>) {
             }
         }
     }
-}
-
-/// Returns true if a pointer with `*` leads as deep as `pointer`, through the same fields or further ones.
-///
-/// A pointer that goes on below the field reaches it too.
-fn is_reached(pattern: &str, pointer: &str) -> bool {
-    let (pattern, pointer) = (pattern.split('/'), pointer.split('/'));
-    pattern.clone().count() >= pointer.clone().count()
-        && pattern.zip(pointer).all(|(token, name)| token == "*" || token == name)
 }
 
 /// The bytes of an input as choices.

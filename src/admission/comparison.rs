@@ -1,7 +1,7 @@
 //! The comparison of the map in use with a candidate map.
 
 use super::Location;
-use crate::rules::{Decision, Maps, Rule, RuleSet, SwappedImage};
+use crate::rules::{Decision, Maps, Reason, Rule, RuleSet, SwappedImage};
 
 /// The images of an object that the map in use and the candidate map decide alike, and those that they do not.
 #[derive(Debug, Default)]
@@ -38,6 +38,10 @@ impl<'r> Comparison<'r> {
         namespace: Option<&'r RuleSet>,
         candidate: &'r RuleSet,
     ) {
+        // An image that the map in use has rewritten before, as when another webhook asks for a second call.
+        if decision.reason == Reason::AlreadySwapped {
+            return;
+        }
         let other = Maps::new(namespace, candidate).decide(image);
         let is_left_alone = decision.swapped.is_none() && other.swapped.is_none();
         if is_left_alone || decision.result(image) == other.result(image) {

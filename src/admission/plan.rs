@@ -16,7 +16,7 @@ use super::{
     pull_secrets::PullSecretPlan,
     report::Changes,
     review::{Metadata, Request, ResourceImages, Workload},
-    sites::{SiteImage, introduced},
+    sites::{SiteImage, TooManyImages, introduced},
 };
 use crate::rules::{Decision, Reason, RuleSet, SwappedImage};
 
@@ -39,6 +39,8 @@ pub struct Plan<'r> {
     pub comparison: Comparison<'r>,
     /// Names that an annotation excludes, but that no image of the object has.
     pub unknown_exclusions: Vec<String>,
+    /// True if the object is left alone, because it has too many images.
+    pub has_too_many_images: bool,
     /// The records that the answer makes of the changes.
     pub reporting: Reporting,
     /// The annotations of the object; `None` if it has no metadata.
@@ -107,6 +109,7 @@ impl<'r> Plan<'r> {
             images: [ImageCount::default(); Reason::ALL.len()],
             comparison: Comparison::default(),
             unknown_exclusions: Vec::new(),
+            has_too_many_images: false,
             reporting: Reporting::default(),
             annotations: None,
             pull_secrets: None,
@@ -133,13 +136,17 @@ impl<'r> Plan<'r> {
                 answer.patch.extend(pull_secrets.operations(&added));
             }
         }
-        if self.reporting != Reporting::default() || !self.unknown_exclusions.is_empty() {
+        if self.reporting != Reporting::default()
+            || !self.unknown_exclusions.is_empty()
+            || self.has_too_many_images
+        {
             let is_annotated = self.kind == Kind::Pod && self.mode == Mode::Enforce;
             let changes = Changes {
                 mode: self.mode,
                 edits: edits.collect(),
                 pull_secrets: &added,
                 unknown_exclusions: &self.unknown_exclusions,
+                has_too_many_images: self.has_too_many_images,
                 annotations: self.annotations.filter(|_| is_annotated),
             };
             changes.report(self.reporting, &mut answer);
@@ -174,7 +181,8 @@ impl<'r> Plan<'r> {
                     self.consider(Image::from(image), &excluded, own, world);
                 }
             }
-            Images::Sites(images) => {
+            Images::Sites(Err(TooManyImages)) => self.has_too_many_images = true,
+            Images::Sites(Ok(images)) => {
                 let all = images.new.iter().map(|image| Image::from(image).name);
                 self.unknown_exclusions = excluded.without_image(all);
                 for image in introduced(&images.new, &images.old) {
@@ -253,7 +261,7 @@ impl<'r> Plan<'r> {
 #[derive(Clone, Copy)]
 enum Images<'r> {
     Pod(Pod<'r, 'r>),
-    Sites(&'r ResourceImages<'r>),
+    Sites(Result<&'r ResourceImages<'r>, TooManyImages>),
 }
 
 /// An image of an object.
@@ -270,7 +278,7 @@ impl<'r> Images<'r> {
     /// Returns the images of the object of a review; `None` if it has no place for images.
     fn of(review: &'r Review<'_>, object: &'r Workload<'_>, kind: Kind) -> Option<Self> {
         match &review.resource {
-            Some(images) => Some(Self::Sites(images)),
+            Some(images) => Some(Self::Sites(images.as_ref().map_err(|error| *error))),
             None => Pod::of(object, kind).map(Self::Pod),
         }
     }

@@ -35,6 +35,9 @@ const MAX_RESERVED_CHANGES: usize = 16;
 /// Maximum number of warnings of a review. The API server cuts all warnings of a request to 4 KiB.
 const MAX_WARNINGS: usize = 5;
 
+const TOO_MANY_IMAGES: &str =
+    "imageswap: the object has too many images, so all of them stay as written";
+
 /// Maximum size of a warning in bytes: the API server may cut longer ones
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
 const MAX_WARNING_BYTES: usize = 256;
@@ -55,6 +58,8 @@ pub(super) struct Changes<'p> {
     pub(super) pull_secrets: &'p [AddedSecret<'p>],
     /// Names that an annotation excludes, but that no image of the object has.
     pub(super) unknown_exclusions: &'p [String],
+    /// True if the object is left alone, because it has too many images.
+    pub(super) has_too_many_images: bool,
     /// The annotations of the object, if it may be annotated.
     pub(super) annotations: Option<&'p Annotations<'p>>,
 }
@@ -101,9 +106,13 @@ impl Changes<'_> {
         (format!("{prefix}-{:08x}", (hash ^ (hash >> u32::BITS)) & u64::from(u32::MAX)), value)
     }
 
-    /// Returns the warnings: names in [`SKIP_ANNOTATION`] that no image has, and the changes if they are `shown`.
+    /// Returns the warnings: an object with too many images, names in [`SKIP_ANNOTATION`] that no image has, and the changes
+    /// if they are `shown`.
     fn warnings(&self, shown: bool) -> Vec<String> {
         let changes = if shown { self.total() } else { 0 };
+        if self.has_too_many_images {
+            return vec![TOO_MANY_IMAGES.to_owned()];
+        }
         let total = self.unknown_exclusions.len() + changes;
         if total == 0 {
             return Vec::new();

@@ -8,7 +8,7 @@ use super::{
     annotations::Annotations,
     json::{self, Fields, JsonError, List, Object, Read, Reader, Text, WithSource, fields},
     markers::{ControllerReference, DisabledLabels, NeverPulled},
-    sites::{SiteImage, Sites},
+    sites::{SiteImage, Sites, TooManyImages},
 };
 use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
 
@@ -21,7 +21,7 @@ pub struct Review<'a> {
     request: Request<'a>,
     api_version: &'static str,
     /// The images of a custom resource; `None` unless the kind of the object has sites.
-    pub(super) resource: Option<ResourceImages<'a>>,
+    pub(super) resource: Option<Result<ResourceImages<'a>, TooManyImages>>,
 }
 
 /// The images of a custom resource.
@@ -147,7 +147,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Returns the images at `sites`; `None` if the kind of the object has none, or the object is in no namespace.
-    fn images_at(&self, sites: &Sites) -> Option<ResourceImages<'a>> {
+    fn images_at(&self, sites: &Sites) -> Option<Result<ResourceImages<'a>, TooManyImages>> {
         // Pods have no group.
         let group = self.kind.get()?.group.get().filter(|group| !group.is_empty())?;
         let images = |object: &WithSource<'a, Workload<'a>>| {
@@ -158,7 +158,8 @@ impl<'a> Request<'a> {
         if self.namespace().is_empty() {
             return None;
         }
-        Some(ResourceImages { new, old: images(&self.old_object).unwrap_or_default() })
+        let old = images(&self.old_object).unwrap_or(Ok(Vec::new()));
+        Some(new.and_then(|new| Ok(ResourceImages { new, old: old? })))
     }
 }
 

@@ -15,7 +15,7 @@ const MAX_KEY_BYTES: usize = 253;
 ///
 /// Blank lines and comments do not count. The text is a manifest if the line is `---`, starts with `{`, or starts with
 /// `apiVersion:` or `kind:` and contains no other colon.
-pub(super) fn first_line(text: &str) -> Option<(usize, &str)> {
+pub(crate) fn first_line(text: &str) -> Option<(usize, &str)> {
     let (index, line) =
         text.split('\n').enumerate().find(|(_, line)| !rule_span(line).is_empty())?;
     let content = &line[rule_span(line)];

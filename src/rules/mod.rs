@@ -44,6 +44,7 @@ mod template;
 
 use std::sync::Arc;
 
+pub(crate) use self::manifest::first_line as first_line_of_manifest;
 use self::map_hash::map_hash;
 pub use self::{
     changes::RuleChanges,

@@ -117,10 +117,10 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
         "reviewed"
     );
     for Edit::Image { at, from, to, rule, .. } in plan.edits.iter().take(MAX_LOGGED_CHANGES) {
-        let swapped = to.to_string();
+        let (at, swapped) = (at.to_string(), to.to_string());
         debug!(
             uid,
-            %at,
+            at = &*excerpt(&at, MAX_VALUE_BYTES),
             from = &*excerpt(from, MAX_VALUE_BYTES),
             to = &*excerpt(&swapped, MAX_VALUE_BYTES),
             rule = rule.map(|rule| field::display(rule.location())),
@@ -141,7 +141,7 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
         debug!(
             uid,
             namespace,
-            %at,
+            at = &*excerpt(&at.to_string(), MAX_VALUE_BYTES),
             from = &*excerpt(from, MAX_VALUE_BYTES),
             to = result(to),
             candidate = result(candidate),

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use imageswap::{
-    admission::{Facts, Review, World, plan},
+    admission::{Edit, Facts, Review, World, plan},
     rules::{LegacyPrefix, LoadedMap, NamespaceMaps, Policy},
 };
+
+use serde_json::Value;
 
 use crate::{MAP, edited, fixture, shapes::POD, world};
 
@@ -55,6 +57,25 @@ fn each_image_is_decided_by_both_maps_and_the_map_in_use_answers() {
     assert_eq!((alone.comparison.same, alone.comparison.differences.len()), (0, 0));
     let facts = Facts::default();
     assert_eq!(compared.settle(&facts).to_json(&review), alone.settle(&facts).to_json(&review));
+}
+
+#[test]
+fn an_image_that_is_already_swapped_is_not_compared() {
+    let body = fixture(POD).to_string();
+    let review = Review::from_slice(body.as_bytes()).unwrap();
+    let world = with_candidate("default::elsewhere.io");
+    let first = plan(&review, &world);
+    assert_eq!(first.comparison.differences.len(), 4);
+    let swapped: Vec<_> = first
+        .edits
+        .iter()
+        .map(|Edit::Image { at, to, .. }| (format!("/request/object{at}"), to.to_string().into()))
+        .collect();
+    let edits: Vec<_> = swapped.iter().map(|(at, to): &(_, Value)| (&**at, to.clone())).collect();
+    let again = edited(POD, &edits).to_string();
+    let again = Review::from_slice(again.as_bytes()).unwrap();
+    let comparison = plan(&again, &world).comparison;
+    assert_eq!((comparison.same, comparison.differences.len()), (0, 0));
 }
 
 #[test]

@@ -231,9 +231,17 @@ fn the_last_of_two_equal_fields_counts() {
 
 #[test]
 fn many_images_and_long_names_of_fields_are_bounded() {
-    let images: Vec<_> = (0..40_000).map(|number| format!("a/b:{number}")).collect();
-    let answered = Request::create(&json!({ "images": images })).answer();
-    assert_eq!(answered.paths.len(), 32_768);
+    let images = |range: std::ops::Range<u32>| {
+        let images: Vec<_> = range.map(|number| format!("a/b:{number}")).collect();
+        json!({ "images": images })
+    };
+    assert_eq!(Request::create(&images(0..32_768)).answer().paths.len(), 32_768);
+    let warning = "imageswap: the object has too many images, so all of them stay as written";
+    let many = Request::create(&images(0..32_769)).answer();
+    assert_eq!((many.outcome, &many.response["warnings"]), ("unchanged", &json!([warning])));
+    // Without its first image, the object has few enough, but none of the others is new.
+    let fewer = Request::update(&images(0..32_769), &images(1..32_769)).answer();
+    assert_eq!((fewer.outcome, fewer.paths.len()), ("unchanged", 0));
     let parts: Vec<_> = (0..2000).map(|_| json!({ "a/b": "nginx:1" })).collect();
     let request = Request::create(&json!({ "byName": { "x".repeat(20_000): parts[0] } }));
     assert_eq!(request.answer().paths.len(), 1);
@@ -243,7 +251,34 @@ fn many_images_and_long_names_of_fields_are_bounded() {
     let request = Request::create(&json!({ "x".repeat(20_000): elements }));
     let world = World { sites: Arc::new(sites), ..request.world() };
     // The pointers of all images would take 40 MB, and so would the answer.
-    assert_eq!(answer(&request.body(), &request.object, &world).paths.len(), 209);
+    let long = answer(&request.body(), &request.object, &world);
+    assert_eq!((long.outcome, &long.response["warnings"]), ("unchanged", &json!([warning])));
+}
+
+#[test]
+fn pointers_that_overlap_lead_to_the_same_site() {
+    let mut sites = Sites::default();
+    assert_eq!(sites.add("example.com/Widget /spec/parts/0/image /spec/parts/*/image").kept(), []);
+    let parts = |images: &[&str]| {
+        let parts: Vec<_> = images.iter().map(|image| json!({ "image": image })).collect();
+        json!({ "parts": parts })
+    };
+    let request = Request::update(&parts(&["a:1", "b:1"]), &parts(&["c:1", "b:1", "a:1"]));
+    let world = World { sites: Arc::new(sites), ..request.world() };
+    let answered = answer(&request.body(), &request.object, &world);
+    assert_eq!(answered.paths, ["/spec/parts/0/image"]);
+}
+
+#[test]
+fn a_pull_policy_is_no_image_even_if_a_pointer_leads_to_it() {
+    let mut sites = Sites::default();
+    assert_eq!(sites.add("example.com/Widget /spec/* /spec/*/*").kept(), []);
+    let request = Request::create(&json!({
+        "a": { "image": "nginx:1", "imagePullPolicy": "Always" },
+        "b": { "image": "nginx:1", "imagePullPolicy": "Never" },
+    }));
+    let world = World { sites: Arc::new(sites), ..request.world() };
+    assert_eq!(answer(&request.body(), &request.object, &world).paths, ["/spec/a/image"]);
 }
 
 #[test]

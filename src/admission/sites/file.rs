@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::pointer::{Pointer, PointerError};
 use crate::{
     excerpt::{MAX_VALUE_BYTES, excerpt},
-    rules::{Code, Diagnostic, Diagnostics},
+    rules::{Code, Diagnostic, Diagnostics, first_line_of_manifest},
 };
 
 /// Maximum size of a file with sites in bytes: that of a ConfigMap.
@@ -31,6 +31,14 @@ pub(super) struct Line<'t> {
 pub(super) fn parse(text: &str) -> (Vec<Line<'_>>, Diagnostics) {
     let (mut lines, mut diagnostics) = (Vec::new(), Diagnostics::default());
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some((number, line)) = first_line_of_manifest(text) {
+        let message = "this is a manifest in YAML or JSON, not a file with sites";
+        let hint = "take the value of the key `sites` of the ConfigMap";
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let diagnostic = Diagnostic::new(Code::InvalidSite, message, hint);
+        diagnostics.push(diagnostic.at(number, 0..line.len()));
+        return (lines, diagnostics);
+    }
     for (number, line) in (1..).zip(text.lines()) {
         match parse_line(line) {
             Ok(parsed) => lines.extend(parsed),
@@ -140,6 +148,13 @@ mod tests {
         let shown: Vec<_> = shown.collect();
         assert_eq!(shown, ["a.io/Kind /spec/image /spec/*/image", "b.c.io/kind /x#y"]);
         assert!(diagnostics.kept().is_empty());
+    }
+
+    #[test]
+    fn a_manifest_is_one_mistake() {
+        let (lines, diagnostics) =
+            parse("apiVersion: v1\nkind: ConfigMap\ndata:\n  sites: a.io/K /x\n");
+        assert_eq!((lines.len(), diagnostics.kept().len()), (0, 1));
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::admission::{
     markers::NEVER,
 };
 
-/// Maximum number of images of an object that are read. Further ones stay unchanged. It is the limit for containers.
+/// Maximum number of images of an object. An object with more is left alone. It is the limit for containers too.
 const MAX_IMAGES: usize = 32_768;
 
-/// Maximum size of all pointers to images of an object, in bytes. Images after that stay unchanged.
+/// Maximum size of all pointers to images of an object, in bytes. An object with larger ones is left alone.
 ///
 /// A pointer contains names of fields, which may be long, and is stored and answered once for each image.
 const MAX_POINTERS_BYTES: usize = 4 * 1024 * 1024;
@@ -38,10 +38,21 @@ pub(in crate::admission) struct SiteImage<'a> {
     site: NodeId,
 }
 
+/// An object has more images than the limit, or larger pointers to them.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::admission) struct TooManyImages;
+
 /// Returns the images of an object in the order of its JSON. Empty if the text is not valid JSON.
-pub(super) fn read<'a>(object: &'a str, trie: &Trie) -> Vec<SiteImage<'a>> {
+///
+/// # Errors
+/// If there are too many. Some of them would make an update look as if it introduced the others.
+pub(super) fn read<'a>(
+    object: &'a str,
+    trie: &Trie,
+) -> std::result::Result<Vec<SiteImage<'a>>, TooManyImages> {
     let mut walk = Walk { trie, pointer: String::new(), count: 0, pointers_bytes: 0 };
-    walk.value(&mut Reader::new(object), &Trie::root()).unwrap_or_default()
+    let images = walk.value(&mut Reader::new(object), &Trie::root()).unwrap_or_default();
+    if walk.is_over_limit() { Err(TooManyImages) } else { Ok(images) }
 }
 
 /// Returns the images that an update introduces.
@@ -101,13 +112,16 @@ impl Walk<'_> {
     /// Reads a value, and returns it or the images in it.
     fn found<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Found<'a>> {
         if reader.is_at(b'"') {
-            let pointers_bytes = self.pointers_bytes + self.pointer.len();
-            let has_room = self.count < MAX_IMAGES && pointers_bytes <= MAX_POINTERS_BYTES;
-            let Some(site) = self.trie.end(nodes).filter(|_| has_room) else {
+            let Some(site) = self.trie.end(nodes) else {
                 reader.skip()?;
                 return Ok(Found::Inside(Vec::new()));
             };
-            (self.count, self.pointers_bytes) = (self.count + 1, pointers_bytes);
+            self.count += 1;
+            self.pointers_bytes += self.pointer.len();
+            if self.is_over_limit() {
+                reader.skip()?;
+                return Ok(Found::Inside(Vec::new()));
+            }
             let text = reader.string()?.unwrap_or_default();
             let pointer = self.pointer.clone();
             return Ok(Found::Image(SiteImage { pointer, text, is_never_pulled: false, site }));
@@ -116,6 +130,10 @@ impl Walk<'_> {
             return self.array(reader, nodes).map(Found::Inside);
         }
         self.object(reader, nodes).map(Found::Inside)
+    }
+
+    fn is_over_limit(&self) -> bool {
+        self.count > MAX_IMAGES || self.pointers_bytes > MAX_POINTERS_BYTES
     }
 
     /// Reads an array.
@@ -142,17 +160,20 @@ impl Walk<'_> {
         let mut fields: IndexMap<Vec<u8>, Found<'a>, RandomState> = IndexMap::default();
         let mut is_never_pulled = [false; PULL_POLICIES.len()];
         reader.object(|name, reader| {
+            // A pull policy is no image, also if a `*` leads to it.
+            if let Some(at) = PULL_POLICIES.iter().position(|policy| *policy == name) {
+                is_never_pulled[at] = reader.string()?.as_deref() == Some(NEVER);
+                return Ok(());
+            }
             let children = self.trie.field(nodes, name);
-            if !children.is_empty() {
+            if children.is_empty() {
+                reader.skip()?;
+            } else {
                 let length = self.pointer.len();
                 push_token(&mut self.pointer, &String::from_utf8_lossy(name));
                 let found = self.found(reader, &children)?;
                 self.pointer.truncate(length);
                 fields.insert(name.to_owned(), found);
-            } else if let Some(at) = PULL_POLICIES.iter().position(|policy| *policy == name) {
-                is_never_pulled[at] = reader.string()?.as_deref() == Some(NEVER);
-            } else {
-                reader.skip()?;
             }
             Ok(())
         })?;

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 pub use self::file::MAX_SITES_BYTES;
-pub(super) use self::images::{SiteImage, introduced};
+pub(super) use self::images::{SiteImage, TooManyImages, introduced};
 use self::trie::Trie;
 use crate::rules::Diagnostics;
 
@@ -67,12 +67,15 @@ impl Sites {
     }
 
     /// Returns the images of an object; `None` if its kind has no sites.
+    ///
+    /// # Errors
+    /// If there are too many images.
     pub(super) fn images<'a>(
         &self,
         group: &str,
         kind: &str,
         object: &'a str,
-    ) -> Option<Vec<SiteImage<'a>>> {
+    ) -> Option<Result<Vec<SiteImage<'a>>, TooManyImages>> {
         let trie = self.groups.get(group)?.get(kind)?;
         Some(images::read(object, trie))
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::excerpt::{MAX_VALUE_BYTES, excerpt};
+
 /// Maximum number of tokens of a pointer. It bounds the recursion over an object.
 const MAX_TOKENS: usize = 32;
 
@@ -22,7 +24,7 @@ pub(super) enum Token {
 }
 
 /// A mistake in a pointer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum PointerError {
     #[error("a JSON Pointer to images does not begin with `*`")]
     AnyField,
@@ -32,15 +34,20 @@ pub(super) enum PointerError {
     OtherField(&'static str),
     #[error("a JSON Pointer begins with `/`")]
     Start,
+    #[error("`{0}` is not the name of a field")]
+    Name(String),
     #[error("the JSON Pointer has more than {MAX_TOKENS} parts")]
     TooLong,
 }
 
 impl PointerError {
-    pub(super) fn hint(self) -> &'static str {
+    pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::AnyField | Self::OtherField(_) => "begin with another field, such as /spec/image",
             Self::Escape => "write `~0` for `~` and `~1` for `/` in the name of a field",
+            Self::Name(_) => {
+                "separate pointers by spaces, write `*` alone for every element of a list, and end a pointer with a name"
+            }
             Self::Start => "write the path of a field, such as /spec/image",
             Self::TooLong => "shorten it; no known resource has an image that deep",
         }
@@ -92,6 +99,11 @@ impl Token {
                 other => other,
             });
         }
+        // A JSON Pointer may contain them, but here they are mistakes: `/spec/a,/spec/b`, `/spec/parts[*]/image`, `/spec/`.
+        let is_suspect = |c: char| c.is_control() || matches!(c, '*' | ',' | '[' | ']');
+        if name.is_empty() || name.contains(is_suspect) {
+            return Err(PointerError::Name(excerpt(&name, MAX_VALUE_BYTES).into_owned()));
+        }
         Ok(Self::Name(name.into()))
     }
 }
@@ -127,11 +139,25 @@ mod tests {
 
     #[test]
     fn a_pointer_is_displayed_as_it_was_written() {
-        for text in ["/spec/image", "/spec/*/a~1b~0c", "/spec/**", "/spec/", "/spec/0/*"] {
+        for text in ["/spec/image", "/spec/*/a~1b~0c", "/spec/a.b-c_d", "/spec/0/*"] {
             assert_eq!(Pointer::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Pointer::parse(""), Err(PointerError::Start));
         assert_eq!(Pointer::parse("/metadata/x"), Err(PointerError::OtherField("metadata")));
+    }
+
+    #[test]
+    fn text_that_is_no_field_is_a_mistake() {
+        for (text, name) in [
+            ("/", ""),
+            ("/spec/", ""),
+            ("/spec//image", ""),
+            ("/spec/image,/spec/b", "image,"),
+            ("/spec/parts[*]/image", "parts[*]"),
+            ("/spec/parts/*.image", "*.image"),
+        ] {
+            assert_eq!(Pointer::parse(text), Err(PointerError::Name(name.into())), "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,10 @@ use super::pointer::{Pointer, Token};
 /// Number of nodes that are stored without an allocation while an object is read. Most fields have one.
 const INLINE_NODES: usize = 4;
 
+/// Maximum number of nodes at one value. It bounds the time for an object if many pointers with `*` overlap; images that
+/// only further ones lead to are not found.
+const MAX_NODES: usize = 64;
+
 /// The pointers of one kind as a trie, which is walked while an object is read.
 #[derive(Clone, Debug)]
 pub(super) struct Trie {
@@ -87,9 +91,11 @@ impl Trie {
     ) -> Nodes {
         let mut children = Nodes::new();
         for node in nodes.iter().filter_map(|node| self.node(*node)) {
-            children.extend(named(node).copied());
+            // The general pointer comes first: the images that it leads to are at the same site.
             children.extend(node.any);
+            children.extend(named(node).copied());
         }
+        children.truncate(MAX_NODES);
         children
     }
 
