@@ -6,12 +6,13 @@
 use std::{env, fs, path::PathBuf};
 
 use imageswap::{
-    admission::{AdmissionSettings, Facts, Review, World, plan},
+    admission::{AdmissionSettings, Facts, Reporting, Review, World, plan},
     rules::{LegacyPrefix, LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
+use serde_json::json;
 
-use crate::{MAP, fixture};
+use crate::{MAP, edited, fixture};
 
 const WRITE: &str = "IMAGESWAP_WRITE_GOLDEN";
 
@@ -26,39 +27,58 @@ const REVIEWS: [&str; 8] = [
     "07-delete-pod",
 ];
 
-/// Returns a policy of each kind, with its name in the files.
-fn policies() -> [(&'static str, Policy); 4] {
+/// Returns a world for each file of answers, with the name of the file.
+fn worlds() -> [(&'static str, World); 5] {
     let maps = |text: &str| Policy::Maps(Box::new(LoadedMap::from_text(text).unwrap().rules));
+    let world = |policy: Policy| World::new(policy, AdmissionSettings::default());
+    // Every edit and every record: pull secrets, audit annotations, warnings, and the annotation with the original images.
+    let reporting = Reporting { audits: true, warns: true, annotates: true };
+    let settings = AdmissionSettings { reporting, ..AdmissionSettings::default() };
+    let map = format!("{MAP}[PULLSECRET]hub.corp::hub\n[PULLSECRET]quay.corp::quay, hub\n");
     [
-        ("registries", maps(MAP)),
-        ("sample", maps(SAMPLE_MAP)),
-        ("nothing", maps("default::")),
-        ("legacy", Policy::Legacy(LegacyPrefix::new("registry.example.com/legacy-"))),
+        ("registries", world(maps(MAP))),
+        ("sample", world(maps(SAMPLE_MAP))),
+        ("nothing", world(maps("default::"))),
+        ("legacy", world(Policy::Legacy(LegacyPrefix::new("registry.example.com/legacy-")))),
+        ("everything", World::new(maps(&map), settings)),
     ]
+}
+
+/// Returns the captured reviews, and one of a custom resource, with their names.
+fn reviews() -> Vec<(&'static str, String)> {
+    let captured = REVIEWS.iter().map(|name| (*name, fixture(name).to_string()));
+    let kind = json!({ "group": "tekton.dev", "version": "v1", "kind": "Task" });
+    let steps = json!([{ "image": "nginx:1.27" }, { "image": "quay.io/a/b:2" }]);
+    let task = edited(
+        "04-create-deployment",
+        &[("/request/kind", kind), ("/request/object/spec/steps", steps)],
+    );
+    captured.chain([("a Task", task.to_string())]).collect()
 }
 
 #[test]
 fn answers_match_the_recorded_ones_byte_for_byte() {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/answers"));
-    for (map, policy) in policies() {
-        let world = World::new(policy, AdmissionSettings::default());
+    let reviews = reviews();
+    for (name, world) in worlds() {
         let mut answers = String::new();
-        for name in REVIEWS {
-            let body = fixture(name).to_string();
-            let review = Review::from_slice(body.as_bytes()).unwrap();
+        for (_, body) in &reviews {
+            let review = Review::with_sites(body.as_bytes(), &world.sites).unwrap();
             let answer = plan(&review, &world).settle(&Facts::default()).to_json(&review);
             answers.push_str(&answer);
             answers.push('\n');
         }
-        let file = directory.join(format!("{map}.jsonl"));
+        let file = directory.join(format!("{name}.jsonl"));
         if env::var_os(WRITE).is_some() {
             fs::create_dir_all(&directory).unwrap();
             fs::write(&file, &answers).unwrap();
         }
         let golden = fs::read_to_string(&file).unwrap();
-        for ((name, found), expected) in REVIEWS.iter().zip(answers.lines()).zip(golden.lines()) {
-            assert_eq!(found, expected, "{name} with {map}");
+        for (((review, _), found), expected) in
+            reviews.iter().zip(answers.lines()).zip(golden.lines())
+        {
+            assert_eq!(found, expected, "{review} with {name}");
         }
-        assert_eq!(answers, golden, "{map}");
+        assert_eq!(answers, golden, "{name}");
     }
 }
