@@ -34,7 +34,7 @@ pub use self::{
     json::JsonError,
     location::Location,
     path::ReviewPath,
-    plan::{Facts, ImageCount, Plan, plan},
+    plan::{Facts, ImageCount, ImageDecision, Plan, plan, plan_with_decisions},
     pod::{Kind, PodLocation},
     review::{Review, ReviewError},
     sites::{BUILT_IN_SITES, MAX_SITES_BYTES, Sites},

@@ -37,6 +37,8 @@ pub struct Plan<'r> {
     pub images: [ImageCount; Reason::ALL.len()],
     /// The comparison of the images with a candidate map; empty if there is none.
     pub comparison: Comparison<'r>,
+    /// The decision on each image, if they are kept.
+    pub decisions: Option<Vec<ImageDecision<'r>>>,
     /// Names that an annotation excludes, but that no image of the object has.
     pub unknown_exclusions: Vec<String>,
     /// True if the object is left alone, because it has too many images.
@@ -47,6 +49,15 @@ pub struct Plan<'r> {
     pub(super) annotations: Option<&'r Annotations<'r>>,
     /// The pull secrets that the pod may need; `None` unless the request creates a Pod and a map has pull secrets.
     pub(super) pull_secrets: Option<PullSecretPlan<'r>>,
+}
+
+/// An image with the decision on it.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageDecision<'r> {
+    /// The image.
+    pub image: &'r str,
+    /// The decision.
+    pub decision: Decision<'r>,
 }
 
 /// The number of images with the same reason.
@@ -83,6 +94,21 @@ impl Facts {
 /// the old images.
 #[must_use]
 pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
+    plan_keeping(None, review, world)
+}
+
+/// Plans the changes for a review like [`plan`], and keeps the decision on each image. There is none if the object is
+/// left alone as a whole.
+#[must_use]
+pub fn plan_with_decisions<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
+    plan_keeping(Some(Vec::new()), review, world)
+}
+
+fn plan_keeping<'r>(
+    kept: Option<Vec<ImageDecision<'r>>>,
+    review: &'r Review<'_>,
+    world: &'r World,
+) -> Plan<'r> {
     let request = review.request();
     // A custom resource may have the kind `Pod` or `Job` of another group.
     let kind = match review.resource {
@@ -93,6 +119,7 @@ pub fn plan<'r>(review: &'r Review<'_>, world: &'r World) -> Plan<'r> {
     let mode = world.settings.shadow.mode(request.namespace());
     let mut plan =
         Plan { reporting: world.settings.reporting, ..Plan::empty(kind, operation, mode) };
+    plan.decisions = kept;
     plan.outcome = plan.decide(review, world);
     plan
 }
@@ -108,6 +135,7 @@ impl<'r> Plan<'r> {
             edits: SmallVec::new(),
             images: [ImageCount::default(); Reason::ALL.len()],
             comparison: Comparison::default(),
+            decisions: None,
             unknown_exclusions: Vec::new(),
             has_too_many_images: false,
             reporting: Reporting::default(),
@@ -116,8 +144,8 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Creates the answer: the edits whose targets are not known to be absent, the pull secrets that the pod then lacks, and
-    /// the records of both. In shadow mode, only the records.
+    /// Creates the answer: the edits whose targets are not known to be absent, the pull secrets that the pod then lacks,
+    /// and the records of both. In shadow mode, only the records.
     #[must_use]
     pub fn settle(&self, facts: &Facts) -> Answer<'_> {
         let mut answer = Answer::default();
@@ -233,13 +261,16 @@ impl<'r> Plan<'r> {
         own: Option<&'r RuleSet>,
         world: &'r World,
     ) {
-        if let Some(reason) = reason_to_leave(&image, &world.settings.scope, excluded) {
-            self.images[reason as usize].left_alone += 1;
-            return;
-        }
-        let decision = world.policy.decide_with(own, image.text);
-        if let Some(candidate) = &*world.candidate {
+        let reason = reason_to_leave(&image, &world.settings.scope, excluded);
+        let decision = match reason {
+            Some(reason) => Decision { reason, rule: None, swapped: None },
+            None => world.policy.decide_with(own, image.text),
+        };
+        if let Some(candidate) = world.candidate.as_ref().as_ref().filter(|_| reason.is_none()) {
             self.comparison.add(image.location, image.text, &decision, own, candidate);
+        }
+        if let Some(decisions) = &mut self.decisions {
+            decisions.push(ImageDecision { image: image.text, decision });
         }
         self.add(image, decision);
     }

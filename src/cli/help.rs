@@ -35,7 +35,7 @@ pub struct Example {
 /// Help of the program and of each subcommand, in the order in which they are listed.
 ///
 /// The lines fit into 80 columns with their indentation, because clap would break longer ones anywhere.
-pub const HELP: [CommandHelp; 9] = [
+pub const HELP: [CommandHelp; 10] = [
     CommandHelp {
         command: None,
         examples: [
@@ -55,6 +55,7 @@ pub const HELP: [CommandHelp; 9] = [
                 "`check` found errors, `review` got no valid answer, or `serve`, `init`\nor `uninstall` failed",
             ),
             (Exit::Unusable, "An argument, a setting or a file is invalid"),
+            (Exit::Changes, "`plan` found images that change"),
         ],
     },
     CommandHelp {
@@ -170,6 +171,31 @@ pub const HELP: [CommandHelp; 9] = [
                 Exit::Unusable,
                 "An argument is invalid, a file cannot be read, or its ConfigMap has no\nsuch key",
             ),
+        ],
+    },
+    CommandHelp {
+        command: Some("plan"),
+        examples: [
+            Example {
+                purpose: "Preview a map on the cluster of your kubeconfig",
+                line: "imageswap plan --maps imageswap-maps.conf",
+            },
+            Example {
+                purpose: "Print the images of one namespace that change",
+                line: "imageswap plan --maps maps.conf -n shop -o json | jq 'select(.changes)'",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "No image changes"),
+            (
+                Exit::Failure,
+                "The API server refused a call or did not answer, or the namespace does\nnot exist",
+            ),
+            (
+                Exit::Unusable,
+                "An argument, a setting or a map is invalid, or there is no usable\nkubeconfig",
+            ),
+            (Exit::Changes, "At least one image of a selected pod changes"),
         ],
     },
     CommandHelp {

@@ -21,7 +21,8 @@ use crate::{
     color::is_colored,
     commands::{
         self, Exit, check::CheckArguments, completions::CompletionsArguments,
-        explain::ExplainArguments, review::ReviewArguments, swap::SwapArguments,
+        explain::ExplainArguments, plan::PlanArguments, review::ReviewArguments,
+        swap::SwapArguments,
     },
     log,
     settings::{InitArguments, LogSettings, RuleWarning, ServeArguments, UninstallArguments},
@@ -57,6 +58,8 @@ enum PrintingCommand {
     Explain(ExplainArguments),
     /// Find errors in map files
     Check(CheckArguments),
+    /// Preview how the map rewrites the images of the pods in a cluster
+    Plan(PlanArguments),
     /// Send a review to a running webhook, and print the answer
     Review(ReviewArguments),
     /// Print a completion script for a shell
@@ -113,7 +116,7 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
     let is_terminal = io::stdout().is_terminal();
     let stdout = io::stdout().lock();
     let output: Box<dyn Write> = match command {
-        PrintingCommand::Check(_) => Box::new(UntilClosed::Open(stdout)),
+        PrintingCommand::Check(_) | PrintingCommand::Plan(_) => Box::new(UntilClosed::Open(stdout)),
         _ => Box::new(stdout),
     };
     // On a terminal, each line is written at once. Elsewhere there may be millions of lines, so they are buffered.
@@ -131,6 +134,9 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
             &mut io::stdin().lock(),
             &mut output,
         ),
+        PrintingCommand::Plan(arguments) => {
+            commands::plan::run(arguments, &mut output, &mut io::stderr())
+        }
         PrintingCommand::Review(arguments) => {
             commands::review::run(arguments, &mut output, &mut io::stderr())
         }
@@ -148,8 +154,8 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
 
 /// Output that is discarded as soon as its reader is gone, as in `imageswap check ... | head`.
 ///
-/// The exit code of `check` must not depend on the reader. Otherwise a map with errors would pass if only the first
-/// lines are read.
+/// The exit codes of `check` and `plan` must not depend on the reader. Otherwise a map with errors would pass if only the
+/// first lines are read.
 enum UntilClosed<W> {
     Open(W),
     Closed,

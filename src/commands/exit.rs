@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Exit code of the program; the highest wins where several apply.
+/// Exit code of the program. Of those of `check`, the highest wins if several apply.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Exit {
     /// The command succeeded.
@@ -11,6 +11,8 @@ pub enum Exit {
     Failure = 1,
     /// Arguments, settings or files cannot be used. Clap exits with the same code.
     Unusable = 2,
+    /// `plan` found images that change.
+    Changes = 3,
 }
 
 impl Exit {

@@ -1,5 +1,5 @@
-//! Commands other than `serve`. `init` prepares a cluster, and `uninstall` cleans it up. `review` asks a running webhook.
-//! The others read files and print, without network or cluster.
+//! Commands other than `serve`. `init` prepares a cluster, and `uninstall` cleans it up. `review` asks a running webhook,
+//! and `plan` the API server. The others read files and print, without network or cluster.
 
 pub mod check;
 pub mod completions;
@@ -7,6 +7,7 @@ mod config_map;
 mod exit;
 pub mod explain;
 pub mod init;
+pub mod plan;
 pub mod review;
 pub mod swap;
 pub mod uninstall;

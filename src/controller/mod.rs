@@ -51,7 +51,7 @@ pub use self::{
     metrics::ControllerMetrics,
     removal::{OwnSecrets, Removal},
     settings::ControllerSettings,
-    template::{MAX_TEMPLATE_BYTES, Template, TemplateError},
+    template::{CONFIGURATION_NAME, MAX_TEMPLATE_BYTES, Template, TemplateError},
 };
 use crate::{
     kubernetes::{Cluster, ClusterError},

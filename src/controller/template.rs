@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Name of the webhook configuration.
-pub(super) const CONFIGURATION_NAME: &str = "imageswap-webhook";
+pub const CONFIGURATION_NAME: &str = "imageswap-webhook";
 
 /// Annotation of the webhook configuration with the template from which it was made, in JSON.
 pub(super) const TEMPLATE: &str = "k8s.twr.io/imageswap-template";

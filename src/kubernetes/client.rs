@@ -31,9 +31,38 @@ impl Cluster {
     /// # Errors
     /// If neither is there, or the credentials of the kubeconfig cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let (config, user) = match kubeconfig::read().await {
-            Ok((config, user)) => (config, Some(user)),
-            Err(kubeconfig) => Config::incluster().map(|config| (config, None)).map_err(|in_cluster| {
+        let (client, config) = find(None).await?;
+        let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let namespace = match namespace {
+            Some(namespace) => namespace.to_owned(),
+            // The namespace of a kubeconfig is the one in which its user works, not that of the webhook.
+            None if in_pod => config.default_namespace.clone(),
+            None => DEFAULT_NAMESPACE.to_owned(),
+        };
+        info!(server = server(&config.cluster_url), namespace, "cluster found");
+        Ok(Self { client, namespace })
+    }
+}
+
+/// Returns a client of the cluster, found as [`Cluster::find`] finds it. `context` is one of the kubeconfig; `None` for
+/// the current one.
+///
+/// # Errors
+/// As [`Cluster::find`], and if the kubeconfig has no such context.
+pub async fn connect(context: Option<&str>) -> Result<Client, ClusterError> {
+    Ok(find(context).await?.0)
+}
+
+async fn find(context: Option<&str>) -> Result<(Client, Config), ClusterError> {
+    let (config, user) = match kubeconfig::read(context).await {
+        Ok((config, user)) => (config, Some(user)),
+        // The service account of a pod is no context.
+        Err(error) if context.is_some() => {
+            let error = format!("--context: {}", kubeconfig::unquoted(&error));
+            return Err(ClusterError::Kubeconfig(error));
+        }
+        Err(kubeconfig) => {
+            Config::incluster().map(|config| (config, None)).map_err(|in_cluster| {
                 let in_cluster = match in_cluster {
                     InClusterError::ReadEnvironmentVariable(_) => {
                         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set"
@@ -46,23 +75,14 @@ impl Cluster {
                      cluster, set KUBECONFIG to a file that can be read",
                     kubeconfig::unquoted(&kubeconfig)
                 ))
-            })?,
-        };
-        let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-        let namespace = match namespace {
-            Some(namespace) => namespace.to_owned(),
-            // The namespace of a kubeconfig is the one in which its user works, not that of the webhook.
-            None if in_pod => config.default_namespace.clone(),
-            None => DEFAULT_NAMESPACE.to_owned(),
-        };
-        let url = config.cluster_url.clone();
-        let client = Client::try_from(config).map_err(|error| match user {
-            Some(user) => ClusterError::Kubeconfig(user.describe(&error)),
-            None => ClusterError::Unreachable(reason(&error)),
-        })?;
-        info!(server = server(&url), namespace, "cluster found");
-        Ok(Self { client, namespace })
-    }
+            })?
+        }
+    };
+    let client = Client::try_from(config.clone()).map_err(|error| match user {
+        Some(user) => ClusterError::Kubeconfig(user.describe(&error)),
+        None => ClusterError::Unreachable(reason(&error)),
+    })?;
+    Ok((client, config))
 }
 
 /// Returns host and port of the API server, without the rest of the URL, which may contain a password.

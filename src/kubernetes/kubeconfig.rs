@@ -29,12 +29,16 @@ pub(super) struct User {
     authentication: AuthInfo,
 }
 
-/// Reads the kubeconfig that `KUBECONFIG` names, or that of the user.
+/// Reads the kubeconfig that `KUBECONFIG` names, or that of the user. `context` is one of its contexts; `None` for the
+/// current one.
 ///
 /// # Errors
 /// If it cannot be read, or does not describe how to reach a cluster.
-pub(super) async fn read() -> Result<(Config, User), KubeconfigError> {
-    let kubeconfig = Kubeconfig::read()?;
+pub(super) async fn read(context: Option<&str>) -> Result<(Config, User), KubeconfigError> {
+    let mut kubeconfig = Kubeconfig::read()?;
+    if let Some(context) = context {
+        kubeconfig.current_context = Some(context.to_owned());
+    }
     let user = User::of(&kubeconfig);
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok((config, user))

@@ -5,14 +5,18 @@
 
 mod call;
 mod client;
+mod inventory;
 mod kubeconfig;
+mod selection;
 mod watch;
 
 use kube::api::PostParams;
 
 pub use self::{
     call::{ClusterError, call, call_within, innermost},
-    client::Cluster,
+    client::{Cluster, connect},
+    inventory::{Labels, Listed, Pod, PodFilter, for_each_pod, namespace_labels},
+    selection::PodSelection,
     watch::{WATCH_TIMEOUT, Wakeup},
 };
 

@@ -2,20 +2,30 @@
 
 use std::collections::BTreeSet;
 
-use super::{AdmissionArguments, SettingsError, table, value::given};
+use super::{AdmissionArguments, ScopeArguments, SettingsError, table, value::given};
 use crate::{
     admission::{AdmissionSettings, Reporting, Scope, Shadow},
     namespace::is_namespace,
 };
 
+impl ScopeArguments {
+    /// Validates the settings.
+    ///
+    /// # Errors
+    /// If a setting is not valid.
+    pub fn parse(&self) -> Result<Scope, SettingsError> {
+        let label = table::DISABLE_LABEL.or_default(&self.disable_label);
+        Ok(Scope {
+            disable_label: table::DISABLE_LABEL.label(label)?.into(),
+            swaps_never_pulled: table::SWAP_NEVER_PULLED.boolean(&self.swap_never_pulled)?,
+        })
+    }
+}
+
 impl AdmissionArguments {
     pub(super) fn parse(&self) -> Result<AdmissionSettings, SettingsError> {
-        let label = table::DISABLE_LABEL.or_default(&self.disable_label);
         Ok(AdmissionSettings {
-            scope: Scope {
-                disable_label: table::DISABLE_LABEL.label(label)?.into(),
-                swaps_never_pulled: table::SWAP_NEVER_PULLED.boolean(&self.swap_never_pulled)?,
-            },
+            scope: self.scope.parse()?,
             reporting: Reporting {
                 audits: table::AUDIT_ANNOTATIONS.boolean(&self.audit_annotations)?,
                 warns: table::WARNINGS.boolean(&self.warnings)?,

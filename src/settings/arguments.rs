@@ -54,9 +54,9 @@ pub struct LogArguments {
     pub(super) log_format: Option<String>,
 }
 
-/// Raw text of the flags of admission.
+/// Raw text of the flags that decide which images of an object are swapped, besides the map.
 #[derive(Args, Clone, Debug)]
-pub struct AdmissionArguments {
+pub struct ScopeArguments {
     /// Label that turns rewriting off for a workload if its value is `disabled`
     #[arg(long, env = "IMAGESWAP_DISABLE_LABEL", value_name = "LABEL")]
     pub(super) disable_label: Option<String>,
@@ -73,6 +73,13 @@ pub struct AdmissionArguments {
         default_missing_value = "true"
     )]
     pub(super) swap_never_pulled: Option<String>,
+}
+
+/// Raw text of the flags of admission.
+#[derive(Args, Clone, Debug)]
+pub struct AdmissionArguments {
+    #[command(flatten)]
+    pub(super) scope: ScopeArguments,
 
     /// Record the changes of each object in the audit log of the API server
     ///

@@ -19,8 +19,8 @@ pub(crate) use self::rules::text_of_rule_warning;
 use self::value::given;
 pub use self::{
     arguments::{
-        AdmissionArguments, ClusterArguments, InitArguments, LogArguments, ServeArguments,
-        StrictnessArguments, UninstallArguments,
+        AdmissionArguments, ClusterArguments, InitArguments, LogArguments, ScopeArguments,
+        ServeArguments, StrictnessArguments, UninstallArguments,
     },
     cluster::ClusterSettings,
     environment::unknown_variables,

@@ -5,6 +5,14 @@ use crate::Workspace;
 const RULE_VARIABLES: [&str; 4] =
     ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE", "IMAGESWAP_NAMESPACE_MAPS_DIR", "IMAGE_PREFIX"];
 
+const PLAN_VARIABLES: [&str; 5] = [
+    "IMAGESWAP_DISABLE_LABEL",
+    "IMAGESWAP_MAPS_FILE",
+    "IMAGESWAP_MODE",
+    "IMAGESWAP_SWAP_NEVER_PULLED",
+    "IMAGE_PREFIX",
+];
+
 const INIT_VARIABLES: [&str; 12] = [
     "IMAGESWAP_CSR_SIGNER_NAME",
     "IMAGESWAP_DISABLE_AUTO_MWC",
@@ -65,6 +73,7 @@ fn help_names_every_variable() {
         (&["swap"], &RULE_VARIABLES),
         (&["explain"], &RULE_VARIABLES),
         (&["check"], &[]),
+        (&["plan"], &PLAN_VARIABLES),
         (&["completions"], &[]),
     ] {
         for flag in ["--help", "-h"] {
@@ -84,12 +93,13 @@ fn help_names_every_variable() {
 fn the_long_help_has_two_examples_and_the_exit_codes() {
     let workspace = Workspace::new::<&str>(&[]);
     for (command, codes) in [
-        (&[][..], &["0", "1", "2"][..]),
+        (&[][..], &["0", "1", "2", "3"][..]),
         (&["serve"], &["0", "1", "2"]),
         (&["init"], &["0", "1", "2"]),
         (&["swap"], &["0", "2"]),
         (&["explain"], &["0", "2"]),
         (&["check"], &["0", "1", "2"]),
+        (&["plan"], &["0", "1", "2", "3"]),
         (&["completions"], &["0", "2"]),
     ] {
         let run = workspace.imageswap(&[command, &["--help"]].concat()).run();

@@ -20,6 +20,7 @@ mod maps;
 mod names;
 mod namespaces;
 mod pipes;
+mod plan;
 mod review;
 mod serve;
 mod stdin;

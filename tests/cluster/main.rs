@@ -31,6 +31,7 @@ mod other_webhooks;
 mod outage;
 mod owner;
 mod permissions;
+mod plan;
 mod provided;
 mod proxy;
 mod pull_secrets;
@@ -107,8 +108,14 @@ fn swapping() {
 
 #[test]
 fn admission() {
-    let steps =
-        [records::STEPS, namespaces::STEPS, pull_secrets::STEPS, sites::STEPS, candidates::STEPS];
+    let steps = [
+        records::STEPS,
+        namespaces::STEPS,
+        pull_secrets::STEPS,
+        sites::STEPS,
+        candidates::STEPS,
+        plan::STEPS,
+    ];
     let steps = steps.concat();
     run("admission", |cluster| cluster, &steps);
 }

@@ -8,7 +8,7 @@ use std::{
 use clap::{Arg, Command};
 use imageswap::{
     cli::{HELP, command},
-    commands::{Field, OUTCOME_FIELDS, check, explain, review, swap},
+    commands::{Field, OUTCOME_FIELDS, check, explain, plan, review, swap},
 };
 
 use crate::{
@@ -119,6 +119,10 @@ fn json_output(name: &str) -> Option<String> {
         // An example would need a running webhook.
         "review" => {
             return Some(JSON.to_owned() + &table_of(&review::FIELDS.iter().collect::<Vec<_>>()));
+        }
+        // An example would need a cluster.
+        "plan" => {
+            return Some(JSON.to_owned() + &table_of(&plan::FIELDS.iter().collect::<Vec<_>>()));
         }
         _ => return None,
     };

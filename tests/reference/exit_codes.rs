@@ -11,8 +11,8 @@ errors are in their log instead.
 ";
 
 const REMARKS: &str = "
-If the reader of its output goes away, as in `imageswap swap ... | head`, a command exits with 0. `check` still exits
-with the code for its files, so that a pipeline does not hide errors. If `check` cannot read one of several files,
+If the reader of its output goes away, as in `imageswap swap ... | head`, a command exits with 0. `check` and
+`plan` still exit with their own code, so that a pipeline does not hide it. If `check` cannot read one of several files,
 it still checks the others, and exits with 2.
 ";
 
