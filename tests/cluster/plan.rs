@@ -116,8 +116,11 @@ fn counted(cluster: &Cluster) {
     assert_eq!(found.collect::<Vec<_>>()[0], none);
     let mut pod = pod_of("planned-excluded", &["redis:7"]);
     pod["metadata"]["annotations"] = json!({ "k8s.twr.io/imageswap-skip": "app" });
+    pod["metadata"]["labels"] = json!({ "planned": "excluded" });
     cluster.create(&pod);
-    let rows = plan.rows(&["--maps", &map, "--namespace", "swapped"], 0);
+    // Other pods of the namespace were created with other maps.
+    let flags = ["--maps", &map, "--namespace", "swapped", "--selector", "planned=excluded"];
+    let rows = plan.rows(&flags, 0);
     let row = rows.iter().find(|row| row["image"] == "redis:7").unwrap();
     assert_eq!((&row["reason"], &row["selected"]), (&json!("excluded"), &json!(true)));
     for number in 0..PODS_COUNT {
