@@ -1,4 +1,4 @@
-# The container image of ImageSwap: one static program, and nothing else.
+# The container image of ImageSwap: one static program, public CAs, and nothing else.
 #
 #   docker build --build-arg "REVISION=$(git rev-parse HEAD)" --tag registry.example.com/imageswap .
 #
@@ -13,7 +13,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 # Linked with musl, the program needs no library of the image; ring and mimalloc have parts in C.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends musl-tools \
+    && apt-get install --yes --no-install-recommends ca-certificates musl-tools \
     && rm -rf /var/lib/apt/lists/* \
     && rustup target add "$(uname -m)-unknown-linux-musl"
 
@@ -29,21 +29,24 @@ RUN mkdir src benches load-tests tests/support/src \
 
 COPY build.rs ./
 COPY config config
+COPY templates templates
 COPY src src
 # The git commit, for `--version` and the metric imageswap_build_info: there is no .git here.
 ARG REVISION=unknown
 # Cargo goes by times, and the sources may be older than what was built of the empty ones. The links are the commands in
-# the manifests of the Python ImageSwap, which then work with this image.
+# the manifests of the Python ImageSwap, which then work with this image. The CAs are those of Mozilla, without any that
+# the administrator of the build stage has added.
 RUN touch src/main.rs src/lib.rs \
     && export IMAGESWAP_REVISION="$REVISION" \
     && cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" --bin imageswap \
-    && mkdir -p /image/app /image/usr/local/bin \
+    && mkdir -p /image/app /image/etc/ssl/certs /image/usr/local/bin \
     && cp "target/$(uname -m)-unknown-linux-musl/release/imageswap" /image/imageswap \
+    && LC_ALL=C sh -c 'cat /usr/share/ca-certificates/mozilla/*.crt' >/image/etc/ssl/certs/ca-certificates.crt \
     && ln -s /imageswap /image/app/imageswap-init.py \
     && ln -s /imageswap /image/usr/local/bin/gunicorn
 
-# No shell, no package manager, no user database, and no store of CAs: the only server that ImageSwap
-# calls is the API server, whose CA Kubernetes mounts.
+# No shell, no package manager and no user database. The public CAs are for the registries that are asked for verified
+# targets. Kubernetes mounts the CA of the API server.
 FROM scratch
 ARG VERSION=unknown
 ARG REVISION=unknown

@@ -52,6 +52,14 @@ chart:
 observability:
     .ci/observability
 
+# Test the registry client with a real registry
+registry:
+    .ci/registry
+
+# Test the status page in a real browser
+status-page:
+    .ci/status-page
+
 # Run the webhook in a cluster: a real control plane on loopback
 cluster-test:
     .ci/cluster
@@ -97,6 +105,10 @@ faults *arguments:
 # Compare the webhook with a server that does nothing; takes h2load
 compare *arguments:
     load-tests/compare.sh {{ arguments }}
+
+# Compare the webhook with other webhooks that rewrite images; takes h2load, and Go for Gatekeeper and the control plane
+peers *arguments:
+    load-tests/peers.sh {{ arguments }}
 
 # Show where the processor time of a request goes; takes h2load and perf
 profile *arguments:

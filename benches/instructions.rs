@@ -13,7 +13,7 @@ mod reviews;
 use std::{env, hint::black_box, iter, sync::Arc};
 
 use imageswap::{
-    admission::{AdmissionSettings, Facts, Reporting, Review, World, plan},
+    admission::{AdmissionSettings, Reporting, Review, World, plan},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -172,7 +172,7 @@ fn custom_resource() -> Vec<u8> {
 fn review(body: Vec<u8>, world: World) -> Run {
     let run = move || {
         let review = Review::with_sites(black_box(&body), &world.sites).unwrap();
-        black_box(plan(&review, &world).settle(&Facts::default()).to_json(&review));
+        black_box(plan(&review, &world).settle().to_json(&review));
     };
     run();
     Box::new(run)

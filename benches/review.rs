@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use imageswap::{
-    admission::{AdmissionSettings, Facts, Outcome, Review, World, plan, review::Document},
+    admission::{AdmissionSettings, Outcome, Review, World, plan, review::Document},
     rules::{LoadedMap, Policy},
     settings::SAMPLE_MAP,
 };
@@ -49,7 +49,7 @@ fn reviews(criterion: &mut Criterion, bodies: &[(&str, Vec<u8>)]) {
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 let review = Review::from_slice(black_box(body)).unwrap();
-                plan(&review, &world).settle(&Facts::default()).to_json(&review)
+                plan(&review, &world).settle().to_json(&review)
             });
         });
     }
@@ -67,7 +67,7 @@ fn patches(criterion: &mut Criterion) {
         assert_eq!(plan.edits.len(), changes);
         group.throughput(Throughput::Elements(changes as u64));
         group.bench_function(changes.to_string(), |bencher| {
-            bencher.iter(|| black_box(&plan).settle(&Facts::default()).to_json(&review));
+            bencher.iter(|| black_box(&plan).settle().to_json(&review));
         });
     }
 }

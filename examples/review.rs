@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::Context;
 use imageswap::{
-    admission::{AdmissionSettings, Facts, Review, World, plan},
+    admission::{AdmissionSettings, Review, World, plan},
     rules::{LoadedMap, Policy},
 };
 
@@ -27,9 +27,9 @@ fn main() -> anyhow::Result<()> {
     let review = Review::from_slice(&body).context("the input is not an AdmissionReview")?;
     let map = LoadedMap::from_text(MAP)?;
     let world = World::new(Policy::Maps(Box::new(map.rules)), AdmissionSettings::default());
-    // The plan lists the images that change. The answer needs to know nothing else here, so there are no facts.
+    // The plan lists the images that change. No registry is asked whether it has the new ones.
     let plan = plan(&review, &world);
-    let answer = plan.settle(&Facts::default());
+    let answer = plan.settle();
     writeln!(io::stdout(), "{}", answer.to_json(&review))?;
     Ok(())
 }

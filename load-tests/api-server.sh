@@ -27,6 +27,8 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=load-tests/common.sh
 source load-tests/common.sh
+# shellcheck source=load-tests/control-plane.sh
+source load-tests/control-plane.sh
 
 VARIANTS=${API_SERVER_VARIANTS:-bare floor imageswap policy}
 PODS=${API_SERVER_PODS:-3000}
@@ -59,7 +61,6 @@ if [[ -n $PROFILE ]]; then VARIANTS='floor imageswap' MAX_OTHER=100; fi
 
 readonly NAMESPACE=load
 readonly NAME=imageswap.load.test
-readonly TOKEN=load-test-administrator
 readonly ADMISSION=/apis/admissionregistration.k8s.io/v1
 readonly PODS_PATH=/api/v1/namespaces/$NAMESPACE/pods
 readonly REVIEW=tests/fixtures/reviews/00-create-pod.json
@@ -100,56 +101,6 @@ readonly SWAPPED=(registry.example.com/other/acme/migrate:v3 registry.example.co
 readonly PATCH='[{"op":"replace","path":"/spec/initContainers/0/image","value":"'${SWAPPED[0]}'"},'\
 '{"op":"replace","path":"/spec/containers/0/image","value":"'${SWAPPED[1]}'"},'\
 '{"op":"replace","path":"/spec/containers/1/image","value":"'${SWAPPED[2]}'"}]'
-
-# --- The control plane ----------------------------------------------------------------------------
-
-# Calls the API server: api METHOD PATH [curl flag...]
-api() {
-    local method=$1 path=$2
-    shift 2
-    curl --silent --show-error --fail-with-body --max-time 120 --cacert "$directory/tls/ca.crt" \
-        --header "Authorization: Bearer $TOKEN" --header 'Content-Type: application/json' \
-        --request "$method" "$server$path" "$@"
-}
-
-create() { api POST "$1" --output /dev/null --data-binary @-; }
-
-is_ready() { [[ $(api GET /readyz 2>/dev/null) == ok ]]; }
-
-start_control_plane() {
-    local etcd_port peers_port port
-    read -r etcd_port peers_port port < <(free_ports 3)
-    etcd=http://127.0.0.1:$etcd_port
-    server=https://127.0.0.1:$port
-    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/accounts.key"
-    openssl pkey -in "$directory/accounts.key" -pubout -out "$directory/accounts.pub"
-    echo "$TOKEN,load-admin,0,system:masters" >"$directory/tokens.csv"
-    # etcd does not wait for the disk, whose speed is not the subject. The processor is then always busy, and a
-    # webhook costs most in that case.
-    start etcd "$assets/etcd" --unsafe-no-fsync --data-dir="$directory/etcd" --log-level=warn \
-        --listen-client-urls="$etcd" --advertise-client-urls="$etcd" \
-        --listen-peer-urls="http://127.0.0.1:$peers_port" \
-        --initial-advertise-peer-urls="http://127.0.0.1:$peers_port" \
-        --initial-cluster="default=http://127.0.0.1:$peers_port"
-    # The script compacts between measurements, so that no measurement includes it.
-    start kube-apiserver "$assets/kube-apiserver" --etcd-servers="$etcd" \
-        --etcd-compaction-interval=0 --bind-address=127.0.0.1 --secure-port="$port" \
-        --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
-        --service-cluster-ip-range=10.0.0.0/24 --authorization-mode=RBAC \
-        --cert-dir="$directory/apiserver" --tls-cert-file="$directory/tls/tls.crt" \
-        --tls-private-key-file="$directory/tls/tls.key" \
-        --client-ca-file="$directory/tls/ca.crt" \
-        --token-auth-file="$directory/tokens.csv" \
-        --delete-collection-workers=8 \
-        --service-account-issuer=https://kubernetes.default.svc \
-        --service-account-key-file="$directory/accounts.pub" \
-        --service-account-signing-key-file="$directory/accounts.key"
-    await kube-apiserver is_ready
-    # There is no controller manager to create the service account that pods need.
-    create /api/v1/namespaces <<<'{"metadata":{"name":"'$NAMESPACE'",
-        "labels":{"k8s.twr.io/imageswap":"enabled"}}}'
-    create "/api/v1/namespaces/$NAMESPACE/serviceaccounts" <<<'{"metadata":{"name":"default"}}'
-}
 
 # --- The variants ---------------------------------------------------------------------------------
 
@@ -410,6 +361,7 @@ make_authority "$directory/tls"
 make_certificate "$directory/tls"
 echo "$MAP_TEXT" >"$directory/map/maps.conf"
 start_control_plane
+create_namespace "$NAMESPACE" '{"k8s.twr.io/imageswap":"enabled"}'
 note "API server $(api GET /version | sed -n 's/.*"gitVersion": "\([^"]*\)".*/\1/p'), $((CONNECTIONS * STREAMS))" \
     "creates at once, $PODS pods a measurement"
 failures=0

@@ -132,6 +132,53 @@ readonly ATTEMPTS=5
 row=
 other_percent=0
 
+# Puts load on a running server, and sets the array `load` to the figures of the time after the warm-up, and
+# `other_percent` to the share of other processes: measure_load NAME URL H2LOAD-FLAG...
+measure_load() {
+    local name=$1 url=$2 log=$directory/h2load.tsv milliseconds
+    shift 2
+    # A second longer than the measurement, so that the measurement does not include the end of the load even if
+    # this script is scheduled late.
+    milliseconds=$(awk -v seconds="$WARM_UP" -v more="$DURATION" \
+        'BEGIN { print int((seconds + more + 1) * 1000) }')
+    rm -f -- "$log"
+    start h2load "${client_prefix[@]}" h2load "$@" --threads 1 --duration "$milliseconds"ms \
+        --log-file "$log" --data "$REVIEW" --header 'Content-Type: application/json' "$url"
+    local server_pid=${pids[$name]} client_pid=${pids[h2load]}
+    sleep "$WARM_UP"
+    local begun=${EPOCHREALTIME/./} server_time client_time other_time
+    machine_time && other_time=$REPLY
+    processor_time "$server_pid" && server_time=$REPLY
+    processor_time "$client_pid" && client_time=$REPLY
+    sleep "$DURATION"
+    local ended=${EPOCHREALTIME/./}
+    machine_time && other_time=$((REPLY - other_time))
+    processor_time "$server_pid" && server_time=$((REPLY - server_time))
+    processor_time "$client_pid" && client_time=$((REPLY - client_time))
+    load=([rss_kib]=$(resident_memory "$server_pid"))
+    wait "$client_pid" || show_log_and_die h2load 'failed'
+    unset 'pids[h2load]'
+    evaluate_load "$log" "$begun" "$ended" "$server_time" "$client_time"
+    other_percent=$(percent "$((other_time - server_time - client_time))" "$((ended - begun))")
+}
+# The figures of the last load, by name.
+declare -A load=()
+# A prefix of the client, as `server_prefix`.
+client_prefix=()
+
+# Adds the requests of a time to the array `load`: evaluate_load LOG START END SERVER-TIME CLIENT-TIME
+evaluate_load() {
+    local requests failed microseconds p50 p99 p999 max seconds rate server_cost client_cost
+    read -r requests failed microseconds p50 p99 p999 max < <(load-tests/results.py window "$1" "$2" "$3")
+    ((requests > 0)) || show_log_and_die h2load 'had no answer'
+    read -r seconds rate server_cost client_cost \
+        < <(awk -v requests="$requests" -v microseconds="$microseconds" -v server="$4" -v client="$5" \
+            'BEGIN { printf "%.3f %.1f %.2f %.2f\n", microseconds / 1e6, requests * 1e6 / microseconds,
+                server / requests, client / requests }')
+    load+=([requests]=$requests [failed]=$failed [seconds]=$seconds [requests_per_second]=$rate
+        [cpu_us]=$server_cost [client_cpu_us]=$client_cost [p50]=$p50 [p99]=$p99 [p999]=$p999 [max]=$max)
+}
+
 # Samples a running program with perf until `end_samples`.
 begin_samples() {
     local control=$directory/perf-control acknowledgement=$directory/perf-acknowledgement enable answer
@@ -204,22 +251,27 @@ build_servers() {
 # Starts a server on a free port of loopback, and sets `address` when it answers a review:
 # start_server NAME TLS-FOLDER MAP [FLAG-OF-THE-FLOOR...]
 start_server() {
-    local name=$1 tls=$2 map=$3
-    shift 3
+    launch_server "$1" 127.0.0.1:0 "${@:2}"
+    await "$1" is_listening "$1"
+    await "$1" post_review "$REVIEW"
+}
+
+# Starts a server on an address, without waiting for it: launch_server NAME ADDRESS TLS-FOLDER MAP [FLAG...]
+launch_server() {
+    local name=$1 listen=$2 tls=$3 map=$4
+    shift 4
     case $name in
         floor)
             start floor "${server_prefix[@]}" "$target/release/examples/floor" \
-                --listen 127.0.0.1:0 --tls-dir "$tls" "$@"
+                --listen "$listen" --tls-dir "$tls" "$@"
             ;;
         imageswap)
             start imageswap "${server_prefix[@]}" "$program" serve \
-                --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json \
+                --listen "$listen" --admin-listen 127.0.0.1:0 --log-format json \
                 --tls-mode files --tls-dir "$tls" --maps "$map"
             ;;
         *) die "there is no server $name" ;;
     esac
-    await "$name" is_listening "$name"
-    await "$name" post_review "$REVIEW"
 }
 # The program that is measured.
 program=$target/release/imageswap

@@ -7,6 +7,8 @@
 #   --connections 'N...'   concurrent connections                    [default: '1 8 64 512']
 #   --protocols 'P...'     http1 and http2                           [default: 'http1 http2']
 #   --streams N            concurrent requests on an HTTP/2 connection [default: 1]
+#   --rate N               requests a second on each connection      [default: as many as are answered]
+#   --beside BYTES         a further connection always posts a review of this size, which is not in the figures
 #   --review FILE          the posted review         [default: tests/fixtures/reviews/02-update-pod.json]
 #   --map FILE             the map of the webhook                    [default: config/imageswap-maps.conf]
 #   --warm-up SECONDS      load before each measurement              [default: 1]
@@ -31,6 +33,8 @@ PROTOCOLS=${COMPARE_PROTOCOLS:-http1 http2}
 STREAMS=${COMPARE_STREAMS:-1}
 REVIEW=${COMPARE_REVIEW:-tests/fixtures/reviews/02-update-pod.json}
 MAP=${COMPARE_MAP:-config/imageswap-maps.conf}
+RATE=${COMPARE_RATE:-}
+BESIDE=${COMPARE_BESIDE:-}
 WARM_UP=${COMPARE_WARM_UP:-1}
 DURATION=${COMPARE_DURATION:-5}
 ROUNDS=${COMPARE_ROUNDS:-5}
@@ -47,7 +51,7 @@ rss_kib,other_cpu_percent
 
 while (($#)); do
     case $1 in
-        --connections | --protocols | --streams | --review | --map | --warm-up | --duration | \
+        --connections | --protocols | --streams | --rate | --beside | --review | --map | --warm-up | --duration | \
             --rounds | --max-other | --server-cpus | --client-cpus | --output)
             take_value "$@"
             shift
@@ -71,45 +75,33 @@ measure() {
     # A new process for each measurement, so that memory does not carry over.
     start_server "$server" "$directory/tls" "$MAP"
     check_answer "$server"
-    local log=$directory/h2load.tsv
-    rm -f -- "$log"
-    start h2load "${client_prefix[@]}" h2load "${flags[@]}" --clients "$connections" --threads 1 \
-        --duration "$LOAD_MILLISECONDS"ms --log-file "$log" --data "$REVIEW" \
-        --header 'Content-Type: application/json' "https://$address/"
-    local server_pid=${pids[$server]} client_pid=${pids[h2load]}
-    sleep "$WARM_UP"
-    local begun=${EPOCHREALTIME/./} server_time client_time other_time
-    machine_time && other_time=$REPLY
-    processor_time "$server_pid" && server_time=$REPLY
-    processor_time "$client_pid" && client_time=$REPLY
-    sleep "$DURATION"
-    local ended=${EPOCHREALTIME/./}
-    machine_time && other_time=$((REPLY - other_time))
-    processor_time "$server_pid" && server_time=$((REPLY - server_time))
-    processor_time "$client_pid" && client_time=$((REPLY - client_time))
-    other_time=$((other_time - server_time - client_time))
-    local memory
-    memory=$(resident_memory "$server_pid")
-    wait "$client_pid" || show_log_and_die h2load 'failed'
-    unset 'pids[h2load]'
+    if [[ -n $BESIDE ]]; then
+        start beside h2load "${flags[@]}" --clients 1 --data "$directory/large.json" --duration 1h \
+            --header 'Content-Type: application/json' "https://$address/"
+    fi
+    if [[ -n $RATE ]]; then flags+=(--rps "$RATE"); fi
+    measure_load "$server" "https://$address/" "${flags[@]}" --clients "$connections"
+    if [[ -n $BESIDE ]]; then stop beside; fi
     stop "$server"
+    row=$round,$server,$protocol,$connections,$streams,${load[seconds]},${load[requests]},${load[failed]},\
+${load[requests_per_second]},${load[cpu_us]},${load[client_cpu_us]},${load[p50]},${load[p99]},${load[p999]},\
+${load[max]},${load[rss_kib]},$other_percent
+    failures=$((failures + load[failed]))
+    note "round $round, $protocol, $connections connections: $server ${load[requests_per_second]} requests/s"
+}
 
-    local requests failed microseconds p50 p99 p999 max
-    read -r requests failed microseconds p50 p99 p999 max \
-        < <(load-tests/results.py window "$log" "$begun" "$ended")
-    ((requests > 0)) || show_log_and_die h2load 'had no answer'
-    other_percent=$(percent "$other_time" "$microseconds")
-    row=$(awk -v OFS=, -v requests="$requests" -v microseconds="$microseconds" \
-        -v server_time="$server_time" -v client_time="$client_time" \
-        -v head="$round,$server,$protocol,$connections,$streams" -v failed="$failed" \
-        -v tail="$p50,$p99,$p999,$max,$memory,$other_percent" 'BEGIN {
-            print head, sprintf("%.3f", microseconds / 1e6), requests, failed,
-                sprintf("%.1f", requests * 1e6 / microseconds),
-                sprintf("%.2f", server_time / requests), sprintf("%.2f", client_time / requests),
-                tail
-        }')
-    failures=$((failures + failed))
-    note "round $round, $protocol, $connections connections: $server $((requests * 1000000 / microseconds)) requests/s"
+# Prints a review with so many bytes more, in annotations: make_large_review REVIEW BYTES
+make_large_review() {
+    python3 - "$@" <<'PYTHON'
+import json
+import sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    review = json.load(file)
+annotations = review["request"]["object"]["metadata"].setdefault("annotations", {})
+annotations |= {f"example.com/{number:06}": "v" * 75 for number in range(int(sys.argv[2]) // 100)}
+json.dump(review, sys.stdout, separators=(",", ":"))
+PYTHON
 }
 
 # A wrong answer must not count as a fast one: both servers have to allow the object with a patch.
@@ -126,17 +118,17 @@ need h2load 'it is in the Debian package nghttp2-client'
 need openssl 'it makes the certificate'
 need python3 'it makes the figures'
 [[ -r $REVIEW ]] || die "$REVIEW cannot be read"
+if [[ -n $BESIDE ]]; then
+    make_large_review "$REVIEW" "$BESIDE" >"$directory/large.json"
+    # The further client counts as another process.
+    MAX_OTHER=100
+fi
 build_servers
 mkdir -p -- "$directory/tls" "$(dirname -- "$OUTPUT")"
 make_authority "$directory/tls"
 make_certificate "$directory/tls"
 if [[ -n $SERVER_CPUS ]]; then server_prefix=(taskset --cpu-list "$SERVER_CPUS"); fi
-client_prefix=()
 if [[ -n $CLIENT_CPUS ]]; then client_prefix=(taskset --cpu-list "$CLIENT_CPUS"); fi
-# A second longer than the measurement, so that the measurement does not include the end of the load even if this
-# script is scheduled late.
-LOAD_MILLISECONDS=$(awk -v seconds="$WARM_UP" -v more="$DURATION" \
-    'BEGIN { print int((seconds + more + 1) * 1000) }')
 failures=0
 echo "$COLUMNS" >"$OUTPUT"
 for ((round = 1; round <= ROUNDS; round++)); do

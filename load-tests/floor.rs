@@ -1,9 +1,9 @@
 //! The floor: the minimum cost of a webhook over hyper and tokio-rustls. It reads the body of each request and always
 //! sends the same answer.
 //!
-//! The load tests compare the webhook with it, so it has the allocator, runtime, TLS settings and protocols of the
-//! webhook. It deliberately has nothing else: it ignores method, path and content type, parses no JSON, counts nothing,
-//! and has no limit and no timeout. Not for production.
+//! The load tests compare the webhook with it, so it has the allocator, TLS settings and protocols of the webhook, and
+//! the usual runtime of Tokio. It deliberately has nothing else: it ignores method, path and content type, parses no
+//! JSON, counts nothing, and has no limit and no timeout. Not for production.
 
 use std::{
     io::Write,

@@ -30,6 +30,19 @@ COMPARISONS = {
             ("other_cpu_percent", "other %", "{:.1f}", []),
         ],
     },
+    "peer": {
+        "group": ["protocol"],
+        "columns": [
+            ("cpu_us_per_request", "CPU µs/review", "{:,.1f}", ["imageswap"]),
+            ("requests_per_second", "reviews/s", "{:,.0f}", []),
+            ("p50_us", "p50 ms", "{:.2f}", []),
+            ("p99_us", "p99 ms", "{:.2f}", []),
+            ("rest_rss_kib", "at rest MiB", "{:.1f}", []),
+            ("rss_kib", "loaded MiB", "{:.1f}", []),
+            ("ready_us", "ready ms", "{:.0f}", []),
+            ("other_cpu_percent", "other %", "{:.1f}", []),
+        ],
+    },
     "variant": {
         "group": [],
         "columns": [
@@ -106,7 +119,16 @@ def summary(path):
     return kind, comparison, results
 
 
-ORDER = ["bare", "floor", "imageswap", "policy", "policy-apply"]
+ORDER = [
+    "bare",
+    "floor",
+    "imageswap",
+    "policy",
+    "policy-apply",
+    "harbor-container-webhook",
+    "mutating-registry-webhook",
+    "gatekeeper",
+]
 
 
 def ratios(column, rounds, baseline):

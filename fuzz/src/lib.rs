@@ -8,8 +8,10 @@ pub mod driver;
 pub mod glob;
 pub mod image;
 mod inputs;
+pub mod manifest;
 pub mod map;
 mod mutation;
+pub mod registry;
 pub mod review;
 pub mod settings;
 pub mod sites;
@@ -28,10 +30,22 @@ pub struct Target {
 }
 
 /// All targets, by name.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "glob", run: glob::run, seeds: glob::seeds, dictionary: glob::PIECES },
     Target { name: "image", run: image::run, seeds: image::seeds, dictionary: image::PIECES },
+    Target {
+        name: "manifest",
+        run: manifest::run,
+        seeds: manifest::seeds,
+        dictionary: manifest::PIECES,
+    },
     Target { name: "map", run: map::run, seeds: map::seeds, dictionary: map::PIECES },
+    Target {
+        name: "registry",
+        run: registry::run,
+        seeds: registry::seeds,
+        dictionary: registry::PIECES,
+    },
     Target { name: "review", run: review::run, seeds: review::seeds, dictionary: review::PIECES },
     Target {
         name: "settings",

@@ -1,6 +1,6 @@
 //! The annotations of an object that admission reads and writes.
 
-use super::json::{Read, Reader, Result, Text};
+use super::json::{self, Read, Reader, Result, Text};
 
 /// The annotation by which the kubelet marks the API server's copy of a static pod
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-config-mirror>).
@@ -34,20 +34,19 @@ pub(super) struct Annotations<'a> {
 }
 
 impl<'a> Read<'a> for Annotations<'a> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        *self = Self::default();
-        let before = reader.remaining();
-        self.is_present = reader.object(|name, reader| {
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
+        *self = Self { is_present: json::is_at(rest, b'{'), ..Self::default() };
+        let after = reader.object(rest, |name, reader, rest| {
             if name == SKIP_ANNOTATION.as_bytes() {
-                return self.skip.read(reader);
+                return self.skip.read(reader, rest);
             }
             if name == ORIGINAL_ANNOTATION.as_bytes() {
-                return self.original.read(reader);
+                return self.original.read(reader, rest);
             }
             self.is_mirror_pod |= name == MIRROR;
-            reader.skip()
+            reader.skip(rest)
         })?;
-        self.bytes = before - reader.remaining();
-        Ok(())
+        self.bytes = rest.len() - after.len();
+        Ok(after)
     }
 }

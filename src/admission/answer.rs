@@ -144,7 +144,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::admission::{AdmissionSettings, Facts, World, plan};
+    use crate::admission::{AdmissionSettings, World, plan};
     use crate::rules::{LoadedMap, Policy};
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         let map = LoadedMap::from_text("default::d.io").unwrap();
         let world = World::new(Policy::Maps(Box::new(map.rules)), AdmissionSettings::default());
         let plan = plan(&review, &world);
-        let mut answer = plan.settle(&Facts::default());
+        let mut answer = plan.settle();
         let pointer = "/metadata/annotations/a~1b";
         answer
             .patch

@@ -1,7 +1,7 @@
 //! A planned change of an object.
 
 use super::{ImageName, Location};
-use crate::rules::{Rule, SwappedImage};
+use crate::rules::{Reason, Rule, SwappedImage};
 
 /// A planned change.
 #[derive(Clone, Copy, Debug)]
@@ -18,5 +18,7 @@ pub enum Edit<'r> {
         to: SwappedImage<'r>,
         /// The rule that applies; `None` in LEGACY mode.
         rule: Option<&'r Rule>,
+        /// The reason of the decision.
+        reason: Reason,
     },
 }

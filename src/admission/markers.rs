@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
-use super::json::{Read, Reader, Result};
+use super::json::{self, Read, Reader, Result};
 
 /// The value of the label that turns swapping off.
 const DISABLED: &str = "disabled";
@@ -52,42 +52,42 @@ impl NeverPulled {
 }
 
 impl<'a> Read<'a> for DisabledLabels {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
         self.0.clear();
-        reader.object(|name, reader| {
+        reader.object(rest, |name, reader, rest| {
             if !self.0.is_empty() {
                 self.0.remove(name);
             }
-            if reader.string()?.as_deref() == Some(DISABLED) {
+            let (value, after) = reader.string(rest)?;
+            if value.as_deref() == Some(DISABLED) {
                 self.0.insert(name.to_owned());
             }
-            Ok(())
-        })?;
-        Ok(())
+            Ok(after)
+        })
     }
 }
 
 impl<'a> Read<'a> for ControllerReference {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
         self.0 = false;
-        reader.array(|reader| {
+        reader.array(rest, |reader, rest| {
             let mut is_controller = false;
-            reader.object(|name, reader| {
+            let after = reader.object(rest, |name, reader, rest| {
                 if name == b"controller" {
-                    is_controller = reader.is_true()?;
-                    return Ok(());
+                    is_controller = json::is_true(rest);
                 }
-                reader.skip()
+                reader.skip(rest)
             })?;
             self.0 |= is_controller;
-            Ok(())
+            Ok(after)
         })
     }
 }
 
 impl<'a> Read<'a> for NeverPulled {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        self.0 = reader.string()?.as_deref() == Some(NEVER);
-        Ok(())
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
+        let (policy, after) = reader.string(rest)?;
+        self.0 = policy.as_deref() == Some(NEVER);
+        Ok(after)
     }
 }

@@ -2,23 +2,22 @@
 //!
 //! A plan contains only images. The rest of the answer follows from the edits that remain when the plan is settled.
 
-use std::collections::HashSet;
-
 use smallvec::SmallVec;
 
 use super::{
-    AdmissionSettings, Answer, Comparison, Edit, ImageName, Kind, Location, Mode, Operation,
-    Outcome, PatchOperation, Reporting, Review, Scope, World,
+    AdmissionSettings, Answer, Comparison, Edit, Kind, Mode, Operation, Outcome, PatchOperation,
+    Reporting, Review, Scope, World,
     annotations::Annotations,
     answer::INLINE_EDITS,
     exclusions::Exclusions,
-    pod::{Pod, PodImage},
+    images::{Image, Images, kind_of},
+    pod::Pod,
     pull_secrets::PullSecretPlan,
     report::Changes,
-    review::{Metadata, Request, ResourceImages, Workload},
-    sites::{SiteImage, TooManyImages, introduced},
+    review::{Metadata, Request},
+    sites::{TooManyImages, introduced},
 };
-use crate::rules::{Decision, Reason, RuleSet, SwappedImage};
+use crate::rules::{Decision, Reason, RuleSet};
 
 /// The plan for a review.
 #[derive(Debug)]
@@ -33,6 +32,8 @@ pub struct Plan<'r> {
     pub mode: Mode,
     /// The changes.
     pub edits: SmallVec<[Edit<'r>; INLINE_EDITS]>,
+    /// The changes that are not made, because the registry does not have the new image.
+    pub fallbacks: Vec<Edit<'r>>,
     /// Number of images for each reason, in the order of [`Reason::ALL`].
     pub images: [ImageCount; Reason::ALL.len()],
     /// The comparison of the images with a candidate map; empty if there is none.
@@ -69,25 +70,6 @@ pub struct ImageCount {
     pub swapped: u32,
 }
 
-/// The known facts about the targets of a plan.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    absent: HashSet<String>,
-}
-
-impl Facts {
-    /// Records images that their registry does not have.
-    #[must_use]
-    pub fn with_absent(images: impl IntoIterator<Item = String>) -> Self {
-        Self { absent: images.into_iter().collect() }
-    }
-
-    /// Returns true if the registry is known not to have the image. An image without facts counts as present.
-    fn is_absent(&self, image: &SwappedImage<'_>) -> bool {
-        !self.absent.is_empty() && self.absent.contains(&image.to_string())
-    }
-}
-
 /// Plans the changes for a review.
 ///
 /// Allocates nothing for a new object with up to four changes. An update whose containers have moved needs a table of
@@ -110,11 +92,7 @@ fn plan_keeping<'r>(
     world: &'r World,
 ) -> Plan<'r> {
     let request = review.request();
-    // A custom resource may have the kind `Pod` or `Job` of another group.
-    let kind = match review.resource {
-        Some(_) => Kind::Other,
-        None => Kind::parse(request.kind()),
-    };
+    let kind = kind_of(review);
     let operation = Operation::parse(request.operation());
     let mode = world.settings.shadow.mode(request.namespace());
     let mut plan =
@@ -133,6 +111,7 @@ impl<'r> Plan<'r> {
             outcome: Outcome::NoImages,
             mode,
             edits: SmallVec::new(),
+            fallbacks: Vec::new(),
             images: [ImageCount::default(); Reason::ALL.len()],
             comparison: Comparison::default(),
             decisions: None,
@@ -144,12 +123,12 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Creates the answer: the edits whose targets are not known to be absent, the pull secrets that the pod then lacks,
-    /// and the records of both. In shadow mode, only the records.
+    /// Creates the answer: the edits, the pull secrets that the pod then lacks, and the records of both. In shadow mode,
+    /// only the records.
     #[must_use]
-    pub fn settle(&self, facts: &Facts) -> Answer<'_> {
+    pub fn settle(&self) -> Answer<'_> {
         let mut answer = Answer::default();
-        let edits = self.edits.iter().filter(|Edit::Image { to, .. }| !facts.is_absent(to));
+        let edits = self.edits.iter();
         if self.mode == Mode::Enforce {
             let operation = |Edit::Image { at, to, .. }: &Edit<'r>| PatchOperation::Replace {
                 path: *at,
@@ -167,12 +146,14 @@ impl<'r> Plan<'r> {
         if self.reporting != Reporting::default()
             || !self.unknown_exclusions.is_empty()
             || self.has_too_many_images
+            || !self.fallbacks.is_empty()
         {
             let is_annotated = self.kind == Kind::Pod && self.mode == Mode::Enforce;
             let changes = Changes {
                 mode: self.mode,
-                edits: edits.collect(),
+                edits: edits.as_slice(),
                 pull_secrets: &added,
+                fallbacks: &self.fallbacks,
                 unknown_exclusions: &self.unknown_exclusions,
                 has_too_many_images: self.has_too_many_images,
                 annotations: self.annotations.filter(|_| is_annotated),
@@ -218,6 +199,11 @@ impl<'r> Plan<'r> {
                 }
             }
         }
+        self.outcome_of_edits()
+    }
+
+    /// Returns the outcome for an object whose images were considered.
+    pub(super) fn outcome_of_edits(&self) -> Outcome {
         match self.mode {
             _ if self.edits.is_empty() => Outcome::Unchanged,
             Mode::Enforce => Outcome::Swapped,
@@ -277,68 +263,18 @@ impl<'r> Plan<'r> {
 
     /// Adds the decision on an image.
     fn add(&mut self, image: Image<'r>, decision: Decision<'r>) {
+        if let Some(rule) = decision.rule {
+            rule.count_hit();
+        }
         let count = &mut self.images[decision.reason as usize];
         if let Some(to) = decision.swapped {
             count.swapped += 1;
             let Image { location: at, name, text: from, .. } = image;
-            self.edits.push(Edit::Image { at, name, from, to, rule: decision.rule });
+            let Decision { reason, rule, .. } = decision;
+            self.edits.push(Edit::Image { at, name, from, to, rule, reason });
         } else {
             count.left_alone += 1;
         }
-    }
-}
-
-/// The images of an object.
-#[derive(Clone, Copy)]
-enum Images<'r> {
-    Pod(Pod<'r, 'r>),
-    Sites(Result<&'r ResourceImages<'r>, TooManyImages>),
-}
-
-/// An image of an object.
-#[derive(Clone, Copy)]
-struct Image<'r> {
-    location: Location<'r>,
-    name: ImageName<'r>,
-    text: &'r str,
-    /// True if the pull policy is `Never`: the node uses the image that it has under this name.
-    is_never_pulled: bool,
-}
-
-impl<'r> Images<'r> {
-    /// Returns the images of the object of a review; `None` if it has no place for images.
-    fn of(review: &'r Review<'_>, object: &'r Workload<'_>, kind: Kind) -> Option<Self> {
-        match &review.resource {
-            Some(images) => Some(Self::Sites(images.as_ref().map_err(|error| *error))),
-            None => Pod::of(object, kind).map(Self::Pod),
-        }
-    }
-
-    /// Returns the metadata that may exclude images: those of the object, and of the templates in it.
-    fn described_by(
-        self,
-        object: Option<&'r Metadata<'r>>,
-    ) -> impl Iterator<Item = &'r Metadata<'r>> + Clone {
-        let templates = match self {
-            Self::Pod(pod) => [pod.template_metadata, pod.job_metadata],
-            Self::Sites(_) => [None, None],
-        };
-        [object].into_iter().chain(templates).flatten()
-    }
-}
-
-impl<'r> From<PodImage<'r>> for Image<'r> {
-    fn from(image: PodImage<'r>) -> Self {
-        let (name, PodImage { location, text, is_never_pulled, .. }) = (image.name(), image);
-        Self { location: Location::Pod(location), name, text, is_never_pulled }
-    }
-}
-
-impl<'r> From<&'r SiteImage<'_>> for Image<'r> {
-    fn from(image: &'r SiteImage<'_>) -> Self {
-        let SiteImage { pointer, text, is_never_pulled, .. } = image;
-        let (location, name) = (Location::Site(pointer), ImageName::Site(pointer));
-        Self { location, name, text, is_never_pulled: *is_never_pulled }
     }
 }
 
@@ -354,52 +290,4 @@ fn reason_to_leave(image: &Image<'_>, scope: &Scope, excluded: &Exclusions<'_>) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::Shadow, *};
-    use crate::rules::{LoadedMap, Policy};
-
-    const REVIEW: &str = r#"{"request":{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE","object":
-        {"spec":{"containers":[{"name":"a","image":"nginx:1"},{"name":"b","image":"redis:7"}]}}}}"#;
-
-    fn world(shadow: Shadow) -> World {
-        let map = LoadedMap::from_text("default::d.io").unwrap();
-        let settings = AdmissionSettings { shadow, ..AdmissionSettings::default() };
-        World::new(Policy::Maps(Box::new(map.rules)), settings)
-    }
-
-    fn images(answer: &Answer<'_>) -> Vec<String> {
-        let image = |operation: &PatchOperation<'_>| match operation {
-            PatchOperation::Replace { image, .. } => image.to_string(),
-            PatchOperation::Add { path, .. } => path.clone(),
-        };
-        answer.patch.iter().map(image).collect()
-    }
-
-    #[test]
-    fn an_image_that_the_registry_does_not_have_is_not_swapped() {
-        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Shadow::Nowhere);
-        let plan = plan(&review, &world);
-        assert_eq!(images(&plan.settle(&Facts::default())), ["d.io/nginx:1", "d.io/redis:7"]);
-        let facts = Facts::with_absent(["d.io/nginx:1".to_owned(), "d.io/other".to_owned()]);
-        assert_eq!(images(&plan.settle(&facts)), ["d.io/redis:7"]);
-    }
-
-    #[test]
-    fn shadow_mode_decides_and_changes_nothing() {
-        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Shadow::Everywhere);
-        let plan = plan(&review, &world);
-        assert_eq!((plan.outcome, plan.edits.len()), (Outcome::Shadow, 2));
-        assert_eq!(plan.images[Reason::Default as usize], ImageCount { left_alone: 0, swapped: 2 });
-        assert!(plan.settle(&Facts::default()).patch.is_empty());
-    }
-
-    #[test]
-    fn an_edit_names_the_line_of_its_rule() {
-        let review = Review::from_slice(REVIEW.as_bytes()).unwrap();
-        let world = world(Shadow::Nowhere);
-        let Edit::Image { from, rule, .. } = plan(&review, &world).edits[1];
-        assert_eq!((from, rule.map(|rule| rule.line)), ("redis:7", Some(1)));
-    }
-}
+mod tests;

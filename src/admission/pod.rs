@@ -43,7 +43,8 @@ impl Kind {
     }
 
     /// Returns the JSON Pointer to the pod's spec in an object of this kind.
-    fn pod_spec_pointer(self) -> &'static str {
+    #[must_use]
+    pub fn pod_spec_pointer(self) -> &'static str {
         match self {
             Self::CronJob => "/spec/jobTemplate/spec/template/spec",
             Self::Pod => "/spec",

@@ -53,9 +53,11 @@ pub(super) struct Changes<'p> {
     /// The consequences of the decisions.
     pub(super) mode: Mode,
     /// The changed images.
-    pub(super) edits: Vec<&'p Edit<'p>>,
+    pub(super) edits: &'p [Edit<'p>],
     /// The pull secrets that are added.
     pub(super) pull_secrets: &'p [AddedSecret<'p>],
+    /// The changes that are not made, because the registry does not have the new image.
+    pub(super) fallbacks: &'p [Edit<'p>],
     /// Names that an annotation excludes, but that no image of the object has.
     pub(super) unknown_exclusions: &'p [String],
     /// True if the object is left alone, because it has too many images.
@@ -68,10 +70,7 @@ impl Changes<'_> {
     /// Adds the records to an answer.
     pub(super) fn report(&self, reporting: Reporting, answer: &mut Answer<'_>) {
         answer.warnings = self.warnings(reporting.warns);
-        if self.edits.is_empty() && self.pull_secrets.is_empty() {
-            return;
-        }
-        if reporting.audits {
+        if reporting.audits && self.total() > 0 {
             answer.audit_annotations.push(self.audit());
         }
         if reporting.annotates {
@@ -106,10 +105,10 @@ impl Changes<'_> {
         (format!("{prefix}-{:08x}", (hash ^ (hash >> u32::BITS)) & u64::from(u32::MAX)), value)
     }
 
-    /// Returns the warnings: an object with too many images, names in [`SKIP_ANNOTATION`] that no image has, and the changes
-    /// if they are `shown`.
+    /// Returns the warnings: an object with too many images, names in [`SKIP_ANNOTATION`] that no image has, images that
+    /// the registry does not have, and the changes if they are `shown`.
     fn warnings(&self, shown: bool) -> Vec<String> {
-        let changes = if shown { self.total() } else { 0 };
+        let changes = if shown { self.total() } else { self.fallbacks.len() };
         if self.has_too_many_images {
             return vec![TOO_MANY_IMAGES.to_owned()];
         }
@@ -141,29 +140,21 @@ impl Changes<'_> {
         warnings
     }
 
-    /// Returns the number of changes.
+    /// Returns the number of changes, with those that are not made.
     fn total(&self) -> usize {
-        self.edits.len() + self.pull_secrets.len()
+        self.fallbacks.len() + self.edits.len() + self.pull_secrets.len()
     }
 
-    /// Appends a change to `text`, with images of at most `max_bytes` each. The images come first, then the pull secrets.
+    /// Appends a change to `text`, with images of at most `max_bytes` each. The changes that are not made come first, then
+    /// the images, then the pull secrets.
     fn push_change(&self, index: usize, max_bytes: usize, text: &mut String) {
-        if let Some(Edit::Image { name, from, to, rule, .. }) = self.edits.get(index) {
-            push_name(name, text);
-            text.push_str(": ");
-            text.push_str(&excerpt(from, max_bytes));
-            text.push_str(" -> ");
-            let start = text.len();
-            to.append_to(text);
-            if let Cow::Owned(cut) = excerpt(&text[start..], max_bytes) {
-                text.truncate(start);
-                text.push_str(&cut);
-            }
-            if let Some(rule) = rule {
-                push_location(&rule.location(), text);
-            }
+        let image = index.checked_sub(self.fallbacks.len());
+        if let Some(fallback) = self.fallbacks.get(index) {
+            push_image(fallback, " kept, the registry does not have ", max_bytes, text);
+        } else if let Some(edit) = image.and_then(|index| self.edits.get(index)) {
+            push_image(edit, " -> ", max_bytes, text);
         } else if let Some(AddedSecret { name, line }) =
-            self.pull_secrets.get(index - self.edits.len())
+            image.and_then(|index| self.pull_secrets.get(index - self.edits.len()))
         {
             text.push_str("imagePullSecrets: ");
             text.push_str(name);
@@ -183,7 +174,7 @@ impl Changes<'_> {
         // A text of another form was not written by this program.
         let mut images: BTreeMap<String, String> =
             before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        for Edit::Image { name, from, .. } in &self.edits {
+        for Edit::Image { name, from, .. } in self.edits {
             images.insert(name.to_string(), (*from).to_owned());
         }
         let value = serde_json::to_string(&images).ok()?;
@@ -199,6 +190,24 @@ impl Changes<'_> {
             let value = json!({ ORIGINAL_ANNOTATION: value });
             PatchOperation::Add { path: "/metadata/annotations".to_owned(), value }
         })
+    }
+}
+
+/// Appends an image, what happens to it in words, the new image, and the location of the rule.
+fn push_image(edit: &Edit<'_>, happens: &str, max_bytes: usize, text: &mut String) {
+    let Edit::Image { name, from, to, rule, .. } = edit;
+    push_name(name, text);
+    text.push_str(": ");
+    text.push_str(&excerpt(from, max_bytes));
+    text.push_str(happens);
+    let start = text.len();
+    to.append_to(text);
+    if let Cow::Owned(cut) = excerpt(&text[start..], max_bytes) {
+        text.truncate(start);
+        text.push_str(&cut);
+    }
+    if let Some(rule) = rule {
+        push_location(&rule.location(), text);
     }
 }
 

@@ -86,6 +86,12 @@ impl<'a> Review<'a> {
         &self.request
     }
 
+    /// Returns true if the kind of the object has sites, so that only these are images.
+    #[must_use]
+    pub fn has_sites(&self) -> bool {
+        self.resource.is_some()
+    }
+
     /// Returns the version of the review, which the answer has to use too.
     #[must_use]
     pub fn api_version(&self) -> &'static str {

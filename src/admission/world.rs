@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::Sites;
+use serde::Serialize;
+
+use super::{Differences, Sites};
 use crate::{
     closed_enum::closed_enum,
     rules::{NamespaceMaps, Policy, RuleSet},
@@ -20,6 +22,8 @@ pub struct World {
     pub namespaces: Arc<NamespaceMaps>,
     /// A map that is compared with the policy, if there is one.
     pub candidate: Arc<Option<RuleSet>>,
+    /// The differences of that map from the policy so far.
+    pub differences: Arc<Differences>,
     /// The locations of images in custom resources.
     pub sites: Arc<Sites>,
     /// The settings.
@@ -31,7 +35,14 @@ impl World {
     #[must_use]
     pub fn new(policy: impl Into<Arc<Policy>>, settings: AdmissionSettings) -> Self {
         let (policy, sites) = (policy.into(), Arc::new(Sites::built_in()));
-        Self { policy, namespaces: Arc::default(), candidate: Arc::default(), sites, settings }
+        Self {
+            policy,
+            namespaces: Arc::default(),
+            candidate: Arc::default(),
+            differences: Arc::default(),
+            sites,
+            settings,
+        }
     }
 }
 
@@ -84,6 +95,8 @@ impl Shadow {
 
 closed_enum! {
     /// The consequences of the decisions.
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
     pub enum Mode {
         /// The object is changed.
         Enforce => "enforce",

@@ -3,6 +3,7 @@
 use crate::{
     controller::ControllerMetrics,
     metrics::{Metric, Registry},
+    registry::TargetMetrics,
     server::ServerMetrics,
     state::LoadObserver,
 };
@@ -21,5 +22,6 @@ pub fn declared_metrics() -> Registry {
     let _ = ServerMetrics::new(&registry);
     let _ = LoadObserver::new(&registry);
     let _ = ControllerMetrics::new(&registry);
+    let _ = TargetMetrics::new(&registry);
     registry
 }

@@ -8,7 +8,9 @@
 mod metrics;
 mod rules;
 mod signals;
+mod targets;
 mod tasks;
+mod values;
 
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,23 +22,23 @@ use tracing::{info, warn};
 use self::{
     metrics::BUILD_INFO,
     tasks::{Task, Tasks},
+    values::Values,
 };
 pub use self::{metrics::declared_metrics, signals::Signals};
 use crate::{
-    admission::{AdmissionSettings, Shadow, Sites},
+    admission::Shadow,
     controller::{Controller, ControllerMetrics, Creation, Shared},
     kubernetes::{ClusterError, Wakeup},
     metrics::Registry,
     origin::Origin,
-    rules::{NamespaceMaps, Policy, RuleSet},
-    server::{Listener, Port, Service, Shutdown, acceptor, open_files},
+    server::{Listener, Port, Service, Shutdown, Workers, acceptor, open_files},
     settings::{CertificateOrigin, ClusterSettings, ServeSettings},
     sources::{
         CertificateFiles, ClientCaSource, Loaded, Source, TemplateSource, Timing, keep_fresh,
         refresh,
     },
-    state::{CurrentWorld, HasStatus, Live, LoadError, LoadObserver, Readiness, Subject},
-    tls::{CertificateResolver, ClientTrust, Roots, ServingCertificate, self_signed},
+    state::{HasStatus, Live, LoadError, Readiness, Subject},
+    tls::{CertificateResolver, ClientTrust, Roots, self_signed},
     version::{REVISION, VERSION},
 };
 
@@ -52,13 +54,21 @@ pub struct UnusableClientCa(LoadError);
 /// `deploy/manifests`, and a second for a late one.
 const PROBE_WAIT: Duration = Duration::from_secs(6);
 
+/// Number of threads besides those of the webhook: for probes, reloads and the controller. With two, a task that takes
+/// long holds up no other.
+const THREADS: usize = 2;
+
 /// Serves until a signal stops the program.
 ///
 /// # Errors
 /// If a port cannot be bound, or a task stops unexpectedly. [`UnusableClientCa`] if that file is not usable.
 pub fn serve(settings: ServeSettings) -> anyhow::Result<()> {
-    let settings = ServeSettings { limits: open_files::fit(settings.limits), ..settings };
+    let settings = ServeSettings {
+        limits: open_files::fit(settings.limits, settings.verify.is_some()),
+        ..settings
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("starting the runtime")?;
@@ -86,50 +96,6 @@ pub struct App {
     tasks: Tasks,
 }
 
-/// The values that can change at run time.
-struct Values {
-    observer: Arc<LoadObserver>,
-    world: Arc<CurrentWorld>,
-    policy: Arc<Live<Policy>>,
-    namespaces: Arc<Live<NamespaceMaps>>,
-    candidate: Arc<Live<Option<RuleSet>>>,
-    sites: Arc<Live<Sites>>,
-    certificate: Arc<Live<ServingCertificate>>,
-}
-
-impl Values {
-    fn new(admission: AdmissionSettings, registry: &Registry) -> Self {
-        let observer = Arc::new(LoadObserver::new(registry));
-        let world = Arc::new(CurrentWorld::new(admission));
-        let policy = Live::new(Subject::Map, observer.clone()).on_change({
-            let world = world.clone();
-            move |policy| world.set_policy(policy)
-        });
-        let namespaces = Live::new(Subject::NamespaceMaps, observer.clone()).on_change({
-            let world = world.clone();
-            move |namespaces| world.set_namespaces(namespaces)
-        });
-        let candidate = Live::new(Subject::CandidateMap, observer.clone()).on_change({
-            let world = world.clone();
-            move |candidate| world.set_candidate(candidate)
-        });
-        let sites = Live::new(Subject::Sites, observer.clone()).on_change({
-            let world = world.clone();
-            move |sites| world.set_sites(sites)
-        });
-        let certificate = Live::new(Subject::Certificate, observer.clone());
-        Self {
-            observer,
-            world,
-            policy: Arc::new(policy),
-            namespaces: Arc::new(namespaces),
-            candidate: Arc::new(candidate),
-            sites: Arc::new(sites),
-            certificate: Arc::new(certificate),
-        }
-    }
-}
-
 impl App {
     /// Binds the ports and starts all tasks.
     ///
@@ -139,13 +105,14 @@ impl App {
         let registry = Registry::default();
         registry.describe(&BUILD_INFO);
         registry.gauge(&BUILD_INFO, &[VERSION, REVISION]).set(1.0);
-        let values = Values::new(settings.admission.clone(), &registry);
+        let mut values = Values::new(settings.admission.clone(), &registry);
         // The metrics page has the same counters in every mode, so that alerts do not depend on it.
         let controller_metrics = Arc::new(ControllerMetrics::new(&registry));
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
-        let clients = client_trust(&settings, &values.observer, &mut tasks, &stop)?;
+        let clients = client_trust(&settings, &mut values, &mut tasks, &stop)?;
         let tls = acceptor(CertificateResolver::new(values.certificate.clone()), clients.clone())
             .context("creating the TLS settings")?;
+        let workers = Workers::start().context("starting the threads of the webhook")?;
         let listener = Listener::bind(settings.listen, Port::Webhook { tls, clients });
         let listener = listener.with_context(|| {
             format!("IMAGESWAP_LISTEN (--listen): cannot bind {}", settings.listen)
@@ -170,30 +137,41 @@ impl App {
             tasks,
         };
         let pod_name = app.settings.pod_name.clone().unwrap_or_else(host_name);
+        app.load_rules(&values)?;
+        app.load_certificate(&mut values, controller_metrics).await?;
+        let targets = app.start_targets(&mut values, &registry);
         let service = Arc::new(Service::new(
             values.world.clone(),
             &pod_name,
             app.readiness.clone(),
             registry.clone(),
             app.settings.limits,
+            targets.clone(),
+            app.settings.status_page.then(|| {
+                let resolver = targets.map(|targets| targets.resolver().clone());
+                values.status_page(&pod_name, &app.settings, &app.readiness, resolver)
+            }),
         ));
-        app.load_rules(&values)?;
-        app.load_certificate(&values, controller_metrics).await?;
-        app.tasks.spawn(Task::Webhook, listener.serve(service.clone(), app.shutdown.clone()));
+        app.tasks
+            .spawn(Task::Webhook, listener.serve(service.clone(), workers, app.shutdown.clone()));
         app.tasks.spawn(Task::AdminServer, {
             // Probes and metrics are answered until the end, so that no probe fails and the drain is visible.
             let shutdown =
                 Shutdown { drain: app.stop_admin.clone(), abort: app.stop_admin.clone() };
-            admin_listener.serve(service, shutdown)
+            admin_listener.serve(service, Workers::of_this_runtime(), shutdown)
         });
         app.log_start();
         Ok(app)
     }
 
     fn log_start(&self) {
+        // In a cluster, the page has no URL before a port is forwarded to it.
+        let has_url = self.settings.status_page && self.admin_address.ip().is_loopback();
+        let status_page = has_url.then(|| format!("http://{}/", self.admin_address));
         info!(
             version = VERSION, revision = REVISION,
             listen = %self.address, admin_listen = %self.admin_address, rules = %self.settings.rules,
+            status_page,
             "imageswap started"
         );
         match &self.settings.admission.shadow {
@@ -262,7 +240,7 @@ impl App {
 
     async fn load_certificate(
         &mut self,
-        values: &Values,
+        values: &mut Values,
         controller_metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let certificate = &values.certificate;
@@ -287,7 +265,7 @@ impl App {
     async fn start_controller(
         &mut self,
         ClusterSettings { controller, template }: ClusterSettings,
-        values: &Values,
+        values: &mut Values,
         metrics: Arc<ControllerMetrics>,
     ) -> anyhow::Result<()> {
         let wakeup = Wakeup::default();
@@ -297,6 +275,7 @@ impl App {
             move |_| wakeup.wake()
         });
         let live = Arc::new(live);
+        values.followed.push(live.clone());
         let shared = Shared {
             template: live.clone(),
             certificate: values.certificate.clone(),
@@ -335,12 +314,13 @@ impl App {
 /// Without the file, the webhook would not know which clients to refuse. So it does not start.
 fn client_trust(
     settings: &ServeSettings,
-    observer: &Arc<LoadObserver>,
+    values: &mut Values,
     tasks: &mut Tasks,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Arc<ClientTrust>>> {
     let Some(file) = settings.client_ca_file.clone() else { return Ok(None) };
-    let live: Arc<Live<Roots>> = Arc::new(Live::new(Subject::ClientCa, observer.clone()));
+    let live: Arc<Live<Roots>> = Arc::new(Live::new(Subject::ClientCa, values.observer.clone()));
+    values.followed.push(live.clone());
     let mut source = ClientCaSource::new(file);
     if let Loaded::New(roots, load) = source.load(&live).map_err(UnusableClientCa)? {
         live.publish(roots, load);

@@ -26,8 +26,14 @@ closed_enum! {
         MapReload => "map reload",
         /// Follows the maps of namespaces.
         NamespaceMapReload => "namespace map reload",
+        /// Follows the CAs of registries.
+        RegistryCaReload => "registry CA reload",
+        /// Follows the credentials of registries.
+        RegistryConfigReload => "registry config reload",
         /// Follows the file with sites.
         SitesReload => "sites reload",
+        /// Asks for the new images of pods that were created lately.
+        TargetWarmUp => "target warm-up",
         /// Follows the template of the webhook configuration.
         TemplateReload => "webhook template reload",
         /// Serves the webhook.

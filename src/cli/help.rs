@@ -35,7 +35,7 @@ pub struct Example {
 /// Help of the program and of each subcommand, in the order in which they are listed.
 ///
 /// The lines fit into 80 columns with their indentation, because clap would break longer ones anywhere.
-pub const HELP: [CommandHelp; 10] = [
+pub const HELP: [CommandHelp; 12] = [
     CommandHelp {
         command: None,
         examples: [
@@ -52,10 +52,14 @@ pub const HELP: [CommandHelp; 10] = [
             (Exit::Success, "Success"),
             (
                 Exit::Failure,
-                "`check` found errors, `review` got no valid answer, or `serve`, `init`\nor `uninstall` failed",
+                "`check` found errors, `export` cannot express a line of the map, `review`\ngot no valid answer, `rewrite` left an image, or `serve`, `init` or\n`uninstall` failed",
             ),
             (Exit::Unusable, "An argument, a setting or a file is invalid"),
-            (Exit::Changes, "`plan` found images that change"),
+            (Exit::Changes, "`plan` or `rewrite --check` found images that change"),
+            (
+                Exit::TargetAbsent,
+                "`plan --verify` found an image that the new registry does not have",
+            ),
         ],
     },
     CommandHelp {
@@ -181,21 +185,74 @@ pub const HELP: [CommandHelp; 10] = [
                 line: "imageswap plan --maps imageswap-maps.conf",
             },
             Example {
-                purpose: "Print the images of one namespace that change",
-                line: "imageswap plan --maps maps.conf -n shop -o json | jq 'select(.changes)'",
+                purpose: "Print the images for which a new map differs from the one in use",
+                line: "imageswap plan --maps new.conf --against maps.conf --workloads",
             },
         ],
         exit_codes: &[
-            (Exit::Success, "No image changes"),
+            (Exit::Success, "No image changes; with `--against`, none differs"),
             (
                 Exit::Failure,
                 "The API server refused a call or did not answer, or the namespace does\nnot exist",
             ),
             (
                 Exit::Unusable,
-                "An argument, a setting or a map is invalid, or there is no usable\nkubeconfig",
+                "An argument, a setting, a map or a manifest is invalid, or there is no\nusable kubeconfig",
             ),
-            (Exit::Changes, "At least one image of a selected pod changes"),
+            (
+                Exit::Changes,
+                "At least one image of a selected object changes; with `--against`, differs",
+            ),
+            (
+                Exit::TargetAbsent,
+                "With `--verify`: a registry says that it does not have a new image",
+            ),
+        ],
+    },
+    CommandHelp {
+        command: Some("rewrite"),
+        examples: [
+            Example {
+                purpose: "Rewrite what `helm template` has printed into a file",
+                line: "imageswap rewrite --maps maps.conf rendered.yaml",
+            },
+            Example {
+                purpose: "Fail in CI if an image in a directory would still change",
+                line: "imageswap rewrite --maps maps.conf --check deploy/",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "All images are rewritten; with `--check`, no image would change"),
+            (Exit::Failure, "At least one image could not be changed in place; a warning names it"),
+            (
+                Exit::Unusable,
+                "An argument, a setting, a map or a file is invalid. The other files are\nrewritten all the same",
+            ),
+            (
+                Exit::Changes,
+                "With `--check`: an image would change, or a pull secret would be added",
+            ),
+        ],
+    },
+    CommandHelp {
+        command: Some("export"),
+        examples: [
+            Example {
+                purpose: "Rewrite images in a cluster without a webhook (Kubernetes 1.36)",
+                line: "imageswap export --to kubernetes --maps maps.conf | kubectl apply -f -",
+            },
+            Example {
+                purpose: "Print what CRI-O and Podman can express of a map",
+                line: "imageswap export --to registries.conf --partial --maps maps.conf",
+            },
+        ],
+        exit_codes: &[
+            (Exit::Success, "The map is exported, or with `--partial` a part of it"),
+            (
+                Exit::Failure,
+                "The form cannot express a line of the map or of the plan, and `--partial`\nis not given, or the map is too large for it",
+            ),
+            (Exit::Unusable, "An argument, a setting, the map or the plan is invalid"),
         ],
     },
     CommandHelp {

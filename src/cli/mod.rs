@@ -20,8 +20,14 @@ use crate::{
     app,
     color::is_colored,
     commands::{
-        self, Exit, check::CheckArguments, completions::CompletionsArguments,
-        explain::ExplainArguments, plan::PlanArguments, review::ReviewArguments,
+        self, Exit,
+        check::CheckArguments,
+        completions::CompletionsArguments,
+        explain::ExplainArguments,
+        export::ExportArguments,
+        plan::{PlanArguments, Terminal},
+        review::ReviewArguments,
+        rewrite::RewriteArguments,
         swap::SwapArguments,
     },
     log,
@@ -58,8 +64,12 @@ enum PrintingCommand {
     Explain(ExplainArguments),
     /// Find errors in map files
     Check(CheckArguments),
-    /// Preview how the map rewrites the images of the pods in a cluster
-    Plan(PlanArguments),
+    /// Preview how the map rewrites the images in a cluster or in manifests
+    Plan(Box<PlanArguments>),
+    /// Rewrite the images in manifests, for CI, Helm and kustomize
+    Rewrite(RewriteArguments),
+    /// Print the map in the form of another program, such as a policy of Kubernetes
+    Export(Box<ExportArguments>),
     /// Send a review to a running webhook, and print the answer
     Review(ReviewArguments),
     /// Print a completion script for a shell
@@ -116,7 +126,9 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
     let is_terminal = io::stdout().is_terminal();
     let stdout = io::stdout().lock();
     let output: Box<dyn Write> = match command {
-        PrintingCommand::Check(_) | PrintingCommand::Plan(_) => Box::new(UntilClosed::Open(stdout)),
+        PrintingCommand::Check(_) | PrintingCommand::Plan(_) | PrintingCommand::Rewrite(_) => {
+            Box::new(UntilClosed::Open(stdout))
+        }
         _ => Box::new(stdout),
     };
     // On a terminal, each line is written at once. Elsewhere there may be millions of lines, so they are buffered.
@@ -135,8 +147,22 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
             &mut output,
         ),
         PrintingCommand::Plan(arguments) => {
-            commands::plan::run(arguments, &mut output, &mut io::stderr())
+            let terminal = Terminal::of_stdout();
+            let input = &mut io::stdin().lock();
+            commands::plan::run(arguments, terminal, input, &mut output, &mut io::stderr())
         }
+        PrintingCommand::Rewrite(arguments) => commands::rewrite::run(
+            arguments,
+            &mut io::stdin().lock(),
+            &mut output,
+            &mut io::stderr(),
+        ),
+        PrintingCommand::Export(arguments) => commands::export::run(
+            arguments,
+            &mut io::stdin().lock(),
+            &mut output,
+            &mut io::stderr(),
+        ),
         PrintingCommand::Review(arguments) => {
             commands::review::run(arguments, &mut output, &mut io::stderr())
         }

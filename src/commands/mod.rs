@@ -1,16 +1,22 @@
 //! Commands other than `serve`. `init` prepares a cluster, and `uninstall` cleans it up. `review` asks a running webhook,
-//! and `plan` the API server. The others read files and print, without network or cluster.
+//! and `plan` the API server unless it reads manifests. The others need no network. Only `rewrite --in-place` and
+//! `export --output-dir` write files.
 
 pub mod check;
 pub mod completions;
 mod config_map;
 mod exit;
 pub mod explain;
+pub mod export;
 pub mod init;
+mod input;
+mod manifest_files;
 pub mod plan;
 pub mod review;
+pub mod rewrite;
 pub mod swap;
 pub mod uninstall;
+mod world;
 
 use std::{
     io::Write,
@@ -19,11 +25,11 @@ use std::{
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde::Serialize;
 
 pub use self::exit::Exit;
+pub use crate::field::Field;
 use crate::{
-    rules::{Decision, Diagnostics, LoadedMap, Policy, Reason, Severity},
+    rules::{Decision, Diagnostics, LoadedMap, Policy, Severity},
     settings::{NamespaceArguments, NamespaceMapFile, RuleArguments, RuleSource, SettingsError},
     sources::{FileError, load_map, load_namespace_map},
 };
@@ -47,15 +53,6 @@ pub const OUTCOME_FIELDS: [Field; 6] = [
     Field { name: "line", meaning: "Line of that rule in the map, or `null`" },
 ];
 
-/// Field of a JSON output, for the reference.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// Name, with the names of the enclosing fields.
-    pub name: &'static str,
-    /// Meaning, as a clause without a full stop.
-    pub meaning: &'static str,
-}
-
 /// Output format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Output {
@@ -63,30 +60,6 @@ pub enum Output {
     Text,
     /// One JSON object per line
     Json,
-}
-
-/// Decision for one image, as `swap` and `explain` print it.
-#[derive(Serialize)]
-struct Outcome {
-    result: String,
-    swapped: bool,
-    reason: Reason,
-    rule: Option<String>,
-    file: Option<String>,
-    line: Option<u32>,
-}
-
-impl Outcome {
-    fn new(decision: &Decision<'_>, image: &str) -> Self {
-        Self {
-            result: decision.result(image),
-            swapped: decision.swapped.is_some(),
-            reason: decision.reason,
-            rule: decision.rule.map(|rule| rule.key.to_string()),
-            file: decision.rule.map(|rule| rule.file.to_string()),
-            line: decision.rule.map(|rule| rule.line),
-        }
-    }
 }
 
 /// The rules of a source, with the mistakes in them.

@@ -6,8 +6,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Exit, Field, LoadedRules, Outcome, Output, load_rules, rule_source};
-use crate::settings::{NamespaceArguments, RuleArguments};
+use super::{Exit, Field, LoadedRules, Output, load_rules, rule_source};
+use crate::{
+    explanation::Outcome,
+    settings::{NamespaceArguments, RuleArguments},
+};
 
 /// Maximum length of a line of standard input in bytes. Images are much shorter.
 const MAX_LINE_BYTES: u64 = 1024 * 1024;

@@ -1,9 +1,12 @@
 //! Finds the cluster and connects to its API server.
 
-use std::{env, fmt};
+use std::{env, fmt, path::Path};
 
 use hyper::{Uri, http::uri::Scheme};
-use kube::{Client, Config, config::InClusterError};
+use kube::{
+    Client, Config,
+    config::{InClusterError, KubeconfigError},
+};
 use tracing::info;
 
 use super::{
@@ -31,7 +34,7 @@ impl Cluster {
     /// # Errors
     /// If neither is there, or the credentials of the kubeconfig cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let (client, config) = find(None).await?;
+        let (client, config) = find(None, None).await?;
         let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
@@ -44,21 +47,37 @@ impl Cluster {
     }
 }
 
-/// Returns a client of the cluster, found as [`Cluster::find`] finds it. `context` is one of the kubeconfig; `None` for
-/// the current one.
+/// Returns a client of the cluster of a kubeconfig. `file` is `None` to find it as [`Cluster::find`] does, and `context`
+/// is one of its contexts, or `None` for the current one.
 ///
 /// # Errors
-/// As [`Cluster::find`], and if the kubeconfig has no such context.
-pub async fn connect(context: Option<&str>) -> Result<Client, ClusterError> {
-    Ok(find(context).await?.0)
+/// As [`Cluster::find`], and if there is no such file or context.
+pub async fn connect(file: Option<&Path>, context: Option<&str>) -> Result<Client, ClusterError> {
+    Ok(find(file, context).await?.0)
 }
 
-async fn find(context: Option<&str>) -> Result<(Client, Config), ClusterError> {
-    let (config, user) = match kubeconfig::read(context).await {
+async fn find(
+    file: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Client, Config), ClusterError> {
+    let unquoted = |error| kubeconfig::unquoted(error, file.is_some());
+    let (config, user) = match kubeconfig::read(file, context).await {
         Ok((config, user)) => (config, Some(user)),
+        Err(error @ (KubeconfigError::Parse(_) | KubeconfigError::ReadConfig(..)))
+            if let Some(file) = file =>
+        {
+            let file = file.display().to_string();
+            let reason = unquoted(&error);
+            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason);
+            return Err(ClusterError::Kubeconfig(format!("--kubeconfig: {file}: {reason}")));
+        }
         // The service account of a pod is no context.
         Err(error) if context.is_some() => {
-            let error = format!("--context: {}", kubeconfig::unquoted(&error));
+            let error = format!("--context: {}", unquoted(&error));
+            return Err(ClusterError::Kubeconfig(error));
+        }
+        Err(error) if file.is_some() => {
+            let error = format!("--kubeconfig: {}", unquoted(&error));
             return Err(ClusterError::Kubeconfig(error));
         }
         Err(kubeconfig) => {
@@ -73,7 +92,7 @@ async fn find(context: Option<&str>) -> Result<(Client, Config), ClusterError> {
                 ClusterError::Unreachable(format!(
                     "the kubeconfig: {}; the service account of a pod: {in_cluster}; outside of a \
                      cluster, set KUBECONFIG to a file that can be read",
-                    kubeconfig::unquoted(&kubeconfig)
+                    unquoted(&kubeconfig)
                 ))
             })?
         }

@@ -1,6 +1,6 @@
-//! The pods of a cluster with their images, and the labels of namespaces.
+//! The objects of a cluster that have images, and the labels of namespaces.
 //!
-//! Deliberately absent: watches, writes, Secrets, and the fields of a pod on which no decision about images depends.
+//! Deliberately absent: watches, writes and Secrets.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,30 @@ use kube::{
     Client,
     api::{GetParams, ListParams, Request},
 };
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::value::RawValue;
 
-use super::{ClusterError, call_within};
+use super::{ClusterError, Resource, call_within};
 
 /// Labels or annotations of an object.
 pub type Labels = BTreeMap<String, String>;
 
-/// A pod, as far as a review of its creation depends on it. It serializes to the JSON of Kubernetes.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct Pod {
-    /// Name, namespace, labels and annotations.
-    pub metadata: PodMetadata,
-    /// Containers and volumes.
-    pub spec: PodSpec,
+/// An object with images.
+#[derive(Debug)]
+pub struct Object {
+    /// Name, namespace, labels and owners.
+    pub metadata: ObjectMetadata,
+    /// The whole object in JSON.
+    pub text: Box<RawValue>,
 }
 
-/// The metadata of a pod.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct PodMetadata {
+/// The metadata of an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ObjectMetadata {
     /// Name.
     pub name: String,
     /// Namespace.
@@ -36,74 +39,39 @@ pub struct PodMetadata {
     /// Labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: Labels,
-    /// Annotations.
+    /// Owners.
     #[serde(deserialize_with = "or_default")]
-    pub annotations: Labels,
+    pub owner_references: Vec<Owner>,
 }
 
-/// The containers and volumes of a pod.
-///
-/// Ephemeral containers are not among them, because no pod is created with one.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+/// An owner of an object.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct PodSpec {
-    /// Init containers.
+pub struct Owner {
+    /// API group and version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// True if the owner manages the object.
     #[serde(deserialize_with = "or_default")]
-    pub init_containers: Vec<Container>,
-    /// Containers.
-    #[serde(deserialize_with = "or_default")]
-    pub containers: Vec<Container>,
-    /// Volumes, of which only those made from images matter.
-    #[serde(deserialize_with = "or_default")]
-    pub volumes: Vec<Volume>,
+    pub controller: bool,
 }
 
-/// A container.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Container {
-    /// Name.
-    pub name: String,
-    /// Image.
-    pub image: String,
-    /// Pull policy.
-    pub image_pull_policy: String,
-}
-
-/// A volume.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct Volume {
-    /// Name.
-    pub name: String,
-    /// The image, if the volume is made from one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<ImageVolume>,
-}
-
-/// The image of a volume.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ImageVolume {
-    /// Image.
-    pub reference: String,
-    /// Pull policy.
-    pub pull_policy: String,
-}
-
-impl Pod {
-    /// Returns all images.
-    pub fn images(&self) -> impl Iterator<Item = &str> {
-        let containers = self.spec.init_containers.iter().chain(&self.spec.containers);
-        let containers = containers.map(|container| &*container.image);
-        let volumes = self.spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
-        containers.chain(volumes.map(|image| &*image.reference))
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            metadata: ObjectMetadata,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let head: Head = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        Ok(Self { metadata: head.metadata, text })
     }
 }
 
-/// Pods to list.
+/// Objects to list.
 #[derive(Clone, Debug, Default)]
-pub struct PodFilter<'a> {
+pub struct ObjectFilter<'a> {
     /// Their namespace; `None` for all.
     pub namespace: Option<&'a str>,
     /// A label selector, as kubectl accepts it.
@@ -119,27 +87,25 @@ pub enum Listed<T> {
     Restarted,
 }
 
-/// Lists the pods that have not ended, and calls `each` with every pod.
+/// Lists the objects of a resource, and calls `each` with every one. Pods that have ended are left out.
 ///
 /// # Errors
-/// If the API server refuses a call or does not answer. The error says how many pods were read before.
-pub async fn for_each_pod(
+/// If the API server refuses a call or does not answer. The error says how many objects were read before.
+pub async fn for_each_object(
     client: &Client,
-    filter: &PodFilter<'_>,
-    each: impl FnMut(Listed<Pod>),
+    resource: &Resource,
+    filter: &ObjectFilter<'_>,
+    each: impl FnMut(Listed<Object>),
 ) -> Result<(), ClusterError> {
     /// Pods that have ended are not created again.
     const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
-    let path = match filter.namespace {
-        Some(namespace) => format!("/api/v1/namespaces/{namespace}/pods"),
-        None => "/api/v1/pods".to_owned(),
-    };
     let parameters = ListParams {
-        field_selector: Some(RUNNING.to_owned()),
+        field_selector: (*resource == Resource::pods()).then(|| RUNNING.to_owned()),
         label_selector: filter.selector.map(str::to_owned),
         ..ListParams::default()
     };
-    for_each(client, &path, "pods", parameters, each).await
+    let path = resource.path(filter.namespace);
+    for_each(client, &path, &resource.name(), parameters, each).await
 }
 
 /// Returns the labels of all namespaces, or of one.

@@ -24,22 +24,30 @@ const ONE_OF_SEVERAL: &str = "one of the files in KUBECONFIG";
 
 /// The user of the current context of a kubeconfig.
 pub(super) struct User {
+    /// Names the kubeconfig.
+    kubeconfig: String,
     /// The name; empty if the context names no user.
     name: String,
     authentication: AuthInfo,
 }
 
-/// Reads the kubeconfig that `KUBECONFIG` names, or that of the user. `context` is one of its contexts; `None` for the
-/// current one.
+/// Reads the kubeconfig `file`; `None` for the one that `KUBECONFIG` names, or that of the user. `context` is one of its
+/// contexts; `None` for the current one.
 ///
 /// # Errors
 /// If it cannot be read, or does not describe how to reach a cluster.
-pub(super) async fn read(context: Option<&str>) -> Result<(Config, User), KubeconfigError> {
-    let mut kubeconfig = Kubeconfig::read()?;
+pub(super) async fn read(
+    file: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Config, User), KubeconfigError> {
+    let (mut kubeconfig, name) = match file {
+        Some(file) => (Kubeconfig::read_from(file)?, named(&[file.to_owned()])),
+        None => (Kubeconfig::read()?, named(&files(env::var_os("KUBECONFIG")))),
+    };
     if let Some(context) = context {
         kubeconfig.current_context = Some(context.to_owned());
     }
-    let user = User::of(&kubeconfig);
+    let user = User::of(&kubeconfig, name);
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok((config, user))
 }
@@ -59,8 +67,8 @@ fn named(files: &[PathBuf]) -> String {
     }
 }
 
-/// Returns the error in a kubeconfig without quoting its content.
-pub(super) fn unquoted(error: &KubeconfigError) -> String {
+/// Returns the error in a kubeconfig without quoting its content. If `is_given`, it is not one of `KUBECONFIG`.
+pub(super) fn unquoted(error: &KubeconfigError, is_given: bool) -> String {
     match error {
         KubeconfigError::Parse(error) => {
             let mut text = "not valid YAML, or not a kubeconfig".to_owned();
@@ -68,7 +76,7 @@ pub(super) fn unquoted(error: &KubeconfigError) -> String {
                 text = format!("line {}, column {}: {text}", place.line(), place.column());
             }
             match &files(env::var_os("KUBECONFIG"))[..] {
-                [_, _, ..] => format!("{ONE_OF_SEVERAL}: {text}"),
+                [_, _, ..] if !is_given => format!("{ONE_OF_SEVERAL}: {text}"),
                 _ => text,
             }
         }
@@ -79,7 +87,7 @@ pub(super) fn unquoted(error: &KubeconfigError) -> String {
 }
 
 impl User {
-    fn of(kubeconfig: &Kubeconfig) -> Self {
+    fn of(kubeconfig: &Kubeconfig, file: String) -> Self {
         let context = kubeconfig.current_context.as_ref().and_then(|name| {
             let found = kubeconfig.contexts.iter().find(|context| context.name == *name)?;
             found.context.as_ref()
@@ -87,7 +95,7 @@ impl User {
         let name = context.and_then(|context| context.user.clone()).unwrap_or_default();
         let found = kubeconfig.auth_infos.iter().find(|user| user.name == name);
         let authentication = found.and_then(|user| user.auth_info.clone()).unwrap_or_default();
-        Self { name, authentication }
+        Self { kubeconfig: file, name, authentication }
     }
 
     /// Describes the error of a client that was made for this user.
@@ -116,7 +124,7 @@ impl User {
             }
             error => reason(error),
         };
-        format!("{}: {reason}", named(&files(env::var_os("KUBECONFIG"))))
+        format!("{}: {reason}", self.kubeconfig)
     }
 
     /// Names the client certificate.

@@ -7,6 +7,7 @@ mod call;
 mod client;
 mod inventory;
 mod kubeconfig;
+mod resource;
 mod selection;
 mod watch;
 
@@ -15,8 +16,9 @@ use kube::api::PostParams;
 pub use self::{
     call::{ClusterError, call, call_within, innermost},
     client::{Cluster, connect},
-    inventory::{Labels, Listed, Pod, PodFilter, for_each_pod, namespace_labels},
-    selection::PodSelection,
+    inventory::{Labels, Listed, Object, ObjectFilter, Owner, for_each_object, namespace_labels},
+    resource::{Resource, discover},
+    selection::{Selected, Selection},
     watch::{WATCH_TIMEOUT, Wakeup},
 };
 

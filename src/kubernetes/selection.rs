@@ -1,24 +1,44 @@
-//! The selection of pods by the selectors of a webhook configuration.
+//! The selection of objects by the rules and selectors of a webhook configuration.
 
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations,
+};
 use kube::{
     Client,
     api::Api,
     core::{ParseExpressionError, Selector, SelectorExt},
 };
 
-use super::{ClusterError, Labels, call};
+use super::{ClusterError, Labels, Resource, call};
 
-/// The selectors of the webhooks that are called for new pods.
+/// The rules and selectors of the webhooks in a configuration.
 #[derive(Clone, Debug)]
-pub struct PodSelection {
-    /// The selectors of namespaces and of pods, for each webhook.
-    webhooks: Vec<(Selector, Selector)>,
-    /// True if a webhook has `matchConditions`, which are not evaluated.
-    pub has_conditions: bool,
+pub struct Selection {
+    webhooks: Vec<Webhook>,
 }
 
-impl PodSelection {
+/// The answer to the question whether a webhook is called for a new object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Selected {
+    /// No webhook has a rule for the resource.
+    NoRule,
+    /// A webhook has a rule for the resource, but its selectors do not match the labels.
+    NotByLabels,
+    /// A webhook is called.
+    Yes,
+}
+
+#[derive(Clone, Debug)]
+struct Webhook {
+    rules: Vec<RuleWithOperations>,
+    /// True if rules for other versions of a resource match too.
+    ignores_versions: bool,
+    namespaces: Selector,
+    objects: Selector,
+    has_conditions: bool,
+}
+
+impl Selection {
     /// Reads the webhook configuration `name`; `None` if there is none.
     ///
     /// # Errors
@@ -32,39 +52,59 @@ impl PodSelection {
     }
 
     fn of(webhooks: Vec<MutatingWebhook>) -> Result<Self, ParseExpressionError> {
-        let mut selection = Self { webhooks: Vec::new(), has_conditions: false };
-        for webhook in webhooks.into_iter().filter(is_called_for_new_pods) {
-            let namespaces = webhook.namespace_selector.unwrap_or_default();
-            let pods = webhook.object_selector.unwrap_or_default();
-            selection.webhooks.push((namespaces.try_into()?, pods.try_into()?));
-            selection.has_conditions |=
-                webhook.match_conditions.is_some_and(|list| !list.is_empty());
-        }
-        Ok(selection)
+        let webhooks = webhooks.into_iter().map(|webhook| {
+            Ok(Webhook {
+                rules: webhook.rules.unwrap_or_default(),
+                ignores_versions: webhook.match_policy.as_deref() != Some("Exact"),
+                namespaces: webhook.namespace_selector.unwrap_or_default().try_into()?,
+                objects: webhook.object_selector.unwrap_or_default().try_into()?,
+                has_conditions: webhook.match_conditions.is_some_and(|list| !list.is_empty()),
+            })
+        });
+        Ok(Self { webhooks: webhooks.collect::<Result<_, _>>()? })
     }
 
-    /// Returns true if a webhook is called for a pod with these labels, in a namespace with those.
+    /// Returns whether a webhook is called for a new object of `resource` with the labels `object`, in a namespace with
+    /// the labels `namespace`.
     #[must_use]
-    pub fn contains(&self, namespace: &Labels, pod: &Labels) -> bool {
-        let mut webhooks = self.webhooks.iter();
-        webhooks.any(|(namespaces, pods)| namespaces.matches(namespace) && pods.matches(pod))
+    pub fn selects(&self, resource: &Resource, namespace: &Labels, object: &Labels) -> Selected {
+        let mut selected = Selected::NoRule;
+        for webhook in self.webhooks.iter().filter(|webhook| webhook.has_rule_for(resource)) {
+            if webhook.namespaces.matches(namespace) && webhook.objects.matches(object) {
+                return Selected::Yes;
+            }
+            selected = Selected::NotByLabels;
+        }
+        selected
+    }
+
+    /// Returns true if a webhook with a rule for one of the resources has `matchConditions`, which are not evaluated.
+    #[must_use]
+    pub fn has_conditions_for(&self, resources: &[Resource]) -> bool {
+        self.webhooks.iter().any(|webhook| {
+            webhook.has_conditions
+                && resources.iter().any(|resource| webhook.has_rule_for(resource))
+        })
     }
 }
 
-/// Returns true if a rule of the webhook matches the creation of a pod
-/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules>).
-fn is_called_for_new_pods(webhook: &MutatingWebhook) -> bool {
-    fn has(list: Option<&Vec<String>>, values: &[&str]) -> bool {
-        list.into_iter().flatten().any(|value| values.contains(&value.as_str()))
+impl Webhook {
+    /// Returns true if a rule matches the creation of an object of the resource
+    /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules>).
+    fn has_rule_for(&self, resource: &Resource) -> bool {
+        let has = |list: Option<&Vec<String>>, values: &[&str]| {
+            list.into_iter().flatten().any(|value| values.contains(&value.as_str()))
+        };
+        let Resource { group, version, plural, .. } = resource;
+        self.rules.iter().any(|rule| {
+            has(rule.operations.as_ref(), &["CREATE", "*"])
+                && has(rule.api_groups.as_ref(), &[group, "*"])
+                && (self.ignores_versions || has(rule.api_versions.as_ref(), &[version, "*"]))
+                // After a slash, `*` matches the resource itself too.
+                && has(rule.resources.as_ref(), &[plural, &format!("{plural}/*"), "*", "*/*"])
+                && rule.scope.as_deref() != Some("Cluster")
+        })
     }
-    webhook.rules.iter().flatten().any(|rule| {
-        has(rule.operations.as_ref(), &["CREATE", "*"])
-            && has(rule.api_groups.as_ref(), &["", "*"])
-            && has(rule.api_versions.as_ref(), &["v1", "*"])
-            // After a slash, `*` matches the resource itself too.
-            && has(rule.resources.as_ref(), &["pods", "pods/*", "*", "*/*"])
-            && rule.scope.as_deref() != Some("Cluster")
-    })
 }
 
 #[cfg(test)]
@@ -73,8 +113,8 @@ mod tests {
 
     use super::*;
 
-    fn selection(webhook: &Value) -> PodSelection {
-        PodSelection::of(vec![serde_json::from_value(webhook.clone()).unwrap()]).unwrap()
+    fn selection(webhook: &Value) -> Selection {
+        Selection::of(vec![serde_json::from_value(webhook.clone()).unwrap()]).unwrap()
     }
 
     fn webhook(resources: &[&str], operations: &[&str]) -> Value {
@@ -104,7 +144,9 @@ mod tests {
             (&["pods/ephemeralcontainers"], &["CREATE"], false),
             (&["deployments"], &["CREATE"], false),
         ] {
-            let found = selection(&webhook(resources, operations)).contains(&none, &none);
+            let selection = selection(&webhook(resources, operations));
+            let found = selection.selects(&Resource::pods(), &none, &none);
+            let expected = if expected { Selected::Yes } else { Selected::NoRule };
             assert_eq!(found, expected, "{resources:?} {operations:?}");
         }
     }
@@ -118,10 +160,33 @@ mod tests {
         let selection = selection(&webhook);
         let labels = |key: &str, value: &str| Labels::from([(key.to_owned(), value.to_owned())]);
         let (on, off) = (labels("swap", "on"), labels("swap", "off"));
-        assert!(selection.has_conditions);
-        assert!(selection.contains(&on, &Labels::new()));
-        assert!(selection.contains(&on, &labels("app", "web")));
-        assert!(!selection.contains(&on, &labels("app", "db")));
-        assert!(!selection.contains(&off, &Labels::new()));
+        assert!(selection.has_conditions_for(&[Resource::pods()]));
+        assert!(!selection.has_conditions_for(&Resource::workloads()));
+        for (namespace, pod, expected) in [
+            (&on, Labels::new(), Selected::Yes),
+            (&on, labels("app", "web"), Selected::Yes),
+            (&on, labels("app", "db"), Selected::NotByLabels),
+            (&off, Labels::new(), Selected::NotByLabels),
+        ] {
+            let found = selection.selects(&Resource::pods(), namespace, &pod);
+            assert_eq!(found, expected, "{namespace:?} {pod:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_is_for_a_resource_of_its_group_and_version() {
+        let mut webhook = webhook(&["deployments"], &["CREATE"]);
+        webhook["rules"][0]["apiGroups"] = json!(["apps"]);
+        webhook["rules"][0]["apiVersions"] = json!(["v1beta1"]);
+        let none = Labels::new();
+        let found = |webhook: &Value, kind: &str| {
+            let workloads = Resource::workloads();
+            let resource = workloads.iter().find(|resource| resource.kind == kind).unwrap();
+            selection(webhook).selects(resource, &none, &none)
+        };
+        assert_eq!(found(&webhook, "Deployment"), Selected::Yes);
+        assert_eq!(found(&webhook, "DaemonSet"), Selected::NoRule);
+        webhook["matchPolicy"] = json!("Exact");
+        assert_eq!(found(&webhook, "Deployment"), Selected::NoRule);
     }
 }

@@ -133,6 +133,11 @@ impl<L: Labels, H: Handle> Family<L, H> {
         self.handles[labels.index()]
             .get_or_init(|| H::register(&self.registry, self.metric, &labels.values()))
     }
+
+    /// Returns the handle of a series that is on the page; `None` if it is not.
+    pub fn existing(&self, labels: L) -> Option<&H> {
+        self.handles[labels.index()].get()
+    }
 }
 
 impl<L: ClosedEnum> Family<(L,), Counter> {

@@ -7,11 +7,13 @@
 
 mod family;
 mod histogram;
+mod readable;
 mod registry;
 
 pub use self::{
     family::{Family, Handle, Labels, single},
     histogram::Histogram,
+    readable::ReadableCounter,
     registry::Registry,
 };
 

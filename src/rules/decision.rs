@@ -43,6 +43,8 @@ closed_enum! {
         Registry => "registry",
         /// A `[REPLACE]` rule.
         Replace => "replace",
+        /// The registry does not have the new image. Admission decides this, not the rules.
+        TargetAbsent => "target-absent",
         /// The image is longer than any image that can be pulled.
         TooLong => "too-long",
         /// The new image would not be a valid reference: it would be too long, an IPv6 address would be part of its path,

@@ -14,11 +14,17 @@ impl NamespaceMaps {
     /// Returns the rules of a namespace; `None` if it has no map.
     #[must_use]
     pub fn rules(&self, namespace: &str) -> Option<&RuleSet> {
+        self.get(namespace).map(|map| &map.rules)
+    }
+
+    /// Returns the map of a namespace; `None` if it has none.
+    #[must_use]
+    pub fn get(&self, namespace: &str) -> Option<&LoadedMap> {
         // Most clusters have none.
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(namespace).map(|map| &map.rules)
+        self.0.get(namespace).map(|map| &**map)
     }
 
     /// Returns the maps with their namespaces, in no order.

@@ -2,7 +2,14 @@
 //!
 //! This module does not parse lines; `map_file` does.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::{key_error::KeyError, target::Target};
 use crate::{
@@ -181,6 +188,20 @@ pub struct Rule {
     /// Name of the map file.
     pub file: Arc<str>,
     effect: Effect,
+    hits: Hits,
+}
+
+/// The number of images that a rule has decided.
+///
+/// It is in the rule, next to what each decision reads, so that counting touches no other cache line. A copy of a rule
+/// counts from zero.
+#[derive(Debug, Default)]
+struct Hits(AtomicU64);
+
+impl Clone for Hits {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Rule {
@@ -188,7 +209,7 @@ impl Rule {
     #[must_use]
     pub fn new(key: Key, target: Target, file: &Arc<str>, line: u32) -> Self {
         let effect = effect(&key, &target);
-        Self { key, target, line, file: file.clone(), effect }
+        Self { key, target, line, file: file.clone(), effect, hits: Hits::default() }
     }
 
     /// Returns the location of the rule, as `FILE:LINE`.
@@ -201,6 +222,17 @@ impl Rule {
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.effect
+    }
+
+    /// Counts an image that the rule has decided.
+    pub fn count_hit(&self) {
+        self.hits.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of images that the rule has decided since its map was loaded, in reviews.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.0.load(Ordering::Relaxed)
     }
 
     /// Returns true if both rules have the same key and target, regardless of their lines.

@@ -41,6 +41,22 @@ impl<'a> SwappedImage<'a> {
         (!image.has_ipv6_host()).then_some(Self(Form::Prefixed { prefix, image: *image }))
     }
 
+    /// Returns true if the registry of the new image comes from the rule alone, whatever the old image is.
+    #[must_use]
+    pub fn has_fixed_host(&self) -> bool {
+        match &self.0 {
+            // The first `/` ends the registry. The first piece is from the rule, and so is the whole image if there is
+            // no other piece.
+            Form::Joined([first, others @ ..]) => {
+                let next = others.iter().find(|piece| !piece.is_empty());
+                first.contains('/') || next.is_none_or(|next| next.starts_with('/'))
+            }
+            Form::Prefixed { prefix, .. } => prefix.contains('/'),
+            // A template has no placeholder in its registry.
+            Form::Filled { .. } => true,
+        }
+    }
+
     /// Appends the image to `text`.
     pub fn append_to(&self, text: &mut String) {
         self.for_each_piece(&mut |piece| match piece {
@@ -113,6 +129,29 @@ mod tests {
         assert!(swapped.is("d.io/x"));
         assert!(!swapped.is("d.io/xy"));
         assert!(!swapped.is("d.io/"));
+    }
+
+    #[test]
+    fn a_host_is_fixed_if_no_part_of_it_comes_from_the_old_image() {
+        let image = ImageReference::parse("evil.io/a:1");
+        let template = Template::parse("h.io/{registry}").unwrap().unwrap();
+        for (swapped, is_fixed) in [
+            (SwappedImage::joined(["d.io", "/", "x"]), true),
+            (SwappedImage::joined(["d.io", "/x"]), true),
+            (SwappedImage::joined(["d.io/m", ":1"]), true),
+            (SwappedImage::joined(["d.io/m-", "", "x"]), true),
+            (SwappedImage::joined(["d.io/x:1"]), true),
+            (SwappedImage::joined(["nginx:1"]), true),
+            (SwappedImage::joined(["d.io", ":22", "/", "x"]), false),
+            (SwappedImage::joined(["d.io", "", "/", "x"]), true),
+            (SwappedImage::joined(["m-", "", "evil.io/x"]), false),
+            (SwappedImage::joined(["m-", "evil.io/x"]), false),
+            (SwappedImage::filled(&template, &image).unwrap(), true),
+            (SwappedImage::prefixed("h.io/m-", &image).unwrap(), true),
+            (SwappedImage::prefixed("m-", &image).unwrap(), false),
+        ] {
+            assert_eq!(swapped.has_fixed_host(), is_fixed, "{swapped}");
+        }
     }
 
     #[test]

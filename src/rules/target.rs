@@ -105,6 +105,20 @@ impl Target {
         self.is_registry() && self.text.contains('_')
     }
 
+    /// Returns the target with the `/{path}` that is meant at its end, if it has placeholders and all are valid.
+    #[must_use]
+    pub fn pattern(&self) -> Option<String> {
+        self.template().map(ToString::to_string)
+    }
+
+    /// Returns the text with which the images under this target start, with its host in lower case. The flag is true if
+    /// any text may follow; otherwise the image ends there, or a `/` follows.
+    #[must_use]
+    pub fn covered_prefix(&self) -> (&str, bool) {
+        let Scope { base, is_prefix } = self.scope();
+        (base, is_prefix)
+    }
+
     /// Returns true if `image` is already under this target (section 5 of the swap rules).
     ///
     /// The registry of the image is in lower case.

@@ -2,6 +2,8 @@
 //!
 //! It implements rule 6 of section 1 of the swap rules.
 
+use std::fmt;
+
 use memchr::memchr2;
 
 use crate::image::ImageReference;
@@ -152,6 +154,18 @@ impl Template {
         let mut sample: String = self.0.iter().map(part).collect();
         sample.push_str(":a");
         sample
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| {
+            formatter.write_str(match part {
+                Part::Literal(text) => text,
+                Part::Path => Self::PATH,
+                Part::Registry => Self::REGISTRY,
+            })
+        })
     }
 }
 

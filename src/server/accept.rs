@@ -2,23 +2,22 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
 
 use rustix::{io::Errno, net::sockopt::set_ipv6_v6only};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::unconstrained,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
 use tracing::{Level, debug, enabled, info, warn};
 
 use super::{
-    Port, Service, Shutdown,
+    Port, Service, Shutdown, Workers,
     connection::{self, ConnectionError},
     log_limit::LogRateLimiter,
 };
@@ -71,21 +70,21 @@ impl Listener {
         self.address
     }
 
-    /// Serves connections until `shutdown` drains, and then until the last connection is closed.
+    /// Serves connections until `shutdown` drains, and then until the last connection is closed. Returns earlier if a
+    /// worker ends.
     ///
     /// Connections that the system accepted before the drain are still served.
-    pub async fn serve(self, service: Arc<Service>, shutdown: Shutdown) {
+    pub async fn serve(self, service: Arc<Service>, workers: Workers, shutdown: Shutdown) {
         let limits = service.limits;
         let maximum = match self.port {
             Port::Admin => limits.max_admin_connections,
             Port::Webhook { .. } => limits.max_connections,
         };
         let permits = Arc::new(Semaphore::new(maximum));
-        let connections = TaskTracker::new();
         let port = self.port;
         let spawn = |stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit| {
             let (port, service, shutdown) = (port.clone(), service.clone(), shutdown.clone());
-            connections.spawn(async move {
+            workers.spawn(async move {
                 let _counted = service.metrics.connection();
                 let served = connection::serve(stream, port, service.clone(), shutdown).await;
                 if let Err(error) = served {
@@ -98,6 +97,7 @@ impl Listener {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.drain.cancelled() => break,
+                () = workers.ended() => return,
                 accepted = accept(&self.socket, &permits, &service.log_limits.accept) => accepted,
             };
             if let Some(((stream, peer), permit)) = accepted {
@@ -118,8 +118,7 @@ impl Listener {
             spawn(stream, peer, permit);
         }
         drop(self.socket);
-        connections.close();
-        connections.wait().await;
+        workers.finish().await;
     }
 }
 
@@ -170,7 +169,9 @@ async fn accept(
 ) -> Option<Accepted> {
     // The semaphore is never closed.
     let permit = permits.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
+    // Without the runtime of this task: a worker has its own.
+    let accepted = listener.accept().await;
+    match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
         Ok(accepted) => Some((accepted, permit)),
         Err(error) => {
             // The client closed the connection before it was accepted, which is not worth a warning.
@@ -186,8 +187,6 @@ async fn accept(
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
-
     use super::*;
 
     #[tokio::test]

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+        REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    },
 };
 use serde_json::{Value, json};
 
@@ -25,13 +28,42 @@ pub(super) struct Answer {
     /// The error in the request, for the log; empty for an answer that is not an error.
     pub(super) error: String,
     content_type: HeaderValue,
-    allow: Option<HeaderValue>,
+    headers: Headers,
     body: Bytes,
 }
 
+/// The headers of an answer besides its Content-Type.
+#[derive(Clone, Copy)]
+enum Headers {
+    /// The methods of a path that does not have the one of the request.
+    Allow(&'static str),
+    /// Those of a page for a browser, with its Content-Security-Policy.
+    Browser(&'static str),
+    None,
+}
+
+/// Headers that keep other pages from reading or framing a page, and browsers from keeping it.
+const BROWSER_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (VARY, HeaderValue::from_static("accept")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
 impl Answer {
     pub(super) fn new(status: Status, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, allow: None, body: body.into(), error: String::new() }
+        Self {
+            status,
+            content_type,
+            headers: Headers::None,
+            body: body.into(),
+            error: String::new(),
+        }
     }
 
     pub(super) fn json(status: Status, body: &Value) -> Self {
@@ -54,8 +86,17 @@ impl Answer {
 
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         let hint = format!("use {allow}");
-        let answer = Self::error(Status::MethodNotAllowed, "this path has no such method", &hint);
-        Self { allow: Some(HeaderValue::from_static(allow)), ..answer }
+        Self::error(Status::MethodNotAllowed, "this path has no such method", &hint).allowing(allow)
+    }
+
+    /// Adds the methods that the path has.
+    pub(super) fn allowing(self, methods: &'static str) -> Self {
+        Self { headers: Headers::Allow(methods), ..self }
+    }
+
+    /// Adds the headers of a page for a browser.
+    pub(super) fn for_browsers(self, content_security_policy: &'static str) -> Self {
+        Self { headers: Headers::Browser(content_security_policy), ..self }
     }
 
     /// Converts the answer to an HTTP response; `None` if the body exceeds the budget.
@@ -63,8 +104,16 @@ impl Answer {
         let mut response = Response::new(Full::new(bodies.hold(self.body)?));
         *response.status_mut() = self.status.code();
         response.headers_mut().insert(CONTENT_TYPE, self.content_type);
-        if let Some(allow) = self.allow {
-            response.headers_mut().insert(ALLOW, allow);
+        match self.headers {
+            Headers::Allow(methods) => {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+            }
+            Headers::Browser(policy) => {
+                response.headers_mut().extend(BROWSER_HEADERS);
+                let policy = HeaderValue::from_static(policy);
+                response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+            }
+            Headers::None => {}
         }
         Some(response)
     }

@@ -30,6 +30,9 @@ const SMALL_ANSWER_BYTES: usize = 4 * 1024;
 /// used up. A peer with hundreds of waiting requests thus cannot block the others.
 const FAIR_SHARE: u64 = 4;
 
+/// Size of what a review needs besides its body while it waits, in bytes: the plan of a usual pod, and a task.
+const WAITING_BYTES: usize = 16 * 1024;
+
 /// Timeout for the rest of a small body.
 const SMALL_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -105,6 +108,11 @@ impl BodyBudget {
             Ok(gathered) => gathered,
             Err(_) => Err(BodyError::TimedOut(deadline)),
         }
+    }
+
+    /// Reserves the memory of a request that waits for other servers; `None` if the budget is used up.
+    pub(super) fn reserve_waiting(&self, body: &[u8]) -> Option<impl Sized + use<>> {
+        self.bytes.reserve(body.len() + WAITING_BYTES)
     }
 
     /// Reads a small body to its end and drops it. A client that is still writing then receives the answer instead of a

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     error::Error,
     future::Future,
-    io,
+    io, net,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -25,7 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, BufReader},
     net::TcpStream,
     sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
@@ -47,6 +47,10 @@ const MAX_CONCURRENT_STREAMS: u32 = 100;
 
 /// Maximum size of a request's headers in bytes. The API server sends some 300.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// Size of a read from the network in bytes. rustls reads 4 KiB at a time, so a usual review would take a second system
+/// call. Each connection has this much memory.
+const READ_BYTES: usize = 8 * 1024;
 
 /// Timeout for the close of a connection on which no request was received. hyper's own header timeout is longer than
 /// ours by the same time.
@@ -76,6 +80,8 @@ pub(super) enum ConnectionError {
     CloseTimeout,
     #[error("dropped at shutdown")]
     Aborted,
+    #[error("cannot wait for its events: {0}")]
+    Unwatched(io::Error),
 }
 
 impl ConnectionError {
@@ -84,23 +90,29 @@ impl ConnectionError {
         match self {
             Self::Handshake(error) => Some(HandshakeFailure::of(error)),
             Self::HandshakeTimeout => Some(HandshakeFailure::Timeout),
-            Self::Unused | Self::Http(_) | Self::CloseTimeout | Self::Aborted => None,
+            Self::Unused
+            | Self::Http(_)
+            | Self::CloseTimeout
+            | Self::Aborted
+            | Self::Unwatched(_) => None,
         }
     }
 }
 
-/// Serves a connection until it is closed.
+/// Serves a connection until it is closed. The stream is non-blocking, and belongs to no runtime yet.
 pub(super) async fn serve(
-    stream: TcpStream,
+    stream: net::TcpStream,
     port: Port,
     service: Arc<Service>,
     shutdown: Shutdown,
 ) -> Result<(), ConnectionError> {
+    let stream = TcpStream::from_std(stream).map_err(ConnectionError::Unwatched)?;
     // An answer is written in one piece, so Nagle's algorithm would only add a delay.
     let _ = stream.set_nodelay(true);
     let Port::Webhook { tls, clients } = port else {
         return serve_http1(stream, Purpose::Admin, service, shutdown).await;
     };
+    let stream = BufReader::with_capacity(READ_BYTES, stream);
     let handshake = tokio::select! {
         handshake = timeout(service.limits.handshake_timeout, handshake(stream, &tls)) => handshake,
         () = shutdown.abort.cancelled() => return Err(ConnectionError::Aborted),
@@ -124,11 +136,11 @@ pub(super) async fn serve(
 }
 
 async fn handshake(
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
     tls: &TlsAcceptor,
-) -> Result<TlsStream<TcpStream>, ConnectionError> {
+) -> Result<TlsStream<BufReader<TcpStream>>, ConnectionError> {
     // Health checks of load balancers connect and close, or reset, without a byte. They are not failed handshakes.
-    if !matches!(stream.peek(&mut [0]).await, Ok(1)) {
+    if !matches!(stream.get_ref().peek(&mut [0]).await, Ok(1)) {
         return Err(ConnectionError::Unused);
     }
     tls.accept(stream).await.map_err(ConnectionError::Handshake)

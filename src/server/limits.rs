@@ -43,8 +43,8 @@ impl Default for Limits {
             // wait.
             max_waiting: 16_384,
             // An API server uses HTTP/1.1 for a Service, so it needs a connection for each concurrent call, and keeps
-            // 25 of them. The maximum also bounds attackers: their connections take some 25 MB if they send nothing,
-            // and some 320 MB if they read nothing (docs/reliability.md), which is less than the 512 Mi of the
+            // 25 of them. The maximum also bounds attackers: their connections take some 33 MB if they send nothing,
+            // and some 330 MB if they read nothing (docs/reliability.md), which is less than the 512 Mi of the
             // Deployment.
             max_connections: 1024,
             // The kubelet and Prometheus need a few.

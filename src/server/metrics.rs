@@ -11,8 +11,9 @@ use super::{
 use crate::{
     admission::{ImageCount, Kind, Mode, Operation, Outcome, Plan},
     closed_enum::closed_enum,
-    metrics::{Family, Histogram, Metric, MetricKind, Registry, single},
+    metrics::{Family, Histogram, Metric, MetricKind, ReadableCounter, Registry, single},
     rules::Reason,
+    status_page::ImageRow,
 };
 
 /// Upper bounds of the duration of a request in nanoseconds, from 5 ms to 10 s: the defaults of Prometheus' Python
@@ -129,7 +130,7 @@ pub struct ServerMetrics {
     http_exceptions: Family<(Method, Status), Counter>,
     reviews: Family<(Kind, Operation, Outcome), Counter>,
     invalid_reviews: Counter,
-    images: Family<(Mode, Reason, Swapped), Counter>,
+    images: Family<(Mode, Reason, Swapped), ReadableCounter>,
     candidate_images: Family<(Compared,), Counter>,
     review_duration: Histogram,
     handshake_failures: Family<(HandshakeFailure,), Counter>,
@@ -163,6 +164,13 @@ impl ServerMetrics {
         metrics
     }
 
+    /// Adds the series of the images that keep their originals, because registries are asked for new images.
+    pub(super) fn expect_absent_targets(&self) {
+        for mode in Mode::ALL {
+            self.images.of((mode, Reason::TargetAbsent, Swapped::False)).increment(0);
+        }
+    }
+
     /// Counts an answered request.
     pub(super) fn request(&self, method: Method, path: Path, status: Status, elapsed: Duration) {
         self.http_requests.of((method, status)).increment(1);
@@ -193,6 +201,24 @@ impl ServerMetrics {
             }
         }
         self.review_duration.record(elapsed);
+    }
+
+    /// Returns the number of images of each kind so far, in the order of their reasons.
+    pub(super) fn images(&self) -> Vec<ImageRow> {
+        let mut rows = Vec::new();
+        for reason in Reason::ALL {
+            for (mode, swapped) in
+                Mode::ALL.into_iter().flat_map(|mode| Swapped::ALL.map(|swapped| (mode, swapped)))
+            {
+                let counter = self.images.existing((mode, reason, swapped));
+                if let Some(count) = counter.map(ReadableCounter::value).filter(|count| *count > 0)
+                {
+                    let swapped = swapped == Swapped::True;
+                    rows.push(ImageRow { mode, reason, swapped, count });
+                }
+            }
+        }
+        rows
     }
 
     /// Counts a body that is not a valid review.

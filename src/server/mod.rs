@@ -1,7 +1,8 @@
-//! The HTTP server: the webhook over TLS, and the probes and metrics also over plain HTTP.
+//! The HTTP server: the webhook over TLS, the probes and metrics also over plain HTTP, and the status page.
 //!
-//! Each port has a task that accepts, and each connection a task that serves it. All connections share a [`Service`],
-//! which contains no lock. Every wait on a peer has a timeout, and every buffer has a limit: see [`Limits`].
+//! Each port has a task that accepts, and each connection a task that serves it, in one of the [`Workers`]. All
+//! connections share a [`Service`], which contains no lock. Every wait on a peer has a timeout, and every buffer has a
+//! limit: see [`Limits`].
 //!
 //! This module does not decide about images, which is for `admission`, and loads neither maps nor certificates.
 
@@ -19,7 +20,10 @@ pub mod open_files;
 mod port;
 mod review;
 mod routes;
+mod status_page;
+mod targets;
 mod vocabulary;
+mod workers;
 
 use std::sync::Arc;
 
@@ -31,17 +35,23 @@ pub use self::{
     limits::Limits,
     metrics::ServerMetrics,
     port::Port,
+    targets::Targets,
     vocabulary::{Method, Path, Status},
+    workers::Workers,
 };
-use self::{body::BodyBudget, log_limit::LogLimits};
+use self::{body::BodyBudget, log_limit::LogLimits, status_page::StatusPages};
 use crate::{
     metrics::Registry,
     state::{CurrentWorld, Readiness},
+    status_page::StatusPage,
 };
 
 /// Maximum size in bytes of all metrics pages that clients have requested on the webhook port and not read yet: about a
 /// hundred pages.
 const MAX_PAGES_BYTES: usize = 4 * 1024 * 1024;
+
+/// Maximum size in bytes of all reviews that wait for registries: some 2,700 of usual size.
+const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The state that all connections share.
 #[derive(Debug)]
@@ -58,12 +68,20 @@ pub struct Service {
     /// Budget for metrics pages on the webhook port. They are far larger than the requests for them, so they must not
     /// use the budget of reviews.
     pages: BodyBudget,
+    /// The registries that are asked for new images; `None` if none is asked.
+    targets: Option<Arc<Targets>>,
+    /// Budget for reviews that wait for registries. They must not use the budget of bodies, without which reviews are
+    /// refused; a review beyond this one is answered without waiting.
+    waiting: BodyBudget,
+    /// The page at `/` of the admin port; `None` if it is turned off.
+    status: Option<StatusPages>,
     /// Rate limiters for log lines about errors of peers.
     log_limits: LogLimits,
 }
 
 impl Service {
-    /// Creates a service and registers its metrics.
+    /// Creates a service and registers its metrics. Without `targets`, no registry is asked for new images. Without
+    /// `status`, there is no status page.
     #[must_use]
     pub fn new(
         world: Arc<CurrentWorld>,
@@ -71,15 +89,24 @@ impl Service {
         readiness: Arc<Readiness>,
         registry: Registry,
         limits: Limits,
+        targets: Option<Arc<Targets>>,
+        status: Option<StatusPage>,
     ) -> Self {
+        let metrics = ServerMetrics::new(&registry);
+        if targets.is_some() {
+            metrics.expect_absent_targets();
+        }
         Self {
             world,
             pod_name: pod_name.into(),
             readiness,
-            metrics: ServerMetrics::new(&registry),
+            metrics,
             registry,
             bodies: BodyBudget::new(limits.max_buffered_bytes, limits.max_waiting),
             pages: BodyBudget::new(MAX_PAGES_BYTES, 0),
+            targets,
+            waiting: BodyBudget::new(MAX_WAITING_BYTES, 0),
+            status: status.map(StatusPages::new),
             log_limits: LogLimits::default(),
             limits,
         }

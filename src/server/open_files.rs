@@ -12,19 +12,23 @@ use super::Limits;
 /// server, and others for short reads.
 const OWN_FILES: usize = 40;
 
+/// Number of open files that questions to registries take: those of 128 checks, and some connections that are kept.
+const REGISTRY_FILES: usize = 160;
+
 /// Divisor of the remaining open files that gives the share of the admin port. Probes and metrics need a few.
 const ADMIN_DIVISOR: usize = 4;
 
-/// Raises the limit of open files to what `limits` need, as far as the system allows.
+/// Raises the limit of open files to what `limits` need, as far as the system allows. `asks_registries` is true if
+/// registries are asked for new images.
 ///
 /// If that is not enough, logs a warning and returns lower limits of connections.
 #[must_use]
-pub fn fit(limits: Limits) -> Limits {
-    let needed = OWN_FILES
-        .saturating_add(limits.max_connections)
-        .saturating_add(limits.max_admin_connections);
+pub fn fit(limits: Limits, asks_registries: bool) -> Limits {
+    let own = OWN_FILES + if asks_registries { REGISTRY_FILES } else { 0 };
+    let needed =
+        own.saturating_add(limits.max_connections).saturating_add(limits.max_admin_connections);
     let open_files = raise(needed);
-    let fitted = within(limits, open_files);
+    let fitted = within(limits, open_files.saturating_sub(own));
     if fitted.max_connections < limits.max_connections {
         warn!(
             open_files,
@@ -50,9 +54,8 @@ fn raise(needed: usize) -> usize {
     if wanted > soft && setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { soft }
 }
 
-/// Returns the limits lowered to fit `open_files`, with at least one connection on each port.
-fn within(limits: Limits, open_files: usize) -> Limits {
-    let left = open_files.saturating_sub(OWN_FILES);
+/// Returns the limits lowered to fit `left` open files, with at least one connection on each port.
+fn within(limits: Limits, left: usize) -> Limits {
     if limits.max_connections.saturating_add(limits.max_admin_connections) <= left {
         return limits;
     }
@@ -83,7 +86,7 @@ mod tests {
         ] {
             let [max_connections, max_admin_connections] = wanted;
             let limits = Limits { max_connections, max_admin_connections, ..Limits::default() };
-            let fitted = within(limits, open_files);
+            let fitted = within(limits, open_files.saturating_sub(OWN_FILES));
             let fitted = [fitted.max_connections, fitted.max_admin_connections];
             assert_eq!(fitted, expected, "{wanted:?} in {open_files} files");
         }

@@ -2,22 +2,31 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::{Request, body::Incoming};
+use tokio::task::spawn_blocking;
 use tracing::{Level, debug, enabled, error, field, warn};
 
 use super::{
     Service, Status,
     answer::{Answer, JSON},
     body::BodyError,
+    targets::{Deadline, Targets},
 };
 use crate::{
-    admission::{Difference, Edit, Facts, Plan, Review, plan},
+    admission::{Difference, Edit, Plan, Review, World, plan, plan_with_decisions},
     excerpt::{MAX_VALUE_BYTES, excerpt},
     rules::SwappedImage,
 };
+
+/// Size in bytes from which a review is read in a thread of its own, so that it does not hold up the other connections
+/// of its worker. Reading this much takes about as long as handing it over a few times.
+const LARGE_REVIEW_BYTES: usize = 256 * 1024;
 
 /// Maximum number of changes of one review that are logged.
 const MAX_LOGGED_CHANGES: usize = 64;
@@ -47,14 +56,29 @@ impl Service {
 }
 
 /// Answers a request with a review. `others` is the number of requests in flight on the same connection.
-pub(super) async fn mutate(service: &Service, request: Request<Incoming>, others: u64) -> Answer {
+pub(super) async fn mutate(
+    service: &Arc<Service>,
+    request: Request<Incoming>,
+    others: u64,
+) -> Answer {
     let limits = &service.limits;
+    let targets = service.targets.as_deref().map(|targets| {
+        let deadline = targets.deadline(request.uri().query());
+        (targets, deadline)
+    });
     let body = service
         .bodies
         .gather(request.into_body(), limits.max_body_bytes, limits.body_timeout, others)
         .await;
     let answer = match body {
-        Ok(body) => guarded_review(service, &body),
+        Ok(body) => match targets {
+            None if body.len() > LARGE_REVIEW_BYTES => large_review(service, body).await,
+            None => guarded_review(service, &body),
+            // In a box, so that reviews that ask no registry do not carry its size.
+            Some((targets, deadline)) => {
+                Box::pin(guarded_verified_review(service, targets, deadline, &body)).await
+            }
+        },
         Err(error) => body_error(&error),
     };
     if answer.status != Status::Ok {
@@ -63,40 +87,103 @@ pub(super) async fn mutate(service: &Service, request: Request<Incoming>, others
     answer
 }
 
-fn guarded_review(service: &Service, body: &[u8]) -> Answer {
-    // A panic must cost one answer, not all streams of the connection.
-    catch_unwind(AssertUnwindSafe(|| review(service, body))).unwrap_or_else(|_| {
-        error!("review handler panicked");
-        Answer::error(
-            Status::InternalServerError,
-            "the review could not be answered",
-            "this is a bug in imageswap; see its log",
-        )
-    })
+/// Answers a review in another thread.
+async fn large_review(service: &Arc<Service>, body: Bytes) -> Answer {
+    // It may wait there for others, so it counts until it is read.
+    let Some(body) = service.bodies.hold(body) else { return body_error(&BodyError::OutOfMemory) };
+    let service = service.clone();
+    let answer = spawn_blocking(move || guarded_review(&service, &body)).await;
+    answer.unwrap_or_else(|_| panicked())
 }
 
+fn guarded_review(service: &Service, body: &[u8]) -> Answer {
+    // A panic must cost one answer, not all streams of the connection.
+    catch_unwind(AssertUnwindSafe(|| review(service, body))).unwrap_or_else(|_| panicked())
+}
+
+async fn guarded_verified_review(
+    service: &Service,
+    targets: &Targets,
+    deadline: Deadline,
+    body: &[u8],
+) -> Answer {
+    let review = AssertUnwindSafe(verified_review(service, targets, deadline, body));
+    review.catch_unwind().await.unwrap_or_else(|_| panicked())
+}
+
+fn panicked() -> Answer {
+    error!("review handler panicked");
+    Answer::error(
+        Status::InternalServerError,
+        "the review could not be answered",
+        "this is a bug in imageswap; see its log",
+    )
+}
+
+/// Answers a review without a question to a registry.
 fn review(service: &Service, body: &[u8]) -> Answer {
     let started_at = Instant::now();
     let world = service.world.load();
-    let Some(world) = world.as_deref() else {
-        return Answer::error(
-            Status::ServiceUnavailable,
-            "no map is loaded yet",
-            "GET /readyz says what is missing",
-        );
-    };
-    let review = match Review::with_sites(body, &world.sites) {
+    let Some(world) = world.as_deref() else { return no_map() };
+    let review = match read(service, world, body) {
         Ok(review) => review,
-        Err(error) => {
-            service.metrics.invalid_review();
-            return Answer::error(Status::BadRequest, &error, error.hint());
-        }
+        Err(refusal) => return *refusal,
     };
     let plan = plan(&review, world);
-    let response = plan.settle(&Facts::default()).to_json(&review);
-    service.metrics.review(&plan, started_at.elapsed());
+    finish(service, world, &review, &plan, started_at.elapsed())
+}
+
+/// Answers a review after the registries of the new images were asked.
+async fn verified_review(
+    service: &Service,
+    targets: &Targets,
+    deadline: Deadline,
+    body: &[u8],
+) -> Answer {
+    let started_at = Instant::now();
+    // Other reviews may wait for the registry as well, so this one keeps the world by a pointer of its own.
+    let Some(world) = service.world.load_full() else { return no_map() };
+    let review = match read(service, &world, body) {
+        Ok(review) => review,
+        Err(refusal) => return *refusal,
+    };
+    let mut plan = plan_with_decisions(&review, &world);
+    let asked_at = Instant::now();
+    let facts =
+        targets.facts(&plan, &review, deadline, || service.waiting.reserve_waiting(body)).await;
+    let waited = asked_at.elapsed();
+    plan.fall_back(&facts);
+    finish(service, &world, &review, &plan, started_at.elapsed().saturating_sub(waited))
+}
+
+fn no_map() -> Answer {
+    Answer::error(
+        Status::ServiceUnavailable,
+        "no map is loaded yet",
+        "GET /readyz says what is missing",
+    )
+}
+
+fn read<'b>(service: &Service, world: &World, body: &'b [u8]) -> Result<Review<'b>, Box<Answer>> {
+    Review::with_sites(body, &world.sites).map_err(|error| {
+        service.metrics.invalid_review();
+        Box::new(Answer::error(Status::BadRequest, &error, error.hint()))
+    })
+}
+
+/// Creates the answer, and counts and logs the review. `elapsed` is the time without waits for registries.
+fn finish(
+    service: &Service,
+    world: &World,
+    review: &Review<'_>,
+    plan: &Plan<'_>,
+    elapsed: Duration,
+) -> Answer {
+    let response = plan.settle().to_json(review);
+    service.metrics.review(plan, elapsed);
+    world.differences.record(&plan.comparison);
     if enabled!(Level::DEBUG) {
-        log(&review, &plan);
+        log(review, plan);
     }
     Answer::new(Status::Ok, JSON, response)
 }
@@ -130,6 +217,15 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
     let more = plan.edits.len().saturating_sub(MAX_LOGGED_CHANGES);
     if more > 0 {
         debug!(uid, more, "more images swapped");
+    }
+    for Edit::Image { at, from, to, .. } in plan.fallbacks.iter().take(MAX_LOGGED_CHANGES) {
+        debug!(
+            uid,
+            at = &*excerpt(&at.to_string(), MAX_VALUE_BYTES),
+            image = &*excerpt(from, MAX_VALUE_BYTES),
+            absent = &*excerpt(&to.to_string(), MAX_VALUE_BYTES),
+            "original image kept, target not found"
+        );
     }
     for Difference { at, from, to, candidate, rule } in
         plan.comparison.differences.iter().take(MAX_LOGGED_CHANGES)

@@ -1,6 +1,6 @@
-//! Routes requests to the webhook, the probes and the metrics.
+//! Routes requests to the webhook, the probes, the metrics and the status page.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     Method, Path, Service, Status, answer::Answer, body::BodyBudget, port::Purpose, review::mutate,
+    status_page::StatusPages,
 };
 use crate::{
     excerpt::{MAX_VALUE_BYTES, excerpt},
@@ -23,7 +24,7 @@ use crate::{
 
 /// Answers and counts a request. `others` is the number of requests in flight on the same connection.
 pub(super) async fn answer(
-    service: &Service,
+    service: &Arc<Service>,
     purpose: &Purpose,
     request: Request<Incoming>,
     others: u64,
@@ -35,19 +36,25 @@ pub(super) async fn answer(
         // The answer is the same at the end of the time: the readiness probe says what is missing.
         let _ = timeout(service.limits.startup_wait, service.readiness.started()).await;
     }
-    let answer = match route(service, purpose, path, method, &request) {
-        Some(answer) => {
-            BodyBudget::discard(request.into_body()).await;
-            answer
-        }
-        None => mutate(service, request, others).await,
-    };
-    let status = answer.status;
-    let budget = if matches!(purpose, Purpose::Webhook(_)) && path == Path::Metrics {
+    let mut budget = if matches!(purpose, Purpose::Webhook(_)) && path == Path::Metrics {
         &service.pages
     } else {
         &service.bodies
     };
+    let answer = match route(service, purpose, path, method, &request) {
+        Route::Answer(answer) => {
+            BodyBudget::discard(request.into_body()).await;
+            answer
+        }
+        Route::Review => mutate(service, request, others).await,
+        Route::StatusPage(pages) => {
+            budget = &pages.budget;
+            let answer = pages.answer(&request, service.metrics.images()).await;
+            BodyBudget::discard(request.into_body()).await;
+            answer
+        }
+    };
+    let status = answer.status;
     let response = answer.into_response(budget);
     let status = if response.is_some() { status } else { Status::ServiceUnavailable };
     let mut response = response.unwrap_or_else(Answer::out_of_memory);
@@ -61,24 +68,47 @@ pub(super) async fn answer(
     response
 }
 
-/// Returns the answer to a request whose body is ignored; `None` for a review.
-fn route(
-    service: &Service,
+/// The destination of a request.
+enum Route<'a> {
+    /// The answer is known, and the body is ignored.
+    Answer(Answer),
+    /// The body is a review.
+    Review,
+    /// The status page.
+    StatusPage(&'a StatusPages),
+}
+
+/// Returns the destination of a request.
+fn route<'a>(
+    service: &'a Service,
     purpose: &Purpose,
     path: Path,
     method: Method,
     request: &Request<Incoming>,
-) -> Option<Answer> {
-    Some(match (path, method) {
-        (Path::Root | Path::Mutate, _) if matches!(purpose, Purpose::Admin) => Answer::error(
-            Status::NotFound,
-            "reviews are not answered on this port",
-            "post them to the port of the webhook, over TLS",
-        ),
+) -> Route<'a> {
+    let is_admin = matches!(purpose, Purpose::Admin);
+    Route::Answer(match (path, method) {
+        (Path::Root | Path::Mutate, _) if is_admin => match &service.status {
+            Some(pages) if path == Path::Root => match method {
+                Method::Get | Method::Head => return Route::StatusPage(pages),
+                Method::Other | Method::Post => {
+                    review_refusal(Status::MethodNotAllowed).allowing("GET, HEAD")
+                }
+            },
+            None if path == Path::Root && matches!(method, Method::Get | Method::Head) => {
+                let hint = "IMAGESWAP_STATUS_PAGE=true turns it on";
+                Answer::error(Status::NotFound, "the status page is off", hint)
+            }
+            _ => review_refusal(Status::NotFound),
+        },
         (Path::Root | Path::Mutate, Method::Post) => {
-            let refusal = access_refusal(purpose).or_else(|| content_type_refusal(request))?;
-            service.log_refusal(&refusal);
-            refusal
+            match access_refusal(purpose).or_else(|| content_type_refusal(request)) {
+                Some(refusal) => {
+                    service.log_refusal(&refusal);
+                    refusal
+                }
+                None => return Route::Review,
+            }
         }
         (Path::Healthz, Method::Get | Method::Head) => healthz(service),
         (Path::Livez, Method::Get | Method::Head) => {
@@ -92,13 +122,22 @@ fn route(
         (Path::Other, _) => Answer::error(
             Status::NotFound,
             format!("there is nothing at {}", excerpt(request.uri().path(), MAX_VALUE_BYTES)),
-            "POST / and /mutate; GET /healthz, /livez, /readyz, /startupz and /metrics",
+            match &service.status {
+                Some(_) if is_admin => "GET /, /healthz, /livez, /readyz, /startupz and /metrics",
+                _ => "POST / and /mutate; GET /healthz, /livez, /readyz, /startupz and /metrics",
+            },
         ),
         (Path::Root | Path::Mutate, _) => Answer::method_not_allowed("POST"),
         (Path::Healthz | Path::Livez | Path::Readyz | Path::Startupz | Path::Metrics, _) => {
             Answer::method_not_allowed("GET, HEAD")
         }
     })
+}
+
+/// Returns the answer of the admin port to a review.
+fn review_refusal(status: Status) -> Answer {
+    let hint = "post them to the port of the webhook, over TLS";
+    Answer::error(status, "reviews are not answered on this port", hint)
 }
 
 /// Returns the refusal for a client that may not post reviews; `None` if it may.
@@ -160,6 +199,9 @@ fn readyz(service: &Service, purpose: &Purpose) -> Answer {
 
 fn metrics_page(service: &Service) -> Answer {
     service.metrics.readiness(service.readiness.obstacles().is_empty());
+    if let Some(targets) = &service.targets {
+        targets.resolver().update_gauges();
+    }
     let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
     Answer::new(Status::Ok, content_type, service.registry.render())
 }

@@ -33,7 +33,7 @@ closed_enum! {
         Other => "other",
         /// The readiness probe.
         Readyz => "/readyz",
-        /// Reviews.
+        /// Reviews; the status page on the admin port.
         Root => "/",
         /// The startup probe.
         Startupz => "/startupz",
@@ -47,7 +47,7 @@ closed_enum! {
         Ok => "200",
         /// The request is not valid.
         BadRequest => "400",
-        /// The client may not post reviews.
+        /// The client may not post reviews, or has asked for the status page of another host.
         Forbidden => "403",
         /// The path does not exist.
         NotFound => "404",

@@ -144,6 +144,41 @@ pub struct StrictnessArguments {
     pub(super) strict_maps: Option<String>,
 }
 
+/// Raw text of the flags that describe how registries are asked for images.
+#[derive(Args, Clone, Debug)]
+pub struct RegistryArguments {
+    /// Docker config file with the credentials of registries
+    ///
+    /// Credential helpers are not supported. There need not be such a file at the default path. `serve` follows changes of
+    /// the file.
+    #[arg(long, env = "IMAGESWAP_REGISTRY_CONFIG", value_name = "FILE")]
+    pub(super) registry_config: Option<String>,
+
+    /// PEM file with CAs of registries, which are trusted besides those of the system
+    ///
+    /// There need not be such a file at the default path. `serve` follows changes of the file.
+    #[arg(long, env = "IMAGESWAP_REGISTRY_CA_FILE", value_name = "FILE")]
+    pub(super) registry_ca_file: Option<String>,
+
+    /// Registries that are asked over plain HTTP; separated by commas
+    ///
+    /// An entry without a port is for port 80.
+    #[arg(long, env = "IMAGESWAP_REGISTRY_PLAIN_HTTP", value_name = "REGISTRIES")]
+    pub(super) registry_plain_http: Option<String>,
+
+    /// Other hosts that requests for tokens and redirects of registries may go to; separated by commas
+    ///
+    /// An entry without a port is for port 443.
+    #[arg(long, env = "IMAGESWAP_REGISTRY_ALLOWED_HOSTS", value_name = "HOSTS")]
+    pub(super) registry_allowed_hosts: Option<String>,
+
+    /// Registries that are never asked, for example because only nodes reach them; separated by commas
+    ///
+    /// An entry without a port is for all ports.
+    #[arg(long, env = "IMAGESWAP_VERIFY_EXCEPT", value_name = "REGISTRIES")]
+    pub(super) verify_except: Option<String>,
+}
+
 /// Raw text of the flags of `init`.
 #[derive(Args, Clone, Debug)]
 pub struct InitArguments {
@@ -224,9 +259,22 @@ pub struct ServeArguments {
     #[arg(long, env = "IMAGESWAP_LISTEN", value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
 
-    /// Address of the probes and metrics (plain HTTP)
+    /// Address of the probes, the metrics and the status page (plain HTTP)
     #[arg(long, env = "IMAGESWAP_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub(super) admin_listen: Option<String>,
+
+    /// Show the state of the replica at `/` of the admin address, for browsers
+    ///
+    /// The page is read-only and contains no secret. Everyone who reaches the address can read it. See
+    /// docs/status-page.md.
+    #[arg(
+        long,
+        env = "IMAGESWAP_STATUS_PAGE",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub(super) status_page: Option<String>,
 
     /// Source of the serving certificate: `managed`, `files` or `self-signed`
     ///
@@ -252,6 +300,23 @@ pub struct ServeArguments {
 
     #[command(flatten)]
     pub(super) admission: AdmissionArguments,
+
+    /// Ask registries for new images: `off`, or `fallback` to keep an image whose new registry does not have it
+    ///
+    /// With `fallback`, an image keeps its original if the new registry says that it does not have the new image. Every
+    /// other answer, and none, count as if it were there. See docs/verified-targets.md.
+    #[arg(long, env = "IMAGESWAP_VERIFY_TARGET", value_name = "MODE")]
+    pub(super) verify_target: Option<String>,
+
+    /// Maximum time for which a review waits for registries
+    ///
+    /// It is never more than half of the timeout of the API server. With `0s`, no review waits, and only answers that are
+    /// known already count.
+    #[arg(long, env = "IMAGESWAP_VERIFY_TIMEOUT", value_name = "DURATION")]
+    pub(super) verify_timeout: Option<String>,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArguments,
 
     #[command(flatten)]
     pub(super) strictness: StrictnessArguments,

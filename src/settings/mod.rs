@@ -9,6 +9,7 @@ mod cluster;
 mod environment;
 mod log;
 mod namespaces;
+mod registry;
 mod rules;
 mod table;
 mod value;
@@ -19,13 +20,14 @@ pub(crate) use self::rules::text_of_rule_warning;
 use self::value::given;
 pub use self::{
     arguments::{
-        AdmissionArguments, ClusterArguments, InitArguments, LogArguments, ScopeArguments,
-        ServeArguments, StrictnessArguments, UninstallArguments,
+        AdmissionArguments, ClusterArguments, InitArguments, LogArguments, RegistryArguments,
+        ScopeArguments, ServeArguments, StrictnessArguments, UninstallArguments,
     },
     cluster::ClusterSettings,
     environment::unknown_variables,
     log::{LogFormat, LogSettings},
-    namespaces::{NamespaceArguments, NamespaceMapFile},
+    namespaces::{NamespaceArguments, NamespaceMapFile, NamespaceMapsArguments},
+    registry::{RegistrySettings, VerifySettings},
     rules::{RuleArguments, RuleSource, RuleWarning},
     table::SETTINGS,
     value::{DefaultValue, Setting, SettingsError},
@@ -71,14 +73,18 @@ pub struct ServeSettings {
     pub sites: FollowedFile,
     /// Address of the webhook.
     pub listen: SocketAddr,
-    /// Address of probes and metrics.
+    /// Address of probes, metrics and the status page.
     pub admin_listen: SocketAddr,
+    /// True if there is a status page.
+    pub status_page: bool,
     /// Source of the serving certificate.
     pub certificate: CertificateOrigin,
     /// File with the client CAs. `None` if client authentication is off.
     pub client_ca_file: Option<PathBuf>,
     /// Settings of admission, besides the map.
     pub admission: AdmissionSettings,
+    /// Settings for the questions to registries about new images. `None` if none is asked.
+    pub verify: Option<VerifySettings>,
     /// Name of this pod. `None` if the host name is used.
     pub pod_name: Option<String>,
     /// Limits of the server.
@@ -157,6 +163,7 @@ impl ServeArguments {
             listen,
             admin_listen: table::ADMIN_LISTEN
                 .parse(table::ADMIN_LISTEN.or_default_in(&self.admin_listen, self.dev))?,
+            status_page: table::STATUS_PAGE.boolean(&self.status_page)?,
             certificate: match tls_mode {
                 TlsMode::Files => {
                     CertificateOrigin::Files(table::TLS_DIR.or_default(&self.tls_dir).into())
@@ -165,6 +172,7 @@ impl ServeArguments {
                 TlsMode::SelfSigned => CertificateOrigin::SelfSigned(development_names(listen)),
             },
             admission: self.admission.parse()?,
+            verify: self.verify()?,
             strict_maps: self.strictness.parse()?,
             maps_optional: table::MAPS_OPTIONAL.boolean(&self.maps_optional)?,
             limits: self.limits()?,
@@ -307,8 +315,14 @@ mod tests {
             ("--webhook-url", "https://10.0.0.5:65536/", "IMAGESWAP_WEBHOOK_URL"),
             ("--disable-label", "a b", "IMAGESWAP_DISABLE_LABEL"),
             ("--disable-label", "/x", "IMAGESWAP_DISABLE_LABEL"),
+            ("--registry-allowed-hosts", "a b", "IMAGESWAP_REGISTRY_ALLOWED_HOSTS"),
+            ("--registry-plain-http", "http://a", "IMAGESWAP_REGISTRY_PLAIN_HTTP"),
+            ("--verify-except", "a/b", "IMAGESWAP_VERIFY_EXCEPT"),
+            ("--verify-target", "maybe", "IMAGESWAP_VERIFY_TARGET"),
+            ("--verify-timeout", "16s", "IMAGESWAP_VERIFY_TIMEOUT"),
             ("--warnings", "maybe", "IMAGESWAP_WARNINGS"),
             ("--shadow-namespaces", "a,B", "IMAGESWAP_SHADOW_NAMESPACES"),
+            ("--status-page", "maybe", "IMAGESWAP_STATUS_PAGE"),
             ("--strict-maps", "maybe", "IMAGESWAP_STRICT_MAPS"),
             ("--max-body-bytes", "1", "IMAGESWAP_MAX_BODY_BYTES"),
             ("--max-connections", "0", "IMAGESWAP_MAX_CONNECTIONS"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{SettingsError, table};
+use super::{SettingsError, table, value::given};
 use crate::namespace::{MAP_EXTENSION, is_namespace};
 
 /// Raw text of the flags that select the map of a namespace.
@@ -22,6 +22,29 @@ pub struct NamespaceArguments {
         value_name = "DIRECTORY"
     )]
     namespace_maps_dir: Option<String>,
+}
+
+/// Raw text of the flag that selects the maps of all namespaces.
+#[derive(Args, Clone, Debug)]
+pub struct NamespaceMapsArguments {
+    /// Directory with the maps of namespaces: a file `NAMESPACE.conf` for each
+    #[arg(
+        long,
+        visible_alias = "namespace-maps",
+        env = "IMAGESWAP_NAMESPACE_MAPS_DIR",
+        value_name = "DIRECTORY"
+    )]
+    namespace_maps_dir: Option<String>,
+}
+
+impl NamespaceMapsArguments {
+    /// Returns the directory; `None` if none is given, and there is none at the default path.
+    #[must_use]
+    pub fn directory(&self) -> Option<PathBuf> {
+        let directory =
+            PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir));
+        (given(&self.namespace_maps_dir).is_some() || directory.is_dir()).then_some(directory)
+    }
 }
 
 /// The map of a namespace.

@@ -7,6 +7,8 @@ use crate::admission::Scope;
 
 const A_BOOLEAN: &str = "true or false";
 
+const REGISTRIES: &str = "hosts, each with an optional port, separated by commas, such as registry.example.com,10.0.0.5:5000";
+
 pub(super) const ADMIN_LISTEN: Setting = Setting::new(
     "IMAGESWAP_ADMIN_LISTEN",
     "[::]:8080",
@@ -98,6 +100,26 @@ pub(super) const NAMESPACE_NAME: Setting = Setting::described(
 pub(super) const POD_NAME: Setting =
     Setting::described("IMAGESWAP_POD_NAME", "the host name", "any text");
 
+pub(super) const REGISTRY_ALLOWED_HOSTS: Setting =
+    Setting::described("IMAGESWAP_REGISTRY_ALLOWED_HOSTS", "none", REGISTRIES);
+
+/// The default is where the manifests mount the ConfigMap.
+pub(super) const REGISTRY_CA_FILE: Setting = Setting::new(
+    "IMAGESWAP_REGISTRY_CA_FILE",
+    "/app/registry/ca.crt",
+    "the path of a PEM file with certificates of CAs",
+);
+
+/// The default is where the manifests mount the Secret.
+pub(super) const REGISTRY_CONFIG: Setting = Setting::new(
+    "IMAGESWAP_REGISTRY_CONFIG",
+    "/app/registry/config.json",
+    "the path of a file of at most 1 MiB",
+);
+
+pub(super) const REGISTRY_PLAIN_HTTP: Setting =
+    Setting::described("IMAGESWAP_REGISTRY_PLAIN_HTTP", "none", REGISTRIES);
+
 /// Longer than a busy kube-proxy takes to take an endpoint out. It writes its rules at most once a second, and one write
 /// can take some seconds in a large cluster; a new connection after the delay would be refused.
 pub(super) const SHADOW: Setting = Setting::new("IMAGESWAP_SHADOW", "false", A_BOOLEAN);
@@ -128,6 +150,8 @@ pub(super) const SITES_FILE: Setting = Setting::new(
     "the path of a file of at most 1 MiB",
 );
 
+pub(super) const STATUS_PAGE: Setting = Setting::new("IMAGESWAP_STATUS_PAGE", "true", A_BOOLEAN);
+
 pub(super) const STRICT_MAPS: Setting = Setting::new("IMAGESWAP_STRICT_MAPS", "false", A_BOOLEAN);
 
 pub(super) const SWAP_NEVER_PULLED: Setting =
@@ -140,6 +164,18 @@ pub(super) const TLS_MODE: Setting =
     Setting::new("IMAGESWAP_TLS_MODE", "managed", "managed, files or self-signed")
         .in_development("self-signed");
 
+pub(super) const VERIFY_EXCEPT: Setting =
+    Setting::described("IMAGESWAP_VERIFY_EXCEPT", "none", REGISTRIES);
+
+pub(super) const VERIFY_TARGET: Setting =
+    Setting::new("IMAGESWAP_VERIFY_TARGET", "off", "off or fallback");
+
+pub(super) const VERIFY_TIMEOUT: Setting = Setting::new(
+    "IMAGESWAP_VERIFY_TIMEOUT",
+    "500ms",
+    "a whole number with the unit ms or s, such as 500ms, of at most 15s",
+);
+
 pub(super) const WARNINGS: Setting = Setting::new("IMAGESWAP_WARNINGS", "false", A_BOOLEAN);
 
 pub(super) const WEBHOOK_URL: Setting = Setting::described(
@@ -149,7 +185,7 @@ pub(super) const WEBHOOK_URL: Setting = Setting::described(
 );
 
 /// All settings, in the order of their variables.
-pub const SETTINGS: [Setting; 32] = [
+pub const SETTINGS: [Setting; 40] = [
     ADMIN_LISTEN,
     ANNOTATE,
     AUDIT_ANNOTATIONS,
@@ -170,15 +206,23 @@ pub const SETTINGS: [Setting; 32] = [
     NAMESPACE_MAPS_DIR,
     NAMESPACE_NAME,
     POD_NAME,
+    REGISTRY_ALLOWED_HOSTS,
+    REGISTRY_CA_FILE,
+    REGISTRY_CONFIG,
+    REGISTRY_PLAIN_HTTP,
     SHADOW,
     SHADOW_NAMESPACES,
     SHUTDOWN_DELAY,
     SHUTDOWN_TIMEOUT,
     SITES_FILE,
+    STATUS_PAGE,
     STRICT_MAPS,
     SWAP_NEVER_PULLED,
     TLS_DIR,
     TLS_MODE,
+    VERIFY_EXCEPT,
+    VERIFY_TARGET,
+    VERIFY_TIMEOUT,
     WARNINGS,
     WEBHOOK_URL,
     IMAGE_PREFIX,

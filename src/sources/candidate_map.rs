@@ -63,8 +63,7 @@ impl Source for CandidateMapSource {
             Ok(content) => content,
             Err(error) => {
                 self.last_content.forget();
-                let is_optional = matches!(self.file, FollowedFile::Default(_));
-                return if is_optional && error.is_missing() {
+                return if self.file.may_be_missing(&error) {
                     Ok(self.without_file(live))
                 } else {
                     Err(LoadError::transient(error))

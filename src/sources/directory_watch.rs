@@ -18,12 +18,15 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event
 use tokio::sync::Notify;
 use tracing::debug;
 
+use crate::log_once::LogOnce;
+
 /// Watches one directory for changes.
 #[derive(Debug)]
 pub(super) struct DirectoryWatch {
     directory: PathBuf,
     changes: Arc<Notify>,
     active: Option<Active>,
+    log_once: LogOnce,
 }
 
 #[derive(Debug)]
@@ -47,7 +50,12 @@ type Identity = (u64, u64);
 impl DirectoryWatch {
     /// Creates a watch that is not active until [`renew`](Self::renew).
     pub(super) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), changes: Arc::new(Notify::new()), active: None }
+        Self {
+            directory: directory.to_owned(),
+            changes: Arc::new(Notify::new()),
+            active: None,
+            log_once: LogOnce::default(),
+        }
     }
 
     /// Makes sure that the present directory is watched. Returns false if it cannot be watched.
@@ -57,21 +65,33 @@ impl DirectoryWatch {
         let identity = match identity {
             Ok(identity) => identity,
             Err(error) => {
-                debug!(directory = %self.directory.display(), %error, "directory cannot be watched");
+                self.log(&error);
                 self.active = None;
                 return false;
             }
         };
         if self.active.as_ref().is_none_or(|active| !active.is_on(identity)) {
             self.active = match self.watch(identity) {
-                Ok(active) => Some(active),
+                Ok(active) => {
+                    self.log_once.reset();
+                    Some(active)
+                }
                 Err(error) => {
-                    debug!(directory = %self.directory.display(), %error, "directory cannot be watched");
+                    self.log(&error);
                     None
                 }
             };
         }
         self.active.is_some()
+    }
+
+    /// Logs why the directory cannot be watched, unless it was for the same reason before. An optional directory may not
+    /// exist for as long as the process runs.
+    fn log(&mut self, error: &impl ToString) {
+        let error = error.to_string();
+        if self.log_once.is_new(&error) {
+            debug!(directory = %self.directory.display(), error, "directory cannot be watched");
+        }
     }
 
     /// Waits for a change.

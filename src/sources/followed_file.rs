@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::FileError;
+
 /// A file that the process follows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum FollowedFile {
@@ -17,5 +19,10 @@ impl FollowedFile {
     pub fn path(&self) -> &Path {
         let (Self::Default(path) | Self::Named(path)) = self;
         path
+    }
+
+    /// Returns true if `error` says that there is no such file, and there need not be one.
+    pub(super) fn may_be_missing(&self, error: &FileError) -> bool {
+        matches!(self, Self::Default(_)) && error.is_missing()
     }
 }

@@ -13,6 +13,7 @@ mod last_content;
 mod map;
 mod map_file;
 mod namespace_maps;
+mod registry_file;
 mod sites;
 mod webhook_template;
 
@@ -35,6 +36,7 @@ pub use self::{
     map::{BUILT_IN_MAP, MapFileSettings, MapSource, log_diagnostics, map_load},
     map_file::{FileError, decode_text, load_map, load_namespace_map, load_regular_map, read_map},
     namespace_maps::{NamespaceMapFiles, NamespaceMapsSource},
+    registry_file::RegistryFileSource,
     sites::{SitesSource, built_in_sites, read_sites},
     webhook_template::TemplateSource,
 };

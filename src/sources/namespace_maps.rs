@@ -160,10 +160,12 @@ impl NamespaceMapsSource {
             .iter()
             .filter_map(|(namespace, map)| Some((namespace.clone(), map.in_use.clone()?)));
         let maps: NamespaceMaps = in_use.collect();
-        let mut summary = NamespaceSummary {
-            failing: self.maps.values().filter(|map| map.error.is_some()).count(),
-            ..NamespaceSummary::default()
-        };
+        let failing = self
+            .maps
+            .iter()
+            .filter_map(|(namespace, map)| Some((namespace.clone(), map.error.as_deref()?.into())));
+        let mut summary =
+            NamespaceSummary { failing: failing.collect(), ..NamespaceSummary::default() };
         for (_, map) in maps.iter() {
             summary.maps += 1;
             for (sum, count) in summary.rules.iter_mut().zip(map.rules.counts()) {

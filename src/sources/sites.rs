@@ -49,10 +49,9 @@ impl Source for SitesSource {
             Ok(content) => content,
             Err(error) => {
                 self.last_content.forget();
-                let is_optional = matches!(self.file, FollowedFile::Default(_));
                 let status = live.status();
                 let was_loaded = status.origin().is_some_and(|origin| *origin != Origin::BuiltIn);
-                return if is_optional && !was_loaded && error.is_missing() {
+                return if !was_loaded && self.file.may_be_missing(&error) {
                     Ok(Loaded::InUse)
                 } else {
                     Err(LoadError::transient(error))

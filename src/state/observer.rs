@@ -51,6 +51,15 @@ impl LoadObserver {
             Summary::LegacyPrefix => {}
             Summary::Map(map) => self.map_loaded(map, &load.origin, &load.diagnostics),
             Summary::NamespaceMaps(maps) => self.namespace_maps_loaded(maps),
+            Summary::RegistryCa { authorities } => {
+                info!(origin = %load.origin, authorities, "registry CA loaded");
+            }
+            Summary::RegistryConfig { registries, problems } => {
+                info!(origin = %load.origin, registries, "registry config loaded");
+                for problem in problems {
+                    warn!(origin = %load.origin, problem, "registry config entry ignored");
+                }
+            }
             Summary::Sites(sites) => self.sites_loaded(sites, &load.origin),
             Summary::WebhookTemplate => {
                 let file = load.origin.file().map(|file| display(file.display()));
@@ -124,7 +133,7 @@ impl LoadObserver {
         self.rules_counted(MapScope::Namespace, &summary.rules);
         let states = &self.0.namespace_maps;
         states.of((NamespaceMapState::InUse,)).set(to_f64(summary.maps));
-        states.of((NamespaceMapState::Failing,)).set(to_f64(summary.failing));
+        states.of((NamespaceMapState::Failing,)).set(to_f64(summary.failing.len()));
     }
 
     fn sites_loaded(&self, summary: &SitesSummary, origin: &Origin) {
@@ -176,6 +185,8 @@ impl LoadObserver {
             Subject::Map => &self.0.map_reloads,
             Subject::CandidateMap
             | Subject::NamespaceMaps
+            | Subject::RegistryCa
+            | Subject::RegistryConfig
             | Subject::Sites
             | Subject::WebhookTemplate => return,
         };
@@ -205,6 +216,14 @@ fn failure(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::NamespaceMaps, None) => {
             "namespace maps cannot be read, using the map of the cluster"
         }
+        (Subject::RegistryCa, Some(_)) => "registry CA reload failed, keeping the last good CAs",
+        (Subject::RegistryCa, None) => {
+            "registry CA load failed, trusting the CAs of the system only"
+        }
+        (Subject::RegistryConfig, Some(_)) => {
+            "registry config reload failed, keeping the last good credentials"
+        }
+        (Subject::RegistryConfig, None) => "registry config load failed, using no credentials",
         (Subject::Sites, Some(Origin::File(_))) => {
             "sites cannot be loaded, keeping the last good sites"
         }
@@ -232,7 +251,12 @@ fn refusal(subject: Subject, in_use: Option<&Origin>) -> &'static str {
         (Subject::CandidateMap, None) => "candidate map refused, comparing no map",
         // These are never refused.
         (
-            Subject::ClientCa | Subject::NamespaceMaps | Subject::Sites | Subject::WebhookTemplate,
+            Subject::ClientCa
+            | Subject::NamespaceMaps
+            | Subject::RegistryCa
+            | Subject::RegistryConfig
+            | Subject::Sites
+            | Subject::WebhookTemplate,
             _,
         ) => failure(subject, in_use),
     }

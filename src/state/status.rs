@@ -1,6 +1,6 @@
 //! The load status of a value: how it was loaded, or why the load failed.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use time::OffsetDateTime;
 
@@ -23,6 +23,10 @@ closed_enum! {
         Map => "map",
         /// The maps of namespaces.
         NamespaceMaps => "namespace maps",
+        /// The CAs of registries.
+        RegistryCa => "registry CA",
+        /// The credentials of registries.
+        RegistryConfig => "registry config",
         /// The locations of images in custom resources.
         Sites => "sites",
         /// The template of the webhook configuration.
@@ -79,6 +83,18 @@ pub enum Summary {
     Map(MapSummary),
     /// The maps of namespaces.
     NamespaceMaps(NamespaceSummary),
+    /// The CAs of registries.
+    RegistryCa {
+        /// Number of CAs.
+        authorities: usize,
+    },
+    /// The credentials of registries.
+    RegistryConfig {
+        /// Number of registries with credentials.
+        registries: usize,
+        /// Parts of the file that cannot be used, in words without credentials.
+        problems: Vec<String>,
+    },
     /// The locations of images in custom resources.
     Sites(SitesSummary),
     /// A template of the webhook configuration.
@@ -97,12 +113,12 @@ pub struct MapSummary {
 }
 
 /// The summary of the maps of namespaces.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NamespaceSummary {
     /// Number of maps in use.
     pub maps: usize,
-    /// Number of namespaces whose file could not be used at the last load.
-    pub failing: usize,
+    /// The namespaces whose file could not be used at the last load, with the error.
+    pub failing: BTreeMap<Box<str>, Box<str>>,
     /// Number of rules of each kind in all maps, in the order of [`KeyKind::ALL`].
     pub rules: [usize; KeyKind::ALL.len()],
 }

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::Notify;
 
 use crate::{
-    admission::{AdmissionSettings, Sites, World},
+    admission::{AdmissionSettings, Differences, Sites, World},
     rules::{NamespaceMaps, Policy, RuleSet},
 };
 
@@ -16,6 +17,7 @@ pub struct CurrentWorld {
     /// The parts, which different tasks replace. Reviews do not take the lock.
     parts: Mutex<Parts>,
     world: ArcSwapOption<World>,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ struct Parts {
     policy: Option<Arc<Policy>>,
     namespaces: Arc<NamespaceMaps>,
     candidate: Arc<Option<RuleSet>>,
+    differences: Arc<Differences>,
     sites: Arc<Sites>,
 }
 
@@ -30,7 +33,12 @@ impl CurrentWorld {
     /// Creates the state without a world, until the first policy is set.
     #[must_use]
     pub fn new(settings: AdmissionSettings) -> Self {
-        Self { settings, parts: Mutex::default(), world: ArcSwapOption::empty() }
+        Self {
+            settings,
+            parts: Mutex::default(),
+            world: ArcSwapOption::empty(),
+            changed: Notify::new(),
+        }
     }
 
     /// Returns the world in use; `None` if no policy is set yet.
@@ -38,9 +46,23 @@ impl CurrentWorld {
         self.world.load()
     }
 
-    /// Replaces the policy.
+    /// Returns the world in use as a shared pointer, which may be kept; `None` if no policy is set yet.
+    #[must_use]
+    pub fn load_full(&self) -> Option<Arc<World>> {
+        self.world.load_full()
+    }
+
+    /// Waits for the next change of the world. One that came since the last call counts. For one task only.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Replaces the policy, and begins a new record of the differences from it.
     pub fn set_policy(&self, policy: &Arc<Policy>) {
-        self.replace(|parts| parts.policy = Some(policy.clone()));
+        self.replace(|parts| {
+            parts.policy = Some(policy.clone());
+            parts.differences = Arc::default();
+        });
     }
 
     /// Replaces the maps of namespaces.
@@ -48,9 +70,12 @@ impl CurrentWorld {
         self.replace(|parts| parts.namespaces = namespaces.clone());
     }
 
-    /// Replaces the map that is compared with the map in use.
+    /// Replaces the map that is compared with the map in use, and begins a new record of its differences.
     pub fn set_candidate(&self, candidate: &Arc<Option<RuleSet>>) {
-        self.replace(|parts| parts.candidate = candidate.clone());
+        self.replace(|parts| {
+            parts.candidate = candidate.clone();
+            parts.differences = Arc::default();
+        });
     }
 
     /// Replaces the locations of images in custom resources.
@@ -61,14 +86,16 @@ impl CurrentWorld {
     fn replace(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);
-        let Parts { policy, namespaces, candidate, sites } = &*parts;
+        let Parts { policy, namespaces, candidate, differences, sites } = &*parts;
         let Some(policy) = policy.clone() else { return };
         self.world.store(Some(Arc::new(World {
             policy,
             namespaces: namespaces.clone(),
             candidate: candidate.clone(),
+            differences: differences.clone(),
             sites: sites.clone(),
             settings: self.settings.clone(),
         })));
+        self.changed.notify_one();
     }
 }

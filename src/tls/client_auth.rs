@@ -55,11 +55,19 @@ pub enum CaFileError {
 /// If the file cannot be read, or one of its certificates cannot be that of a certificate authority.
 pub fn read_ca_file(file: &Path) -> Result<Roots, CaFileError> {
     let invalid = |reason| CaFileError::Roots { file: file.to_owned(), reason };
-    let roots = Roots::from_pem(&read(file)?).map_err(invalid)?;
+    parse_ca(&read(file)?).map_err(invalid)
+}
+
+/// Parses the content of a file of CA certificates.
+///
+/// # Errors
+/// If there is none in it, or one cannot be that of a certificate authority.
+pub fn parse_ca(content: &[u8]) -> Result<Roots, RootsError> {
+    let roots = Roots::from_pem(content)?;
     if roots.is_empty() {
-        return Err(invalid(RootsError::Empty));
+        return Err(RootsError::Empty);
     }
-    roots.check().map_err(invalid)?;
+    roots.check()?;
     Ok(roots)
 }
 

@@ -21,8 +21,8 @@ mod validity;
 pub use self::{
     authority::{Authority, AuthorityError, CERTIFICATE_VALIDITY, PemPair},
     certificate::{CertificateError, FILE_NAMES, ServingCertificate},
-    client::connector,
-    client_auth::{CaFileError, ClientTrust, KnownClient, read_ca_file},
+    client::{ClientConfigError, client_config, connector},
+    client_auth::{CaFileError, ClientTrust, KnownClient, parse_ca, read_ca_file},
     key::{KeyError, check_private_key},
     key_kind::{Curve, KeyKind},
     pem::PemFileError,
@@ -33,7 +33,7 @@ pub use self::{
     trust::TrustError,
     validity::Validity,
 };
-pub use tokio_rustls::rustls::pki_types::ServerName;
+pub use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 /// Returns a name for a public key, a point on the curve P-256. It is the first 32 bits of the X coordinate, which are
 /// as good as random.

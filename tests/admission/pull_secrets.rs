@@ -1,7 +1,7 @@
 //! Pull secrets of created pods.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use imageswap::admission::{Facts, Review, Shadow, plan};
+use imageswap::admission::{Review, Shadow, plan};
 use serde_json::{Value, json};
 
 use super::{edited, world};
@@ -39,7 +39,7 @@ fn patched(review: &Value, map: &str, shadow: Shadow) -> Value {
     world.settings.shadow = shadow;
     let body = review.to_string();
     let parsed = Review::from_slice(body.as_bytes()).unwrap();
-    let answer = plan(&parsed, &world).settle(&Facts::default()).to_json(&parsed);
+    let answer = plan(&parsed, &world).settle().to_json(&parsed);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let mut object = review["request"]["object"].clone();
     if let Some(patch) = answer["response"]["patch"].as_str() {
@@ -122,7 +122,7 @@ fn the_audit_annotation_has_the_pull_secrets() {
     let body = created("quay.io/a/b", None).to_string();
     let review = Review::from_slice(body.as_bytes()).unwrap();
     let plan = plan(&review, &world);
-    let answer = plan.settle(&Facts::default());
+    let answer = plan.settle();
     let values: Vec<_> = answer.audit_annotations.iter().map(|(_, value)| &**value).collect();
     assert_eq!(values, ["imagePullSecrets: quay added (:5)"]);
 }
@@ -144,7 +144,7 @@ fn the_pull_secrets_of_namespace_and_cluster_add_up() {
         review["request"]["namespace"] = json!("shop");
         let body = review.to_string();
         let review = Review::from_slice(body.as_bytes()).unwrap();
-        let answer = plan(&review, &world).settle(&Facts::default()).to_json(&review);
+        let answer = plan(&review, &world).settle().to_json(&review);
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap()).unwrap();
         let patch: Value = serde_json::from_slice(&patch).unwrap();

@@ -32,11 +32,16 @@ struct Answered {
 
 impl Answered {
     fn to(review: &Value, settings: AdmissionSettings) -> Self {
+        Self::with(&Facts::default(), review, settings)
+    }
+
+    fn with(facts: &Facts, review: &Value, settings: AdmissionSettings) -> Self {
         let body = review.to_string();
         let world = World { settings, ..world(MAP) };
         let parsed = Review::from_slice(body.as_bytes()).unwrap();
-        let plan = plan(&parsed, &world);
-        let answer = plan.settle(&Facts::default()).to_json(&parsed);
+        let mut plan = plan(&parsed, &world);
+        plan.fall_back(facts);
+        let answer = plan.settle().to_json(&parsed);
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         let mut object = review["request"]["object"].clone();
         if let Some(patch) = answer["response"]["patch"].as_str() {
@@ -269,4 +274,22 @@ fn shadow_mode_records_changes_and_makes_none() {
         let prefix = if is_shadowed { "imageswap: shadow: " } else { "imageswap: " };
         assert_eq!(answer.warnings(), LINES.map(|line| format!("{prefix}{line}")));
     }
+}
+
+#[test]
+fn an_image_that_the_registry_does_not_have_is_recorded() {
+    let absent = "quay.corp/prometheus/node-exporter:v1.8.2".to_owned();
+    let facts = Facts::with_absent([absent]);
+    let reporting = Reporting { audits: true, annotates: true, warns: false };
+    let settings = AdmissionSettings { reporting, ..AdmissionSettings::default() };
+    let answered = Answered::with(&facts, &fixture(POD), settings);
+    let kept = "exporter: quay.io/prometheus/node-exporter:v1.8.2 kept, the registry does not have \
+                quay.corp/prometheus/node-exporter:v1.8.2 (:3)";
+    assert_eq!(answered.warnings(), [format!("imageswap: {kept}")]);
+    let audits = answered.response["auditAnnotations"].as_object().unwrap();
+    let audit = audits.values().next().unwrap().as_str().unwrap();
+    assert_eq!(audit, format!("{kept}; {}", [LINES[0], LINES[1], LINES[3]].join("; ")));
+    let original = &answered.object["metadata"]["annotations"][ORIGINAL_ANNOTATION];
+    assert!(!original.as_str().unwrap().contains("exporter"), "{original}");
+    assert!(answered.images().contains(&"quay.io/prometheus/node-exporter:v1.8.2"));
 }

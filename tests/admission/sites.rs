@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
     admission::{
-        AdmissionSettings, BUILT_IN_SITES, Facts, Reporting, Review, SKIP_ANNOTATION, Shadow,
-        Sites, World, plan,
+        AdmissionSettings, BUILT_IN_SITES, Reporting, Review, SKIP_ANNOTATION, Shadow, Sites,
+        World, plan,
     },
     rules::{LoadedMap, NamespaceMaps, Reason},
 };
@@ -80,7 +80,7 @@ impl Request {
 fn answer(body: &str, object: &Value, world: &World) -> Answered {
     let review = Review::with_sites(body.as_bytes(), &world.sites).unwrap();
     let plan = plan(&review, world);
-    let answer = plan.settle(&Facts::default()).to_json(&review);
+    let answer = plan.settle().to_json(&review);
     let mut answer: Value = serde_json::from_str(&answer).unwrap();
     let (mut object, mut paths) = (object.clone(), Vec::new());
     if let Some(patch) = answer["response"]["patch"].as_str() {
@@ -293,22 +293,31 @@ fn a_kind_with_the_name_of_a_built_in_one_is_a_custom_resource() {
     assert_eq!(answer(&body, &request.object, &world).outcome, "owned");
 }
 
-#[test]
-fn the_component_names_the_resources_of_all_built_in_sites() {
-    let template = include_str!("../../deploy/components/operators-sites/imageswap-mwc.yaml");
-    let template: Value = serde_saphyr::from_str(template).unwrap();
-    let rules = template["webhooks"][1]["rules"].as_array().unwrap().iter();
+/// Returns the resources with their groups in the rules of a webhook or of a role.
+fn resources(rules: &Value) -> Vec<String> {
+    let rules = rules.as_array().unwrap().iter();
     let named = rules.flat_map(|rule| {
         let group = rule["apiGroups"][0].as_str().unwrap();
         let resources = rule["resources"].as_array().unwrap().iter();
         resources.map(move |resource| format!("{group}/{}", resource.as_str().unwrap()))
     });
     let mut named: Vec<_> = named.collect();
+    named.sort_unstable();
+    named
+}
+
+#[test]
+fn component_and_role_name_the_resources_of_all_built_in_sites() {
+    let template = include_str!("../../deploy/components/operators-sites/imageswap-mwc.yaml");
+    let template: Value = serde_saphyr::from_str(template).unwrap();
+    let roles = include_str!("../../deploy/plan-role.yaml");
+    let role: Value = serde_saphyr::from_str(roles.split("\n---\n").last().unwrap()).unwrap();
+    assert_eq!(role["metadata"]["name"], "imageswap-plan-sites");
     let kinds = BUILT_IN_SITES.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let kinds = kinds.map(|line| line.split_whitespace().next().unwrap().to_lowercase() + "s");
     let mut kinds: Vec<_> = kinds.collect();
-    named.sort_unstable();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(named, kinds);
+    assert_eq!(resources(&template["webhooks"][1]["rules"]), kinds);
+    assert_eq!(resources(&role["rules"]), kinds);
 }

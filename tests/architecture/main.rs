@@ -21,6 +21,7 @@ const LEVELS: &[&[&str]] = &[
         "closed_enum",
         "color",
         "excerpt",
+        "field",
         "fnv",
         "https_url",
         "log_once",
@@ -30,10 +31,11 @@ const LEVELS: &[&[&str]] = &[
     ],
     &["image", "metrics"],
     &["rules"],
-    &["admission"],
-    &["state"],
+    &["admission", "explanation"],
+    &["export", "manifests", "state"],
     &["tls"],
-    &["kubernetes"],
+    &["kubernetes", "registry"],
+    &["status_page"],
     &["client", "controller", "server"],
     &["sources"],
     &["settings"],
@@ -43,7 +45,7 @@ const LEVELS: &[&[&str]] = &[
 ];
 
 /// Rooms that decide: bytes in, bytes out.
-const PURE: &[&str] = &["admission", "image", "rules"];
+const PURE: &[&str] = &["admission", "explanation", "export", "image", "manifests", "rules"];
 
 /// Names that a pure room does not use: runtime, files, network, clock, cluster, TLS and log.
 const IMPURE: &[&str] = &[
@@ -65,12 +67,15 @@ const IMPURE: &[&str] = &[
 
 /// Libraries that only some rooms name.
 const RESTRICTED: &[(&str, &[&str])] = &[
-    ("arc_swap", &["state", "tls"]),
+    ("arc_swap", &["registry", "state", "tls"]),
+    ("http_auth", &["registry"]),
+    ("hyper_rustls", &["registry"]),
     ("k8s_openapi", &["controller", "kubernetes"]),
     ("kube", &["controller", "kubernetes"]),
     ("notify", &["sources"]),
     ("rcgen", &["tls"]),
     ("rustls", &["server", "tls"]),
+    ("rustls_native_certs", &["tls"]),
     ("tokio_rustls", &["client", "server", "tls"]),
 ];
 

@@ -5,7 +5,30 @@ use crate::Workspace;
 const RULE_VARIABLES: [&str; 4] =
     ["IMAGESWAP_MAPS_FILE", "IMAGESWAP_MODE", "IMAGESWAP_NAMESPACE_MAPS_DIR", "IMAGE_PREFIX"];
 
-const PLAN_VARIABLES: [&str; 5] = [
+const PLAN_VARIABLES: [&str; 11] = [
+    "IMAGESWAP_DISABLE_LABEL",
+    "IMAGESWAP_MAPS_FILE",
+    "IMAGESWAP_MODE",
+    "IMAGESWAP_NAMESPACE_MAPS_DIR",
+    "IMAGESWAP_REGISTRY_ALLOWED_HOSTS",
+    "IMAGESWAP_REGISTRY_CA_FILE",
+    "IMAGESWAP_REGISTRY_CONFIG",
+    "IMAGESWAP_REGISTRY_PLAIN_HTTP",
+    "IMAGESWAP_SWAP_NEVER_PULLED",
+    "IMAGESWAP_VERIFY_EXCEPT",
+    "IMAGE_PREFIX",
+];
+
+const REWRITE_VARIABLES: [&str; 6] = [
+    "IMAGESWAP_DISABLE_LABEL",
+    "IMAGESWAP_MAPS_FILE",
+    "IMAGESWAP_MODE",
+    "IMAGESWAP_NAMESPACE_MAPS_DIR",
+    "IMAGESWAP_SWAP_NEVER_PULLED",
+    "IMAGE_PREFIX",
+];
+
+const EXPORT_VARIABLES: [&str; 5] = [
     "IMAGESWAP_DISABLE_LABEL",
     "IMAGESWAP_MAPS_FILE",
     "IMAGESWAP_MODE",
@@ -28,7 +51,7 @@ const INIT_VARIABLES: [&str; 12] = [
     "IMAGE_PREFIX",
 ];
 
-const SERVE_VARIABLES: [&str; 32] = [
+const SERVE_VARIABLES: [&str; 40] = [
     "IMAGESWAP_ADMIN_LISTEN",
     "IMAGESWAP_ANNOTATE",
     "IMAGESWAP_AUDIT_ANNOTATIONS",
@@ -49,15 +72,23 @@ const SERVE_VARIABLES: [&str; 32] = [
     "IMAGESWAP_NAMESPACE_MAPS_DIR",
     "IMAGESWAP_NAMESPACE_NAME",
     "IMAGESWAP_POD_NAME",
+    "IMAGESWAP_REGISTRY_ALLOWED_HOSTS",
+    "IMAGESWAP_REGISTRY_CA_FILE",
+    "IMAGESWAP_REGISTRY_CONFIG",
+    "IMAGESWAP_REGISTRY_PLAIN_HTTP",
     "IMAGESWAP_SHADOW",
     "IMAGESWAP_SHADOW_NAMESPACES",
     "IMAGESWAP_SHUTDOWN_DELAY",
     "IMAGESWAP_SHUTDOWN_TIMEOUT",
     "IMAGESWAP_SITES_FILE",
+    "IMAGESWAP_STATUS_PAGE",
     "IMAGESWAP_STRICT_MAPS",
     "IMAGESWAP_SWAP_NEVER_PULLED",
     "IMAGESWAP_TLS_DIR",
     "IMAGESWAP_TLS_MODE",
+    "IMAGESWAP_VERIFY_EXCEPT",
+    "IMAGESWAP_VERIFY_TARGET",
+    "IMAGESWAP_VERIFY_TIMEOUT",
     "IMAGESWAP_WARNINGS",
     "IMAGESWAP_WEBHOOK_URL",
     "IMAGE_PREFIX",
@@ -74,6 +105,8 @@ fn help_names_every_variable() {
         (&["explain"], &RULE_VARIABLES),
         (&["check"], &[]),
         (&["plan"], &PLAN_VARIABLES),
+        (&["rewrite"], &REWRITE_VARIABLES),
+        (&["export"], &EXPORT_VARIABLES),
         (&["completions"], &[]),
     ] {
         for flag in ["--help", "-h"] {
@@ -93,13 +126,15 @@ fn help_names_every_variable() {
 fn the_long_help_has_two_examples_and_the_exit_codes() {
     let workspace = Workspace::new::<&str>(&[]);
     for (command, codes) in [
-        (&[][..], &["0", "1", "2", "3"][..]),
+        (&[][..], &["0", "1", "2", "3", "4"][..]),
         (&["serve"], &["0", "1", "2"]),
         (&["init"], &["0", "1", "2"]),
         (&["swap"], &["0", "2"]),
         (&["explain"], &["0", "2"]),
         (&["check"], &["0", "1", "2"]),
-        (&["plan"], &["0", "1", "2", "3"]),
+        (&["plan"], &["0", "1", "2", "3", "4"]),
+        (&["rewrite"], &["0", "1", "2", "3"]),
+        (&["export"], &["0", "1", "2"]),
         (&["completions"], &["0", "2"]),
     ] {
         let run = workspace.imageswap(&[command, &["--help"]].concat()).run();
@@ -121,7 +156,7 @@ fn the_version_names_the_crate_version_and_the_git_revision() {
     let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("IMAGESWAP_REVISION"));
     for flag in ["--version", "-V"] {
         workspace.imageswap(&[flag]).run().assert_success(&format!("imageswap {version}\n"));
-        for command in ["serve", "init", "swap", "explain", "check", "completions"] {
+        for command in ["serve", "init", "swap", "explain", "check", "export", "completions"] {
             let run = workspace.imageswap(&[command, flag]).run();
             run.assert_success(&format!("imageswap-{command} {version}\n"));
         }
@@ -143,6 +178,9 @@ fn invalid_arguments_exit_with_2() {
         (&["swap", "--maps"], "a value is required for '--maps-file <FILE>'"),
         (&["swap", "--maps", "map", "--maps-file", "map"], "cannot be used multiple times"),
         (&["swap", "--output", "xml"], "[possible values: text, json]"),
+        (&["export", "--maps", "map"], "--to <FORM>"),
+        (&["export", "--to", "xml"], "registries.conf"),
+        (&["export", "--to", "containerd", "--maps", "map"], "--output-dir <DIRECTORY>"),
         (&["serve", "map"], "unexpected argument 'map'"),
         (&["serve", "--listen"], "a value is required for '--listen <ADDRESS>'"),
         (&["--maps", "map"], "unexpected argument '--maps'"),

@@ -2,9 +2,16 @@
 
 use std::{fs::File, io::Read, os::fd::OwnedFd, sync::mpsc, thread};
 
-use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::{
+    pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
 
-use crate::{DEADLINE, Invocation, Workspace};
+use crate::{
+    DEADLINE, Invocation, Workspace,
+    api_server::ApiServer,
+    plan_cluster::{cluster, list, pod},
+};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -25,9 +32,16 @@ const CASES: [Case; 10] = [
 ];
 
 /// Runs the program with standard output and standard error on a terminal, and returns the output.
-fn on_terminal(Invocation(mut command): Invocation) -> String {
+fn on_terminal(invocation: Invocation) -> String {
+    on_terminal_of(0, invocation)
+}
+
+/// Runs the program like [`on_terminal`], with this number of columns. 0 is a terminal without a known width.
+fn on_terminal_of(columns: u16, Invocation(mut command): Invocation) -> String {
     let terminal: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     unlockpt(&terminal).unwrap();
+    let size = Winsize { ws_row: 0, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal, size).unwrap();
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let program_side = ioctl_tiocgptpeer(&terminal, flags).unwrap();
     command.stdout(program_side.try_clone().unwrap()).stderr(program_side);
@@ -90,4 +104,32 @@ fn json_has_no_colors() {
         assert!(output.contains("{\""), "{output}");
         assert!(!output.contains(ESCAPE), "{output}");
     }
+}
+
+#[test]
+fn the_table_of_plan_has_colors_and_fits_the_terminal() {
+    let image = format!("nginx@sha256:{}", "0".repeat(64));
+    let server = ApiServer::start(cluster(vec![list(&[pod("a", &image)], "")]));
+    let config = server.kubeconfig();
+    let workspace = Workspace::new(&[("map", "default::d.io\n"), ("kubeconfig", &config)]);
+    let run = |columns, variables: &[(&str, &str)]| {
+        let arguments = ["plan", "--maps", "map", "--kubeconfig", "kubeconfig"];
+        let mut invocation = workspace.imageswap(&arguments);
+        for (name, value) in variables {
+            invocation = invocation.variable(name, value);
+        }
+        on_terminal_of(columns, invocation).replace("\r\n", "\n")
+    };
+    let green =
+        format!("\u{1b}[32m{image}  d.io/{image}     1  shop        map:1 default\u{1b}[0m\n");
+    for columns in [0, 300] {
+        let printed = run(columns, &[("TERM", "xterm")]);
+        assert!(printed.contains(&green), "{printed:?}");
+    }
+    let plain = run(300, &[("TERM", "xterm"), ("NO_COLOR", "1")]);
+    assert!(plain.contains("IMAGE ") && !plain.contains(ESCAPE), "{plain:?}");
+    // The image is longer than the line, and is not cut.
+    let narrow = run(60, &[("TERM", "dumb")]);
+    let paragraph = format!("\n{image}\n  becomes     d.io/{image}\n  pods        1\n");
+    assert!(narrow.contains(&paragraph) && !narrow.contains("IMAGE "), "{narrow:?}");
 }

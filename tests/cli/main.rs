@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api_server;
 mod arguments;
 mod check;
 mod check_hints;
@@ -16,12 +17,16 @@ mod colors;
 mod completions;
 mod config_maps;
 mod explain;
+mod export;
 mod maps;
 mod names;
 mod namespaces;
 mod pipes;
 mod plan;
+mod plan_cluster;
+mod plan_verify;
 mod review;
+mod rewrite;
 mod serve;
 mod stdin;
 mod swap;
@@ -31,6 +36,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{Read, Seek, Write},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -63,6 +69,10 @@ impl Workspace {
             fs::write(workspace.0.path().join(name), content).unwrap();
         }
         workspace
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     /// Returns the program with these arguments, an empty standard input, and no settings from the environment of the

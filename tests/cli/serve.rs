@@ -12,7 +12,7 @@ use crate::{Finished, Invocation, Workspace};
 /// Variable, flag, invalid values, and the accepted values in words.
 type Setting = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-const SETTINGS: [Setting; 18] = [
+const SETTINGS: [Setting; 19] = [
     (
         "IMAGESWAP_ADMIN_LISTEN",
         "--admin-listen",
@@ -72,6 +72,7 @@ const SETTINGS: [Setting; 18] = [
         "a whole number with the unit ms, s or m, such as 20s, of at most an hour",
     ),
     ("IMAGESWAP_MAPS_OPTIONAL", "--maps-optional", &["maybe", "2"], "true or false"),
+    ("IMAGESWAP_STATUS_PAGE", "--status-page", &["maybe", "2"], "true or false"),
     ("IMAGESWAP_STRICT_MAPS", "--strict-maps", &["maybe"], "true or false"),
     ("IMAGESWAP_SWAP_NEVER_PULLED", "--swap-never-pulled", &["Never"], "true or false"),
     ("IMAGESWAP_TLS_MODE", "--tls-mode", &["none"], "managed, files or self-signed"),

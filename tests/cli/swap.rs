@@ -123,8 +123,8 @@ fn json_gives_each_reason_with_its_rule() {
         });
         assert_eq!(run.records(&FIELDS), [expected], "{reason}");
     }
-    // These reasons depend on the object, not on the map.
-    let of_admission = [Reason::Excluded, Reason::NeverPulled];
+    // These reasons depend on the object or on a registry, not on the map.
+    let of_admission = [Reason::Excluded, Reason::NeverPulled, Reason::TargetAbsent];
     for reason in Reason::ALL.into_iter().filter(|reason| !of_admission.contains(reason)) {
         assert!(cases.iter().any(|case| case.4 == reason.as_str()), "no case for {reason:?}");
     }

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
+    path::Path,
     process::{Command, Output},
 };
 
@@ -57,6 +58,36 @@ pub(crate) fn take_over(cluster: &Cluster) {
     assert_eq!(after["metadata"]["labels"]["app.kubernetes.io/managed-by"], "Helm");
 }
 
+/// Installs a chart with the plugin that rewrites its images, and upgrades it.
+pub(crate) fn post_renderer(cluster: &Cluster) {
+    let Some(helm) = program() else { return };
+    let map = cluster.control_plane.file("post-renderer.conf");
+    let image = || {
+        let deployment = cluster.api.get("/apis/apps/v1/namespaces/default/deployments/shop-web");
+        let containers = &deployment.unwrap()["spec"]["template"]["spec"]["containers"];
+        [0, 1].map(|number| containers[number]["image"].as_str().unwrap().to_owned())
+    };
+    let command = |arguments: &[&str]| {
+        let output = isolated(cluster, &helm)
+            .env("PATH", Path::new(env!("CARGO_BIN_EXE_imageswap")).parent().unwrap())
+            .env("IMAGESWAP_MAPS_FILE", &map)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    let (plugin, chart) = (repository("deploy/helm-plugin"), repository("tests/helm/shop"));
+    let [plugin, chart] = [&plugin, &chart].map(|path| path.to_str().unwrap());
+    command(&["plugin", "install", plugin]);
+    let release = ["shop", chart, "--namespace", "default", "--post-renderer", "imageswap"];
+    for (command_name, target) in [("install", "d.io"), ("upgrade", "e.io")] {
+        fs::write(&map, format!("default::{target}\nleft.io::\n")).unwrap();
+        command(&[&[command_name], &release[..]].concat());
+        assert_eq!(image(), [&*format!("{target}/nginx:1.27"), "left.io/metrics:1"]);
+    }
+    command(&["uninstall", "shop", "--namespace", "default"]);
+}
+
 /// Returns the path of Helm. Prints that the step is skipped if there is none.
 fn program() -> Option<OsString> {
     let helm = std::env::var_os(HELM);
@@ -66,13 +97,19 @@ fn program() -> Option<OsString> {
     helm
 }
 
-/// Runs a command of Helm for the release, as the administrator.
-fn run(cluster: &Cluster, helm: &OsString, command: &str, options: &[&str]) -> Output {
-    let directory = cluster.control_plane.file("helm");
-    Command::new(helm)
+/// Returns Helm as the administrator, with directories of its own.
+fn isolated(cluster: &Cluster, helm: &OsString) -> Command {
+    let mut command = Command::new(helm);
+    command
         .env_clear()
-        .env("HOME", directory)
-        .env("KUBECONFIG", cluster.control_plane.file("token.kubeconfig"))
+        .env("HOME", cluster.control_plane.file("helm"))
+        .env("KUBECONFIG", cluster.control_plane.file("token.kubeconfig"));
+    command
+}
+
+/// Runs a command of Helm for the release.
+fn run(cluster: &Cluster, helm: &OsString, command: &str, options: &[&str]) -> Output {
+    isolated(cluster, helm)
         .args([command, "imageswap"])
         .arg(repository(CHART))
         .args(["--namespace", NAMESPACE])

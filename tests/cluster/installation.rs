@@ -29,6 +29,7 @@ pub(crate) const STEPS: &[Step<Cluster>] = &[
     ("no creation fails while ImageSwap replaces the original", upgrade),
     ("each value set of the chart is applied without a warning", helm::value_sets),
     ("Helm takes over an installation by kubectl", helm::take_over),
+    ("Helm installs a chart with images that the post-renderer has rewritten", helm::post_renderer),
     ("nothing blocks pods after the manifests are deleted", uninstallation),
 ];
 
@@ -43,6 +44,8 @@ fn overlays(cluster: &Cluster) {
         let overlay = overlay.to_str().unwrap();
         cluster.control_plane.apply(&["--dry-run=server", "--kustomize", overlay]);
     }
+    let egress = repository("deploy/egress.yaml");
+    cluster.control_plane.apply(&["--dry-run=server", "--filename", egress.to_str().unwrap()]);
 }
 
 fn without_a_map(cluster: &Cluster) {

@@ -17,6 +17,7 @@ mod contests;
 mod control_plane;
 mod endpoints;
 mod enforcement;
+mod export;
 mod handshake;
 mod helm;
 mod identities;
@@ -37,6 +38,7 @@ mod proxy;
 mod pull_secrets;
 mod records;
 mod refusals;
+mod registry;
 mod removal;
 mod replaced;
 mod replicas;
@@ -52,6 +54,7 @@ mod swapping;
 mod template;
 mod trust;
 mod uninstall;
+mod verified;
 mod webhook;
 mod workloads;
 
@@ -114,7 +117,9 @@ fn admission() {
         pull_secrets::STEPS,
         sites::STEPS,
         candidates::STEPS,
+        verified::STEPS,
         plan::STEPS,
+        export::STEPS,
     ];
     let steps = steps.concat();
     run("admission", |cluster| cluster, &steps);

@@ -22,7 +22,7 @@ const CLUSTERS: &str = "/apis/postgresql.cnpg.io/v1/namespaces/swapped/clusters"
 const TASKS: &str = "/apis/tekton.dev/v1/namespaces/swapped/tasks";
 
 /// Installs a custom resource without a schema, if it is not there yet, and waits until it is served.
-fn define(cluster: &Cluster, group: &str, kind: &str, resources: &str) {
+pub(crate) fn define(cluster: &Cluster, group: &str, kind: &str, resources: &str) {
     let any = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let schema = json!({
         "type": "object",
@@ -51,7 +51,7 @@ fn define(cluster: &Cluster, group: &str, kind: &str, resources: &str) {
     eventually("the custom resource", || cluster.api.get(&list).ok_or("not served"));
 }
 
-fn postgres(name: &str, image: &str) -> Value {
+pub(crate) fn postgres(name: &str, image: &str) -> Value {
     json!({
         "apiVersion": "postgresql.cnpg.io/v1",
         "kind": "Cluster",

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -129,7 +129,7 @@ impl Launch {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut output = child.stdout.take().unwrap();
-        thread::spawn({
+        let output_reader = thread::spawn({
             let printed = printed.clone();
             move || {
                 let mut text = Vec::new();
@@ -137,7 +137,7 @@ impl Launch {
                 printed.lock().unwrap().extend(text);
             }
         });
-        thread::spawn({
+        let log_reader = thread::spawn({
             let (log, printed) = (log.clone(), printed.clone());
             move || {
                 for line in lines {
@@ -148,7 +148,7 @@ impl Launch {
                 }
             }
         });
-        Webhook { child, log, printed }
+        Webhook { child, log, printed, readers: vec![output_reader, log_reader] }
     }
 }
 
@@ -158,6 +158,8 @@ pub(crate) struct Webhook {
     log: Arc<Mutex<Vec<Value>>>,
     /// The output, the log and the pages of the process.
     printed: Output,
+    /// The threads that read what the process writes. They end after the process.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Webhook {
@@ -173,16 +175,21 @@ impl Webhook {
 
     /// Returns an address from the log message of the start, or the whole log if the message is missing.
     fn bound(&self, listener: &str) -> Result<SocketAddr, Vec<Value>> {
-        let address = match self.logged("imageswap started").pop() {
-            Some(started) => started[listener].as_str().unwrap().to_owned(),
-            None => {
-                // The log may be in the text format.
-                let line = self.log_with("imageswap started").pop().ok_or_else(|| self.log())?;
-                let (_, rest) = line.split_once(&format!(" {listener}=")).unwrap();
-                rest.split_whitespace().next().unwrap().to_owned()
+        // One snapshot: the message may come at any time.
+        let log = self.log();
+        let address = log.iter().find_map(|line| match line {
+            // The log may be in the text format.
+            Value::String(text) if text.contains("imageswap started") => {
+                let (_, rest) = text.split_once(&format!(" {listener}="))?;
+                rest.split_whitespace().next()
             }
-        };
-        Ok(address.parse().unwrap())
+            line if line["message"] == "imageswap started" => line[listener].as_str(),
+            _ => None,
+        });
+        match address {
+            Some(address) => Ok(address.parse().unwrap()),
+            None => Err(log),
+        }
     }
 
     /// Gets a page of the admin port. Returns the status line, headers and body.
@@ -290,9 +297,13 @@ impl Webhook {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until the process has exited by itself.
+    /// Waits until the process has exited by itself, and all of its log is read.
     pub(crate) fn await_end(&mut self) -> ExitStatus {
-        eventually("the end of a webhook", || self.ended().ok_or("it runs"))
+        let status = eventually("the end of a webhook", || self.ended().ok_or("it runs"));
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        status
     }
 }
 

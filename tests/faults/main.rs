@@ -35,7 +35,7 @@ async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     let alone = ALONE.lock().await;
     // The clients need as many open files as the server has connections.
-    let _ = imageswap::server::open_files::fit(Limits::default());
+    let _ = imageswap::server::open_files::fit(Limits::default(), false);
     alone
 }
 

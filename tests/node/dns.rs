@@ -1,4 +1,5 @@
-//! The DNS server of the cluster, which knows the Services: `helm test` looks up the name of one.
+//! The DNS server of the cluster, which knows the Services and the mirror: `helm test` looks up a Service, and ImageSwap the
+//! mirror.
 //!
 //! It answers what a resolver asks for, addresses of IPv4, and nothing else of the protocol.
 
@@ -10,8 +11,13 @@ use serde_json::Value;
 use support::api::Api;
 use tokio::runtime::Handle;
 
+use crate::registry::MIRROR;
+
 /// The port of DNS, on the address that machine/kubelet.yaml names.
 const PORT: u16 = 53;
+
+/// The address of the tests in the network of the node, which machine/on sets.
+const TESTS: Ipv4Addr = Ipv4Addr::new(10, 123, 0, 1);
 
 /// Maximum size of a message over UDP (RFC 1035, section 4.2.1).
 const MAX_MESSAGE_BYTES: usize = 512;
@@ -69,8 +75,11 @@ fn answer(message: &[u8], address: impl Fn(&str) -> Option<Ipv4Addr>) -> Option<
     Some(answer)
 }
 
-/// Returns the cluster IP of the Service with this name.
+/// Returns the address of the mirror, or the cluster IP of the Service with this name.
 fn address(client: &Client, runtime: &Handle, name: &str) -> Option<Ipv4Addr> {
+    if name == MIRROR {
+        return Some(TESTS);
+    }
     let (service, namespace) = name.strip_suffix(".svc.cluster.local")?.split_once('.')?;
     let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
     let request = Request::get(path).body(Vec::new()).ok()?;

@@ -9,6 +9,8 @@ use support::{
     kubectl,
 };
 
+use crate::registry::MIRROR;
+
 /// The address of the node in its network.
 pub(crate) const ADDRESS: &str = "10.123.0.2";
 
@@ -27,8 +29,8 @@ const USERS: [(&str, &str, Option<&str>); 5] = [
 /// The names and addresses at which the API server and the kubelet are called.
 const NAMES: [&str; 5] = [ADDRESS, "127.0.0.1", "10.96.0.1", "kubernetes.default.svc", "node"];
 
-/// Writes the credentials of a new cluster to a folder.
-pub(crate) fn write(directory: &Path) {
+/// Writes the credentials of a new cluster to a folder. Returns the certificate and key of the mirror.
+pub(crate) fn write(directory: &Path) -> Pair {
     fs::create_dir_all(directory).unwrap();
     let write = |name: &str, content: &str| fs::write(directory.join(name), content).unwrap();
     let write_pair = |name: &str, pair: &Pair| {
@@ -54,4 +56,5 @@ pub(crate) fn write(directory: &Path) {
     let accounts = KeyPair::generate().unwrap();
     write("accounts.key", &accounts.serialize_pem());
     write("accounts.pub", &accounts.public_key_pem());
+    authority.server_pair(&[MIRROR])
 }

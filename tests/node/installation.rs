@@ -98,7 +98,8 @@ impl Node {
     }
 
     fn try_documented(&self, command: &str, replaced: &[(&str, &str)]) -> Result<String, String> {
-        let documents = ["quick-start", "install", "operations", "configuration", "helm"];
+        let documents =
+            ["quick-start", "install", "operations", "configuration", "helm", "verified-targets"];
         let shown = format!("$ {command}\n");
         let is_shown = |document: &&str| {
             fs::read_to_string(format!("docs/{document}.md")).unwrap().contains(&shown)

@@ -2,7 +2,7 @@
 //!
 //! `.ci/node` provides the programs, and runs the tests in namespaces of their own. The node is a machine of its own in
 //! a small network: its processes, mounts and links are in further namespaces, so that it can lose its power. The tests
-//! are outside, like an administrator and the registry. The steps share the node, in the order of the table.
+//! are outside, like an administrator and the registries. The steps share the node, in the order of the table.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "prints the steps and their results")]
@@ -17,12 +17,13 @@ mod images;
 mod installation;
 mod kill;
 mod log;
-mod mirror;
 mod node;
 mod outage;
 mod pods;
+mod registry;
 mod rollouts;
 mod stream;
+mod verified;
 
 use std::{
     env,
@@ -72,8 +73,14 @@ fn node() {
     eprintln!("node: {} started in {} ms", node.version(), begun.elapsed().as_millis());
     let smoke = env::var_os(SMOKE).is_some();
     let ordinary = [installation::STEPS, images::STEPS, rollouts::STEPS, certificates::STEPS];
-    let steps =
-        [&ordinary.concat(), kill::STEPS, outage::STEPS, installation::LAST_STEPS, helm::STEPS];
+    let steps = [
+        &ordinary.concat(),
+        kill::STEPS,
+        outage::STEPS,
+        verified::STEPS,
+        installation::LAST_STEPS,
+        helm::STEPS,
+    ];
     let mut count = 0;
     for (number, (name, step, part)) in steps.concat().into_iter().enumerate() {
         if smoke && part != Part::Smoke {
@@ -97,6 +104,11 @@ fn node() {
 /// Repeats `probe` until it succeeds. Fails with the last error after [`DEADLINE`].
 fn eventually<T, E: Debug>(what: &str, probe: impl FnMut() -> Result<T, E>) -> T {
     eventually_blocking(what, DEADLINE, probe)
+}
+
+/// Returns the found value as the error if it is not the expected one.
+fn expect(found: String, expected: &str) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(found) }
 }
 
 /// Prints the time of a part of a step.

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use support::{api::Api, kubectl};
 
-use crate::{dns, events::Warnings, eventually, identities, mirror::Mirror, pods::condition};
+use crate::{dns, events::Warnings, eventually, identities, pods::condition, registry::Registry};
 
 /// Environment variable with the folder that is the disk of the node.
 const STATE: &str = "IMAGESWAP_NODE_STATE";
@@ -31,7 +31,9 @@ pub(crate) struct Node {
     /// The disk of the node, which outlasts its power.
     state: PathBuf,
     api: Api,
-    mirror: Mirror,
+    mirror: Registry,
+    /// The registry from which the mirror has no image.
+    origin: Registry,
     /// The first process of the node.
     machine: Mutex<Child>,
     /// The warnings that have been printed.
@@ -43,12 +45,15 @@ impl Node {
     pub(crate) fn start(assets: &Path) -> Self {
         let state = PathBuf::from(env::var_os(STATE).unwrap());
         let programs = assets.join("programs");
-        identities::write(&state.join("etc/kubernetes"));
+        let pair = identities::write(&state.join("etc/kubernetes"));
         let machine = Mutex::new(switched_on(&state, &programs));
         let api = Api::new(&state.join("etc/kubernetes/token.kubeconfig"));
         dns::serve(&api);
-        let mirror = Mirror::start(&assets.join("mirror"), api.runtime().handle());
-        let node = Self { programs, state, api, mirror, machine, warnings: Mutex::default() };
+        let (layout, runtime) = (assets.join("mirror"), api.runtime().handle());
+        let mirror = Registry::mirror(&layout, &pair, runtime);
+        let origin = Registry::origin(&layout, runtime);
+        let warnings = Mutex::default();
+        let node = Self { programs, state, api, mirror, origin, machine, warnings };
         node.await_ready();
         node
     }
@@ -58,9 +63,14 @@ impl Node {
         &self.api
     }
 
-    /// Returns the registry, which the node can reach.
-    pub(crate) fn mirror(&self) -> &Mirror {
+    /// Returns the mirror of the sample map.
+    pub(crate) fn mirror(&self) -> &Registry {
         &self.mirror
+    }
+
+    /// Returns the original registry of images that the mirror does not have.
+    pub(crate) fn origin(&self) -> &Registry {
+        &self.origin
     }
 
     /// Returns a path on the disk of the node, in `lib` for /var/lib or `log` for /var/log.

@@ -11,6 +11,7 @@ mod names;
 mod pod_monitor;
 mod prometheus;
 mod queries;
+mod registry;
 mod rules;
 
 use std::{fs, path::PathBuf};

@@ -19,6 +19,7 @@ use crate::{
     dashboard::{queries, variables},
     path,
     prometheus::{NAMESPACE, Prometheus},
+    registry::Registry,
     rules::{RULES, alerts},
 };
 
@@ -28,19 +29,25 @@ const PROMETHEUS: &str = "IMAGESWAP_PROMETHEUS";
 /// Time between two connections of a client, so that the other programs have the processors too.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A review of a pod with an image of another number each time.
+const REVIEW: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview",
+    "request":{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE",
+    "object":{"spec":{"containers":[{"name":"app","image":"numbered:NUMBER"}]}}}}"#;
+
 /// Alerts whose condition holds in the test. They have no time to fire, so they are pending.
-const BEGUN: [&str; 7] = [
+const BEGUN: [&str; 8] = [
     "ImageSwapConfigurationMissing",
     "ImageSwapControllerFailing",
     "ImageSwapLoadFailing",
     "ImageSwapMapErrors",
     "ImageSwapMapsDiffer",
+    "ImageSwapRegistryFailing",
     "ImageSwapReplicaNotReady",
     "ImageSwapReviewErrors",
 ];
 
 /// Alerts whose condition does not hold.
-const QUIET: [&str; 9] = [
+const QUIET: [&str; 11] = [
     "ImageSwapCertificateAboutToExpire",
     "ImageSwapCertificateExpiresSoon",
     "ImageSwapDown",
@@ -49,6 +56,8 @@ const QUIET: [&str; 9] = [
     "ImageSwapNamespaceMapFailing",
     "ImageSwapNoReviews",
     "ImageSwapReplicaDown",
+    "ImageSwapTargetsAbsent",
+    "ImageSwapTargetsUnknown",
     "ImageSwapUnknownClients",
 ];
 
@@ -64,7 +73,8 @@ async fn prometheus_answers_every_query() {
         return written.unwrap();
     };
     let api_server = EmptyApiServer::start().await;
-    let mut replicas = [Replica::start().await, Replica::start().await];
+    let registry = Registry::start().await;
+    let mut replicas = [Replica::start(&registry).await, Replica::start(&registry).await];
     let controller = failing_controller(&api_server);
     let mut targets: Vec<_> =
         replicas.iter().map(|replica| replica.program.admin_address).collect();
@@ -123,7 +133,7 @@ fn substituted(expression: &str) -> String {
     expression
 }
 
-/// A replica with map and certificate in files.
+/// A replica with map and certificate in files, which asks the registry of its map.
 struct Replica {
     program: Program,
     maps: Volume,
@@ -132,9 +142,10 @@ struct Replica {
 }
 
 impl Replica {
-    async fn start() -> Self {
+    async fn start(registry: &Registry) -> Self {
         let (mut maps, mut certificates) = (Volume::new(), Volume::new());
-        maps.write(&[("maps.conf", b"default::one.example.com")]);
+        let host = registry.host();
+        maps.write(&[("maps.conf", format!("default::{host}").as_bytes())]);
         certificates.write(&Pair::make().files());
         let mut namespaces = Volume::new();
         namespaces.write(&[("shop.conf", b"quay.io::")]);
@@ -148,6 +159,10 @@ impl Replica {
             "files",
             "--tls-dir",
             certificates.directory().to_str().unwrap(),
+            "--verify-target",
+            "fallback",
+            "--registry-plain-http",
+            &host,
         ]);
         await_ready(program.admin_address).await;
         Self { program, maps, certificates, _namespaces: namespaces }
@@ -168,7 +183,8 @@ fn failing_controller(api_server: &EmptyApiServer) -> Program {
 async fn cause_trouble(replicas: &mut [Replica; 2]) {
     let [first, second] = replicas;
     first.maps.write(&[("maps.conf", b"")]);
-    second.maps.write(&[("maps.conf", b"default::two.example.com\nthis is not a rule")]);
+    // Nothing listens at this port, so the registry fails.
+    second.maps.write(&[("maps.conf", b"default::127.0.0.1:1\nthis is not a rule")]);
     second.certificates.write(&Pair::make().files());
     let mut stream = TcpStream::connect(first.program.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
@@ -195,7 +211,7 @@ struct Clients(JoinHandle<()>);
 impl Clients {
     fn of(address: SocketAddr) -> Self {
         Self(tokio::spawn(async move {
-            loop {
+            for number in 0.. {
                 // Each connection is answered by the replica, also while its certificate changes.
                 let Ok(mut client) = Client::connect(address, Protocol::Http2).await else {
                     continue;
@@ -203,6 +219,9 @@ impl Clients {
                 for body in CAPTURED.into_iter().chain(["not a review"]) {
                     client.post(body).await.unwrap();
                 }
+                // An image that the registry has not been asked for.
+                let review = REVIEW.replace("NUMBER", &u32::to_string(&number));
+                client.post(review).await.unwrap();
                 tokio::time::sleep(PAUSE).await;
             }
         }))

@@ -11,9 +11,10 @@ errors are in their log instead.
 ";
 
 const REMARKS: &str = "
-If the reader of its output goes away, as in `imageswap swap ... | head`, a command exits with 0. `check` and
-`plan` still exit with their own code, so that a pipeline does not hide it. If `check` cannot read one of several files,
-it still checks the others, and exits with 2.
+If the reader of its output goes away, as in `imageswap swap ... | head`, a command exits with 0. `check`,
+`plan` and `rewrite` still exit with their own code, so that a pipeline does not hide it. If `check` or `rewrite` cannot
+use one of several files, it still does the others, and exits with 2. Then 1, 4 and 3 come before 0,
+in this order. A target that is unknown counts as a change.
 ";
 
 pub(crate) fn page() -> String {

@@ -1,9 +1,12 @@
 //! `http.md`: ports, paths, methods and statuses, from the vocabulary of the server and the answers of a running one.
 
+use std::collections::BTreeSet;
+
 use hyper::{Method as HttpMethod, StatusCode, header::CONTENT_TYPE};
 use imageswap::{
     server::{Limits, Method, Path, Status},
     settings::{DefaultValue, SETTINGS},
+    status_page,
 };
 use serde_json::{Value, json};
 use support::{
@@ -22,8 +25,8 @@ with a certificate of these CAs; the other paths are answered for all clients.
 ";
 
 const PATHS: &str = "\
-The query is ignored. Doubled and trailing slashes are ignored for reviews: `//mutate/` is `/mutate`. A method that a
-path does not have is answered with 405 and the header `Allow`.
+Only the status page reads the query. Doubled and trailing slashes are ignored for reviews: `//mutate/` is `/mutate`. A
+method that a path does not have is answered with 405 and the header `Allow`.
 
 ";
 
@@ -51,15 +54,30 @@ Post an `AdmissionReview` of `admission.k8s.io/v1` or `v1beta1` with `Content-Ty
 
 ";
 
+const STATUS_PAGE: &str = "
+## Status page
+
+`GET /` on the admin port answers with the [status page](../status-page.md) as HTML. With `Accept: application/json` the
+answer is a JSON object with the same content. Times are in UTC, as in RFC 3339. Texts of maps, files and clients are
+cut to 400 bytes, and control and bidirectional characters in them are escaped. The parameters `image` and `namespace`
+of the query ask for an explanation. New fields may be added; the names and meanings of these fields do not change
+within a major version.
+
+";
+
 /// Setting, name, protocol and content of each port.
 const PORT_ROWS: [[&str; 4]; 2] = [
     ["IMAGESWAP_LISTEN", "webhook", "HTTP/1.1 and HTTP/2 over TLS", "reviews, probes, metrics"],
-    ["IMAGESWAP_ADMIN_LISTEN", "admin", "HTTP/1.1 without TLS", "probes, metrics"],
+    ["IMAGESWAP_ADMIN_LISTEN", "admin", "HTTP/1.1 without TLS", "probes, metrics, status page"],
 ];
 
 fn purpose(path: Path) -> &'static str {
     match path {
-        Path::Root | Path::Mutate => "Answers reviews",
+        Path::Mutate => "Answers reviews",
+        Path::Root => {
+            "Answers reviews on the webhook port. On the admin port the [status page](../status-page.md), unless \
+             `IMAGESWAP_STATUS_PAGE` is `false`"
+        }
         Path::Healthz => "Health check of the Python ImageSwap; always 200",
         Path::Livez => "Liveness probe; 200 while the process runs",
         Path::Readyz => {
@@ -82,7 +100,8 @@ fn meaning(status: Status) -> &'static str {
         }
         Status::Forbidden => {
             "The client has no valid certificate of a CA in `IMAGESWAP_CLIENT_CA_FILE`. See \
-             [troubleshooting](../troubleshooting.md#imageswap-answers-known-clients-only)."
+             [troubleshooting](../troubleshooting.md#imageswap-answers-known-clients-only). Or the status page was \
+             requested with a `Host` that is neither an IP address nor `localhost`."
         }
         Status::NotFound => {
             "There is nothing at this path. The admin port does not answer reviews."
@@ -96,7 +115,8 @@ fn meaning(status: Status) -> &'static str {
         Status::InternalServerError => "A fault of ImageSwap; its log says more.",
         Status::ServiceUnavailable => {
             "A review: no map is loaded yet, too many large bodies at once, or too many requests that wait for their \
-             bodies. `/readyz`: not ready. Any path: the memory for answers is used up."
+             bodies. `/readyz`: not ready. The status page: too many clients wait for it. Any path: the memory for \
+             answers is used up."
         }
     }
 }
@@ -147,6 +167,13 @@ pub(crate) fn page() -> String {
                 "Its answer with the map `default::d.io`:\n\n{}",
                 code("json", &pretty(&review))
             )
+            + STATUS_PAGE
+            + &markdown::table(
+                ["field", "meaning"],
+                status_page::FIELDS
+                    .iter()
+                    .map(|field| [literal(field.name), field.meaning.to_owned()]),
+            )
     })
 }
 
@@ -175,7 +202,8 @@ async fn path_row(path: Path, client: &mut Client, admin: std::net::SocketAddr) 
     let body = || Pieces::from(if is_review { review().to_string() } else { String::new() });
     let content_type = Some("application/json");
     let (mut webhook_methods, mut admin_methods) = (Vec::new(), Vec::new());
-    let mut media_type = String::new();
+    let mut media_types = BTreeSet::new();
+    let media_type = |answer: &Answer| literal(answer.headers[CONTENT_TYPE].to_str().unwrap());
     for method in Method::ALL {
         // A word in the place of a method that the server does not know.
         let name = if method == Method::Other { "PUT" } else { method.as_str() };
@@ -183,10 +211,12 @@ async fn path_row(path: Path, client: &mut Client, admin: std::net::SocketAddr) 
         let answer = client.send(http_method.clone(), url, content_type, body()).await.unwrap();
         if is_served(&answer) {
             assert_eq!(answer.status, 200, "{name} {url}: {answer:?}");
-            answer.headers[CONTENT_TYPE].to_str().unwrap().clone_into(&mut media_type);
+            media_types.insert(media_type(&answer));
             webhook_methods.push(literal(name));
         }
-        if is_served(&admin_send(admin, http_method, url, content_type, body()).await) {
+        let answer = admin_send(admin, http_method, url, content_type, body()).await;
+        if is_served(&answer) {
+            media_types.insert(media_type(&answer));
             admin_methods.push(literal(name));
         }
     }
@@ -194,8 +224,8 @@ async fn path_row(path: Path, client: &mut Client, admin: std::net::SocketAddr) 
         [] => "404".to_owned(),
         methods => methods.join(", "),
     };
-    let media_type = if media_type.is_empty() { media_type } else { literal(&media_type) };
-    [shown, purpose(path).to_owned(), listed(webhook_methods), listed(admin_methods), media_type]
+    let media_types = media_types.into_iter().collect::<Vec<_>>().join(", ");
+    [shown, purpose(path).to_owned(), listed(webhook_methods), listed(admin_methods), media_types]
 }
 
 fn is_served(answer: &Answer) -> bool {

@@ -7,6 +7,7 @@
 
 mod cli;
 mod exit_codes;
+mod export;
 mod http;
 mod logs;
 mod markdown;
@@ -24,6 +25,7 @@ type Page = (&'static str, fn() -> String);
 const PAGES: &[Page] = &[
     ("cli.md", cli::page),
     ("exit-codes.md", exit_codes::page),
+    ("export.md", export::page),
     ("http.md", http::page),
     ("logs.md", logs::page),
     ("metrics.md", metrics::page),

@@ -31,6 +31,20 @@ in all versions of ImageSwap. It is below 2^53, so that Prometheus stores it exa
 `imageswap_images_total` counts an image as swapped if it changes. With the reason `default` and `swapped` as `false` it
 counts the images that the rule `default::` leaves alone.
 
+The metrics `imageswap_target_...` and `imageswap_registry_breakers_open` are on the page only if
+`IMAGESWAP_VERIFY_TARGET` is `fallback`. They start at zero.
+
+`imageswap_target_answers_total` counts an image of a review once for each answer. Sources of the answers:
+
+- `registry`: the registry was asked for this review, or for another one at the same time.
+- `cache`: an earlier answer still counts: 10 minutes if the image is present, 30 seconds if it is absent, 10 seconds if
+  the registry did not say, or what its `Retry-After` says, up to 5 minutes.
+- `breaker`: the registry has failed, and is not asked for a while. The image is unknown.
+- `busy`: too many checks are running or waiting. The image is unknown.
+- `exempt`: the registry is in `IMAGESWAP_VERIFY_EXCEPT`, or the image is longer than 640 bytes. It is unknown.
+- `no-client`: the credentials could not be loaded yet. The image is unknown.
+- `timeout`: the registry did not answer in time. The image is unknown, and the check goes on for the next review.
+
 Reasons of failed handshakes:
 
 - `alert`: the client refused the handshake, usually because it does not trust the certificate.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chains;
+mod exports;
 mod properties;
 
 use imageswap::rules::{MapFile, RuleSet};

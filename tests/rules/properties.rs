@@ -143,7 +143,7 @@ fn rule() -> impl Strategy<Value = String> {
     ]
 }
 
-fn map() -> impl Strategy<Value = String> {
+pub(crate) fn map() -> impl Strategy<Value = String> {
     let rules = prop::collection::vec(rule(), 0..6);
     // Rules often share a target. Independent random targets would rarely be equal.
     (rules, prop::option::of(target())).prop_map(|(rules, shared)| {
@@ -155,12 +155,12 @@ fn map() -> impl Strategy<Value = String> {
     })
 }
 
-fn images() -> impl Strategy<Value = Vec<String>> {
+pub(crate) fn images() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(image(), 1..12)
 }
 
 /// Configures the same 4,096 cases for each run. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` change them.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let rng_seed = match default.rng_seed {
         RngSeed::Random => RngSeed::Fixed(1),

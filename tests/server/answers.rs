@@ -205,9 +205,9 @@ async fn the_startup_probe_succeeds_in_time_without_a_map() {
 #[tokio::test]
 async fn the_admin_port_answers_no_reviews() {
     let app = started(Limits::default()).await;
-    for path in ["/", "/mutate"] {
+    for (path, status) in [("/", 405), ("/mutate", 404)] {
         let answer = admin_post(app.admin_address(), path, fixture("00-create-pod")).await;
-        assert_eq!(answer.status, 404, "{answer:?}");
+        assert_eq!(answer.status, status, "{answer:?}");
         assert!(answer.body.contains("port of the webhook"), "{answer:?}");
     }
 }

@@ -18,3 +18,5 @@ mod reload;
 mod secrecy;
 mod shutdown;
 mod sites;
+mod status_page;
+mod targets;

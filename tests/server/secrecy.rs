@@ -28,7 +28,7 @@ use support::{
 };
 use time::OffsetDateTime;
 
-const PAGES: [&str; 5] = ["/healthz", "/livez", "/readyz", "/startupz", "/metrics"];
+const PAGES: [&str; 6] = ["/", "/healthz", "/livez", "/readyz", "/startupz", "/metrics"];
 
 /// A token like that of a service account, which a client sends by mistake.
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLW9mLXRoZS1jbHVzdGVy";

@@ -4,9 +4,11 @@
 //! compared with a naive walk over the document of `serde_json`: the same refusal or the same patch, which an
 //! independent library applies.
 //!
-//! Two intended differences are not compared: `serde_json` refuses numbers that do not fit in an `f64`, and more than
-//! 128 levels of nesting.
+//! Three intended differences are not compared: `serde_json` refuses numbers that do not fit in an `f64`, more than 128
+//! levels of nesting, and objects and arrays that the program skips without checking their grammar. Such a body has at
+//! least as many closing as opening brackets, and its answer is JSON all the same.
 
+mod brackets;
 mod edit;
 mod naive;
 
@@ -14,7 +16,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use imageswap::{
-    admission::{AdmissionSettings, Edit, Facts, Review, ReviewError, World, plan},
+    admission::{AdmissionSettings, Edit, Review, ReviewError, World, plan},
     rules::{MapFile, Policy, RuleSet},
 };
 use serde_json::{Value, json};
@@ -128,7 +130,15 @@ fn assert_review(body: &[u8]) {
                 .any(|reason| error.to_string().starts_with(reason));
             match found {
                 Err(ReviewError::Json(error)) => assert_position(body, &error),
-                _ => assert!(is_intended, "{error}: {}", shown()),
+                found => {
+                    let is_possible = is_intended || brackets::is_one_container(body);
+                    assert!(is_possible, "{error}: {}", shown());
+                    if let Ok(review) = found {
+                        let answer = plan(&review, &WORLD).settle().to_json(&review);
+                        let read = serde_json::from_str::<Value>(&answer);
+                        assert!(read.is_ok(), "{answer}: {}", shown());
+                    }
+                }
             }
             return;
         }
@@ -149,7 +159,7 @@ fn assert_review(body: &[u8]) {
         .collect();
     assert_eq!(plan.outcome.as_str(), expected.outcome(&changes), "{}", shown());
     assert!(expected.allows(&changes), "{changes:?} is not {expected:?}: {}", shown());
-    assert_answer(&value, &plan.settle(&Facts::default()).to_json(review), &changes);
+    assert_answer(&value, &plan.settle().to_json(review), &changes);
 }
 
 fn assert_position(body: &[u8], error: &imageswap::admission::JsonError) {

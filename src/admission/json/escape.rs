@@ -1,6 +1,6 @@
 //! Escapes in JSON strings (RFC 8259, section 7).
 
-use super::{Result, syntax_error};
+use super::{CONTROL_CHARACTER, Result, syntax_error};
 
 const LONE_SURROGATE: &str = "unpaired surrogate in a string";
 
@@ -14,7 +14,7 @@ const SURROGATE_END: u32 = 0xe000;
 #[inline(never)]
 pub(super) fn read(rest: &[u8]) -> Result<(&[u8], char)> {
     let [b'\\', escape @ ..] = rest else {
-        return Err(syntax_error("control character in a string", rest));
+        return Err(syntax_error(CONTROL_CHARACTER, rest));
     };
     let Some((letter, after)) = escape.split_first() else {
         return Err(syntax_error("invalid escape", escape));

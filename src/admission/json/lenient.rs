@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Read, Reader, Result};
+use super::{Read, Reader, Result, token};
 
 /// A string, or nothing; borrowed from the input unless it contains an escape.
 #[derive(Debug, Default)]
@@ -110,7 +110,12 @@ pub(in crate::admission) trait Fields<'a>: Default {
     ///
     /// # Errors
     /// If the value is not valid JSON.
-    fn read_field(&mut self, name: &[u8], reader: &mut Reader<'a>) -> Result<()>;
+    fn read_field(
+        &mut self,
+        name: &[u8],
+        reader: &mut Reader<'a>,
+        rest: &'a [u8],
+    ) -> Result<&'a [u8]>;
 }
 
 /// Implements [`Fields`] by the names that the fields have in JSON.
@@ -121,11 +126,12 @@ macro_rules! fields {
                 &mut self,
                 name: &[u8],
                 reader: &mut Reader<'a>,
-            ) -> $crate::admission::json::Result<()> {
-                match name {
-                    $($name => Read::read(&mut self.$field, reader),)+
-                    _ => reader.skip(),
-                }
+                rest: &'a [u8],
+            ) -> $crate::admission::json::Result<&'a [u8]> {
+                $(if name == $name {
+                    return Read::read(&mut self.$field, reader, rest);
+                })+
+                reader.skip(rest)
             }
         })+
     };
@@ -133,43 +139,45 @@ macro_rules! fields {
 pub(in crate::admission) use fields;
 
 impl<'a> Read<'a> for Text<'a> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        self.0 = reader.string()?;
-        Ok(())
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
+        let (text, after) = reader.string(rest)?;
+        self.0 = text;
+        Ok(after)
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for Object<T> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        let object = self.0.insert(T::default());
-        if !reader.object(|name, reader| object.read_field(name, reader))? {
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
+        if !token::is_at(rest, b'{') {
             self.0 = None;
+            return reader.skip(rest);
         }
-        Ok(())
+        let object = self.0.insert(T::default());
+        reader.object(rest, |name, reader, rest| object.read_field(name, reader, rest))
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for WithSource<'a, T> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
-        self.source = reader.source_of(|reader| {
-            if !reader.is_at(b'{') {
-                self.object = None;
-                return reader.skip();
-            }
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
+        let start = token::space(rest);
+        let after = if token::is_at(start, b'{') {
             let object = self.object.insert(Box::default());
-            reader.object(|name, reader| object.read_field(name, reader))?;
-            Ok(())
-        })?;
-        Ok(())
+            reader.object(start, |name, reader, rest| object.read_field(name, reader, rest))?
+        } else {
+            self.object = None;
+            reader.skip(start)?
+        };
+        self.source = reader.between(start, after);
+        Ok(after)
     }
 }
 
 impl<'a, T: Fields<'a>> Read<'a> for List<T> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+    fn read(&mut self, reader: &mut Reader<'a>, rest: &'a [u8]) -> Result<&'a [u8]> {
         self.0.clear();
-        reader.array(|reader| {
-            reader.count_element()?;
-            self.0.push_mut(Object::default()).read(reader)
+        reader.array(rest, |reader, rest| {
+            reader.count_element(rest)?;
+            self.0.push_mut(Object::default()).read(reader, rest)
         })
     }
 }

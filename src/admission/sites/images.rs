@@ -10,7 +10,7 @@ use super::{
     trie::{NodeId, Nodes, Trie},
 };
 use crate::admission::{
-    json::{Reader, Result},
+    json::{self, Reader, Result},
     markers::NEVER,
 };
 
@@ -51,7 +51,10 @@ pub(super) fn read<'a>(
     trie: &Trie,
 ) -> std::result::Result<Vec<SiteImage<'a>>, TooManyImages> {
     let mut walk = Walk { trie, pointer: String::new(), count: 0, pointers_bytes: 0 };
-    let images = walk.value(&mut Reader::new(object), &Trie::root()).unwrap_or_default();
+    let images = walk
+        .value(&mut Reader::new(object), object.as_bytes(), &Trie::root())
+        .map(|(images, _)| images)
+        .unwrap_or_default();
     if walk.is_over_limit() { Err(TooManyImages) } else { Ok(images) }
 }
 
@@ -102,34 +105,44 @@ enum Found<'a> {
 
 impl Walk<'_> {
     /// Reads a value, and returns the images in it.
-    fn value<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
-        Ok(match self.found(reader, nodes)? {
-            Found::Image(image) => vec![image],
-            Found::Inside(images) => images,
+    fn value<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        rest: &'a [u8],
+        nodes: &Nodes,
+    ) -> Result<(Vec<SiteImage<'a>>, &'a [u8])> {
+        Ok(match self.found(reader, rest, nodes)? {
+            (Found::Image(image), after) => (vec![image], after),
+            (Found::Inside(images), after) => (images, after),
         })
     }
 
     /// Reads a value, and returns it or the images in it.
-    fn found<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Found<'a>> {
-        if reader.is_at(b'"') {
-            let Some(site) = self.trie.end(nodes) else {
-                reader.skip()?;
-                return Ok(Found::Inside(Vec::new()));
-            };
+    fn found<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        rest: &'a [u8],
+        nodes: &Nodes,
+    ) -> Result<(Found<'a>, &'a [u8])> {
+        if json::is_at(rest, b'"') {
+            let (text, after) = reader.string(rest)?;
+            let none = Ok((Found::Inside(Vec::new()), after));
+            let Some(site) = self.trie.end(nodes) else { return none };
             self.count += 1;
             self.pointers_bytes += self.pointer.len();
             if self.is_over_limit() {
-                reader.skip()?;
-                return Ok(Found::Inside(Vec::new()));
+                return none;
             }
-            let text = reader.string()?.unwrap_or_default();
-            let pointer = self.pointer.clone();
-            return Ok(Found::Image(SiteImage { pointer, text, is_never_pulled: false, site }));
+            let (text, pointer) = (text.unwrap_or_default(), self.pointer.clone());
+            let image = SiteImage { pointer, text, is_never_pulled: false, site };
+            return Ok((Found::Image(image), after));
         }
-        if reader.is_at(b'[') {
-            return self.array(reader, nodes).map(Found::Inside);
-        }
-        self.object(reader, nodes).map(Found::Inside)
+        let (images, after) = if json::is_at(rest, b'[') {
+            self.array(reader, rest, nodes)?
+        } else {
+            self.object(reader, rest, nodes)?
+        };
+        Ok((Found::Inside(images), after))
     }
 
     fn is_over_limit(&self) -> bool {
@@ -137,45 +150,55 @@ impl Walk<'_> {
     }
 
     /// Reads an array.
-    fn array<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
+    fn array<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        rest: &'a [u8],
+        nodes: &Nodes,
+    ) -> Result<(Vec<SiteImage<'a>>, &'a [u8])> {
         let (mut images, mut index) = (Vec::new(), 0);
-        reader.array(|reader| {
+        let after = reader.array(rest, |reader, rest| {
             let children = self.trie.element(nodes, index);
-            if children.is_empty() {
-                reader.skip()?;
-            } else {
-                let length = self.pointer.len();
-                push_token(&mut self.pointer, &index.to_string());
-                images.extend(self.value(reader, &children)?);
-                self.pointer.truncate(length);
-            }
             index += 1;
-            Ok(())
+            if children.is_empty() {
+                return reader.skip(rest);
+            }
+            let length = self.pointer.len();
+            push_token(&mut self.pointer, &(index - 1).to_string());
+            let (found, after) = self.value(reader, rest, &children)?;
+            images.extend(found);
+            self.pointer.truncate(length);
+            Ok(after)
         })?;
-        Ok(images)
+        Ok((images, after))
     }
 
     /// Reads an object. If a field occurs twice, the last value counts.
-    fn object<'a>(&mut self, reader: &mut Reader<'a>, nodes: &Nodes) -> Result<Vec<SiteImage<'a>>> {
+    fn object<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        rest: &'a [u8],
+        nodes: &Nodes,
+    ) -> Result<(Vec<SiteImage<'a>>, &'a [u8])> {
         let mut fields: IndexMap<Vec<u8>, Found<'a>, RandomState> = IndexMap::default();
         let mut is_never_pulled = [false; PULL_POLICIES.len()];
-        reader.object(|name, reader| {
+        let after = reader.object(rest, |name, reader, rest| {
             // A pull policy is no image, also if a `*` leads to it.
             if let Some(at) = PULL_POLICIES.iter().position(|policy| *policy == name) {
-                is_never_pulled[at] = reader.string()?.as_deref() == Some(NEVER);
-                return Ok(());
+                let (policy, after) = reader.string(rest)?;
+                is_never_pulled[at] = policy.as_deref() == Some(NEVER);
+                return Ok(after);
             }
             let children = self.trie.field(nodes, name);
             if children.is_empty() {
-                reader.skip()?;
-            } else {
-                let length = self.pointer.len();
-                push_token(&mut self.pointer, &String::from_utf8_lossy(name));
-                let found = self.found(reader, &children)?;
-                self.pointer.truncate(length);
-                fields.insert(name.to_owned(), found);
+                return reader.skip(rest);
             }
-            Ok(())
+            let length = self.pointer.len();
+            push_token(&mut self.pointer, &String::from_utf8_lossy(name));
+            let (found, after) = self.found(reader, rest, &children)?;
+            self.pointer.truncate(length);
+            fields.insert(name.to_owned(), found);
+            Ok(after)
         })?;
         let is_never_pulled = is_never_pulled.contains(&true);
         let mut images = Vec::new();
@@ -185,6 +208,6 @@ impl Walk<'_> {
                 Found::Inside(inside) => images.extend(inside),
             }
         }
-        Ok(images)
+        Ok((images, after))
     }
 }

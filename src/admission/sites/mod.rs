@@ -66,6 +66,18 @@ impl Sites {
         self.groups.values().map(HashMap::len).sum()
     }
 
+    /// Returns true if a kind of an API group has sites.
+    #[must_use]
+    pub fn has_group(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// Returns true if a kind has sites.
+    #[must_use]
+    pub fn contains(&self, group: &str, kind: &str) -> bool {
+        self.groups.get(group).is_some_and(|kinds| kinds.contains_key(kind))
+    }
+
     /// Returns the images of an object; `None` if its kind has no sites.
     ///
     /// # Errors

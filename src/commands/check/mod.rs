@@ -13,18 +13,15 @@ use clap::Args;
 
 pub use self::report::FIELDS;
 use self::report::{File, Form};
-use super::{Exit, Output, config_map, counted};
+use super::{
+    Exit, Output, config_map, counted,
+    input::{STDIN_NAME, check_stdin, is_stdin, read_input},
+};
 use crate::{
     admission::{MAX_SITES_BYTES, Sites},
     rules::{Diagnostics, LoadedMap, MAX_MAP_BYTES, MapScope, RuleSet, Severity, lint::lint_pair},
-    sources::{FileError, NamespaceMapFiles, decode_text, read_map, read_sites},
+    sources::{FileError, NamespaceMapFiles, read_map, read_sites},
 };
-
-/// Argument for standard input.
-const STDIN: &str = "-";
-
-/// Name of standard input in diagnostics.
-const STDIN_NAME: &str = "<stdin>";
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -78,10 +75,7 @@ pub fn run(
     input: &mut impl Read,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    if arguments.files.iter().chain(&arguments.sites_file).filter(|file| is_stdin(file)).count() > 1
-    {
-        bail!("`{STDIN}` is given more than once; standard input can be read only once");
-    }
+    check_stdin(arguments.files.iter().chain(&arguments.sites_file))?;
     if arguments.namespace_maps_dir.is_some() && arguments.files.len() > 1 {
         bail!("--namespace-maps-dir needs one FILE, the map of the cluster");
     }
@@ -130,8 +124,7 @@ fn check_sites(
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
-    let read =
-        if is_stdin(file) { read_input(name, input, MAX_SITES_BYTES) } else { read_sites(file) };
+    let read = if is_stdin(file) { read_input(input, MAX_SITES_BYTES) } else { read_sites(file) };
     let text = match read {
         Ok(text) => text,
         Err(error) => return Ok(unusable(&error.into())),
@@ -201,10 +194,6 @@ fn unusable(error: &anyhow::Error) -> Exit {
     Exit::Unusable
 }
 
-fn is_stdin(file: &Path) -> bool {
-    file == Path::new(STDIN)
-}
-
 /// Reads and compiles the map of `file`, which has `name` in errors.
 fn load(
     arguments: &CheckArguments,
@@ -212,8 +201,7 @@ fn load(
     name: &Path,
     input: &mut impl Read,
 ) -> anyhow::Result<(String, LoadedMap)> {
-    let text =
-        if is_stdin(file) { read_input(name, input, MAX_MAP_BYTES)? } else { read_map(file)? };
+    let text = if is_stdin(file) { read_input(input, MAX_MAP_BYTES)? } else { read_map(file)? };
     let text = match &arguments.configmap_key {
         Some(key) => config_map::value(&text, key).with_context(|| name.display().to_string())?,
         None => text,
@@ -222,18 +210,6 @@ fn load(
         Ok(map) => Ok((text, map)),
         Err(reason) => Err(FileError::Compile { file: name.to_owned(), reason }.into()),
     }
-}
-
-/// Reads at most `limit` bytes from standard input.
-fn read_input(name: &Path, input: &mut impl Read, limit: usize) -> Result<String, FileError> {
-    let mut content = Vec::new();
-    let limit = limit as u64;
-    let read = input.take(limit + 1).read_to_end(&mut content);
-    read.map_err(|reason| FileError::Unreadable { file: name.to_owned(), reason })?;
-    if content.len() as u64 > limit {
-        return Err(FileError::TooLarge { file: name.to_owned(), limit });
-    }
-    decode_text(name, content)
 }
 
 /// Returns the exit code for a file that could be read.

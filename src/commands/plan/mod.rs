@@ -1,76 +1,133 @@
-//! `imageswap plan`: a preview of a map on the pods of a cluster.
+//! `imageswap plan`: a preview of a map on the objects of a cluster or of manifests.
 
+mod cluster;
 mod images;
+mod manifests;
+mod markdown;
 mod output;
+mod record;
+mod submitted;
+mod table;
 mod tally;
+mod terminal;
+mod verify;
+mod view;
+mod worlds;
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-pub use self::output::FIELDS;
-use self::tally::{Consequence, Tally};
-use super::{Exit, Output, load_cluster_rules, load_namespace, rule_source};
-use crate::{
-    admission::{AdmissionSettings, World},
-    controller::CONFIGURATION_NAME,
-    kubernetes::{self, ClusterError, Labels, Listed, PodFilter, PodSelection},
-    namespace::is_namespace,
-    rules::NamespaceMaps,
-    settings::{NamespaceMapFile, RuleArguments, ScopeArguments, SettingsError},
-    sources::NamespaceMapFiles,
+use self::verify::VerifyArguments;
+pub use self::{record::FIELDS, terminal::Terminal};
+use super::{
+    Exit, counted,
+    input::{check_namespace, check_stdin},
+    world::WorldArguments,
 };
+use crate::{kubernetes::ClusterError, registry::Presence};
 
 /// Arguments of `plan`.
 #[derive(Args, Debug)]
 pub struct PlanArguments {
     #[command(flatten)]
-    rules: RuleArguments,
+    world: WorldArguments,
 
-    /// Directory with the maps of namespaces: a file `NAMESPACE.conf` for each
-    #[arg(long, visible_alias = "namespace-maps", value_name = "DIRECTORY")]
-    namespace_maps_dir: Option<PathBuf>,
+    /// Map to compare with: print the images for which the two maps differ
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 
-    #[command(flatten)]
-    scope: ScopeArguments,
+    /// Read manifests instead of a cluster: files, directories, or `-` for standard input
+    #[arg(
+        long,
+        short = 'f',
+        value_name = "FILE",
+        conflicts_with_all = ["workloads", "all_namespaces", "selector", "kubeconfig", "context", "sites"]
+    )]
+    filename: Vec<PathBuf>,
 
-    /// Only pods of this namespace, instead of all namespaces
+    /// Also read the pod templates of workloads, such as Deployments
+    #[arg(long)]
+    workloads: bool,
+
+    /// Also read custom resources with known locations of images, called sites
+    #[arg(long)]
+    sites: bool,
+
+    /// Only objects of this namespace; with `--filename`, the namespace of objects that name none
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// Only pods with these labels, as for `kubectl get --selector`
+    /// Read all namespaces (the default; accepted for compatibility with kubectl)
+    #[arg(long, short = 'A', conflicts_with = "namespace")]
+    all_namespaces: bool,
+
+    /// Only objects with these labels, as for `kubectl get --selector`
     #[arg(long, short = 'l', value_name = "SELECTOR")]
     selector: Option<String>,
+
+    /// Kubeconfig file, instead of that of KUBECONFIG or ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 
     /// Context of the kubeconfig
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
+    #[command(flatten)]
+    verify: VerifyArguments,
+
     /// Output format
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(long, short, value_enum, default_value_t = PlanOutput::Text)]
+    output: PlanOutput,
 }
 
-/// Prints how the map would rewrite the images of the pods in a cluster. Warnings go to `errors`.
+/// Output format of `plan`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum PlanOutput {
+    /// Table for people
+    Text,
+    /// One JSON object per line
+    Json,
+    /// A list in YAML
+    Yaml,
+    /// Markdown, for the summary of a job or for a comment
+    Github,
+}
+
+/// Prints how the map would rewrite the images of a cluster, or of manifests. Warnings go to `errors`.
 ///
 /// # Errors
 /// If the map cannot be used, the cluster cannot be found, or the output cannot be written. A call to the API server
 /// that fails is [`Exit::Failure`].
 pub fn run(
     arguments: &PlanArguments,
+    terminal: Terminal,
+    input: &mut impl Read,
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    if let Some(name) = arguments.namespace.as_ref().filter(|name| !is_namespace(name)) {
-        return Err(SettingsError::Namespace(name.clone()).into());
-    }
-    let world = load(arguments, errors)?;
+    check_namespace(arguments.namespace.as_deref())?;
+    check_stdin(arguments.filename.iter())?;
+    let worlds = worlds::load(arguments, errors)?;
+    let verifier = arguments.verify.verifier(errors)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let tally = match runtime.block_on(read(arguments, &world, errors)) {
+    if !arguments.filename.is_empty() {
+        let (mut tally, exit) = manifests::read(arguments, &worlds, input, errors);
+        if let Some(verifier) = &verifier {
+            runtime.block_on(verifier.verify(&mut tally, errors));
+        }
+        let printed = print(arguments, &tally, true, terminal, output, errors)?;
+        return Ok(exit.worse(printed));
+    }
+    let mut tally = match runtime.block_on(cluster::read(arguments, &worlds, errors)) {
         Ok(tally) => tally,
         Err(error @ (ClusterError::Unreachable(_) | ClusterError::Kubeconfig(_))) => Err(error)?,
         Err(error) => {
@@ -85,72 +142,29 @@ pub fn run(
             return Ok(Exit::Failure);
         }
     };
-    output::print(&tally, arguments.output, output)?;
-    let has_changes = tally.images(Consequence::Changes) > 0;
-    Ok(if has_changes { Exit::Changes } else { Exit::Success })
+    if let Some(verifier) = &verifier {
+        runtime.block_on(verifier.verify(&mut tally, errors));
+    }
+    let has_workloads = arguments.workloads || arguments.sites;
+    print(arguments, &tally, has_workloads, terminal, output, errors)
 }
 
-/// Reads the pods of the cluster, and counts their images.
-async fn read(
+/// Prints the images.
+fn print(
     arguments: &PlanArguments,
-    world: &World,
+    tally: &tally::Tally,
+    has_workloads: bool,
+    terminal: Terminal,
+    output: &mut impl Write,
     errors: &mut impl Write,
-) -> Result<Tally, ClusterError> {
-    let client = kubernetes::connect(arguments.context.as_deref()).await?;
-    let namespace = arguments.namespace.as_deref();
-    let labels = kubernetes::namespace_labels(&client, namespace).await?;
-    let selection = PodSelection::read(&client, CONFIGURATION_NAME).await?;
-    let warning = match &selection {
-        None => Some("does not exist, so all pods count as selected"),
-        Some(selection) if selection.has_conditions => {
-            Some("has matchConditions, which plan does not evaluate")
-        }
-        Some(_) => None,
-    };
-    if let Some(warning) = warning {
-        // The result is valid even if the warning cannot be written.
-        let _ =
-            writeln!(errors, "warning: the webhook configuration {CONFIGURATION_NAME} {warning}");
-    }
-    let filter = PodFilter { namespace, selector: arguments.selector.as_deref() };
-    let (mut tally, mut unreadable, none) = (Tally::default(), None, Labels::new());
-    kubernetes::for_each_pod(&client, &filter, |listed| match listed {
-        Listed::Restarted => tally = Tally::default(),
-        Listed::Object(pod) => {
-            let of_namespace = labels.get(&pod.metadata.namespace).unwrap_or(&none);
-            let is_selected = selection
-                .as_ref()
-                .is_none_or(|selection| selection.contains(of_namespace, &pod.metadata.labels));
-            match images::of(&pod, world) {
-                Ok(planned) => tally.add(&pod.metadata.namespace, planned, is_selected),
-                Err(error) => {
-                    let pod = format!("Pod {}/{}", pod.metadata.namespace, pod.metadata.name);
-                    unreadable.get_or_insert(ClusterError::content(pod, error));
-                }
-            }
-        }
+) -> anyhow::Result<Exit> {
+    let is_comparison = arguments.against.is_some();
+    let view =
+        view::View { tally, is_comparison, has_workloads, is_verified: arguments.verify.verify };
+    output::print(&view, arguments.output, terminal, output, errors)?;
+    Ok(match () {
+        () if tally.targets_with(Presence::Absent) > 0 => Exit::TargetAbsent,
+        () if tally.has_changes() => Exit::Changes,
+        () => Exit::Success,
     })
-    .await?;
-    unreadable.map_or(Ok(tally), Err)
-}
-
-/// Loads the map, and the maps of namespaces.
-fn load(arguments: &PlanArguments, errors: &mut impl Write) -> anyhow::Result<World> {
-    let settings =
-        AdmissionSettings { scope: arguments.scope.parse()?, ..AdmissionSettings::default() };
-    let policy = load_cluster_rules(rule_source(&arguments.rules, errors)?, errors)?.policy;
-    let mut world = World::new(policy, settings);
-    if let Some(directory) = &arguments.namespace_maps_dir {
-        let files = NamespaceMapFiles::of(directory)
-            .with_context(|| format!("--namespace-maps-dir: {}", directory.display()))?;
-        let mut maps = Vec::new();
-        for (namespace, file) in files.maps {
-            let map = NamespaceMapFile { namespace: namespace.to_string(), file };
-            if let Some(map) = load_namespace(&map, errors)? {
-                maps.push((namespace, Arc::new(map)));
-            }
-        }
-        world.namespaces = Arc::new(maps.into_iter().collect::<NamespaceMaps>());
-    }
-    Ok(world)
 }

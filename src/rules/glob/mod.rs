@@ -9,6 +9,7 @@
 //! takes only a few searches for literals.
 
 mod compare;
+mod regex;
 
 use memchr::memmem;
 

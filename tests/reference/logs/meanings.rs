@@ -249,6 +249,10 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
         "The Secret has `cert.pem` and `tls.crt`, and another one than this is in use. Remove it, or correct it.",
     ),
     (
+        "original image kept, target not found",
+        "The new image is `absent` from its registry, so the container keeps its image.",
+    ),
+    (
         "other files found in place of the webhook template",
         "The directory of the template has files, but not the template. See the hint.",
     ),
@@ -263,6 +267,45 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
          each error. See [troubleshooting](../troubleshooting.md#the-certificate-is-not-issued).",
     ),
     ("reconciliation succeeded again", "The first success after a failure."),
+    (
+        "registry CA load failed, trusting the CAs of the system only",
+        "The file cannot be read or used. It is read again when it changes.",
+    ),
+    ("registry CA loaded", "The CAs are trusted for registries, besides those of the system."),
+    (
+        "registry CA reload failed, keeping the last good CAs",
+        "The file cannot be read or used any more. It is read again when it changes.",
+    ),
+    (
+        "registry answers again",
+        "A registry that has failed answers. Its images are verified again.",
+    ),
+    ("registry asked for an image", "A registry was asked whether it has an image."),
+    ("registry client cannot be created", "The CAs cannot be used. What was in use stays in use."),
+    (
+        "registry client panicked",
+        "A fault of ImageSwap. The image is unknown, and is swapped as usual.",
+    ),
+    ("registry config entry ignored", "`problem` says which. The rest of the file is in use."),
+    (
+        "registry config load failed, using no credentials",
+        "The file cannot be read or used. Registries that need credentials refuse the questions, so their images are swapped as usual.",
+    ),
+    ("registry config loaded", "The credentials are in use."),
+    (
+        "registry config reload failed, keeping the last good credentials",
+        "The file cannot be read or used any more. It is read again when it changes.",
+    ),
+    (
+        "registry failing, checks paused",
+        "Five checks in a row have failed, or the registry wants fewer requests. Its images are swapped as usual, without \
+         a check. At most one line a minute for each registry.",
+    ),
+    (
+        "registry gives no clear answer",
+        "It refuses the credentials, or answers in another form; `result` and `error` say which. Its images are swapped as \
+         usual. At most one line a minute for each registry.",
+    ),
     ("removal failed; retrying", "`uninstall` repeats what failed, for two minutes."),
     (
         "replaced certificate kept in the Secret",
@@ -323,10 +366,18 @@ pub(crate) const MESSAGES: &[(&str, &str)] = &[
          `imageswap-init.py` is `init`. Their arguments are ignored.",
     ),
     (
+        "status page panicked",
+        "A bug, which cost this page. Please report it with the log of this time.",
+    ),
+    (
         "stored certificate is not usable; issuing a new one",
         "The certificate in the Secret cannot be read, or does not match its key.",
     ),
     ("stored roots are not usable", "A root in the Secret cannot be read. ImageSwap replaces it."),
+    (
+        "target verification enabled",
+        "`IMAGESWAP_VERIFY_TARGET` is `fallback`. A review waits for `timeout` at most.",
+    ),
     (
         "the map of --maps-file is used, although IMAGESWAP_MODE is LEGACY",
         "The command line has a map, and the environment has `IMAGESWAP_MODE`. The flag wins.",

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     client::conn::{http1, http2},
-    header::{CONTENT_TYPE, HOST, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
@@ -238,6 +238,14 @@ pub async fn admin_get(address: SocketAddr, path: &str) -> Answer {
     admin(address, Request::get(path).body(Pieces::default()).unwrap()).await
 }
 
+/// Gets a page of the admin port in the form of JSON.
+pub async fn admin_get_json(address: SocketAddr, path: &str) -> Value {
+    let request = Request::get(path).header(ACCEPT, "application/json");
+    let answer = admin(address, request.body(Pieces::default()).unwrap()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    serde_json::from_str(&answer.body).unwrap()
+}
+
 /// Posts JSON to the admin port.
 pub async fn admin_post(address: SocketAddr, path: &str, body: String) -> Answer {
     let request = Request::post(path).header(CONTENT_TYPE, "application/json");
@@ -268,8 +276,9 @@ pub fn first_image(answer: &Answer) -> String {
     patch[0]["value"].as_str().unwrap().to_owned()
 }
 
-async fn admin(address: SocketAddr, mut request: Request<Pieces>) -> Answer {
-    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+/// Sends a request to the admin server. Without a host, it is `localhost`.
+pub async fn admin(address: SocketAddr, mut request: Request<Pieces>) -> Answer {
+    request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = http1::handshake::<_, Pieces>(stream).await.unwrap();
     let connection = tokio::spawn(connection);

@@ -1,0 +1,41 @@
+//! New content for a file.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use tempfile::NamedTempFile;
+
+/// Replaces the content of a regular file. It has the old or the new content, even if the program is stopped meanwhile.
+/// The file keeps its permissions and, if this process may set it, its owner. Another hard link keeps the old content.
+///
+/// # Errors
+/// If it is not a regular file, or its directory cannot be written.
+pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
+    // A symbolic link stays one.
+    let file = file.canonicalize()?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let in_directory = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("{} cannot be written: {}", directory.display(), error.kind()),
+        )
+    };
+    let mut new = NamedTempFile::new_in(directory).map_err(in_directory)?;
+    new.write_all(text.as_bytes())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        // Only root may give a file to another owner.
+        let _ = fchown(new.as_file(), Some(metadata.uid()), Some(metadata.gid()));
+    }
+    new.as_file().set_permissions(metadata.permissions())?;
+    new.as_file().sync_all()?;
+    new.persist(&file).map_err(|error| error.error)?;
+    Ok(())
+}
