@@ -16,7 +16,7 @@ use imageswap::{image::MAX_IMAGE_BYTES, rules::Reason};
 
 use self::{
     decisions::{compiled, measure, spread},
-    maps::globs_before_star_app,
+    maps::{classes, globs_before_star_app},
 };
 
 /// Numbers of globs.
@@ -34,7 +34,7 @@ fn main() {
 fn families(criterion: &mut Criterion) {
     // Name, glob with a number, and an image for it.
     type Family = (&'static str, fn(usize) -> String, fn(usize) -> String);
-    let families: [Family; 4] = [
+    let families: [Family; 7] = [
         // Each glob has a literal of its own.
         (
             "distinct-literals",
@@ -50,15 +50,35 @@ fn families(criterion: &mut Criterion) {
         // The number is written in classes with one member, which count as literals.
         (
             "one-member-classes",
-            |n| classes(n, ""),
+            |n| format!("*{}/app:*", classes(n, "")),
             |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
         ),
-        // All globs have only the literal `/app:`, because the number is written in classes. Such globs are verified
-        // one after the other, so this is the worst case.
+        // All globs have only the literal `/app:`. They are told apart by the classes before it ...
         (
             "only-shared-literal",
-            |n| classes(n, "x"),
+            |n| format!("*{}/app:*", classes(n, "x")),
             |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+        ),
+        // ... or after it.
+        (
+            "classes-after-literal",
+            |n| format!("*/app:{}*", classes(n, "x")),
+            |n| format!("registry.example.com/team/app:{n:05}-alpine"),
+        ),
+        // They have no literal, and are told apart by the start of the image.
+        (
+            "no-literal",
+            |n| format!("{}*", classes(n, "x")),
+            |n| format!("{n:05}.example.com/team/app:1.27.3"),
+        ),
+        // All are the same.
+        (
+            "repeated",
+            |_| "*/app:[0-9]*".to_owned(),
+            |n| {
+                let tag = if n > 50_000 { "latest" } else { "1.27.3" };
+                format!("registry-{n:05}.example.com/team/app:{tag}")
+            },
         ),
     ];
     for (name, glob, image) in families {
@@ -107,13 +127,4 @@ fn adversarial(criterion: &mut Criterion) {
         let images = [image.clone()];
         measure(&mut group, BenchmarkId::new(name, image.len()), &set, &images, Reason::Default);
     }
-}
-
-/// Returns a glob for the image with a number. Each digit is a class, with `other` as an additional member.
-fn classes(number: usize, other: &str) -> String {
-    let mut glob = "*".to_owned();
-    for digit in format!("{number:05}").chars() {
-        write!(glob, "[{digit}{other}]").unwrap();
-    }
-    glob + "/app:*"
 }

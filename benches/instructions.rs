@@ -22,7 +22,10 @@ use serde_json::{Value, json};
 
 use self::{
     decisions::{compiled, spread},
-    maps::{KINDS, globs_before_star_app, image_of_wildcard_host, mixed_map, wildcard_hosts},
+    maps::{
+        KINDS, class_globs, globs_before_star_app, image_of_wildcard_host, mixed_map,
+        wildcard_hosts,
+    },
     reviews::{fixture, minimal, padded},
 };
 
@@ -85,6 +88,8 @@ fn cases() -> Vec<Case> {
         let images = spread(9999, image);
         cases.push(decisions(format!("{name}-10000"), || globs_before_star_app(10_000), images));
     }
+    let images = spread(10_000, |n| format!("registry.example.com/team-{n:05}/app:1.27.3"));
+    cases.push(decisions("glob-classes-10000".to_owned(), || class_globs(10_000), images));
     let reviews: [(&str, Body); 3] = [
         ("review-2-kb", minimal),
         ("review-7-kb", || fixture("02-update-pod")),

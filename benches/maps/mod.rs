@@ -56,3 +56,21 @@ pub(crate) fn globs_before_star_app(globs: usize) -> String {
     }
     map + "[REPLACE]*/app:*::b.example.com\n"
 }
+
+/// Returns a map with `globs` globs whose only literal is `/app:`, for the numbers from 1 on.
+pub(crate) fn class_globs(globs: usize) -> String {
+    let mut map = "default::mirror.example.com/other\n".to_owned();
+    for number in 1..=globs {
+        writeln!(map, "[REPLACE]*{}/app:*::a.example.com", classes(number, "x")).unwrap();
+    }
+    map
+}
+
+/// Returns the part of a glob for a number. Each digit is a class, with `other` as an additional member.
+pub(crate) fn classes(number: usize, other: &str) -> String {
+    let mut glob = String::new();
+    for digit in format!("{number:05}").chars() {
+        write!(glob, "[{digit}{other}]").unwrap();
+    }
+    glob
+}

@@ -9,12 +9,15 @@
 //! takes only a few searches for literals.
 
 mod compare;
+mod places;
 mod regex;
 
 use memchr::memmem;
 
+pub(super) use self::places::{Anchor, AsciiSet};
+
 /// A parsed glob.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Glob {
     /// The segment before the first `*`.
     head: Segment,
@@ -23,14 +26,14 @@ pub struct Glob {
 }
 
 /// A sequence of tokens without `*`. It matches a fixed number of characters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Segment {
     tokens: Vec<Token>,
     characters: usize,
 }
 
 /// A part of a glob other than `*`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Token {
     AnyCharacter,
     Class(Class),
@@ -38,7 +41,7 @@ enum Token {
 }
 
 /// A set of characters in brackets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Class {
     negated: bool,
     ranges: Vec<(char, char)>,
@@ -99,10 +102,7 @@ impl Glob {
 
 impl Segment {
     fn push(&mut self, token: Token) {
-        self.characters += match &token {
-            Token::Literal(literal) => literal.chars().count(),
-            Token::AnyCharacter | Token::Class(_) => 1,
-        };
+        self.characters += token.characters();
         self.tokens.push(token);
     }
 
@@ -154,6 +154,14 @@ fn start_of_last(text: &str, characters: usize) -> Option<usize> {
 }
 
 impl Token {
+    /// Returns the number of characters that the token matches.
+    fn characters(&self) -> usize {
+        match self {
+            Self::Literal(literal) => literal.chars().count(),
+            Self::AnyCharacter | Self::Class(_) => 1,
+        }
+    }
+
     fn strip_from<'a>(&self, text: &'a str) -> Option<&'a str> {
         match self {
             Self::Literal(literal) => text.strip_prefix(&**literal),
