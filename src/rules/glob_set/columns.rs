@@ -147,7 +147,7 @@ fn rows(accepted: impl ExactSizeIterator<Item = Option<AsciiSet>>) -> Vec<Arc<[B
     shared.collect()
 }
 
-/// What the globs accept at a place.
+/// Counts of the globs that accept a character at a place.
 struct Tally {
     /// The number of globs that accept each character.
     accepting: [u64; OUTSIDE as usize],
