@@ -1,4 +1,4 @@
-//! Cost of a decision by `[REPLACE]` globs, by the literals that distinguish them.
+//! Cost of a decision by `[REPLACE]` globs, by what distinguishes them.
 //!
 //! Run it with `cargo bench --bench globs`; with `-- adversarial` it runs only the worst cases.
 
@@ -22,6 +22,63 @@ use self::{
 /// Numbers of globs.
 const GLOBS: [usize; 2] = [100, 10_000];
 
+/// Name, glob with a number, and an image for it.
+type Family = (&'static str, fn(usize) -> String, fn(usize) -> String);
+
+const FAMILIES: [Family; 8] = [
+    // Each glob has a literal of its own.
+    (
+        "distinct-literals",
+        |n| format!("*/team-{n:05}/*"),
+        |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+    ),
+    // All globs have the literal `/app:`, and each has another literal.
+    (
+        "shared-literal",
+        |n| format!("registry-{n:05}.example.com/*/app:*"),
+        |n| format!("registry-{n:05}.example.com/team/app:1.27.3"),
+    ),
+    // The number is written in classes with one member, which count as literals.
+    (
+        "one-member-classes",
+        |n| format!("*{}/app:*", classes(n, "")),
+        |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+    ),
+    // All globs have only the literal `/app:`. They are told apart by the classes before it ...
+    (
+        "only-shared-literal",
+        |n| format!("*{}/app:*", classes(n, "x")),
+        |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
+    ),
+    // ... or after it.
+    (
+        "classes-after-literal",
+        |n| format!("*/app:{}*", classes(n, "x")),
+        |n| format!("registry.example.com/team/app:{n:05}-alpine"),
+    ),
+    // They have no literal, and are told apart by the start of the image.
+    (
+        "no-literal",
+        |n| format!("{}*", classes(n, "x")),
+        |n| format!("{n:05}.example.com/team/app:1.27.3"),
+    ),
+    // All are the same.
+    (
+        "repeated",
+        |_| "*/app:[0-9]*".to_owned(),
+        |n| {
+            let tag = if n > 50_000 { "latest" } else { "1.27.3" };
+            format!("registry-{n:05}.example.com/team/app:{tag}")
+        },
+    ),
+    // The literal `/a/` occurs many times in the image.
+    (
+        "many-occurrences",
+        |n| format!("*{}/a/*", classes(n, "x")),
+        |n| format!("registry.example.com/{}team-{n:05}/a/app:1.27.3", "a/".repeat(30)),
+    ),
+];
+
 fn main() {
     let mut criterion = settings::criterion();
     families(&mut criterion);
@@ -32,56 +89,7 @@ fn main() {
 
 /// Measures decisions that match a `[REPLACE]` glob, and decisions that do not.
 fn families(criterion: &mut Criterion) {
-    // Name, glob with a number, and an image for it.
-    type Family = (&'static str, fn(usize) -> String, fn(usize) -> String);
-    let families: [Family; 7] = [
-        // Each glob has a literal of its own.
-        (
-            "distinct-literals",
-            |n| format!("*/team-{n:05}/*"),
-            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
-        ),
-        // All globs have the literal `/app:`, and each has another literal.
-        (
-            "shared-literal",
-            |n| format!("registry-{n:05}.example.com/*/app:*"),
-            |n| format!("registry-{n:05}.example.com/team/app:1.27.3"),
-        ),
-        // The number is written in classes with one member, which count as literals.
-        (
-            "one-member-classes",
-            |n| format!("*{}/app:*", classes(n, "")),
-            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
-        ),
-        // All globs have only the literal `/app:`. They are told apart by the classes before it ...
-        (
-            "only-shared-literal",
-            |n| format!("*{}/app:*", classes(n, "x")),
-            |n| format!("registry.example.com/team-{n:05}/app:1.27.3"),
-        ),
-        // ... or after it.
-        (
-            "classes-after-literal",
-            |n| format!("*/app:{}*", classes(n, "x")),
-            |n| format!("registry.example.com/team/app:{n:05}-alpine"),
-        ),
-        // They have no literal, and are told apart by the start of the image.
-        (
-            "no-literal",
-            |n| format!("{}*", classes(n, "x")),
-            |n| format!("{n:05}.example.com/team/app:1.27.3"),
-        ),
-        // All are the same.
-        (
-            "repeated",
-            |_| "*/app:[0-9]*".to_owned(),
-            |n| {
-                let tag = if n > 50_000 { "latest" } else { "1.27.3" };
-                format!("registry-{n:05}.example.com/team/app:{tag}")
-            },
-        ),
-    ];
-    for (name, glob, image) in families {
+    for (name, glob, image) in FAMILIES {
         let mut group = criterion.benchmark_group(format!("glob/{name}"));
         for globs in GLOBS {
             let mut map = "default::mirror.example.com/other\n".to_owned();
@@ -89,7 +97,7 @@ fn families(criterion: &mut Criterion) {
                 writeln!(map, "[REPLACE]{}::mirror.example.com/replaced", glob(number)).unwrap();
             }
             let set = compiled(&map);
-            // These images contain the literal, but a number that no glob has.
+            // No glob matches these images.
             let others = spread(globs, |number| image(number + 50_000));
             for (outcome, reason, images) in [
                 ("match", Reason::Replace, spread(globs, image)),

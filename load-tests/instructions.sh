@@ -30,14 +30,14 @@ while (($#)); do
     shift
 done
 
-# Sends so many requests over four connections: send FLAG... N
+# Sends N requests over four connections: send FLAG... N
 send() {
     h2load --threads 1 --clients 4 "${@:1:$#-1}" --requests "${*: -1}" --data "$REVIEW" \
         --header 'Content-Type: application/json' "https://$address/" >"$directory/h2load.log"
     grep -q " ${*: -1} succeeded, 0 failed" "$directory/h2load.log" || show_log_and_die h2load 'had failures'
 }
 
-# Counts the requests of a server over a protocol, and prints instructions and allocations for each.
+# Counts the requests of a server over a protocol; sets `instructions` and `allocations` to those per request.
 count() {
     local name=$1 protocol=$2 profile=$directory/callgrind.$1.$2 flags=(--max-concurrent-streams 1)
     if [[ $protocol == http1 ]]; then flags=(--h1); fi
@@ -49,7 +49,7 @@ count() {
     send "${flags[@]}" "$REQUESTS"
     callgrind_control --dump "${pids[$name]}" >/dev/null 2>&1
     stop "$name"
-    awk -v requests="$REQUESTS" '
+    read -r instructions allocations < <(awk -v requests="$REQUESTS" '
         /^c?fn=/ {
             id = $1
             sub(/^c?fn=/, "", id)
@@ -62,7 +62,7 @@ count() {
         }
         /^(totals|summary):/ { instructions = $2 }
         END { printf "%.0f %.1f\n", instructions / requests, allocations / requests }
-    ' "$profile.1"
+    ' "$profile.1")
 }
 
 need valgrind 'it is in the Debian package of this name'
@@ -76,9 +76,10 @@ make_certificate "$directory/tls"
 echo '| protocol | server | instructions | / floor | more | allocations |'
 echo '|---|---|---|---|---|---|'
 for protocol in http1 http2; do
-    read -r floor allocations < <(count floor "$protocol")
+    count floor "$protocol"
+    floor=$instructions
     echo "| $protocol | floor | $floor | | | $allocations |"
-    read -r instructions allocations < <(count imageswap "$protocol")
+    count imageswap "$protocol"
     ratio=$(awk -v a="$instructions" -v b="$floor" 'BEGIN { printf "%.2f", a / b }')
     echo "| $protocol | imageswap | $instructions | $ratio | $((instructions - floor)) | $allocations |"
 done

@@ -140,7 +140,7 @@ impl App {
         app.load_rules(&values)?;
         app.load_certificate(&mut values, controller_metrics).await?;
         let targets = app.start_targets(&mut values, &registry);
-        let service = Arc::new(Service::new(
+        let service = Service::new(
             values.world.clone(),
             &pod_name,
             app.readiness.clone(),
@@ -151,7 +151,9 @@ impl App {
                 let resolver = targets.map(|targets| targets.resolver().clone());
                 values.status_page(&pod_name, &app.settings, &app.readiness, resolver)
             }),
-        ));
+        )
+        .context("starting the thread for large reviews")?;
+        let service = Arc::new(service);
         app.tasks
             .spawn(Task::Webhook, listener.serve(service.clone(), workers, app.shutdown.clone()));
         app.tasks.spawn(Task::AdminServer, {

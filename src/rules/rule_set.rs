@@ -22,8 +22,8 @@ use crate::image::MAX_IMAGE_BYTES;
 /// The rules of a map, compiled for decisions.
 ///
 /// The cost of a decision does not grow with the number of rules: exact images take one probe of a hash table,
-/// registries one probe for each path segment, and with `*.domain` keys one for each label of the host, globs and wildcards one pass over the image. Only globs that cannot be
-/// told apart by a literal add to it; see `glob_set`.
+/// registries one probe for each path segment, and with `*.domain` keys one for each label of the host, globs and
+/// wildcards one pass over the image. Only globs that share their literals add to it; see `glob_set`.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,

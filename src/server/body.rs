@@ -1,5 +1,5 @@
-//! Bodies within limits of size, memory and time: gathers the bodies of requests, and holds the bodies of answers until
-//! they are sent.
+//! Bodies within limits of size, memory and time: gathers the bodies of requests, and counts bodies that wait: answers
+//! until they are sent, and large reviews until they are read.
 
 use std::{
     future::{Future, poll_fn},
@@ -58,7 +58,7 @@ struct Reservation {
     amount: usize,
 }
 
-/// The bytes of a large answer, counted until the last reference to them is dropped.
+/// The bytes of a body that waits, counted until the last reference to them is dropped.
 struct Held {
     data: Bytes,
     _reservation: Reservation,
@@ -123,7 +123,7 @@ impl BodyBudget {
         let _ = tokio::time::timeout(SMALL_BODY_TIMEOUT, read).await;
     }
 
-    /// Counts the bytes of an answer until they are sent or dropped; `None` if a large answer exceeds the budget.
+    /// Counts the bytes of a body that waits until they are dropped; `None` if a large one exceeds the budget.
     pub(super) fn hold(&self, data: Bytes) -> Option<Bytes> {
         if data.len() <= SMALL_ANSWER_BYTES {
             return Some(data);

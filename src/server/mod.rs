@@ -13,6 +13,7 @@ mod answer;
 mod body;
 mod connection;
 mod handshake;
+mod large_reviews;
 mod limits;
 mod log_limit;
 mod metrics;
@@ -25,7 +26,7 @@ mod targets;
 mod vocabulary;
 mod workers;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +40,9 @@ pub use self::{
     vocabulary::{Method, Path, Status},
     workers::Workers,
 };
-use self::{body::BodyBudget, log_limit::LogLimits, status_page::StatusPages};
+use self::{
+    body::BodyBudget, large_reviews::LargeReviews, log_limit::LogLimits, status_page::StatusPages,
+};
 use crate::{
     metrics::Registry,
     state::{CurrentWorld, Readiness},
@@ -68,6 +71,7 @@ pub struct Service {
     /// Budget for metrics pages on the webhook port. They are far larger than the requests for them, so they must not
     /// use the budget of reviews.
     pages: BodyBudget,
+    large_reviews: LargeReviews,
     /// The registries that are asked for new images; `None` if none is asked.
     targets: Option<Arc<Targets>>,
     /// Budget for reviews that wait for registries. They must not use the budget of bodies, without which reviews are
@@ -82,7 +86,9 @@ pub struct Service {
 impl Service {
     /// Creates a service and registers its metrics. Without `targets`, no registry is asked for new images. Without
     /// `status`, there is no status page.
-    #[must_use]
+    ///
+    /// # Errors
+    /// If the thread for large reviews cannot be started.
     pub fn new(
         world: Arc<CurrentWorld>,
         pod_name: &str,
@@ -91,12 +97,12 @@ impl Service {
         limits: Limits,
         targets: Option<Arc<Targets>>,
         status: Option<StatusPage>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let metrics = ServerMetrics::new(&registry);
         if targets.is_some() {
             metrics.expect_absent_targets();
         }
-        Self {
+        Ok(Self {
             world,
             pod_name: pod_name.into(),
             readiness,
@@ -104,12 +110,13 @@ impl Service {
             registry,
             bodies: BodyBudget::new(limits.max_buffered_bytes, limits.max_waiting),
             pages: BodyBudget::new(MAX_PAGES_BYTES, 0),
+            large_reviews: LargeReviews::start()?,
             targets,
             waiting: BodyBudget::new(MAX_WAITING_BYTES, 0),
             status: status.map(StatusPages::new),
             log_limits: LogLimits::default(),
             limits,
-        }
+        })
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::{Request, body::Incoming};
-use tokio::task::spawn_blocking;
 use tracing::{Level, debug, enabled, error, field, warn};
 
 use super::{
@@ -24,8 +23,8 @@ use crate::{
     rules::SwappedImage,
 };
 
-/// Size in bytes from which a review is read in a thread of its own, so that it does not hold up the other connections
-/// of its worker. Reading this much takes about as long as handing it over a few times.
+/// Maximum size in bytes of a review that is read by the worker of its connection. A larger one would hold up the other
+/// connections of the worker. To read this much takes some times as long as to hand it over.
 const LARGE_REVIEW_BYTES: usize = 256 * 1024;
 
 /// Maximum number of changes of one review that are logged.
@@ -87,13 +86,13 @@ pub(super) async fn mutate(
     answer
 }
 
-/// Answers a review in another thread.
+/// Answers a review in the thread for large reviews.
 async fn large_review(service: &Arc<Service>, body: Bytes) -> Answer {
     // It may wait there for others, so it counts until it is read.
     let Some(body) = service.bodies.hold(body) else { return body_error(&BodyError::OutOfMemory) };
-    let service = service.clone();
-    let answer = spawn_blocking(move || guarded_review(&service, &body)).await;
-    answer.unwrap_or_else(|_| panicked())
+    let owner = service.clone();
+    let answer = service.large_reviews.run(move || guarded_review(&owner, &body)).await;
+    answer.unwrap_or_else(panicked)
 }
 
 fn guarded_review(service: &Service, body: &[u8]) -> Answer {
@@ -227,6 +226,11 @@ fn log(review: &Review<'_>, plan: &Plan<'_>) {
             "original image kept, target not found"
         );
     }
+    log_differences(uid, namespace, plan);
+}
+
+/// Logs the images that the candidate map would swap differently.
+fn log_differences(uid: &str, namespace: &str, plan: &Plan<'_>) {
     for Difference { at, from, to, candidate, rule } in
         plan.comparison.differences.iter().take(MAX_LOGGED_CHANGES)
     {

@@ -1,9 +1,9 @@
 //! The threads that serve connections.
 //!
 //! Each worker is a thread with a runtime of its own, and a connection stays with its worker. So no thread has to wake
-//! another one for a request, and what a request touches stays in the cache of one core. The price is that a thread
-//! that is busy holds up its other connections, so [`review`](super::review) hands long work to another thread. Probes,
-//! reloads and the controller do not run here.
+//! another one for a request, and a core that runs a worker has in its cache what the requests of its connections touch.
+//! The price is that a worker that is busy holds up its other connections, so [`review`](super::review) hands long work
+//! to another thread. Probes, reloads, the controller and the questions to registries do not run here.
 
 use std::{
     future::Future,
@@ -11,6 +11,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
 };
@@ -21,11 +22,9 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-/// Maximum number of threads. One answers more reviews than an API server sends.
+/// Maximum number of threads. One answers more reviews than an API server sends, and a node of a hundred processors must
+/// not have a hundred threads that are idle.
 const MAX_THREADS: usize = 8;
-
-/// Maximum number of large reviews that a worker reads at the same time, each in a thread of its own.
-const LARGE_REVIEWS: usize = 1;
 
 /// The workers. Their threads end when this value is dropped.
 #[derive(Debug)]
@@ -52,11 +51,13 @@ impl Workers {
     /// If a thread or its runtime cannot be started.
     pub fn start() -> io::Result<Self> {
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        // If a thread cannot be started, the threads before it end.
+        let guard = stop.clone().drop_guard();
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let workers = (0..processors.min(MAX_THREADS))
             .map(|_| start_thread(stop.clone(), ended.clone()))
             .collect::<io::Result<_>>()?;
-        Ok(Self { all: workers, connections: TaskTracker::new(), ended, _stop: stop.drop_guard() })
+        Ok(Self { all: workers, connections: TaskTracker::new(), ended, _stop: guard })
     }
 
     /// Creates a worker of the current runtime, for connections that need no thread of their own.
@@ -86,7 +87,7 @@ impl Workers {
         self.connections.spawn_on(connection, &worker.runtime);
     }
 
-    /// Waits until all connections are closed. No more must be spawned.
+    /// Waits until all connections are closed.
     pub(super) async fn finish(self) {
         self.connections.close();
         self.connections.wait().await;
@@ -106,16 +107,21 @@ impl Worker {
 
 /// Starts a worker with a thread. It cancels `ended` when it ends, even by a panic.
 fn start_thread(stop: CancellationToken, ended: CancellationToken) -> io::Result<Worker> {
-    let runtime =
-        Builder::new_current_thread().enable_all().max_blocking_threads(LARGE_REVIEWS).build()?;
-    let worker = Worker::new(runtime.handle().clone());
+    let (sender, started) = mpsc::sync_channel(1);
     thread::Builder::new().name("webhook".to_owned()).spawn(move || {
         let _ended = ended.drop_guard();
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = sender.send(Err(error));
+                return;
+            }
+        };
+        let _ = sender.send(Ok(runtime.handle().clone()));
         runtime.block_on(stop.cancelled());
-        // Does not wait for a large review.
-        runtime.shutdown_background();
     })?;
-    Ok(worker)
+    let runtime = started.recv().map_err(|_| io::Error::other("the thread ended"))??;
+    Ok(Worker::new(runtime))
 }
 
 /// Counts a connection of a worker until it is dropped.

@@ -63,7 +63,10 @@ fn too_many_containers_are_refused() {
     for (containers, volumes) in [(20_000, 12_769), (32_769, 0), (0, 1_000_000)] {
         let body = review(containers, volumes);
         let error = Review::from_slice(body.as_bytes()).unwrap_err();
-        assert!(error.to_string().contains("more than 32768 containers and volumes"), "{error}");
+        assert!(
+            error.to_string().contains("more than 32768 containers, volumes and pull secrets"),
+            "{error}"
+        );
     }
 }
 

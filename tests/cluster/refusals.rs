@@ -45,7 +45,7 @@ fn too_many_containers(cluster: &Cluster) {
     let webhook = launch.start_ready();
     let mut pod = pod_of("many", &["nginx:1.27"]);
     pod["spec"]["containers"] = json!(vec![json!({ "name": "a", "image": "b" }); 33_000]);
-    let words = "more than 32768 containers and volumes";
+    let words = "more than 32768 containers, volumes and pull secrets";
     eprintln!("      {}", cluster.refusal(&webhook, &pod, words));
 }
 

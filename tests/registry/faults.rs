@@ -119,29 +119,26 @@ async fn a_flood_of_interim_answers_ends_and_leaves_time_for_others() {
     .await;
     let hosts = [&short, &long].map(|server| server.address.to_string());
     let client = pki.client(&json!({}), &[], &[&hosts[0], &hosts[1]]);
-    let mut longest = Duration::ZERO;
+    let images = hosts.map(|host| format!("{host}/a:1"));
+    // A busy machine needs so much time for these that they stay below the limit, and the check times out.
+    let checked = check("flood of short interim answers", &client, &images[0]).await;
+    let ends = [CheckResult::Unavailable, CheckResult::TimedOut];
+    assert!(ends.contains(&checked.result), "{checked:?}");
+
+    let mut turns = 0;
     let others = async {
-        let mut ticks = interval(TRICKLE);
         loop {
-            let begun = Instant::now();
-            ticks.tick().await;
-            longest = longest.max(begun.elapsed());
+            turns += 1;
+            yield_now().await;
         }
     };
-    let images = hosts.map(|host| format!("{host}/a:1"));
-    let checks = async {
-        let result = (CheckResult::Unavailable, "it sends too much data");
-        expect("flood of long interim answers", &client, &images[1], result).await;
-        // A busy machine needs so much time for these that they stay below the limit, and the check times out.
-        let checked = check("flood of short interim answers", &client, &images[0]).await;
-        let ends = [CheckResult::Unavailable, CheckResult::TimedOut];
-        assert!(ends.contains(&checked.result), "{checked:?}");
-    };
+    let result = (CheckResult::Unavailable, "it sends too much data");
     tokio::select! {
-        () = checks => {}
+        _ = expect("flood of long interim answers", &client, &images[1], result) => {}
         () = others => {}
     }
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    // A connection may send 2 MiB at once. After each 32 KiB of them, others have their turn.
+    assert!(turns >= 60, "{turns}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ impl Bitmaps {
     #[inline(always)]
     fn of<S: Simd>(simd: S, block: &[u8; BLOCK_BYTES]) -> Self {
         let block = u8x64::from_slice(simd, block);
-        // This makes `[` to `{` and `]` to `}`, and no other byte to one of them.
+        // This maps `[` to `{` and `]` to `}`, and no other byte to one of them.
         let curly = block | CURLY;
         Self {
             quotes: block.simd_eq(b'"').to_bitmask(),
@@ -128,8 +128,8 @@ struct Scan {
 }
 
 impl Scan {
-    /// Reads a block. Returns the mistakes in it before the end of the container, and the number of its bytes until the end of the container if that is
-    /// in the block.
+    /// Reads a block. Returns the mistakes that it has in the container, and if the container ends in it, the number of
+    /// its bytes up to there.
     #[inline(always)]
     fn next(&mut self, block: &Bitmaps) -> (u64, Option<usize>) {
         let quotes = block.quotes & !self.escaped(block.backslashes);

@@ -50,9 +50,10 @@ pub(super) fn board(
         Reservation::Joined(arrival) => Boarding::Flight(arrival),
         Reservation::New { sender, arrival, permits } => {
             let generation = Arc::clone(generation);
+            let runtime = generation.runtime.clone();
             let flight =
                 Flight { generation, target: target.clone(), permits, sender, is_over: false };
-            tasks.spawn(flight.run());
+            tasks.spawn_on(flight.run(), &runtime);
             Boarding::Flight(arrival)
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, watch},
     time::Instant,
 };
@@ -58,6 +59,8 @@ pub(super) struct Generation {
     /// Held for a few probes of hash tables. A known answer needs it not, so only the images that are to be asked for
     /// compete for it, and the ends of checks.
     desk: Mutex<Desk>,
+    /// The runtime of the checks. They take turns with what it runs, and not with the reviews of the workers.
+    pub(super) runtime: Handle,
     metrics: Arc<TargetMetrics>,
     max_flights: usize,
     max_flights_per_registry: usize,
@@ -93,7 +96,10 @@ pub(super) struct Ended {
 }
 
 impl Generation {
-    /// Creates a generation that knows nothing.
+    /// Creates a generation that knows nothing. Its checks run in the current runtime.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub(super) fn new(
         client: Arc<dyn Check>,
         settings: &ResolverSettings,
@@ -108,6 +114,7 @@ impl Generation {
             superseded,
             answers: Answers::new(settings.answers),
             desk: Mutex::new(Desk { flights: HashMap::default(), registries }),
+            runtime: Handle::current(),
             metrics,
             max_flights: settings.flights,
             max_flights_per_registry: settings.flights_per_registry,

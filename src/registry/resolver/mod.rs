@@ -91,7 +91,11 @@ impl Resolver {
 
     /// Puts a client into use, and forgets what was known: answers, breakers and results.
     ///
-    /// Checks of the client before are cancelled. Reviews that wait for them ask again, with the new client.
+    /// Checks of the client before are cancelled. Reviews that wait for them ask again, with the new client. The checks
+    /// of this one run in the current runtime.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub fn set_client(&self, client: Arc<dyn Check>) {
         let superseded = self.stopped.child_token();
         let (permits, metrics) = (Arc::clone(&self.permits), Arc::clone(&self.metrics));

@@ -3,16 +3,10 @@
 //! The results are conservative: each method names the side on which it may be wrong, and it is never wrong on the
 //! other.
 
-use super::{Builder, Class, Glob, Segment, Token};
-
-/// One character of a glob, for comparing globs with each other.
-#[derive(Clone, Copy, Debug)]
-enum Unit<'a> {
-    AnyCharacter,
-    Class(&'a Class),
-    Literal(char),
-    Star,
-}
+use super::{
+    Builder, Class, Glob, Segment, Token,
+    units::{Unit, units},
+};
 
 impl Glob {
     /// Returns true if no text can match, because a class of the glob is empty.
@@ -185,14 +179,7 @@ impl Glob {
 
 impl Segment {
     fn units(&self) -> impl Iterator<Item = Unit<'_>> {
-        self.tokens.iter().flat_map(|token| {
-            let (unit, literal) = match token {
-                Token::AnyCharacter => (Some(Unit::AnyCharacter), ""),
-                Token::Class(class) => (Some(Unit::Class(class)), ""),
-                Token::Literal(literal) => (None, &**literal),
-            };
-            unit.into_iter().chain(literal.chars().map(Unit::Literal))
-        })
+        units(&self.tokens)
     }
 }
 

@@ -9,12 +9,13 @@
 //! takes only a few searches for literals.
 
 mod compare;
-mod places;
+mod positions;
 mod regex;
+mod units;
 
 use memchr::memmem;
 
-pub(super) use self::places::{Anchor, AsciiSet};
+pub(super) use self::positions::{Anchor, AsciiSet, FixedParts};
 
 /// A parsed glob.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

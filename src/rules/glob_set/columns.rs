@@ -1,32 +1,38 @@
-//! A table that tells globs with the same literal apart, by the characters that they accept at places of a text.
+//! A table that tells globs with the same literal apart, by the characters that they accept at fixed positions.
 //!
-//! It has a column for each place, for example the second character after the literal. The column has a row of bits for
-//! each character: a bit for each glob, set if the glob accepts the character there. The globs whose bit is set in the
-//! rows of all columns are the candidates. So ten thousand globs cost some thousand operations on words, not ten
-//! thousand verifications.
+//! It has a column for each position, for example the second character after the literal. The column has a row of bits
+//! for each character: a bit for each glob, set if the glob accepts the character there. The globs whose bit is set in
+//! the rows of all columns are the candidates. So ten thousand globs cost about a thousand operations on words, instead
+//! of ten thousand verifications.
 
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::rules::glob::{Anchor, AsciiSet, Glob};
+use crate::rules::glob::{Anchor, AsciiSet, FixedParts, Glob};
 
-/// The fewest globs for a table. Fewer globs are verified as fast.
-const MIN_GLOBS: usize = 64;
+/// The fewest globs for a table. Fewer globs are verified as fast, and a table for few has much overhead. Tests have
+/// tables for all sizes.
+const MIN_GLOBS: usize = if cfg!(test) { 1 } else { 64 };
 
-/// Maximum number of columns.
+/// Maximum number of columns. More leave hardly fewer candidates.
 ///
-/// It bounds the memory: a column has at most 129 bits for each glob, so the table at most 200 bytes for each.
+/// It bounds the memory: a column has at most 129 bits for each glob, so ten thousand globs have at most 2 MB.
 const MAX_COLUMNS: usize = 12;
 
-/// Number of places from each anchor that can become a column.
-const PLACES: usize = 8;
+/// Number of positions from each anchor that can become a column: as far as people number their images and tags.
+const POSITIONS: usize = 8;
 
-/// A column is left out if this percentage of the globs or more is expected to accept the character of an image.
+/// A column is left out if this percentage of the globs or more is expected to accept the character of an image,
+/// because it leaves out too few to be worth its memory.
 const USELESS_PERCENT: u64 = 90;
 
-/// Number of the row for texts that end before the place, after those of the ASCII characters.
+/// Maximum number of occurrences of the literal whose surroundings are looked at. With more, all globs are candidates
+/// whose columns at the ends of the text accept it.
+const MAX_OCCURRENCES: usize = 64;
+
+/// Number of the row for texts that end before the position, after those of the ASCII characters.
 const OUTSIDE: u8 = 128;
 
 const ANCHORS: [Anchor; 4] =
@@ -35,9 +41,16 @@ const ANCHORS: [Anchor; 4] =
 /// Bits of 256 globs, which are combined at once.
 type Block = [u64; 4];
 
+/// A row of each column.
+type Rows<'a> = SmallVec<[&'a [Block]; MAX_COLUMNS]>;
+
 /// The table of the globs of a literal.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Columns(Vec<Column>);
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// A row with all globs.
+    all: Arc<[Block]>,
+    columns: Vec<Column>,
+}
 
 #[derive(Clone, Debug)]
 struct Column {
@@ -49,69 +62,65 @@ struct Column {
 }
 
 impl Columns {
-    /// Builds the table of globs that share `literal`. It has no columns if it would be no help.
-    pub(super) fn build(globs: &[&Glob], literal: Option<&[u8]>) -> Self {
+    /// Builds the table of globs that share `literal`. `None` if it would not help.
+    pub(super) fn build(globs: &[&Glob], literal: Option<&[u8]>) -> Option<Self> {
         if globs.len() < MIN_GLOBS {
-            return Self::default();
+            return None;
         }
-        let mut places = Vec::new();
-        for anchor in ANCHORS {
-            let mut tallies = [const { Tally::new() }; PLACES];
-            for glob in globs {
-                let accepted = glob.accepted_from(anchor, literal);
-                for (distance, tally) in tallies.iter_mut().enumerate() {
-                    tally.add(accepted.get(distance).copied());
-                }
-            }
-            for (distance, tally) in tallies.iter().enumerate() {
-                let expected = tally.expected_candidates();
-                if expected * 100 < globs.len() as u64 * USELESS_PERCENT {
-                    places.push((expected, anchor, distance));
-                }
-            }
-        }
-        places.sort_by_key(|&(expected, ..)| expected);
-        places.truncate(MAX_COLUMNS);
-        let columns = places.into_iter().map(|(_, anchor, distance)| {
-            let accepted =
-                |glob: &&Glob| glob.accepted_from(anchor, literal).get(distance).copied();
-            Column { anchor, distance, rows: rows(globs.iter().map(accepted)) }
-        });
-        Self(columns.collect())
+        let columns: Vec<_> = positions(globs, literal)
+            .into_iter()
+            .map(|(anchor, distance)| {
+                let accepted = |parts: FixedParts<'_>| parts.accepted(anchor, distance);
+                let accepted = globs.iter().map(|glob| accepted(glob.fixed_parts(literal)));
+                Column { anchor, distance, rows: rows(accepted) }
+            })
+            .collect();
+        let all = rows(globs.iter().map(|_| None)).swap_remove(0);
+        (!columns.is_empty()).then_some(Self { all, columns })
     }
 
-    /// Returns true if the table has no columns, so that every glob is a candidate.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the globs that can match an ASCII text, in ascending order. `literal` is where the text has the literal.
+    /// Returns the globs that can match an ASCII text, in ascending order.
+    ///
+    /// `literals` are the occurrences of the literal in the text, at least one; an empty one for globs without a literal.
     pub(super) fn candidates(
         &self,
         text: &[u8],
-        literal: &Range<usize>,
+        literals: &[Range<usize>],
     ) -> impl Iterator<Item = usize> {
-        let rows: SmallVec<[&[Block]; MAX_COLUMNS]> =
-            self.0.iter().map(|column| column.row(text, literal)).collect();
-        let blocks = rows.first().map_or(0, |row| row.len());
-        let common = (0..blocks).map(move |block| {
-            let mut common: Block = [u64::MAX; 4];
-            for row in &rows {
-                common.iter_mut().zip(row[block]).for_each(|(common, bits)| *common &= bits);
+        let looks_at_literals = literals.len() <= MAX_OCCURRENCES;
+        let occurrences = if looks_at_literals { literals } else { &literals[..1] };
+        let rows_of = |literal| -> Rows<'_> {
+            let columns = self.columns.iter();
+            let columns = columns.filter(|column| looks_at_literals || !column.is_at_literal());
+            columns.map(|column| column.row(text, literal)).collect()
+        };
+        let rows: SmallVec<[Rows<'_>; 1]> = occurrences.iter().map(rows_of).collect();
+        let blocks = self.all.iter().enumerate().map(move |(block, all)| {
+            let mut union: Block = [0; 4];
+            for rows in &rows {
+                let mut common = *all;
+                for row in rows {
+                    common.iter_mut().zip(row[block]).for_each(|(common, bits)| *common &= bits);
+                }
+                union.iter_mut().zip(common).for_each(|(union, bits)| *union |= bits);
             }
-            common
+            (block, union)
         });
-        common.enumerate().filter(|(_, common)| *common != [0; 4]).flat_map(|(block, common)| {
-            let words = common.into_iter().enumerate();
-            words.flat_map(move |(word, common)| {
-                bits(common.into()).map(move |bit| block * 256 + word * 64 + bit)
+        blocks.filter(|(_, union)| *union != [0; 4]).flat_map(|(block, union)| {
+            let words = union.into_iter().enumerate();
+            words.flat_map(move |(word, set)| {
+                bits(set.into()).map(move |bit| block * 256 + word * 64 + bit)
             })
         })
     }
 }
 
 impl Column {
-    /// Returns the row of the character that an ASCII text has at the place.
+    fn is_at_literal(&self) -> bool {
+        matches!(self.anchor, Anchor::BeforeLiteral | Anchor::AfterLiteral)
+    }
+
+    /// Returns the row of the character that an ASCII text has at the position.
     fn row(&self, text: &[u8], literal: &Range<usize>) -> &[Block] {
         let back_from = |end: usize| end.checked_sub(self.distance + 1);
         let position = match self.anchor {
@@ -125,9 +134,25 @@ impl Column {
     }
 }
 
-/// Returns the row of each ASCII character, and of [`OUTSIDE`], from what each glob accepts at a place.
-///
-/// `None` is a place behind a star or behind the end of the glob.
+/// Returns the positions that tell the globs apart best: anchor and distance.
+fn positions(globs: &[&Glob], literal: Option<&[u8]>) -> Vec<(Anchor, usize)> {
+    let all = ANCHORS.into_iter().flat_map(|anchor| (0..POSITIONS).map(move |at| (anchor, at)));
+    let mut tallies: Vec<_> = all.map(|position| (position, Tally::new())).collect();
+    for glob in globs {
+        let parts = glob.fixed_parts(literal);
+        for ((anchor, distance), tally) in &mut tallies {
+            tally.add(parts.accepted(*anchor, *distance));
+        }
+    }
+    let expected = tallies.iter().map(|(position, tally)| (tally.expected_candidates(), *position));
+    let is_useful = |expected: u64| expected * 100 < globs.len() as u64 * USELESS_PERCENT;
+    let mut useful: Vec<_> = expected.filter(|&(expected, _)| is_useful(expected)).collect();
+    useful.sort_by_key(|&(expected, _)| expected);
+    useful.into_iter().take(MAX_COLUMNS).map(|(_, position)| position).collect()
+}
+
+/// Returns the row of each ASCII character, and of [`OUTSIDE`], from what each glob accepts at a position. `None` is
+/// anything, or the end of the text.
 fn rows(accepted: impl ExactSizeIterator<Item = Option<AsciiSet>>) -> Vec<Arc<[Block]>> {
     let empty: Vec<Block> = vec![[0; 4]; accepted.len().div_ceil(256)];
     let mut rows = vec![empty; usize::from(OUTSIDE) + 1];
@@ -147,7 +172,7 @@ fn rows(accepted: impl ExactSizeIterator<Item = Option<AsciiSet>>) -> Vec<Arc<[B
     shared.collect()
 }
 
-/// Counts of the globs that accept a character at a place.
+/// Counts of the globs that accept a character at a position.
 struct Tally {
     /// The number of globs that accept each character.
     accepting: [u64; OUTSIDE as usize],
