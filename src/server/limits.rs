@@ -13,6 +13,8 @@ pub struct Limits {
     /// Maximum number of requests that wait for their bodies, over all connections. Beyond it, each connection may have
     /// a few, and other requests are rejected with 503.
     pub max_waiting: usize,
+    /// Maximum total size in bytes of reviews that wait for registries. Beyond it, reviews are answered without waiting.
+    pub max_asking_bytes: usize,
     /// Maximum number of connections of the webhook port. Beyond it, new ones wait in the listen queue of the system.
     pub max_connections: usize,
     /// Maximum number of connections of the admin port. Beyond it, new ones wait in the listen queue of the system.
@@ -42,6 +44,8 @@ impl Default for Limits {
             // These take some 100 MB. An API server sends a body together with its headers, so its requests rarely
             // wait.
             max_waiting: 16_384,
+            // Some 2,700 reviews of usual size.
+            max_asking_bytes: 64 * 1024 * 1024,
             // An API server uses HTTP/1.1 for a Service, so it needs a connection for each concurrent call, and keeps
             // 25 of them. The maximum also bounds attackers: their connections take some 33 MB if they send nothing,
             // and some 330 MB if they read nothing (docs/reliability.md), which is less than the 512 Mi of the

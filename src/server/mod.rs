@@ -53,9 +53,6 @@ use crate::{
 /// hundred pages.
 const MAX_PAGES_BYTES: usize = 4 * 1024 * 1024;
 
-/// Maximum size in bytes of all reviews that wait for registries: some 2,700 of usual size.
-const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
-
 /// The state that all connections share.
 #[derive(Debug)]
 pub struct Service {
@@ -112,7 +109,7 @@ impl Service {
             pages: BodyBudget::new(MAX_PAGES_BYTES, 0),
             large_reviews: LargeReviews::start()?,
             targets,
-            waiting: BodyBudget::new(MAX_WAITING_BYTES, 0),
+            waiting: BodyBudget::new(limits.max_asking_bytes, 0),
             status: status.map(StatusPages::new),
             log_limits: LogLimits::default(),
             limits,

@@ -7,12 +7,19 @@ use std::{fs, net::SocketAddr, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use hyper::Method;
+use imageswap::{
+    app::App,
+    registry::ClientSettings,
+    server::Limits,
+    settings::{RegistrySettings, RuleSource, ServeSettings, VerifySettings},
+    sources::FollowedFile,
+};
 use serde_json::{Value, json};
 use support::{
     body::Pieces,
     client::{Client, admin_get, first_image},
     program::Program,
-    server::{await_ready, metric},
+    server::{await_ready, metric, settings},
     tls::Protocol,
     wait::eventually,
 };
@@ -350,17 +357,31 @@ async fn images_for_which_a_registry_fails_do_not_affect_others() {
 
 #[tokio::test]
 async fn large_reviews_wait_only_within_the_budget_and_none_is_refused() {
-    let setup = Setup::waiting_for("5s").await;
+    let registry = Registry::start().await;
+    let address = registry.address.to_string();
+    let map = tempfile::tempdir().unwrap();
+    let file = map.path().join("map.conf");
+    fs::write(&file, format!("default::{address}")).unwrap();
+    let nowhere = || FollowedFile::Default("/nonexistent/file".into());
+    let client =
+        ClientSettings { plain_http: vec![address.parse().unwrap()], allowed_hosts: Vec::new() };
+    let registries =
+        RegistrySettings { config: nowhere(), ca: nowhere(), except: Vec::new(), client };
+    let verify = VerifySettings { timeout: Duration::from_secs(5), registry: registries };
     // Nine of these fit into the budget.
-    let padding = "x".repeat(7 * 1024 * 1024);
+    let padding = "x".repeat(100_000);
+    let limits = Limits { max_asking_bytes: 1_100_000, ..Limits::default() };
+    let settings = settings(RuleSource::MapFile(file));
+    let app = App::start(ServeSettings { verify: Some(verify), limits, ..settings }).await.unwrap();
+    await_ready(app.admin_address()).await;
     let answers = (0..10).map(async |number| {
         let image = format!("silent/a:{number}");
         let mut review: Value = serde_json::from_str(&review(&image)).unwrap();
         review["request"]["object"]["padding"] = (*padding).into();
-        let mut client = Client::connect(setup.program.address, Protocol::Http2).await.unwrap();
+        let mut client = Client::connect(app.address(), Protocol::Http2).await.unwrap();
         let begun = Instant::now();
         let answer = client.post(review.to_string()).await.unwrap();
-        assert_eq!(first_image(&answer), setup.target(&image));
+        assert_eq!(first_image(&answer), format!("{address}/{image}"));
         begun.elapsed()
     });
     let mut times = join_all(answers).await;
