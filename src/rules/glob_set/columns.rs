@@ -5,7 +5,7 @@
 //! the rows of all columns are the candidates. So ten thousand globs cost about a thousand operations on words, instead
 //! of ten thousand verifications.
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{collections::HashSet, ops::Range, slice, sync::Arc};
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
@@ -81,14 +81,14 @@ impl Columns {
 
     /// Returns the globs that can match an ASCII text, in ascending order.
     ///
-    /// `literals` are the occurrences of the literal in the text, at least one; an empty one for globs without a literal.
+    /// `literals` are the occurrences of the literal in the text: none if the globs share no literal.
     pub(super) fn candidates(
         &self,
         text: &[u8],
         literals: &[Range<usize>],
     ) -> impl Iterator<Item = usize> {
-        let looks_at_literals = literals.len() <= MAX_OCCURRENCES;
-        let occurrences = if looks_at_literals { literals } else { &literals[..1] };
+        let looks_at_literals = (1..=MAX_OCCURRENCES).contains(&literals.len());
+        let occurrences = if looks_at_literals { literals } else { slice::from_ref(&(0..0)) };
         let rows_of = |literal| -> Rows<'_> {
             let columns = self.columns.iter();
             let columns = columns.filter(|column| looks_at_literals || !column.is_at_literal());

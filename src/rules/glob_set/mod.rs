@@ -17,7 +17,6 @@ mod columns;
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
-    slice,
 };
 
 use aho_corasick::{AhoCorasick, Match, MatchKind};
@@ -111,16 +110,16 @@ impl GlobSet {
 
     /// Returns the rule of the first glob that matches the whole of `image`, if any.
     pub(super) fn first_match(&self, image: &str) -> Option<u32> {
-        let nowhere = slice::from_ref(&(0..0));
-        let mut best = self.first_of(&self.without_literal, image, nowhere, u32::MAX);
+        if self.globs.is_empty() {
+            return None;
+        }
+        let mut best = self.first_of(&self.without_literal, image, &[], u32::MAX);
         if let Some(literals) = &self.literals {
             let mut found: SmallVec<[Match; 16]> = literals.find_overlapping_iter(image).collect();
             found.sort_unstable_by_key(Match::pattern);
             for of_one in found.chunk_by(|one, next| one.pattern() == next.pattern()) {
                 let bucket = &self.by_literal[of_one[0].pattern().as_usize()];
-                let occurrences: SmallVec<[Range<usize>; 16]> =
-                    of_one.iter().map(Match::range).collect();
-                best = self.first_of(bucket, image, &occurrences, best);
+                best = self.first_of(bucket, image, of_one, best);
             }
         }
         self.globs.get(best as usize).map(|entry| entry.rule)
@@ -136,22 +135,18 @@ impl GlobSet {
         self.globs.len()
     }
 
-    /// Returns the first glob of a bucket, before `best`, that matches, or `best` if there is none. `occurrences` are
-    /// those of its literal in the image.
-    fn first_of(
-        &self,
-        bucket: &Bucket,
-        image: &str,
-        occurrences: &[Range<usize>],
-        best: u32,
-    ) -> u32 {
+    /// Returns the first glob of a bucket, before `best`, that matches, or `best` if there is none. `literals` are the
+    /// occurrences of its literal in the image.
+    fn first_of(&self, bucket: &Bucket, image: &str, literals: &[Match], best: u32) -> u32 {
         let first = |candidates: &mut dyn Iterator<Item = u32>| {
             let mut earlier = candidates.take_while(|&index| index < best);
             earlier.find(|&index| self.globs[index as usize].glob.matches(image)).unwrap_or(best)
         };
         match &bucket.columns {
             Some(columns) if image.is_ascii() => {
-                let candidates = columns.candidates(image.as_bytes(), occurrences);
+                let literals: SmallVec<[Range<usize>; 4]> =
+                    literals.iter().map(Match::range).collect();
+                let candidates = columns.candidates(image.as_bytes(), &literals);
                 first(&mut candidates.map(|candidate| bucket.globs[candidate]))
             }
             _ => first(&mut bucket.globs.iter().copied()),
