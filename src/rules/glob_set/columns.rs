@@ -101,6 +101,10 @@ impl Columns {
                 let mut common = *all;
                 for row in rows {
                     common.iter_mut().zip(row[block]).for_each(|(common, bits)| *common &= bits);
+                    // The columns that leave out most come first, so most blocks end after a few.
+                    if common == [0; 4] {
+                        break;
+                    }
                 }
                 union.iter_mut().zip(common).for_each(|(union, bits)| *union |= bits);
             }
