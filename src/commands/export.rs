@@ -175,6 +175,7 @@ fn read_plan(file: Option<&Path>, input: &mut impl BufRead) -> anyhow::Result<(S
 
 fn read_lines(name: &str, input: &mut impl BufRead) -> anyhow::Result<Copies> {
     let (mut copies, mut line) = (Copies::default(), String::new());
+    let mut is_empty = true;
     for number in 1.. {
         let place = || format!("{name}:{number}");
         line.clear();
@@ -185,8 +186,14 @@ fn read_lines(name: &str, input: &mut impl BufRead) -> anyhow::Result<Copies> {
                 bail!("{}: longer than {MAX_LINE_BYTES} bytes", place())
             }
             _ if line.trim().is_empty() => {}
-            _ => copies.add(number, &line).with_context(place)?,
+            _ => {
+                copies.add(number, &line).with_context(place)?;
+                is_empty = false;
+            }
         }
+    }
+    if is_empty {
+        bail!("{name}: the plan has no images; did `imageswap plan --output json` fail?");
     }
     Ok(copies)
 }

@@ -217,7 +217,8 @@ fn export_needs_a_map() {
 fn the_images_of_a_plan_are_copied() {
     let plan = "{\"image\":\"nginx:1\",\"result\":\"h.io/nginx:1\",\"changes\":true}\n\
                 {\"image\":\"q.io/a\",\"result\":\"q.io/a\",\"changes\":false}\n";
-    let workspace = Workspace::new(&[("plan.json", plan), ("broken.json", "\n{}\n")]);
+    let workspace =
+        Workspace::new(&[("plan.json", plan), ("broken.json", "\n{}\n"), ("empty.json", "\n")]);
     let regsync = "  - source: \"docker.io/library/nginx:1\"\n    target: \"h.io/nginx:1\"\n    type: image\n";
     for (form, part) in [
         ("skopeo", "\ncopy 'docker.io/library/nginx:1' 'h.io/nginx:1'\nexit \"$failed\"\n"),
@@ -230,9 +231,11 @@ fn the_images_of_a_plan_are_copied() {
         assert!(from_file.stdout.contains(part), "{form}: {}", from_file.stdout);
         assert!(!from_file.stdout.contains("q.io"), "{form}: {}", from_file.stdout);
     }
-    for (file, error) in
-        [("missing.json", "missing.json: "), ("broken.json", "broken.json:2: not a line of")]
-    {
+    for (file, error) in [
+        ("missing.json", "missing.json: "),
+        ("broken.json", "broken.json:2: not a line of"),
+        ("empty.json", "empty.json: the plan has no images; did `imageswap plan"),
+    ] {
         workspace.imageswap(&["export", "--to", "skopeo", file]).run().assert_usage_error(&[error]);
     }
     let run = workspace.imageswap(&["export", "--to", "k3s", "plan.json"]).run();
