@@ -10,6 +10,7 @@
 #   --rate N               requests a second on each connection      [default: as many as are answered]
 #   --beside BYTES         a further connection always posts a review of this size, which is not in the figures
 #   --review FILE          the posted review         [default: tests/fixtures/reviews/02-update-pod.json]
+#   --program FILE         the webhook, such as an earlier build     [default: that of this tree]
 #   --map FILE             the map of the webhook                    [default: config/imageswap-maps.conf]
 #   --warm-up SECONDS      load before each measurement              [default: 1]
 #   --duration SECONDS     of each measurement                       [default: 5]
@@ -33,6 +34,7 @@ PROTOCOLS=${COMPARE_PROTOCOLS:-http1 http2}
 STREAMS=${COMPARE_STREAMS:-1}
 REVIEW=${COMPARE_REVIEW:-tests/fixtures/reviews/02-update-pod.json}
 MAP=${COMPARE_MAP:-config/imageswap-maps.conf}
+PROGRAM=${COMPARE_PROGRAM:-}
 RATE=${COMPARE_RATE:-}
 BESIDE=${COMPARE_BESIDE:-}
 WARM_UP=${COMPARE_WARM_UP:-1}
@@ -51,8 +53,8 @@ rss_kib,other_cpu_percent
 
 while (($#)); do
     case $1 in
-        --connections | --protocols | --streams | --rate | --beside | --review | --map | --warm-up | --duration | \
-            --rounds | --max-other | --server-cpus | --client-cpus | --output)
+        --connections | --protocols | --streams | --rate | --beside | --review | --program | --map | \
+            --warm-up | --duration | --rounds | --max-other | --server-cpus | --client-cpus | --output)
             take_value "$@"
             shift
             ;;
@@ -124,6 +126,7 @@ if [[ -n $BESIDE ]]; then
     MAX_OTHER=100
 fi
 build_servers
+program=${PROGRAM:-$program}
 mkdir -p -- "$directory/tls" "$(dirname -- "$OUTPUT")"
 make_authority "$directory/tls"
 make_certificate "$directory/tls"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Counts what a request takes in the webhook and in the floor: instructions outside of the kernel, and allocations.
-# The figures hardly depend on the load of the machine. Needs valgrind, and builds both servers with symbols.
+# Counts what a request takes in the webhook and in the floor, outside of the kernel: instructions, allocations, and
+# lines of 64 bytes of code and of data that a first-level cache of 32 KiB each does not have. The figures hardly depend
+# on the load of the machine. Needs valgrind, and builds both servers with symbols.
 #
 # usage: load-tests/instructions.sh [--review FILE] [--requests N] [--program FILE]
 #
@@ -37,11 +38,13 @@ send() {
     grep -q " ${*: -1} succeeded, 0 failed" "$directory/h2load.log" || show_log_and_die h2load 'had failures'
 }
 
-# Counts the requests of a server over a protocol; sets `instructions` and `allocations` to those per request.
+# Counts the requests of a server over a protocol; sets `instructions`, `code_misses`, `data_misses` and `allocations` to
+# those per request.
 count() {
     local name=$1 protocol=$2 profile=$directory/callgrind.$1.$2 flags=(--max-concurrent-streams 1)
     if [[ $protocol == http1 ]]; then flags=(--h1); fi
-    server_prefix=(valgrind --tool=callgrind --callgrind-out-file="$profile")
+    server_prefix=(valgrind --tool=callgrind --callgrind-out-file="$profile"
+        --cache-sim=yes --I1=32768,8,64 --D1=32768,8,64)
     start_server "$name" "$directory/tls" config/imageswap-maps.conf
     # What happens only once is over after some hundred requests.
     send "${flags[@]}" 400
@@ -49,7 +52,7 @@ count() {
     send "${flags[@]}" "$REQUESTS"
     callgrind_control --dump "${pids[$name]}" >/dev/null 2>&1
     stop "$name"
-    read -r instructions allocations < <(awk -v requests="$REQUESTS" '
+    read -r instructions code_misses data_misses allocations < <(awk -v requests="$REQUESTS" '
         /^c?fn=/ {
             id = $1
             sub(/^c?fn=/, "", id)
@@ -60,8 +63,12 @@ count() {
             split($1, calls, "=")
             allocations += calls[2]
         }
-        /^(totals|summary):/ { instructions = $2 }
-        END { printf "%.0f %.1f\n", instructions / requests, allocations / requests }
+        # Ir Dr Dw I1mr D1mr D1mw ILmr DLmr DLmw
+        /^(totals|summary):/ { instructions = $2; code = $5; data = $6 + $7 }
+        END {
+            printf "%.0f %.0f %.0f %.1f\n", instructions / requests, code / requests, data / requests,
+                allocations / requests
+        }
     ' "$profile.1")
 }
 
@@ -73,13 +80,14 @@ program=${PROGRAM:-$program}
 mkdir -- "$directory/tls"
 make_authority "$directory/tls"
 make_certificate "$directory/tls"
-echo '| protocol | server | instructions | / floor | more | allocations |'
-echo '|---|---|---|---|---|---|'
+echo '| protocol | server | instructions | / floor | more | code misses | data misses | allocations |'
+echo '|---|---|---|---|---|---|---|---|'
 for protocol in http1 http2; do
     count floor "$protocol"
     floor=$instructions
-    echo "| $protocol | floor | $floor | | | $allocations |"
+    echo "| $protocol | floor | $floor | | | $code_misses | $data_misses | $allocations |"
     count imageswap "$protocol"
     ratio=$(awk -v a="$instructions" -v b="$floor" 'BEGIN { printf "%.2f", a / b }')
-    echo "| $protocol | imageswap | $instructions | $ratio | $((instructions - floor)) | $allocations |"
+    echo "| $protocol | imageswap | $instructions | $ratio | $((instructions - floor)) | $code_misses |" \
+        "$data_misses | $allocations |"
 done

@@ -52,9 +52,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// call. Each connection has this much memory.
 const READ_BYTES: usize = 8 * 1024;
 
-/// Timeout for the close of a connection on which no request was received. hyper's own header timeout is longer than
-/// ours by the same time.
-const HEADER_SLACK: Duration = Duration::from_secs(1);
+/// Timeout for the close of a connection on which no request was received.
+const UNUSED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Interval of pings to an idle HTTP/2 peer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -168,12 +167,10 @@ async fn serve_http1(
             Ok::<_, Infallible>(response)
         }
     });
-    // hyper's header timeout includes the idle time before a request, and ends the connection with an error. So `drive`
-    // closes an idle connection gracefully before that, and also one that has not sent the headers of its first
-    // request, for which the timeout is shorter.
+    // Not hyper's header timeout, which takes a timer for each request: it includes the idle time before a request, so it
+    // could only repeat what `drive` does. `drive` closes a connection that has sent no whole headers for too long.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout) + HEADER_SLACK)
+        .header_read_timeout(None)
         .max_header_size(MAX_HEADER_BYTES as usize)
         .serve_connection(TokioIo::new(stream), handler);
     drive(pin!(connection), &requests, limits, shutdown).await
@@ -254,7 +251,7 @@ async fn drive(
         Some(signal) = close_signal.next() => signal?,
     }
     connection.as_mut().graceful_shutdown();
-    let time = if requests.started() == 0 { HEADER_SLACK } else { limits.close_timeout };
+    let time = if requests.started() == 0 { UNUSED_CLOSE_TIMEOUT } else { limits.close_timeout };
     tokio::select! {
         result = connection => Ok(result?),
         () = shutdown.abort.cancelled() => Err(ConnectionError::Aborted),

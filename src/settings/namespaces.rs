@@ -14,14 +14,8 @@ pub struct NamespaceArguments {
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// Directory with the maps of namespaces: a file `NAMESPACE.conf` for each
-    #[arg(
-        long,
-        visible_alias = "namespace-maps",
-        env = "IMAGESWAP_NAMESPACE_MAPS_DIR",
-        value_name = "DIRECTORY"
-    )]
-    namespace_maps_dir: Option<String>,
+    #[command(flatten)]
+    maps: NamespaceMapsArguments,
 }
 
 /// Raw text of the flag that selects the maps of all namespaces.
@@ -41,9 +35,12 @@ impl NamespaceMapsArguments {
     /// Returns the directory; `None` if none is given, and there is none at the default path.
     #[must_use]
     pub fn directory(&self) -> Option<PathBuf> {
-        let directory =
-            PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir));
+        let directory = self.directory_or_default();
         (given(&self.namespace_maps_dir).is_some() || directory.is_dir()).then_some(directory)
+    }
+
+    fn directory_or_default(&self) -> PathBuf {
+        PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir))
     }
 }
 
@@ -66,9 +63,7 @@ impl NamespaceArguments {
         if !is_namespace(namespace) {
             return Err(SettingsError::Namespace(namespace.clone()));
         }
-        let directory =
-            PathBuf::from(table::NAMESPACE_MAPS_DIR.or_default(&self.namespace_maps_dir));
-        let file = directory.join(format!("{namespace}{MAP_EXTENSION}"));
+        let file = self.maps.directory_or_default().join(format!("{namespace}{MAP_EXTENSION}"));
         Ok(Some(NamespaceMapFile { namespace: namespace.clone(), file }))
     }
 }

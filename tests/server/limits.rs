@@ -198,6 +198,19 @@ async fn stalled_headers_are_dropped() {
 }
 
 #[tokio::test]
+async fn stalled_headers_after_a_request_are_dropped() {
+    let limits = Limits { idle_timeout: SHORT, close_timeout: SHORT, ..Limits::default() };
+    let app = started(limits).await;
+    let mut slow = tls(app.address(), Protocol::Http1).await.unwrap();
+    slow.write_all(
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: local",
+    )
+    .await
+    .unwrap();
+    assert_closed(&mut slow).await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_gracefully() {
     let app = started(Limits { idle_timeout: SHORT, ..Limits::default() }).await;
     for protocol in PROTOCOLS {
