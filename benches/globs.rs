@@ -71,11 +71,11 @@ const FAMILIES: [Family; 8] = [
             format!("registry-{n:05}.example.com/team/app:{tag}")
         },
     ),
-    // The literal `/a/` occurs many times in the image.
+    // The literal `/a/` occurs a hundred times in the image.
     (
         "many-occurrences",
         |n| format!("*{}/a/*", classes(n, "x")),
-        |n| format!("registry.example.com/{}team-{n:05}/a/app:1.27.3", "a/".repeat(30)),
+        |n| format!("registry.example.com/{}team-{n:05}/a/app:1.27.3", "a/".repeat(100)),
     ),
 ];
 

@@ -5,8 +5,8 @@
 //! globs share. So it distinguishes ten thousand globs of the form `registry-N/*/app:*` by their registry, and does not
 //! try them all for every `/app:`.
 //!
-//! Many globs that share their rarest literal are told apart by their characters near it, and near the start and the end
-//! of the image: see [`columns`]. So are globs without a literal (`[a-z]?`).
+//! Many globs that share their rarest literal are told apart by their characters near it, and near the start and the
+//! end of the image: see [`columns`]. So are globs without a literal (`[a-z]?`).
 //!
 //! It deliberately does not optimize globs that differ only in other positions, as in `*[ab]*/app:*` and
 //! `*[bc]*/app:*`, and images that are not ASCII, which no registry accepts. Their globs are verified one after the
@@ -214,7 +214,7 @@ mod tests {
                 assert_eq!(first_match(&globs, &image(number)), first, "{form}: {number}");
             }
             let first = form.ends_with('*').then_some(123);
-            // The second has so many occurrences that their surroundings are not looked at.
+            // The literal occurs more than once in the second.
             for more in ["é", &"/app:".repeat(100)] {
                 assert_eq!(first_match(&globs, &(image("123") + more)), first, "{form}: {more}");
             }
