@@ -50,10 +50,10 @@ def main(program):
                 rows += [(f"resident with {CONNECTIONS} idle connections", memory(webhook, "VmRSS"))]
         with running(program, large) as webhook:
             rows += [(f"resident with {RULES:,} rules", memory(webhook, "VmRSS"))]
-            rows += [(f"most while {RULES:,} rules are loaded", memory(webhook, "VmHWM"))]
+            rows += [(f"maximum while {RULES:,} rules are loaded", memory(webhook, "VmHWM"))]
             rows += [("a map of as many rules applies after", replaced(webhook, large, other))]
             rows += [("resident after that", memory(webhook, "VmRSS"))]
-            rows += [("most until then", memory(webhook, "VmHWM"))]
+            rows += [("maximum until then", memory(webhook, "VmHWM"))]
     print("| what | figure |\n|---|---|")
     for what, figure in rows:
         print(f"| {what} | {figure} |")

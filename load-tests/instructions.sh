@@ -39,7 +39,7 @@ send() {
 }
 
 # Counts the requests of a server over a protocol; sets `instructions`, `code_misses`, `data_misses` and `allocations` to
-# those per request.
+# the counts per request.
 count() {
     local name=$1 protocol=$2 profile=$directory/callgrind.$1.$2 flags=(--max-concurrent-streams 1)
     if [[ $protocol == http1 ]]; then flags=(--h1); fi

@@ -19,6 +19,7 @@ pub mod field;
 mod fnv;
 pub mod https_url;
 pub mod image;
+mod innermost;
 pub mod kubernetes;
 mod log;
 mod log_once;

@@ -35,8 +35,8 @@ pub(super) struct ResourceImages<'a> {
 /// The error in a body that cannot be answered as a review.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
-    /// The body is not valid JSON.
-    #[error("the body cannot be read as JSON: {0}")]
+    /// The body is not valid JSON, or a list or a text in it is too large.
+    #[error("the body cannot be read as a review: {0}")]
     Json(#[from] JsonError),
     /// The body has no `request` object.
     #[error("the body has no `request` object")]

@@ -124,7 +124,7 @@ pub fn run() -> ExitCode {
 /// Runs a command that prints its result.
 fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
     let is_terminal = io::stdout().is_terminal();
-    let stdout = io::stdout().lock();
+    let stdout = StandardOutput(io::stdout().lock());
     let output: Box<dyn Write> = match command {
         PrintingCommand::Check(_) | PrintingCommand::Plan(_) | PrintingCommand::Rewrite(_) => {
             Box::new(UntilClosed::Open(stdout))
@@ -175,6 +175,27 @@ fn print(command: &PrintingCommand) -> anyhow::Result<Exit> {
         // The reader of the output stopped reading.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),
         result => result,
+    }
+}
+
+/// Standard output, which its errors name.
+struct StandardOutput<W>(W);
+
+impl<W: Write> Write for StandardOutput<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(of_standard_output)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(of_standard_output)
+    }
+}
+
+fn of_standard_output(error: io::Error) -> io::Error {
+    match error.kind() {
+        // The caller tries again.
+        io::ErrorKind::Interrupted => error,
+        kind => io::Error::new(kind, format!("standard output: {error}")),
     }
 }
 

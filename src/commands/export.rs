@@ -3,7 +3,7 @@
 //! It writes files only below `--output-dir`, and applies nothing.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
@@ -14,7 +14,9 @@ use clap::{Args, ValueEnum};
 use super::{
     Exit, counted,
     input::{STDIN_NAME, is_stdin},
-    load_cluster_rules, rule_source,
+    load_cluster_rules,
+    replace::create_or_replace,
+    rule_source,
 };
 use crate::{
     export::{
@@ -114,6 +116,11 @@ pub fn run(
     errors: &mut impl Write,
 ) -> anyhow::Result<Exit> {
     if let Form::Regsync | Form::Skopeo = arguments.to {
+        if arguments.rules.has_map_on_command_line() {
+            bail!(
+                "the forms skopeo and regsync export a PLAN; give --maps-file to `imageswap plan`"
+            );
+        }
         let (name, copies) = read_plan(arguments.plan.as_deref(), input)?;
         let exported = match arguments.to {
             Form::Regsync => copies.regsync(),
@@ -221,20 +228,15 @@ fn finish(
     }
     for file in &exported.files {
         match &arguments.output_dir {
-            Some(directory) => write_file(&directory.join(&file.path), &file.text)?,
+            Some(directory) => {
+                let file_name = directory.join(&file.path);
+                create_or_replace(&file_name, &file.text)
+                    .with_context(|| format!("--output-dir: {}", file_name.display()))?;
+            }
             None => output.write_all(file.text.as_bytes())?,
         }
     }
     Ok(Exit::Success)
-}
-
-/// Writes a file, and creates its directory.
-fn write_file(file: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        file.parent().map_or(Ok(()), fs::create_dir_all)?;
-        fs::write(file, text)
-    };
-    write().with_context(|| format!("--output-dir: {}", file.display()))
 }
 
 impl From<ApiVersion> for kubernetes::ApiVersion {

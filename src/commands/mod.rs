@@ -12,6 +12,7 @@ pub mod init;
 mod input;
 mod manifest_files;
 pub mod plan;
+mod replace;
 pub mod review;
 pub mod rewrite;
 pub mod swap;
@@ -138,9 +139,31 @@ fn load_cluster_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Re
             (file, map)
         }
     };
+    usable_rules(file, map, errors).context(CONTEXT)
+}
+
+/// Loads a map that a flag names, and writes the errors of the map to `errors`.
+///
+/// # Errors
+/// If the map cannot be read or compiled, or the webhook would refuse it.
+fn load_map_of_flag(
+    flag: &'static str,
+    file: &Path,
+    errors: &mut impl Write,
+) -> anyhow::Result<LoadedRules> {
+    let map = load_map(file).context(flag)?;
+    usable_rules(file.to_owned(), map, errors).context(flag)
+}
+
+/// Returns the rules of a map unless the webhook would refuse it, and writes the errors of the map to `errors`.
+fn usable_rules(
+    file: PathBuf,
+    map: LoadedMap,
+    errors: &mut impl Write,
+) -> Result<LoadedRules, FileError> {
     show_errors(&file, &map.diagnostics, errors);
     match map.refusal(false, None) {
-        Some(reason) => Err(FileError::Refused { file, reason }).context(CONTEXT),
+        Some(reason) => Err(FileError::Refused { file, reason }),
         None => {
             let policy = Policy::Maps(Box::new(map.rules));
             Ok(LoadedRules::new(policy, map.diagnostics))

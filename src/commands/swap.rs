@@ -75,7 +75,9 @@ pub fn run(
         if read as u64 > MAX_LINE_BYTES && !line.ends_with('\n') {
             bail!("standard input, line {number}: longer than {MAX_LINE_BYTES} bytes");
         }
-        print(&rules, line.trim(), arguments.output, output)?;
+        // Editors of Windows put a byte order mark before the first line.
+        let image = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+        print(&rules, image.trim(), arguments.output, output)?;
     }
     Ok(Exit::Success)
 }

@@ -1,8 +1,8 @@
 //! Calls to the API server, with a timeout, and with errors that name the call.
 
-use std::{error::Error, fmt::Display, future::Future, time::Duration};
+use std::{fmt::Display, future::Future, time::Duration};
 
-use crate::{excerpt::excerpt, tls::CertificateError};
+use crate::{excerpt::excerpt, innermost::innermost, tls::CertificateError};
 
 /// Timeout for a call. The API server itself gives up on most calls after a minute. A slow call is not worth the wait,
 /// because it is repeated anyway.
@@ -130,13 +130,4 @@ pub(super) fn reason(error: &kube::Error) -> String {
 /// Returns a message of the API server for an error or the log.
 pub(super) fn shorten(message: &str) -> String {
     excerpt(message, MAX_REASON_BYTES).into_owned()
-}
-
-/// Returns the message of the innermost error. The outer messages only say that there is an inner error.
-pub fn innermost(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -3,17 +3,11 @@
 use std::{env, fmt, path::Path};
 
 use hyper::{Uri, http::uri::Scheme};
-use kube::{
-    Client, Config,
-    config::{InClusterError, KubeconfigError},
-};
+use kube::{Client, Config, config::InClusterError};
 use tracing::info;
 
-use super::{
-    ClusterError,
-    call::{innermost, reason},
-    kubeconfig,
-};
+use super::{ClusterError, call::reason, context::Context, kubeconfig};
+use crate::innermost::innermost;
 
 /// Default namespace, as in the original. Used if neither the settings nor the files of the pod name one.
 const DEFAULT_NAMESPACE: &str = "imageswap-system";
@@ -34,7 +28,7 @@ impl Cluster {
     /// # Errors
     /// If neither is there, or the credentials of the kubeconfig cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let (client, config) = find(None, None).await?;
+        let (client, config, _) = find(None, None).await?;
         let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
@@ -47,41 +41,44 @@ impl Cluster {
     }
 }
 
+/// A client of an API server, and where that is.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// Host and port of the API server, and the context that names it.
+    pub server: String,
+}
+
 /// Returns a client of the cluster of a kubeconfig. `file` is `None` to find it as [`Cluster::find`] does, and `context`
 /// is one of its contexts, or `None` for the current one.
 ///
 /// # Errors
 /// As [`Cluster::find`], and if there is no such file or context.
-pub async fn connect(file: Option<&Path>, context: Option<&str>) -> Result<Client, ClusterError> {
-    Ok(find(file, context).await?.0)
+pub async fn connect(
+    file: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Connection, ClusterError> {
+    let (client, config, context) = find(file, context).await?;
+    let server = server(&config.cluster_url);
+    let server = match context {
+        Some(context) => format!("{server}, by {}", context.described()),
+        None => server,
+    };
+    Ok(Connection { client, server })
 }
 
 async fn find(
     file: Option<&Path>,
-    context: Option<&str>,
-) -> Result<(Client, Config), ClusterError> {
-    let unquoted = |error| kubeconfig::unquoted(error, file.is_some());
-    let (config, user) = match kubeconfig::read(file, context).await {
-        Ok((config, user)) => (config, Some(user)),
-        Err(error @ (KubeconfigError::Parse(_) | KubeconfigError::ReadConfig(..)))
-            if let Some(file) = file =>
-        {
-            let file = file.display().to_string();
-            let reason = unquoted(&error);
-            let reason = reason.strip_prefix(&format!("{file}: ")).unwrap_or(&reason);
-            return Err(ClusterError::Kubeconfig(format!("--kubeconfig: {file}: {reason}")));
-        }
+    name: Option<&str>,
+) -> Result<(Client, Config, Option<Context>), ClusterError> {
+    let (config, context) = match kubeconfig::read(file, name).await {
+        Ok((config, context)) => (config, Some(context)),
         // The service account of a pod is no context.
-        Err(error) if context.is_some() => {
-            let error = format!("--context: {}", unquoted(&error));
+        Err(error) if file.is_some() || name.is_some() => {
             return Err(ClusterError::Kubeconfig(error));
         }
-        Err(error) if file.is_some() => {
-            let error = format!("--kubeconfig: {}", unquoted(&error));
-            return Err(ClusterError::Kubeconfig(error));
-        }
-        Err(kubeconfig) => {
-            Config::incluster().map(|config| (config, None)).map_err(|in_cluster| {
+        Err(error) => {
+            let config = Config::incluster().map_err(|in_cluster| {
                 let in_cluster = match in_cluster {
                     InClusterError::ReadEnvironmentVariable(_) => {
                         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set"
@@ -90,18 +87,18 @@ async fn find(
                     error => innermost(&error),
                 };
                 ClusterError::Unreachable(format!(
-                    "the kubeconfig: {}; the service account of a pod: {in_cluster}; outside of a \
-                     cluster, set KUBECONFIG to a file that can be read",
-                    unquoted(&kubeconfig)
+                    "{error}; the service account of a pod: {in_cluster}; outside of a cluster, set \
+                     KUBECONFIG to a file that can be read"
                 ))
-            })?
+            })?;
+            (config, None)
         }
     };
-    let client = Client::try_from(config.clone()).map_err(|error| match user {
-        Some(user) => ClusterError::Kubeconfig(user.describe(&error)),
+    let client = Client::try_from(config.clone()).map_err(|error| match &context {
+        Some(context) => ClusterError::Kubeconfig(context.describe(&error)),
         None => ClusterError::Unreachable(reason(&error)),
     })?;
-    Ok((client, config))
+    Ok((client, config, context))
 }
 
 /// Returns host and port of the API server, without the rest of the URL, which may contain a password.

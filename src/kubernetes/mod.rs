@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod context;
 mod inventory;
 mod kubeconfig;
 mod resource;
@@ -14,8 +15,8 @@ mod watch;
 use kube::api::PostParams;
 
 pub use self::{
-    call::{ClusterError, call, call_within, innermost},
-    client::{Cluster, connect},
+    call::{ClusterError, call, call_within},
+    client::{Cluster, Connection, connect},
     inventory::{Labels, Listed, Object, ObjectFilter, Owner, for_each_object, namespace_labels},
     resource::{Resource, discover},
     selection::{Selected, Selection},

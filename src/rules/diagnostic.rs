@@ -57,6 +57,8 @@ closed_enum! {
         MissingDefault => "missing-default",
         /// A rule that no image can match.
         NeverMatches => "never-matches",
+        /// A target without a registry. Its images come from Docker Hub.
+        NoRegistry => "no-registry",
         /// A map without rules. It is never applied.
         NoRules => "no-rules",
         /// A manifest in place of a map. It is never applied.
@@ -83,6 +85,7 @@ impl Code {
             | Self::DeprecatedSeparator
             | Self::DuplicateKey
             | Self::NeverMatches
+            | Self::NoRegistry
             | Self::PortDropped
             | Self::UnusedPullSecret => Severity::Warning,
             Self::CaseChain | Self::LibraryDropped => Severity::Note,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::template::{Template, TemplateError};
-use crate::image::{ImageReference, canonical_registry, split_path};
+use crate::image::{ImageReference, canonical_registry, is_registry, split_path};
 
 /// The target of a rule: the text after the separator.
 ///
@@ -91,6 +91,13 @@ impl Target {
     #[must_use]
     pub fn is_registry(&self) -> bool {
         !self.base().contains('/')
+    }
+
+    /// Returns true if the new images have a registry: that of the target, or that of the old image behind a prefix.
+    #[must_use]
+    pub fn names_registry(&self) -> bool {
+        let (host, path) = split_path(self.base());
+        (self.is_prefix() && path.is_empty()) || is_registry(host)
     }
 
     /// Returns true if the target is a host without port and path.

@@ -17,6 +17,8 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
+use crate::innermost::innermost;
+
 /// Maximum size in bytes of a body that is read although the answer is already known.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 
@@ -75,7 +77,7 @@ pub(super) enum BodyError {
     OutOfMemory,
     #[error("too many requests wait for their bodies")]
     TooManyWaiting,
-    #[error("the body could not be read: {0}")]
+    #[error("the body could not be read: {}", innermost(.0))]
     Unreadable(#[from] hyper::Error),
 }
 

@@ -167,8 +167,8 @@ async fn serve_http1(
             Ok::<_, Infallible>(response)
         }
     });
-    // Not hyper's header timeout, which takes a timer for each request: it includes the idle time before a request, so it
-    // could only repeat what `drive` does. `drive` closes a connection that has sent no whole headers for too long.
+    // hyper's header timeout is off: it needs a timer for each request, and includes the idle time before it, so it could
+    // only repeat what `drive` does. `drive` closes a connection that has sent no whole headers for too long.
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(MAX_HEADER_BYTES as usize)

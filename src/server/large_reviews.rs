@@ -1,9 +1,14 @@
 //! The thread that reads large reviews, so that they do not hold up the connections of a worker.
 //!
-//! It exists from the start. A thread that is started when it is needed may not be had then, because the processes of
-//! the pod or of the node have all that they may have.
+//! It exists from the start. A thread that is started on demand can fail, because the pod or the node has reached its
+//! limit of processes.
 
-use std::{io, sync::mpsc, thread};
+use std::{
+    io,
+    panic::{self, AssertUnwindSafe},
+    sync::mpsc,
+    thread,
+};
 
 use tokio::sync::oneshot;
 
@@ -24,11 +29,13 @@ impl LargeReviews {
     pub(super) fn start() -> io::Result<Self> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let thread = thread::Builder::new().name("large-reviews".to_owned());
-        thread.spawn(move || waiting.into_iter().for_each(|job| job()))?;
+        // A job that panics ends without a result; the thread goes on.
+        let run = |job: Job| drop(panic::catch_unwind(AssertUnwindSafe(job)));
+        thread.spawn(move || waiting.into_iter().for_each(run))?;
         Ok(Self { jobs })
     }
 
-    /// Runs `work` in the thread, and returns its result. `None` if the thread has ended, which is a fault.
+    /// Runs `work` in the thread, and returns its result. `None` if it panics, which is a bug.
     ///
     /// If the future is dropped before its turn comes, because the client has gone, `work` is not run.
     pub(super) async fn run<T: Send + 'static>(
@@ -73,6 +80,13 @@ mod tests {
         assert!(first.is_some() && first == second);
         assert_ne!(first, Some(thread::current().id()));
         assert_eq!(*order.lock().unwrap(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn the_thread_survives_a_panic() {
+        let reviews = LargeReviews::start().unwrap();
+        assert_eq!(reviews.run(|| -> u8 { panic!("as a bug would") }).await, None);
+        assert_eq!(reviews.run(|| 2).await, Some(2));
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ pub struct Limits {
     /// Maximum number of requests that wait for their bodies, over all connections. Beyond it, each connection may have
     /// a few, and other requests are rejected with 503.
     pub max_waiting: usize,
-    /// Maximum total size in bytes of reviews that wait for registries. Beyond it, reviews are answered without waiting.
+    /// Maximum total size in bytes of reviews that wait for registries. Beyond it, reviews are answered without
+    /// waiting.
     pub max_asking_bytes: usize,
     /// Maximum number of connections of the webhook port. Beyond it, new ones wait in the listen queue of the system.
     pub max_connections: usize,

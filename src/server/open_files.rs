@@ -12,7 +12,7 @@ use super::Limits;
 /// server, and others for short reads.
 const OWN_FILES: usize = 40;
 
-/// Number of open files that questions to registries take: those of 128 checks, and some connections that are kept.
+/// Number of open files of the checks of registries: those of 128 checks, and some connections that are kept.
 const REGISTRY_FILES: usize = 160;
 
 /// Divisor of the remaining open files that gives the share of the admin port. Probes and metrics need a few.

@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// Maximum size in bytes of a review that is read by the worker of its connection. A larger one would hold up the other
-/// connections of the worker. To read this much takes some times as long as to hand it over.
+/// connections of the worker. Reading this much takes a few times as long as handing it over. With verified targets, a
+/// review of any size is read by the worker.
 const LARGE_REVIEW_BYTES: usize = 256 * 1024;
 
 /// Maximum number of changes of one review that are logged.

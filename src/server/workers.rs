@@ -1,9 +1,9 @@
 //! The threads that serve connections.
 //!
 //! Each worker is a thread with a runtime of its own, and a connection stays with its worker. So no thread has to wake
-//! another one for a request, and a core that runs a worker has in its cache what the requests of its connections touch.
-//! The price is that a worker that is busy holds up its other connections, so [`review`](super::review) hands long work
-//! to another thread. Probes, reloads, the controller and the questions to registries do not run here.
+//! another one for a request, and the data of its connections stay in the cache of its core. The price is that a worker
+//! that is busy holds up its other connections, so [`review`](super::review) hands large reviews to another thread.
+//! Probes, reloads, the controller and the checks of registries do not run here.
 
 use std::{
     future::Future,
@@ -22,8 +22,8 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-/// Maximum number of threads. One answers more reviews than an API server sends, and a node of a hundred processors must
-/// not have a hundred threads that are idle.
+/// Maximum number of threads. One answers more reviews than an API server sends, so on a node with many processors more
+/// threads would be idle.
 const MAX_THREADS: usize = 8;
 
 /// The workers. Their threads end when this value is dropped.

@@ -114,10 +114,15 @@ impl RuleArguments {
         warnings.into_iter().filter(|(applies, _)| *applies).map(|(_, warning)| warning).collect()
     }
 
+    /// Returns true if the command line has a map.
+    #[must_use]
+    pub fn has_map_on_command_line(&self) -> bool {
+        self.is_maps_file_on_command_line && given(&self.texts.maps_file).is_some()
+    }
+
     /// Returns the mode, which a map on the command line decides before the environment does.
     fn mode(&self) -> Result<Mode, SettingsError> {
-        let has_map_on_command_line =
-            self.is_maps_file_on_command_line && given(&self.texts.maps_file).is_some();
+        let has_map_on_command_line = self.has_map_on_command_line();
         match self.configured_mode()? {
             Mode::Legacy if has_map_on_command_line && self.is_mode_on_command_line => {
                 Err(SettingsError::MapAndLegacy)

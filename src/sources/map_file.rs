@@ -52,6 +52,12 @@ pub enum FileError {
         /// The offset of that byte in the file, from 0.
         offset: usize,
     },
+    /// The file starts with the byte order mark of UTF-16.
+    #[error("{file}: the file is in UTF-16; save it as UTF-8")]
+    Utf16 {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file contains a map that is never applied.
     #[error("{file}: {reason}")]
     Refused {
@@ -165,6 +171,9 @@ pub(super) fn within_limit(
 /// If the content is not valid UTF-8.
 pub fn decode_text(file: &Path, content: Vec<u8>) -> Result<String, FileError> {
     String::from_utf8(content).map_err(|error| {
+        if error.as_bytes().starts_with(b"\xff\xfe") || error.as_bytes().starts_with(b"\xfe\xff") {
+            return FileError::Utf16 { file: file.to_owned() };
+        }
         let offset = error.utf8_error().valid_up_to();
         let line = 1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..offset]).count();
         FileError::InvalidUtf8 { file: file.to_owned(), line, offset }

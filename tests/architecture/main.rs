@@ -24,6 +24,7 @@ const LEVELS: &[&[&str]] = &[
         "field",
         "fnv",
         "https_url",
+        "innermost",
         "log_once",
         "namespace",
         "origin",

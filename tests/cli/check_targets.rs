@@ -373,3 +373,50 @@ fn no_proposal_has_a_mistake_of_its_own() {
         }
     }
 }
+
+#[test]
+fn a_target_without_a_registry_is_reported() {
+    for (rule, to) in [
+        ("default::harbor", "harbor"),
+        ("default::mirror/quay", "mirror/quay"),
+        ("default::mirror/quay-", "mirror/quay-"),
+        ("quay.io::quay-mirror", "quay-mirror"),
+        ("quay.io::mirror/{path}", "mirror/{path}"),
+        ("[REPLACE]*/app:*::mirror/", "mirror/"),
+    ] {
+        let map = load(&[rule]);
+        let found: Vec<_> =
+            mistakes(&map).into_iter().filter(|found| found.code == Code::NoRegistry).collect();
+        let [found] = &found[..] else { panic!("{rule}: {found:?}") };
+        assert_eq!((found.code, found.code.severity()), (Code::NoRegistry, Severity::Warning));
+        let hint = format!("or write `docker.io/{to}` if this is meant");
+        assert!(found.hint.ends_with(&hint), "{}", found.hint);
+        let written_out = rule.replace(to, &format!("docker.io/{to}"));
+        let map = load(&[&written_out]);
+        assert!(mistakes(&map).iter().all(|found| found.code != Code::NoRegistry), "{rule}");
+    }
+    for rule in [
+        "default::mirror-",
+        "default::localhost",
+        "default::localhost/a",
+        "default::registry:5000",
+        "default::Registry/a",
+        "default::[fd00::1]:5000",
+        "default::d.io/{registry}",
+        "[EXACT]quay.io/a:1::nginx:1",
+    ] {
+        let map = load(&[rule]);
+        assert!(mistakes(&map).iter().all(|found| found.code != Code::NoRegistry), "{rule}");
+    }
+}
+
+#[test]
+fn a_port_without_a_target_is_told_from_a_target() {
+    for (rule, hint) in [
+        ("quay.io:5000", "write `quay.io:5000::` to leave these images alone, or a target"),
+        ("quay.io:a.io", "write `quay.io::a.io`"),
+    ] {
+        let map = load(&["default::", rule]);
+        assert!(mistakes(&map)[0].hint.starts_with(hint), "{:?}", mistakes(&map));
+    }
+}

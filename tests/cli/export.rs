@@ -246,3 +246,35 @@ fn the_images_of_a_plan_are_copied() {
                  error: 1 line cannot be exported; `--partial` exports the rest\n";
     run.assert_exit(1, "", error);
 }
+
+#[test]
+fn a_map_is_not_given_to_a_form_of_a_plan() {
+    let plan = "{\"image\":\"nginx:1\",\"result\":\"h.io/nginx:1\",\"changes\":true}\n";
+    let workspace = Workspace::new(&[("map", "default::h.io")]);
+    for form in ["skopeo", "regsync"] {
+        let arguments = ["export", "--to", form, "--maps", "map"];
+        let run = workspace.imageswap(&arguments).input(plan).run();
+        run.assert_usage_error(&["give --maps-file to `imageswap plan`"]);
+        // A variable may be there for other commands.
+        let run = workspace.imageswap(&arguments[..3]).variable("IMAGESWAP_MAPS_FILE", "map");
+        assert_eq!(run.input(plan).run().code, Some(0));
+    }
+}
+
+#[test]
+fn a_file_of_an_export_is_replaced_as_a_whole() {
+    let workspace =
+        Workspace::new(&[("old", "quay.io::a.io\ndefault::"), ("new", "quay.io::b.io\ndefault::")]);
+    let export = |map| {
+        workspace.imageswap(&["export", "--to", "k3s", "--maps", map, "--output-dir", "out"]).run()
+    };
+    assert_eq!(export("old").code, Some(0));
+    let file = workspace.path("out/registries.yaml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::hard_link(&file, workspace.path("link")).unwrap();
+    assert_eq!(export("new").code, Some(0));
+    // Written in place, a file would be cut off when the disk is full.
+    assert_eq!(fs::read_to_string(workspace.path("link")).unwrap(), before);
+    assert!(fs::read_to_string(&file).unwrap().contains("b.io"));
+    assert_eq!(fs::read_dir(workspace.path("out")).unwrap().count(), 1);
+}

@@ -10,8 +10,9 @@ use crate::Workspace;
 const CONTEXT: &str = "the map, which --maps or IMAGESWAP_MAPS_FILE names, cannot be used: ";
 
 /// Creates a workspace with map files that cannot be used, and returns the error that each must give.
-fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
-    let workspace = Workspace::new(&[("binary", b"default::d.io\n\nq.io::\xff\n")]);
+fn bad_maps() -> (Workspace, [(&'static str, String); 5]) {
+    let binary = b"default::d.io\n\nq.io::\xff\n";
+    let workspace = Workspace::new(&[("binary", &binary[..]), ("wide", b"\xff\xfed\0")]);
     fs::create_dir(workspace.0.path().join("directory")).unwrap();
     let large = File::create(workspace.0.path().join("large")).unwrap();
     large.set_len(MAX_MAP_BYTES as u64 + 1).unwrap();
@@ -19,6 +20,7 @@ fn bad_maps() -> (Workspace, [(&'static str, String); 4]) {
         ("missing", "missing: No such file or directory (os error 2)".to_owned()),
         ("directory", "directory: Is a directory (os error 21)".to_owned()),
         ("binary", "binary:3: not valid UTF-8 at byte 21 of the file, counted from 0".to_owned()),
+        ("wide", "wide: the file is in UTF-16; save it as UTF-8".to_owned()),
         ("large", format!("large: larger than {MAX_MAP_BYTES} bytes")),
     ];
     (workspace, errors)

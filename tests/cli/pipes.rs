@@ -51,7 +51,7 @@ fn a_full_disk_is_an_error() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = invocation.0.stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let expected = b"error: No space left on device (os error 28)\n";
+        let expected = b"error: standard output: No space left on device (os error 28)\n";
         assert_eq!(output.stderr, expected, "{arguments:?}");
     }
 }

@@ -10,7 +10,8 @@ fn without_a_cluster_the_error_says_how_to_reach_one() {
         .variable("KUBECONFIG", "nowhere.kubeconfig")
         .run();
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.starts_with("error: no way to reach a cluster: the kubeconfig: "));
+    let error = "error: no way to reach a cluster: the kubeconfig nowhere.kubeconfig: No such file";
+    assert!(run.stderr.starts_with(error), "{}", run.stderr);
     assert!(run.stderr.contains("set KUBECONFIG to a file that can be read"), "{}", run.stderr);
 }
 
@@ -64,4 +65,25 @@ fn manifests_are_read_instead_of_a_cluster() {
     assert!(run.stdout.contains("1 image changes"), "{}", run.stdout);
     let run = workspace.imageswap(&["plan", "--maps", "map", "-f", "a.yaml", "-l", "a=b"]).run();
     assert_eq!(run.code, Some(2));
+}
+
+#[test]
+fn manifests_without_images_are_reported() {
+    let workspace = Workspace::new(&[("map", "default::d.io"), ("a.yaml", "a: b\n")]);
+    let run = workspace.imageswap(&["plan", "--maps", "map", "-f", "a.yaml"]).run();
+    let expected = (Some(0), "warning: no image was found in the manifests\n");
+    assert_eq!((run.code, &*run.stderr), expected);
+}
+
+#[test]
+fn a_map_to_compare_with_that_cannot_be_used_is_named_with_its_flag() {
+    let workspace = Workspace::new(&[("map", "default::d.io"), ("empty", ""), ("a.yaml", "")]);
+    for (file, error) in [("none", "No such file or directory"), ("empty", "the map has no rules")]
+    {
+        let arguments = ["plan", "--maps", "map", "--against", file, "-f", "a.yaml"];
+        let run = workspace.imageswap(&arguments).run();
+        let expected = format!("error: --against: {file}: {error}");
+        assert_eq!(run.code, Some(2));
+        assert!(run.stderr.lines().any(|line| line.starts_with(&expected)), "{}", run.stderr);
+    }
 }

@@ -337,8 +337,8 @@ fn a_busy_api_server_is_asked_again_when_it_says() {
 fn a_kubeconfig_that_cannot_be_used_is_named() {
     let workspace = Workspace::new(&[("map", MAP), ("broken", "apiVersion: [\n")]);
     for (file, expected) in [
-        ("none", "error: --kubeconfig: none: No such file or directory"),
-        ("broken", "error: --kubeconfig: broken: line "),
+        ("none", "error: the kubeconfig none: No such file or directory"),
+        ("broken", "error: the kubeconfig broken: line "),
     ] {
         let run = workspace.imageswap(&["plan", "--maps", "map", "--kubeconfig", file]).run();
         assert_eq!(run.code, Some(2), "{}", run.stderr);
@@ -346,4 +346,121 @@ fn a_kubeconfig_that_cannot_be_used_is_named() {
     }
     let run = workspace.imageswap(&["plan", "--maps", "map", "-A", "-n", "shop"]).run();
     assert_eq!(run.code, Some(2), "{}", run.stderr);
+}
+
+/// Returns a kubeconfig with these fields of its cluster `c` and its user `u`.
+fn kubeconfig_with(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+         clusters: [{{ name: c, cluster: {cluster} }}]\n\
+         contexts: [{{ name: a, context: {{ cluster: c, user: u }} }}, \
+         {{ name: b, context: {{ cluster: d, user: u }} }}]\n\
+         users: [{{ name: u, user: {user} }}]\n"
+    )
+}
+
+#[test]
+fn an_error_in_a_kubeconfig_says_what_is_wrong_with_what() {
+    let server = "server: 'https://127.0.0.1:1'";
+    let url = "the `server` of the cluster `c` is not a URL that begins with https://";
+    let exec = |command: &str, arguments: &str| {
+        format!(
+            "{{ exec: {{ apiVersion: client.authentication.k8s.io/v1, command: {command}, \
+             args: {arguments}, interactiveMode: Never }} }}"
+        )
+    };
+    let proxy =
+        "the `proxy-url` of the cluster `c`: not a URL that begins with http:// or https://";
+    for (cluster, user, expected) in [
+        ("{ server: '127.0.0.1:1' }", "{}".to_owned(), url),
+        ("{ server: localhost }", "{}".to_owned(), url),
+        ("{ server: /x }", "{}".to_owned(), url),
+        ("{ server: '' }", "{}".to_owned(), url),
+        ("{ server: 'ftp://h.io' }", "{}".to_owned(), url),
+        ("{}", "{}".to_owned(), url),
+        (
+            &format!("{{ {server}, certificate-authority: none.crt }}"),
+            "{}".to_owned(),
+            "the CA certificate none.crt of the cluster `c`: No such file or directory",
+        ),
+        (
+            &format!("{{ {server}, certificate-authority-data: '!' }}"),
+            "{}".to_owned(),
+            "the CA certificate of the cluster `c`: not valid base64",
+        ),
+        (
+            &format!("{{ {server} }}"),
+            "{ tokenFile: none.token }".to_owned(),
+            "the token file none.token of the user `u`: No such file or directory",
+        ),
+        (
+            &format!("{{ {server} }}"),
+            exec("no-such-program", "[]"),
+            "the command `no-such-program` of the user `u`: No such file or directory",
+        ),
+        (
+            &format!("{{ {server} }}"),
+            exec("sh", "[-c, 'echo token-of-the-user; echo wrong >&2; exit 3']"),
+            "the command `sh` of the user `u`: exit status: 3: wrong",
+        ),
+        (&format!("{{ {server}, proxy-url: 'socks5://h.io' }}"), "{}".to_owned(), proxy),
+    ] {
+        let config = kubeconfig_with(cluster, &user);
+        let workspace = Workspace::new(&[("map", MAP), ("config", &config)]);
+        let run = workspace.imageswap(&["plan", "--maps", "map", "--kubeconfig", "config"]).run();
+        let error = format!("error: the kubeconfig config: {expected}");
+        assert!(run.stderr.starts_with(&error), "{cluster} {user}: {}", run.stderr);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(!run.stderr.contains("token-of-the-user"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_context_that_is_missing_is_named_beside_the_others() {
+    let config = kubeconfig_with("{ server: 'https://127.0.0.1:1' }", "{}");
+    let pod = "apiVersion: v1\nkind: Pod\n";
+    let workspace = Workspace::new(&[("map", MAP), ("config", &config), ("pod", pod)]);
+    for (file, context, expected) in [
+        ("config", &["--context", "z"][..], "there is no context `z`, but `a`, `b`"),
+        ("config", &["--context", "b"], "there is no cluster `d`, which the context `b` names"),
+        ("pod", &["--context", "z"], "there is no context `z`, nor any other"),
+        ("pod", &[], "there is no `current-context`; is it a kubeconfig?"),
+    ] {
+        let arguments = [&["plan", "--maps", "map", "--kubeconfig", file], context].concat();
+        let run = workspace.imageswap(&arguments).run();
+        let error = format!("error: the kubeconfig {file}: {expected}\n");
+        assert_eq!((run.code, &*run.stderr), (Some(2), &*error));
+    }
+}
+
+#[test]
+fn an_api_server_that_cannot_be_reached_is_named() {
+    let config = kubeconfig_with("{ server: 'https://127.0.0.1:1' }", "{}");
+    let workspace = Workspace::new(&[("map", MAP), ("config", &config)]);
+    let run = workspace.imageswap(&["plan", "--maps", "map", "--kubeconfig", "config"]).run();
+    let server = "; the API server is 127.0.0.1:1, by the context `a` of the kubeconfig config\n";
+    assert!(run.stderr.ends_with(server), "{}", run.stderr);
+    assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used_as_by_kubectl() {
+    let run = |proxy: &str, not_for: &str| {
+        let server = ApiServer::start(cluster(vec![list(&[pod("a", "nginx:1")], "")]));
+        let workspace = Workspace::new(&[("map", MAP), ("kubeconfig", &server.kubeconfig())]);
+        workspace
+            .imageswap(&["plan", "--maps", "map", "--kubeconfig", "kubeconfig"])
+            .variable("HTTPS_PROXY", proxy)
+            .variable("HTTP_PROXY", proxy)
+            .variable("NO_PROXY", not_for)
+            .run()
+    };
+    let through_proxy = run("127.0.0.1:1", "");
+    assert!(through_proxy.stderr.contains("Connection refused"), "{}", through_proxy.stderr);
+    let direct = run("proxy.invalid:1", "127.0.0.1");
+    assert_eq!(direct.code, Some(3), "{}", direct.stderr);
+    let wrong = run("socks5://127.0.0.1:1", "");
+    let error = "error: the proxy of the environment, such as HTTPS_PROXY: not a URL that begins with http:// or \
+                 https://\n";
+    assert_eq!((wrong.code, &*wrong.stderr), (Some(2), error));
 }

@@ -248,9 +248,10 @@ fn without_a_cluster_the_error_names_the_modes_that_need_none() {
     ] {
         let run = workspace.imageswap(arguments).variable("KUBECONFIG", "none.yaml").run();
         let error = error_that_stopped(&run);
-        for part in
-            ["no way to reach a cluster: the kubeconfig: ", "; the service account of a pod: "]
-        {
+        for part in [
+            "no way to reach a cluster: the kubeconfig none.yaml: ",
+            "; the service account of a pod: ",
+        ] {
             assert!(error.contains(part), "{error}");
         }
         assert_eq!(error.contains("IMAGESWAP_TLS_MODE"), arguments[0] == "serve", "{error}");

@@ -29,6 +29,7 @@ fn the_standard_input_is_swapped_line_by_line() {
         ("CRLF", "nginx\r\nq.io/a\r\n", "d.io/nginx\nd.io/q/a\n"),
         ("CRLF, no trailing newline", "nginx\r\nq.io/a\r", "d.io/nginx\nd.io/q/a\n"),
         ("blank lines stay", "\nnginx\n\n \t\r\nq.io/a\n\n", "\nd.io/nginx\n\n\nd.io/q/a\n\n"),
+        ("byte order mark", "\u{feff}nginx\nq.io/a\n", "d.io/nginx\nd.io/q/a\n"),
         ("white space around", "  nginx\t\n", "d.io/nginx\n"),
         ("no line", "", ""),
     ] {

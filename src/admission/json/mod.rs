@@ -4,8 +4,8 @@
 //! most. The whole text is valid UTF-8, and all that is visited is valid JSON: the objects and arrays that are read,
 //! their keys, and each string, number and literal in them. Of an object or array that is skipped, only the extent is
 //! found ([`container`]): it is right for each valid text, and nothing else of the value is used. So a text is accepted
-//! that is not valid JSON only within such a value. The API server encodes each review itself, so it sends no such text,
-//! and to answer it harms nobody.
+//! that is not valid JSON only within such a value. The API server encodes each review itself, so it sends no such
+//! text, and to answer it harms nobody.
 //!
 //! Deliberately absent: a tree, recursion over skipped values (a body cannot exhaust the stack), and the values of
 //! numbers, of which only the syntax is checked.
@@ -122,8 +122,8 @@ const UNEXPECTED_END: &str = "unexpected end of the JSON";
 
 /// Maximum number of array elements that are kept for one text: containers, volumes and pull secrets.
 ///
-/// An element has three bytes or more in the text, with its comma, and takes a hundred bytes or more in memory until the
-/// answer is written: a body of 8 MiB could take 300 MB. No node runs a pod of a thousand containers.
+/// An element has three bytes or more in the text, with its comma, and takes a hundred bytes or more in memory until
+/// the answer is written: a body of 8 MiB could take 300 MB. No node runs a pod of a thousand containers.
 const MAX_ELEMENTS: usize = 32_768;
 
 const TOO_MANY_ELEMENTS: &str = "more than 32768 containers, volumes and pull secrets";

@@ -19,8 +19,8 @@ use crate::{
     admission::ReviewError,
     controller::CONFIGURATION_NAME,
     kubernetes::{
-        self, ClusterError, Labels, Listed, Object, ObjectFilter, Owner, Resource, Selected,
-        Selection,
+        self, ClusterError, Connection, Labels, Listed, Object, ObjectFilter, Owner, Resource,
+        Selected, Selection,
     },
 };
 
@@ -36,11 +36,28 @@ pub(super) async fn read(
     worlds: &Worlds,
     errors: &mut impl Write,
 ) -> Result<Tally, ClusterError> {
-    let client = kubernetes::connect(arguments.kubeconfig.as_deref(), arguments.context.as_deref());
-    let client = client.await?;
+    let (kubeconfig, context) = (arguments.kubeconfig.as_deref(), arguments.context.as_deref());
+    let connection = kubernetes::connect(kubeconfig, context).await?;
+    let tally = read_from(&connection, arguments, worlds, errors).await;
+    tally.map_err(|error| match error {
+        ClusterError::Call { action, status: status @ None, reason } => {
+            let reason = format!("{reason}; the API server is {}", connection.server);
+            ClusterError::Call { action, status, reason }
+        }
+        error => error,
+    })
+}
+
+/// Reads the objects by a client.
+async fn read_from(
+    Connection { client, .. }: &Connection,
+    arguments: &PlanArguments,
+    worlds: &Worlds,
+    errors: &mut impl Write,
+) -> Result<Tally, ClusterError> {
     let namespace = arguments.namespace.as_deref();
-    let labels = kubernetes::namespace_labels(&client, namespace).await?;
-    let selection = Selection::read(&client, CONFIGURATION_NAME).await?;
+    let labels = kubernetes::namespace_labels(client, namespace).await?;
+    let selection = Selection::read(client, CONFIGURATION_NAME).await?;
     let mut resources = vec![Resource::pods()];
     if arguments.workloads {
         resources.extend(Resource::workloads());
@@ -49,7 +66,7 @@ pub(super) async fn read(
         let sites = &worlds.new.sites;
         let has_group = |group: &str| sites.has_group(group);
         let is_site = |group: &str, kind: &str| sites.contains(group, kind);
-        resources.extend(kubernetes::discover(&client, has_group, is_site).await?);
+        resources.extend(kubernetes::discover(client, has_group, is_site).await?);
     }
     warn(selection.as_ref(), &resources, errors);
     let reading = Reading { worlds, selection, labels };
@@ -57,7 +74,7 @@ pub(super) async fn read(
     let mut all = Tally::default();
     for resource in &resources {
         let (mut tally, mut unreadable) = (Tally::default(), None);
-        kubernetes::for_each_object(&client, resource, &filter, |listed| match listed {
+        kubernetes::for_each_object(client, resource, &filter, |listed| match listed {
             Listed::Restarted => tally = Tally::default(),
             Listed::Object(object) => {
                 if let Err(error) = reading.add(&mut tally, resource, &object) {

@@ -55,6 +55,10 @@ pub(super) fn read(
             exit = exit.worse(unusable(problem, errors));
         }
     }
+    if exit == Exit::Success && tally.rows().next().is_none() {
+        // The exit code says the same if the warning cannot be written.
+        let _ = writeln!(errors, "warning: no image was found in the manifests");
+    }
     (tally, exit)
 }
 

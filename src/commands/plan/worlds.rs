@@ -2,10 +2,8 @@
 
 use std::{io::Write, sync::Arc};
 
-use anyhow::Context;
-
 use super::{
-    super::load_cluster_rules,
+    super::load_map_of_flag,
     PlanArguments,
     images::{self, Planned, ReviewedObject},
     tally::Row,
@@ -13,7 +11,6 @@ use super::{
 use crate::{
     admission::{ReviewError, World},
     kubernetes::Selected,
-    settings::RuleSource,
 };
 
 /// The rules by which images are decided.
@@ -63,8 +60,7 @@ pub(super) fn load(arguments: &PlanArguments, errors: &mut impl Write) -> anyhow
     let new = arguments.world.load(errors)?;
     let mut against = None;
     if let Some(file) = &arguments.against {
-        let rules = load_cluster_rules(RuleSource::MapFile(file.clone()), errors);
-        let policy = Arc::new(rules.context("--against")?.policy);
+        let policy = Arc::new(load_map_of_flag("--against", file, errors)?.policy);
         against = Some(World { policy, ..new.clone() });
     }
     Ok(Worlds { new, against })

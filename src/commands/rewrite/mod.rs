@@ -1,7 +1,6 @@
 //! `imageswap rewrite`: rewrites the images in manifests, in place.
 
 mod output;
-mod replace;
 
 use std::{
     io::{Read, Write},
@@ -11,16 +10,14 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 
-use self::{
-    output::{FormArguments, Printed, Source},
-    replace::replace,
-};
+use self::output::{FormArguments, Printed, Source};
 use super::{
     Exit,
     input::{
         DEFAULT_NAMESPACE, STDIN, STDIN_NAME, check_namespace, check_stdin, is_stdin, unusable,
     },
     manifest_files::{self, Files, shown},
+    replace::replace,
     show_errors,
     world::WorldArguments,
 };

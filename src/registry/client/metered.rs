@@ -22,8 +22,8 @@ const BURST_BYTES: u64 = 2 * 1024 * 1024;
 /// Number of bytes that a peer may send in a second, for longer than a burst: some thousand answers.
 const BYTES_PER_SECOND: u64 = 2 * 1024 * 1024;
 
-/// Number of bytes after which other tasks have their turn: what a thread reads in about a millisecond. The library's own
-/// buffer is ten times as large.
+/// Number of bytes after which other tasks have their turn: what a thread reads in about a millisecond. The library's
+/// own buffer is ten times as large.
 const BYTES_PER_TURN: u64 = 32 * 1024;
 
 /// A TCP connection whose peer can send only so much.

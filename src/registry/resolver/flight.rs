@@ -24,8 +24,8 @@ use crate::registry::{
     target::Target,
 };
 
-/// Timeout for a flight: 10 seconds. A client has timeouts of its own, which are shorter; this one ends a check that hangs
-/// nevertheless, so that its permit is not lost.
+/// Timeout for a flight: 10 seconds. A client has timeouts of its own, which are shorter; this one ends a check that
+/// hangs nevertheless, so that its permit is not lost.
 const FLIGHT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The result of [`board`].

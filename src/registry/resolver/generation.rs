@@ -56,7 +56,7 @@ pub(super) struct Generation {
     /// Cancelled when another client is in use.
     pub(super) superseded: CancellationToken,
     answers: Answers,
-    /// Held for a few probes of hash tables. A known answer needs it not, so only the images that are to be asked for
+    /// Held for a few probes of hash tables. A known answer does not need it, so only the images that are to be asked for
     /// compete for it, and the ends of checks.
     desk: Mutex<Desk>,
     /// The runtime of the checks. They take turns with what it runs, and not with the reviews of the workers.

@@ -51,7 +51,8 @@ fn correct_rule((key, target): Candidate) -> Option<String> {
         && is_shown_completely
         && is_rule
         && key.len().max(target.len()) <= MAX_IMAGE_BYTES
-        && !has_problem(&parsed, &key, &target);
+        && !has_problem(&parsed, &key, &target)
+        && !lacks_registry(&parsed, &target);
     is_correct.then_some(rule)
 }
 
@@ -64,6 +65,12 @@ pub(super) fn valid_or_repaired(key: &Key, target: &str) -> String {
 pub(super) fn is_valid_target(key: &Key, target: &str) -> bool {
     let rule = Rule::new(key.clone(), Target::new(target), &Arc::default(), 1);
     rule.effect() != Effect::LeaveInvalid
+}
+
+/// Returns true if the target of a rule that is not for one image names no registry.
+fn lacks_registry(key: &Key, target: &str) -> bool {
+    let is_one_image = matches!(key, Key::Exact(_) | Key::NoswapWildcards);
+    !is_one_image && !target.is_empty() && !Target::new(target).names_registry()
 }
 
 /// Returns true if no image matches the key, which is given as it is parsed and as it is written.

@@ -36,7 +36,7 @@ fn without_mark(key: &str, target: &str) -> Option<String> {
 
 /// Returns advice on a line whose single colon is no separator. `None` if it probably is one.
 ///
-/// It is the colon of a field of a manifest, or the one before the tag or the digest of an image.
+/// It is the colon of a field of a manifest, or the one before a port, or the tag or the digest of an image.
 pub(in crate::rules) fn other_colon(key: &str, target: &str) -> Option<String> {
     if is_field(key, target) {
         return Some(FIELD_HINT.into());
@@ -46,6 +46,8 @@ pub(in crate::rules) fn other_colon(key: &str, target: &str) -> Option<String> {
             !target.contains('/') && is_valid_reference(&format!("{image}:{target}"))
         }
         Ok(Key::Replace(_)) => target.contains(['*', '?']) && !target.contains('/'),
+        // The port of a registry whose target is missing.
+        Ok(Key::Registry(_)) => target.bytes().all(|byte| byte.is_ascii_digit()),
         _ => false,
     };
     let rule =

@@ -1,8 +1,8 @@
 //! A shell glob: `*` matches any sequence of characters, including `/`; `?` matches one character; `[abc]`, `[a-z]` and
 //! `[!x]` match one character of a class.
 //!
-//! The semantics are those of Python's `fnmatch` on a case-sensitive system, because maps of the Python ImageSwap rely on
-//! them: an unclosed `[` is a literal, `]` directly after the opening bracket is a member, and a reversed range is
+//! The semantics are those of Python's `fnmatch` on a case-sensitive system, because maps of the Python ImageSwap rely
+//! on them: an unclosed `[` is a literal, `]` directly after the opening bracket is a member, and a reversed range is
 //! empty.
 //!
 //! A glob is deliberately not compiled to an automaton. Thousands of globs do not fit into one, and matching a glob

@@ -7,7 +7,7 @@ use crate::{
     image::is_valid_reference,
     rules::{
         advice::{self, Advice},
-        diagnostic::{Code, Diagnostic},
+        diagnostic::{Code, Diagnostic, shorten},
         glob::Glob,
         line::{Separator, key_span, rule_span, separator, without_white_space},
         manifest,
@@ -19,6 +19,7 @@ use crate::{
 impl Linter<'_> {
     pub(super) fn single_rules(&mut self) {
         self.invalid_targets();
+        self.targets_without_registry();
         self.invalid_keys();
         self.invalid_globs();
         self.invalid_wildcards();
@@ -39,6 +40,24 @@ impl Linter<'_> {
                     Advice { hint: comment.or(other.flatten()).unwrap_or(advice.hint), ..advice }
                 };
                 self.advise(Code::InvalidTarget, rule, Part::Target, advice);
+            }
+        }
+    }
+
+    /// Reports targets that begin with a path, as in `default::harbor`. A new image that is written out, as in an
+    /// `[EXACT]` rule, is the short form of one on Docker Hub by intent.
+    fn targets_without_registry(&mut self) {
+        for rule in self.rules.rules() {
+            let is_exact = matches!(rule.key, Key::Exact(_));
+            if rule.effect() == Effect::Swap && !is_exact && !rule.target.names_registry() {
+                let target = rule.target.text();
+                self.advise(Code::NoRegistry, rule, Part::Target, || Advice {
+                    message: "the target names no registry, so the new images are on Docker Hub".into(),
+                    hint: format!(
+                        "begin it with the host of the registry, or write `docker.io/{}` if this is meant",
+                        shorten(target)
+                    ),
+                });
             }
         }
     }

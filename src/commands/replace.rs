@@ -1,6 +1,7 @@
 //! New content for a file.
 
 use std::{
+    fs,
     io::{self, Write},
     path::Path,
 };
@@ -37,5 +38,30 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
     new.as_file().set_permissions(metadata.permissions())?;
     new.as_file().sync_all()?;
     new.persist(&file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Replaces the content of a file as [`replace`] does, or creates it with its directory.
+///
+/// # Errors
+/// As [`replace`].
+pub(super) fn create_or_replace(file: &Path, text: &str) -> io::Result<()> {
+    if file.exists() {
+        return replace(file, text);
+    }
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The mask of the process applies, as to any new file.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut new = builder.tempfile_in(directory)?;
+    new.write_all(text.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist(file).map_err(|error| error.error)?;
     Ok(())
 }
