@@ -21,13 +21,8 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     let directory = file.parent().unwrap_or(Path::new("/"));
-    let in_directory = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("{} cannot be written: {}", directory.display(), error.kind()),
-        )
-    };
-    let mut new = NamedTempFile::new_in(directory).map_err(in_directory)?;
+    let new = NamedTempFile::new_in(directory);
+    let mut new = new.map_err(|error| unwritable(directory, &error))?;
     new.write_all(text.as_bytes())?;
     #[cfg(unix)]
     {
@@ -59,9 +54,16 @@ pub(super) fn create_or_replace(file: &Path, text: &str) -> io::Result<()> {
         // The mask of the process applies, as to any new file.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut new = builder.tempfile_in(directory)?;
+    let new = builder.tempfile_in(directory);
+    let mut new = new.map_err(|error| unwritable(directory, &error))?;
     new.write_all(text.as_bytes())?;
     new.as_file().sync_all()?;
     new.persist(file).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Names the directory in which no file can be made. The library names its temporary file.
+fn unwritable(directory: &Path, error: &io::Error) -> io::Error {
+    let kind = error.kind();
+    io::Error::new(kind, format!("{} cannot be written: {kind}", directory.display()))
 }

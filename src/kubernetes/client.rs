@@ -6,7 +6,12 @@ use hyper::{Uri, http::uri::Scheme};
 use kube::{Client, Config, config::InClusterError};
 use tracing::info;
 
-use super::{ClusterError, call::reason, context::Context, kubeconfig};
+use super::{
+    ClusterError,
+    call::reason,
+    context::Context,
+    kubeconfig::{self, KubeconfigProblem},
+};
 use crate::innermost::innermost;
 
 /// Default namespace, as in the original. Used if neither the settings nor the files of the pod name one.
@@ -22,13 +27,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster from the kubeconfig that `KUBECONFIG` names, from that of the user, or from the service
-    /// account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
+    /// Finds the cluster from the kubeconfig that `KUBECONFIG` names, from that of the user, or, if there is none, from
+    /// the service account of the pod. Does not call the API server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// If neither is there, or the credentials of the kubeconfig cannot be used.
     pub async fn find(namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let (client, config, _) = find(None, None).await?;
+        let Found { client, config, .. } = find(None, None).await?;
         let in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         let namespace = match namespace {
             Some(namespace) => namespace.to_owned(),
@@ -50,7 +55,7 @@ pub struct Connection {
 }
 
 /// Returns a client of the cluster of a kubeconfig. `file` is `None` to find it as [`Cluster::find`] does, and `context`
-/// is one of its contexts, or `None` for the current one.
+/// is one of its contexts, or `None` for the current one. Must be called within a Tokio runtime.
 ///
 /// # Errors
 /// As [`Cluster::find`], and if there is no such file or context.
@@ -58,26 +63,40 @@ pub async fn connect(
     file: Option<&Path>,
     context: Option<&str>,
 ) -> Result<Connection, ClusterError> {
-    let (client, config, context) = find(file, context).await?;
-    let server = server(&config.cluster_url);
-    let server = match context {
-        Some(context) => format!("{server}, by {}", context.described()),
-        None => server,
-    };
-    Ok(Connection { client, server })
+    let Found { client, config, context } = find(file, context).await?;
+    let mut place = server(&config.cluster_url);
+    if let Some(context) = context {
+        place.push_str(", by ");
+        place.push_str(&context.described());
+    }
+    if let Some(proxy) = &config.proxy_url {
+        place.push_str(", through the proxy ");
+        place.push_str(&server(proxy));
+    }
+    Ok(Connection { client, server: place })
 }
 
-async fn find(
-    file: Option<&Path>,
-    name: Option<&str>,
-) -> Result<(Client, Config, Option<Context>), ClusterError> {
-    let (config, context) = match kubeconfig::read(file, name).await {
-        Ok((config, context)) => (config, Some(context)),
-        // The service account of a pod is no context.
-        Err(error) if file.is_some() || name.is_some() => {
-            return Err(ClusterError::Kubeconfig(error));
-        }
-        Err(error) => {
+/// A client, and how it was found.
+struct Found {
+    client: Client,
+    config: Config,
+    /// `None` for the service account of a pod.
+    context: Option<Context>,
+}
+
+/// Finds the cluster in a thread that may wait: a command for credentials can take seconds.
+async fn find(file: Option<&Path>, name: Option<&str>) -> Result<Found, ClusterError> {
+    let (file, name) = (file.map(Path::to_owned), name.map(str::to_owned));
+    let found = tokio::task::spawn_blocking(move || find_now(file.as_deref(), name.as_deref()));
+    // A panic of the client is a bug, or a value that it does not expect.
+    found.await.unwrap_or_else(|error| Err(ClusterError::Unreachable(error.to_string())))
+}
+
+fn find_now(file: Option<&Path>, name: Option<&str>) -> Result<Found, ClusterError> {
+    let (config, context) = match kubeconfig::read(file, name) {
+        Ok(context) => (context.config().map_err(ClusterError::Kubeconfig)?, Some(context)),
+        // A pod has none. Where there is one, its cluster is meant, and never another one.
+        Err(KubeconfigProblem::Missing(error)) if file.is_none() && name.is_none() => {
             let config = Config::incluster().map_err(|in_cluster| {
                 let in_cluster = match in_cluster {
                     InClusterError::ReadEnvironmentVariable(_) => {
@@ -93,12 +112,15 @@ async fn find(
             })?;
             (config, None)
         }
+        Err(KubeconfigProblem::Missing(error) | KubeconfigProblem::Unusable(error)) => {
+            return Err(ClusterError::Kubeconfig(error));
+        }
     };
     let client = Client::try_from(config.clone()).map_err(|error| match &context {
         Some(context) => ClusterError::Kubeconfig(context.describe(&error)),
         None => ClusterError::Unreachable(reason(&error)),
     })?;
-    Ok((client, config, context))
+    Ok(Found { client, config, context })
 }
 
 /// Returns host and port of the API server, without the rest of the URL, which may contain a password.

@@ -8,6 +8,7 @@ mod client;
 mod context;
 mod inventory;
 mod kubeconfig;
+mod proxy;
 mod resource;
 mod selection;
 mod watch;

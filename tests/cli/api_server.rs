@@ -26,7 +26,8 @@ pub(crate) type Answers = BTreeMap<String, Vec<Answer>>;
 
 /// An API server on a port of its own.
 pub(crate) struct ApiServer {
-    address: String,
+    /// Host and port.
+    pub(crate) address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 

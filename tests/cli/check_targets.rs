@@ -417,6 +417,7 @@ fn a_port_without_a_target_is_told_from_a_target() {
         ("quay.io:a.io", "write `quay.io::a.io`"),
     ] {
         let map = load(&["default::", rule]);
-        assert!(mistakes(&map)[0].hint.starts_with(hint), "{:?}", mistakes(&map));
+        let found = mistakes(&map);
+        assert!(found.len() == 1 && found[0].hint.starts_with(hint), "{found:?}");
     }
 }

@@ -18,6 +18,7 @@ mod completions;
 mod config_maps;
 mod explain;
 mod export;
+mod kubeconfig;
 mod maps;
 mod names;
 mod namespaces;

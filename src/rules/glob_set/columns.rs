@@ -259,18 +259,20 @@ fn bits(mut set: u128) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
+    /// Returns a glob that only the digits of a number before its literal, `/a/`, tell from others.
+    fn glob(number: usize) -> Glob {
+        let digits = format!("{number:05}");
+        let classes: Vec<_> = digits.chars().map(|digit| format!("[{digit}x]")).collect();
+        Glob::parse(&format!("*{}/a/*", classes.concat()))
+    }
+
     #[test]
     fn globs_are_told_apart_however_often_their_literal_occurs() {
-        let digits = |number: usize| -> String {
-            let digits = format!("{number:03}");
-            digits.chars().map(|digit| format!("[{digit}x]")).collect::<Vec<_>>().concat()
-        };
-        let globs: Vec<_> =
-            (0..1000).map(|n| Glob::parse(&format!("*{}/a/*", digits(n)))).collect();
+        let globs: Vec<_> = (0..1000).map(glob).collect();
         let literal = b"/a/";
         let columns = Columns::build(&globs.iter().collect::<Vec<_>>(), Some(literal)).unwrap();
         for occurrences in [1, 64, 65, 2000] {
-            let image = format!("q{}345/a/app", "/a".repeat(2 * (occurrences - 1)));
+            let image = format!("q{}00345/a/app", "/a".repeat(2 * (occurrences - 1)));
             let at: Vec<_> = (0..image.len())
                 .filter(|&at| image.as_bytes()[at..].starts_with(literal))
                 .map(|at| at..at + literal.len())
@@ -278,6 +280,20 @@ mod tests {
             assert!(at.len() >= occurrences, "{}", at.len());
             let candidates: Vec<_> = columns.candidates(image.as_bytes(), &at).collect();
             assert_eq!(candidates, [345], "{occurrences}");
+        }
+    }
+
+    #[test]
+    fn globs_are_found_beyond_the_first_word_of_blocks() {
+        let number = 64 * BLOCK_GLOBS + 1000;
+        let globs: Vec<_> = (0..=number).map(glob).collect();
+        let columns = Columns::build(&globs.iter().collect::<Vec<_>>(), Some(b"/a/")).unwrap();
+        for number in [0, 1, 63 * BLOCK_GLOBS, 64 * BLOCK_GLOBS - 1, 64 * BLOCK_GLOBS, number] {
+            let image = format!("q{number:05}/a/app");
+            let at = 6..9;
+            let candidates = columns.candidates(image.as_bytes(), slice::from_ref(&at));
+            let candidates: Vec<_> = candidates.collect();
+            assert_eq!(candidates, [number]);
         }
     }
 }

@@ -48,9 +48,14 @@ impl Linter<'_> {
     /// `[EXACT]` rule, is the short form of one on Docker Hub by intent.
     fn targets_without_registry(&mut self) {
         for rule in self.rules.rules() {
+            let target = rule.target.text();
             let is_exact = matches!(rule.key, Key::Exact(_));
             if rule.effect() == Effect::Swap && !is_exact && !rule.target.names_registry() {
-                let target = rule.target.text();
+                let written = self.written_key(rule);
+                if self.has_single_colon(rule) && advice::other_colon(&written, target).is_some() {
+                    // What is behind the colon is no target.
+                    continue;
+                }
                 self.advise(Code::NoRegistry, rule, Part::Target, || Advice {
                     message: "the target names no registry, so the new images are on Docker Hub".into(),
                     hint: format!(
