@@ -1,4 +1,4 @@
-//! The documents of a text: trees of nodes that know their positions.
+//! A document: a tree of nodes that know their positions.
 
 use std::{
     borrow::Cow,
@@ -7,22 +7,16 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
+use granit_parser::{Event, ScalarStyle, Span, StructureStyle};
 use indexmap::IndexMap;
 
-use super::{SyntaxError, scalar::Kind};
-
-/// Maximum nesting of collections. The API server accepts no deeper objects than 10,000; those of people have ten.
-const MAX_NESTING: usize = 255;
+use super::{SyntaxError, origin::Origin, scalar::Kind};
 
 /// Maximum number of values of a document. Each takes up to 150 bytes of memory.
 const MAX_NODES: usize = 8 * 1024 * 1024;
 
 /// Maximum number of keys that the merge keys of a document bring. With aliases, a short text can stand for a long one.
 const MAX_MERGED: usize = 1024 * 1024;
-
-/// Maximum length of a key in characters. YAML allows 1,024, and JSON any length.
-const MAX_KEY_LENGTH: usize = 64 * 1024;
 
 /// A node of a document, by its index.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -164,49 +158,11 @@ impl<'t> Document<'t> {
     }
 }
 
-/// The documents of a text, in their order. A syntax error ends the iteration.
-pub(super) struct Documents<'t> {
-    parser: Parser<'t, StrInput<'t>>,
-}
-
-impl<'t> Documents<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        let options: Options = granit_parser::options! {
-            simple_key_max_lookahead: MAX_KEY_LENGTH,
-            flow_nesting_limit: MAX_NESTING,
-            block_nesting_limit: MAX_NESTING,
-            emit_comments: false,
-            // As libyaml, which Kubernetes uses a port of.
-            block_scalar_eof_without_line_feed: true,
-        };
-        Self { parser: Parser::new_from_str_with_options(text, options) }
-    }
-}
-
-impl<'t> Iterator for Documents<'t> {
-    type Item = Result<Document<'t>, SyntaxError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut builder = Builder::default();
-        loop {
-            match self.parser.next_event()? {
-                Err(error) => return Some(Err(error.into())),
-                Ok((Event::StreamEnd, _)) => return None,
-                Ok((Event::DocumentEnd, _)) => return Some(Ok(builder.document)),
-                Ok((event, span)) => {
-                    if let Err(error) = builder.add(event, &span) {
-                        return Some(Err(error));
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// A document of which not all events are read.
 #[derive(Default)]
-struct Builder<'t> {
+pub(super) struct Builder<'t> {
     document: Document<'t>,
+    origin: Origin,
     /// The collections that are not complete, the outermost first.
     open: Vec<NodeId>,
     /// The first node of a pair in each collection that is not complete, if its second is missing.
@@ -217,11 +173,23 @@ struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    fn add(&mut self, event: Event<'t>, span: &Span) -> Result<(), SyntaxError> {
-        let refusal = |problem| {
-            let Span { start, .. } = span;
-            Err(SyntaxError::new(start.line(), start.col() + 1, problem))
-        };
+    /// Starts a document of a parser that has read the text from `origin` on, which is the start of a line.
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin, ..Self::default() }
+    }
+
+    /// Returns the document, after its last event.
+    pub(super) fn finish(self) -> Document<'t> {
+        self.document
+    }
+
+    /// Adds what an event brings.
+    ///
+    /// # Errors
+    /// If the document is larger than the limits of this module, or has a key that is a collection.
+    pub(super) fn add(&mut self, event: Event<'t>, span: &Span) -> Result<(), SyntaxError> {
+        let (line, column) = (self.origin.line_of(&span.start), span.start.col() + 1);
+        let refusal = |problem| Err(SyntaxError::new(line, column, problem));
         if self.document.nodes.len() > MAX_NODES {
             return refusal("the document has more than 8 million values");
         }
@@ -261,8 +229,9 @@ impl<'t> Builder<'t> {
 
     fn push(&mut self, content: Content<'t>, anchor: usize, span: &Span) -> NodeId {
         let id = NodeId(self.document.nodes.len());
-        let bytes = span.byte_range().unwrap_or_default();
-        self.document.nodes.push(Node { content, bytes, line: span.start.line() });
+        let bytes = self.origin.of(&span.start).bytes..self.origin.of(&span.end).bytes;
+        let line = self.origin.line_of(&span.start);
+        self.document.nodes.push(Node { content, bytes, line });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
@@ -299,7 +268,7 @@ impl<'t> Builder<'t> {
             Content::Alias(_) | Content::Scalar(_) => return,
         };
         let end = match (style, last) {
-            (Style::Flow, _) => span.byte_range().map(|bytes| bytes.end),
+            (Style::Flow, _) => Some(self.origin.of(&span.end).bytes),
             (Style::Block, last) => last.map(|last| nodes[last.0].bytes.end),
         };
         let bytes = &mut nodes[id.0].bytes;

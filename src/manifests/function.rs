@@ -3,7 +3,8 @@
 
 use super::{
     SyntaxError,
-    document::{Document, Documents, NodeId},
+    document::{Document, NodeId},
+    documents::Documents,
     pointer::Pointers,
 };
 

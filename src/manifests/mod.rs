@@ -7,10 +7,12 @@
 //! Deliberately absent: a YAML writer, and the rendering of templates. The module is pure: no file, no cluster, no clock.
 
 mod document;
+mod documents;
 mod error;
 mod function;
 mod json;
 mod object;
+mod origin;
 mod pass;
 mod pointer;
 mod problem;

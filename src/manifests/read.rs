@@ -2,7 +2,8 @@
 
 use super::{
     SyntaxError,
-    document::{Document, Documents},
+    document::Document,
+    documents::Documents,
     error::AMBIGUOUS,
     json::MAX_DOCUMENT_BYTES,
     object::{Object, objects},

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     SyntaxError,
-    document::Documents,
+    documents::Documents,
     object::objects,
     pass::Pass,
     replacement::Replacement,

@@ -74,6 +74,33 @@ fn a_text_in_flow_style_or_json_stays_one() {
 }
 
 #[test]
+fn json_objects_in_a_row_are_documents() {
+    let pod = |image: &str, name: &str| {
+        let spec = format!("{{\n  \"containers\": [{{\"image\": \"{image}\"}}]}}");
+        format!(
+            "{{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {spec},\n\"é\": \"{name}\"}}"
+        )
+    };
+    for separator in ["\n", "\r\n\n", "\n---\n", " # comment\n"] {
+        let text = |images: [&str; 3]| images.map(|image| pod(image, "ü")).join(separator);
+        let (before, after) =
+            (text(["a", "quay.io/b", "c"]), text(["d.io/a", "q.io/proxy/b", "d.io/c"]));
+        let rewritten = rewrite(&before);
+        assert_eq!(rewritten.text, after, "{separator:?}");
+        let lines: Vec<_> = rewritten.changes.iter().map(|change| change.line).collect();
+        let expected: Vec<_> = before
+            .lines()
+            .zip(1..)
+            .filter_map(|(line, number)| line.contains("image").then_some(number))
+            .collect();
+        assert_eq!(lines, expected, "{separator:?}");
+    }
+    // It takes no quadratic time.
+    let many = "{}\n".repeat(100_000) + &pod("a", "ü");
+    assert_eq!(rewrite(&many).changes[0].line, 100_002);
+}
+
+#[test]
 fn line_breaks_byte_order_marks_and_separators_stay() {
     let text = |image: &str| pod(&format!("    image: {image}\n"));
     for wrap in [
@@ -215,6 +242,11 @@ fn a_syntax_error_has_its_line_and_column() {
         ("a: 1\n b: 2\n", 2, 3),
         ("a: *unknown\n", 1, 4),
         ("a: &a [*a]\n", 1, 8),
+        ("{a: 1}\n{b: 2}\n{d: *unknown}\n", 3, 5),
+        ("{a: 1}\n{b: 2} {c: 3}\n", 2, 8),
+        ("{a: 1}\n{b: 2}\n{c: 3\n}, 1\n", 4, 2),
+        ("{a: 1}\n[1]\n", 2, 1),
+        ("[1]\n{a: 1}\n", 2, 1),
     ] {
         let error = super::rewriting(&world).rewrite(text).unwrap_err();
         assert_eq!((error.line, error.column), (line, column), "{text} {error}");
