@@ -397,3 +397,15 @@ map: 2 rules, 0 errors, 0 warnings, 1 note
     let workspace = Workspace::new(&[("map", map)]);
     workspace.imageswap(&["check", "--deny-warnings", "map"]).run().assert_success(expected);
 }
+
+#[test]
+fn the_map_is_named_as_in_the_other_commands() {
+    let workspace = Workspace::new(&[("clean", CLEAN), ("errors", ERRORS)]);
+    for option in ["--maps", "--maps-file"] {
+        let named = workspace.imageswap(&["check", option, "errors"]).run();
+        let plain = workspace.imageswap(&["check", "errors"]).run();
+        assert_eq!((named.code, &named.stdout), (Some(1), &plain.stdout), "{option}");
+    }
+    let both = workspace.imageswap(&["check", "--maps", "clean", "errors"]).run();
+    assert_eq!(both.stdout.matches("1 rule, ").count(), 2, "{}", both.stdout);
+}

@@ -57,9 +57,20 @@ pub struct CheckArguments {
     #[arg(long, visible_alias = "sites", value_name = "FILE", conflicts_with = "configmap_key")]
     sites_file: Option<PathBuf>,
 
+    /// Same as FILE, named as in the other commands
+    #[arg(long, visible_alias = "maps", value_name = "FILE")]
+    maps_file: Option<PathBuf>,
+
     /// Map files, or manifests with `--configmap-key`; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "sites_file")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["maps_file", "sites_file"])]
     files: Vec<PathBuf>,
+}
+
+impl CheckArguments {
+    /// Returns the map files, or the manifests that contain them.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.maps_file.iter().chain(&self.files)
+    }
 }
 
 /// Size of all maps of namespaces above which one ConfigMap soon does not hold them, in bytes: it holds 1 MiB.
@@ -75,15 +86,15 @@ pub fn run(
     input: &mut impl Read,
     output: &mut impl Write,
 ) -> anyhow::Result<Exit> {
-    check_stdin(arguments.files.iter().chain(&arguments.sites_file))?;
-    if arguments.namespace_maps_dir.is_some() && arguments.files.len() > 1 {
+    check_stdin(arguments.files().chain(&arguments.sites_file))?;
+    if arguments.namespace_maps_dir.is_some() && arguments.files().count() > 1 {
         bail!("--namespace-maps-dir needs one FILE, the map of the cluster");
     }
     let renderer = if is_colored { Renderer::styled() } else { Renderer::plain() };
     let form = Form { output: arguments.output, renderer };
     let mut exit = Exit::Success;
     let mut cluster = None;
-    for file in &arguments.files {
+    for file in arguments.files() {
         let name = if is_stdin(file) { Path::new(STDIN_NAME) } else { file };
         let checked = match load(arguments, file, name, input) {
             Ok((text, map)) => {
