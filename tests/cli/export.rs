@@ -278,3 +278,19 @@ fn a_file_of_an_export_is_replaced_as_a_whole() {
     assert!(fs::read_to_string(&file).unwrap().contains("b.io"));
     assert_eq!(fs::read_dir(workspace.path("out")).unwrap().count(), 1);
 }
+
+#[test]
+fn an_export_that_changes_nothing_warns() {
+    let workspace =
+        Workspace::new(&[("nothing", "default::\nquay.io::"), ("one", "default::\nquay.io::h.io")]);
+    for form in ["containerd", "idms", "k3s", "kubernetes", "registries.conf"] {
+        let export = |map| {
+            workspace
+                .imageswap(&["export", "--to", form, "--maps", map, "--output-dir", "out"])
+                .run()
+        };
+        let warning = "warning: nothing: no rule swaps an image, so the export changes nothing\n";
+        export("nothing").assert_exit(0, "", warning);
+        assert!(!export("one").stderr.contains("no rule swaps"), "{form}");
+    }
+}
