@@ -119,6 +119,11 @@ footprint:
     cargo build --release --locked
     load-tests/footprint.py
 
+# Measure how fast `rewrite` and `plan` read manifests
+manifests:
+    cargo build --release --locked
+    load-tests/manifests.py
+
 # Measure what the webhook costs whoever creates pods; takes h2load, and Go for the control plane
 api-server *arguments:
     load-tests/api-server.sh {{ arguments }}
