@@ -94,6 +94,12 @@ impl Pairs {
 }
 
 impl<'t> Document<'t> {
+    /// Returns the end of the document in bytes, if it is a mapping in braces.
+    pub(super) fn object_end(&self) -> Option<usize> {
+        let root = self.written(self.root?);
+        matches!(root.content, Content::Mapping(Style::Flow, _)).then_some(root.bytes.end)
+    }
+
     /// Returns a node. An alias is the node that it stands for.
     pub(super) fn node(&self, id: NodeId) -> &Node<'t> {
         self.written(self.target(id))

@@ -81,8 +81,10 @@ fn json_objects_in_a_row_are_documents() {
             "{{\"kind\": \"Pod\", \"apiVersion\": \"v1\", \"spec\": {spec},\n\"é\": \"{name}\"}}"
         )
     };
-    for separator in ["\n", "\r\n\n", "\n---\n", " # comment\n"] {
-        let text = |images: [&str; 3]| images.map(|image| pod(image, "ü")).join(separator);
+    for separator in ["\n", "\r\n\n", "\n---\n"] {
+        let text = |images: [&str; 3]| {
+            format!("\u{feff}{}", images.map(|image| pod(image, "ü")).join(separator))
+        };
         let (before, after) =
             (text(["a", "quay.io/b", "c"]), text(["d.io/a", "q.io/proxy/b", "d.io/c"]));
         let rewritten = rewrite(&before);
@@ -244,6 +246,11 @@ fn a_syntax_error_has_its_line_and_column() {
         ("a: &a [*a]\n", 1, 8),
         ("{a: 1}\n{b: 2}\n{d: *unknown}\n", 3, 5),
         ("{a: 1}\n{b: 2} {c: 3}\n", 2, 8),
+        // kubectl ignores what follows in these, so it must not be read as an object.
+        ("# comment\n{a: 1}\n{b: 2}\n", 3, 1),
+        ("---\n{a: 1}\n{b: 2}\n", 3, 1),
+        ("a: 1\n---\n{a: 1}\n{b: 2}\n", 4, 1),
+        ("{a: 1} # comment\n{b: 2}\n", 2, 1),
         ("{a: 1}\n{b: 2}\n{c: 3\n}, 1\n", 4, 2),
         ("{a: 1}\n[1]\n", 2, 1),
         ("[1]\n{a: 1}\n", 2, 1),
