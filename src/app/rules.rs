@@ -45,7 +45,7 @@ impl App {
             }
             RuleSource::MapFile(file) => self.follow_map(FollowedFile::Named(file), policy),
             RuleSource::BuiltIn(text) => {
-                let map = LoadedMap::from_text(text).context("the built-in map")?;
+                let map = LoadedMap::built_in(text).context(LoadedMap::BUILT_IN)?;
                 let (built_in, load) = map_load(map, Origin::BuiltIn, None);
                 policy.publish(built_in, load);
             }

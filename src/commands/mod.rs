@@ -124,8 +124,8 @@ fn load_cluster_rules(source: RuleSource, errors: &mut impl Write) -> anyhow::Re
             return Ok(LoadedRules::new(policy, Diagnostics::default()));
         }
         RuleSource::BuiltIn(text) => {
-            let file = PathBuf::from("the built-in map");
-            match LoadedMap::from_text(text) {
+            let file = PathBuf::from(LoadedMap::BUILT_IN);
+            match LoadedMap::built_in(text) {
                 Ok(map) => (file, map),
                 Err(reason) => return Err(FileError::Compile { file, reason }.into()),
             }

@@ -93,6 +93,9 @@ pub struct LoadedMap {
 }
 
 impl LoadedMap {
+    /// The name of the map that is part of the program, in place of the name of a file.
+    pub const BUILT_IN: &str = "the built-in map";
+
     /// Parses and compiles the text of a map file, and collects all diagnostics.
     ///
     /// # Errors
@@ -100,6 +103,14 @@ impl LoadedMap {
     /// error.
     pub fn from_text(text: &str) -> Result<Self, CompileError> {
         Self::from_file(MapScope::Cluster, "", text)
+    }
+
+    /// Loads a map that is part of the program like [`from_text`](Self::from_text).
+    ///
+    /// # Errors
+    /// If the rules cannot be compiled; see [`RuleSet::compile`].
+    pub fn built_in(text: &str) -> Result<Self, CompileError> {
+        Self::from_file(MapScope::Cluster, Self::BUILT_IN, text)
     }
 
     /// Loads a map like [`from_text`](Self::from_text), and records the name of the file in each rule.

@@ -73,7 +73,7 @@ impl MapSource {
                 let hint = "no image is swapped until the file exists; in a cluster it is the key \
                             `maps` of the ConfigMap imageswap-maps";
                 warn!(%file, map = BUILT_IN_MAP, hint, "no map file, using the built-in map");
-                let map = LoadedMap::from_text(BUILT_IN_MAP).map_err(LoadError::transient)?;
+                let map = LoadedMap::built_in(BUILT_IN_MAP).map_err(LoadError::transient)?;
                 let (policy, load) = map_load(map, Origin::BuiltIn, None);
                 Ok(Loaded::New(policy, load))
             }

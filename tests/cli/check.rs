@@ -107,7 +107,7 @@ team::d.io/team
 
 #[test]
 fn check_finds_mistakes_between_rules() {
-    let cases: [(&str, &str, &[Finding]); 23] = [
+    let cases: [(&str, &str, &[Finding]); 25] = [
         ("clean", "default::d.io\nq.io::d.io/q\n", &[]),
         ("clean-crlf-with-byte-order-mark", "\u{feff}default::d.io\r\nq.io::\r\n", &[]),
         (
@@ -140,6 +140,12 @@ fn check_finds_mistakes_between_rules() {
         ("reversed-range", "default::\n[REPLACE]a[z-a]*::d.io\n", &[(2, "never-matches", 0)]),
         ("wildcard-in-exact", "default::\n[EXACT]a.io/*::d.io/x\n", &[(2, "never-matches", 0)]),
         ("small-letters", "default::\n[exact]a.io/x::d.io/x\n", &[(2, "never-matches", 0)]),
+        (
+            "small-letters-and-a-tag",
+            "default::\n[exact]a.io/x:1::d.io/x:1\n",
+            &[(2, "invalid-target", 0)],
+        ),
+        ("unknown-brackets", "default::\n[EXCLUDE]a.io::\n", &[(2, "never-matches", 0)]),
         ("tag-on-a-registry", "default::\na.io/x:1::d.io\n", &[(2, "never-matches", 0)]),
         (
             "other-name-of-docker-hub",

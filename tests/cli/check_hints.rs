@@ -175,6 +175,8 @@ fn other_mistakes_in_keys_are_replaced_by_rules_that_work() {
     assert_works("DEFAULT::t.io", "default::t.io", &[("a", "t.io/a")], &[]);
     assert_all_work(&[
         Case("noswap_wildcard::a,b", "noswap_wildcards::a,b", &[("a.io/x", "a.io/x")]),
+        Case("noswap::q.io,b", "noswap_wildcards::q.io,b", &[("q.io/x", "q.io/x")]),
+        Case("Exclude::q.io", "noswap_wildcards::q.io", &[("q.io/x", "q.io/x")]),
         Case("Default::t.io", "", &[]),
         Case("https://quay.io::t.io", "quay.io::t.io", &[("quay.io/a", "t.io/a")]),
         Case("https//quay.io/x::t.io", "quay.io/x::t.io", &[("quay.io/x/a", "t.io/a")]),
@@ -347,6 +349,10 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
         ("[PullSecret]h.io::a", "write `[PULLSECRET]` in capitals, and the prefix after it"),
         ("[exact]::b.io", "write `[EXACT]` in capitals, and the image after it"),
         (
+            "[SKIP]q.io::",
+            "write `[EXACT]`, `[PULLSECRET]` or `[REPLACE]`, or the registry alone; an empty target leaves its images alone",
+        ),
+        (
             "[EXACT]nginx*::t.io/nginx",
             "[EXACT] does not support wildcards; write a rule for each image",
         ),
@@ -385,5 +391,32 @@ fn hints_describe_the_form_where_no_rule_can_be_proposed() {
         let map = load(&["default::", line]);
         let found = mistakes(&map);
         assert_eq!(found.last().map(|found| &*found.hint), Some(hint), "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_looks_like_the_default_is_named_in_place_of_a_new_one() {
+    for line in [
+        "default=h.io",
+        "default h.io",
+        "Default::h.io",
+        "default:https://h.io",
+        "default => h.io",
+        " *::h.io",
+        "* : h.io",
+    ] {
+        for lines in [&["q.io::h.io/q", line][..], &["# ours", line]] {
+            let map = load(lines);
+            let missing = map.diagnostics.kept().iter().find(|found| found.line.is_none());
+            let hint = &missing.unwrap_or_else(|| panic!("{line}")).hint;
+            assert_eq!(hint, "correct line 2, which looks like the `default`", "{line}");
+        }
+    }
+    for line in
+        ["default.io::h.io", "default/x::h.io", "defaults_x::h.io", "*.io::h.io", "# default::h.io"]
+    {
+        let map = load(&[line]);
+        let hint = &map.diagnostics.kept()[0].hint;
+        assert!(hint.starts_with("add `default::registry.example.com`"), "{line}: {hint}");
     }
 }

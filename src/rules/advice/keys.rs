@@ -4,7 +4,7 @@ use super::{
     Advice,
     address::{bracket_problem, bracketed},
     candidate::{Candidate, proposal, split_at_other_separator, valid_or_repaired},
-    problem::{KeyProblem, key_problem, without_scheme},
+    problem::{KeyProblem, bracketed_word, key_problem, without_scheme},
     repository::{doubles_name, rule_for_repository},
     wildcard_keys::{wildcard_key, with_path},
 };
@@ -36,6 +36,9 @@ pub(in crate::rules) fn registry_key(
     let message = match problem {
         KeyProblem::Bracket(_) | KeyProblem::Keyword(_) => format!("`{shown}` is not a registry"),
         KeyProblem::Invalid => format!("no valid image is below `{shown}`"),
+        KeyProblem::UnknownBracket => {
+            format!("there is no `[{}]`", shorten(bracketed_word(key).unwrap_or_default()))
+        }
         KeyProblem::NoRegistry => format!(
             "`{}` is not a registry: it has no `.`, no `:` and no upper-case letter, and is not localhost",
             shorten(key.split('/').next().unwrap_or_default())
@@ -139,7 +142,7 @@ fn corrected(problem: KeyProblem, key: &str, target: &str) -> Vec<Candidate> {
         }
         KeyProblem::NoRegistry => format!("{DOCKER_HUB}/{key}"),
         KeyProblem::Tag => return exact_rules(key, target),
-        KeyProblem::Wildcard => return Vec::new(),
+        KeyProblem::UnknownBracket | KeyProblem::Wildcard => return Vec::new(),
     };
     vec![(key, target.to_owned())]
 }
@@ -183,6 +186,10 @@ fn without_proposal(problem: KeyProblem) -> String {
         KeyProblem::Keyword(keyword) => format!("write `{keyword}`"),
         KeyProblem::Tag => {
             "remove the tag or digest, or write the whole image after `[EXACT]`".into()
+        }
+        KeyProblem::UnknownBracket => {
+            "write `[EXACT]`, `[PULLSECRET]` or `[REPLACE]`, or the registry alone; an empty target leaves its images alone"
+                .into()
         }
         KeyProblem::Invalid | KeyProblem::NoRegistry | KeyProblem::Wildcard => REGISTRY_FORM.into(),
     }

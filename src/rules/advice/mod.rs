@@ -26,7 +26,7 @@ pub(super) use self::{
         several_separators, slash_comment,
     },
     patterns::{glob, glob_without_path, joined_wildcards, wildcard},
-    problem::{ends_before_path, glob_problem, is_near, key_problem, text_problem},
+    problem::{KeyProblem, ends_before_path, glob_problem, is_near, key_problem, text_problem},
     targets::invalid_target,
 };
 

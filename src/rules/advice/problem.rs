@@ -14,12 +14,14 @@ pub(in crate::rules) enum KeyProblem {
     Bracket(&'static str),
     /// It is not valid in an image reference for another reason.
     Invalid,
-    /// It is a misspelled keyword, which is given here in its correct form.
+    /// It is a misspelled keyword, or another word for it, which is given here in its correct form.
     Keyword(&'static str),
     /// Its first segment is not a registry, so an image that starts like this belongs to Docker Hub.
     NoRegistry,
     /// It has a tag or a digest.
     Tag,
+    /// It starts with a word in brackets that no rule has.
+    UnknownBracket,
     /// It contains a wildcard.
     Wildcard,
 }
@@ -42,6 +44,8 @@ pub(in crate::rules) fn key_problem(key: &str) -> Option<KeyProblem> {
     let plain = key.strip_prefix(Key::WILDCARD);
     if let Some(bracket) = bracket(key) {
         Some(KeyProblem::Bracket(bracket))
+    } else if bracketed_word(key).is_some() {
+        Some(KeyProblem::UnknownBracket)
     } else if let Some(keyword) = keyword(key) {
         Some(KeyProblem::Keyword(keyword))
     } else if without_scheme(key) != key {
@@ -135,12 +139,26 @@ fn bracket(key: &str) -> Option<&'static str> {
     kinds.next().map(|(_, bracket)| bracket)
 }
 
-/// Returns the keyword that `key` is a misspelled form of.
+/// Returns the word in brackets with which `key` starts. Hexadecimal digits are a part of an IPv6 address.
+pub(super) fn bracketed_word(key: &str) -> Option<&str> {
+    let (word, _) = key.strip_prefix('[')?.split_once(']')?;
+    let is_word = word.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_ ".contains(&byte));
+    let is_digits = word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_word && !is_digits).then_some(word)
+}
+
+/// Words that are written in place of `noswap_wildcards`.
+const EXCLUSIONS: [&str; 4] = ["exclude", "ignore", "noswap", "skip"];
+
+/// Returns the keyword that `key` is a misspelled form of, or another word for.
 fn keyword(key: &str) -> Option<&'static str> {
     if key.contains(['.', ':', '/', '*']) {
         return None;
     }
     let lower = key.to_ascii_lowercase();
+    if EXCLUSIONS.contains(&&*lower) {
+        return Some(Key::NOSWAP_WILDCARDS);
+    }
     [Key::DEFAULT, Key::NOSWAP_WILDCARDS].into_iter().find(|keyword| is_near(&lower, keyword))
 }
 

@@ -6,7 +6,7 @@ use super::{Linter, Part};
 use crate::{
     image::is_valid_reference,
     rules::{
-        advice::{self, Advice},
+        advice::{self, Advice, KeyProblem},
         diagnostic::{Code, Diagnostic, shorten},
         glob::Glob,
         line::{Separator, key_span, rule_span, separator, without_white_space},
@@ -159,7 +159,8 @@ impl Linter<'_> {
         }
     }
 
-    /// Returns true if the key has the mistake that makes the target invalid: a regular expression, or quotation marks.
+    /// Returns true if the key has the mistake that makes the target invalid: a regular expression, quotation marks, or
+    /// a misspelled `[EXACT]`, whose target may have a tag.
     fn has_mistake_of_key(&self, rule: &Rule) -> bool {
         let target = rule.target.text();
         match &rule.key {
@@ -167,8 +168,10 @@ impl Linter<'_> {
                 advice::glob_problem(&Glob::parse(text)).is_some() && target.contains(['$', '\\'])
             }
             Key::Registry(_) => {
-                let marks = ['"', '\''];
-                self.written_key(rule).starts_with(marks) && target.ends_with(marks)
+                let (written, marks) = (self.written_key(rule), ['"', '\'']);
+                let is_bracket =
+                    matches!(advice::key_problem(&written), Some(KeyProblem::Bracket(_)));
+                is_bracket || (written.starts_with(marks) && target.ends_with(marks))
             }
             _ => false,
         }
