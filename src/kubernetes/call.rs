@@ -15,7 +15,7 @@ const MAX_REASON_BYTES: usize = 768;
 /// An error of a call to the API server, or in an object of the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Neither a kubeconfig nor the files of a pod's service account are usable.
+    /// There is no kubeconfig, and the service account of a pod cannot be used.
     #[error("no way to reach a cluster: {0}")]
     Unreachable(String),
     /// The API server refused a call, or did not answer.
@@ -36,7 +36,7 @@ pub enum ClusterError {
         /// The message of the API server.
         reason: String,
     },
-    /// A kubeconfig describes a cluster, but its credentials cannot be used.
+    /// A kubeconfig cannot be used. The text names the file and the mistake.
     #[error("{0}")]
     Kubeconfig(String),
     /// A certificate could not be created or read.

@@ -95,7 +95,7 @@ async fn find(file: Option<&Path>, name: Option<&str>) -> Result<Found, ClusterE
 fn find_now(file: Option<&Path>, name: Option<&str>) -> Result<Found, ClusterError> {
     let (config, context) = match kubeconfig::read(file, name) {
         Ok(context) => (context.config().map_err(ClusterError::Kubeconfig)?, Some(context)),
-        // A pod has none. Where there is one, its cluster is meant, and never another one.
+        // Only if there is no kubeconfig: a broken one must not lead to another cluster.
         Err(KubeconfigProblem::Missing(error)) if file.is_none() && name.is_none() => {
             let config = Config::incluster().map_err(|in_cluster| {
                 let in_cluster = match in_cluster {

@@ -48,8 +48,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Returns a context of a kubeconfig that is named `kubeconfig` in errors; `None` for the current one. A user that is
-    /// missing counts as one without credentials.
+    /// Returns a context of a kubeconfig that is named `kubeconfig` in errors; `None` for the current one. A user that
+    /// is missing counts as one without credentials.
     ///
     /// # Errors
     /// If there is no such context, its cluster is missing or has no usable `server`, or the token cannot be sent.
@@ -79,7 +79,7 @@ impl Context {
         };
         let server = server.filter(is_usable).ok_or_else(|| {
             let cluster = quoted(cluster_name);
-            format!("the `server` of the cluster {cluster} is not a URL that begins with https://")
+            format!("the `server` of the cluster {cluster} is not a URL that begins with http:// or https://")
         })?;
         let user = found.user.clone().unwrap_or_default();
         let authentication = content.auth_infos.iter().find(|candidate| candidate.name == user);
@@ -120,9 +120,12 @@ impl Context {
             exec.cluster = (&self.cluster).try_into().ok();
         }
         let proxy = self.cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty());
-        let is_in_kubeconfig = proxy.is_some();
-        if let Some(proxy) = proxy.or_else(|| proxy::of_environment(&self.server)) {
-            let url = proxy::url(&proxy).ok_or_else(|| self.invalid_proxy(is_in_kubeconfig))?;
+        let proxy = proxy.map(|proxy| (None, proxy)).or_else(|| {
+            let (variable, proxy) = proxy::of_environment(&self.server)?;
+            Some((Some(variable), proxy))
+        });
+        if let Some((variable, proxy)) = proxy {
+            let url = proxy::url(&proxy).ok_or_else(|| self.invalid_proxy(variable))?;
             config.proxy_url = Some(url);
         }
         Ok(config)
@@ -223,13 +226,15 @@ impl Context {
     }
 
     /// Describes a proxy that cannot be used. Its URL may have a password.
-    fn invalid_proxy(&self, is_in_kubeconfig: bool) -> String {
-        let place = if is_in_kubeconfig {
-            let cluster = quoted(&self.cluster_name);
-            format!("{}: the `proxy-url` of the cluster {cluster}", self.kubeconfig)
-        } else {
-            "HTTPS_PROXY".to_owned()
-        };
+    /// Describes a proxy that is not usable. It is that of the kubeconfig if it has no variable.
+    fn invalid_proxy(&self, variable: Option<&str>) -> String {
+        let place = variable.map_or_else(
+            || {
+                let cluster = quoted(&self.cluster_name);
+                format!("{}: the `proxy-url` of the cluster {cluster}", self.kubeconfig)
+            },
+            str::to_owned,
+        );
         format!("{place}: not a URL that begins with http:// or https://")
     }
 
@@ -271,9 +276,11 @@ fn no_context(content: &Kubeconfig, name: &str) -> String {
     let names: Vec<_> =
         content.contexts.iter().take(MAX_LISTED).map(|context| quoted(&context.name)).collect();
     let more = if content.contexts.len() > MAX_LISTED { ", and more" } else { "" };
-    let others = if names.is_empty() { "any other".to_owned() } else { names.join(", ") };
-    let relation = if names.is_empty() { "nor" } else { "but" };
-    format!("there is no context {}, {relation} {others}{more}", quoted(name))
+    let name = quoted(name);
+    if names.is_empty() {
+        return format!("there is no context {name}; the kubeconfig has no contexts");
+    }
+    format!("there is no context {name}; the contexts are {}{more}", names.join(", "))
 }
 
 /// Returns a name from a kubeconfig for an error.

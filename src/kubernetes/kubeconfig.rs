@@ -20,8 +20,8 @@ pub(super) enum KubeconfigProblem {
     Unusable(String),
 }
 
-/// Reads a context of the kubeconfig `file`; `None` for the files that `KUBECONFIG` names, or that of the user. `name` is
-/// that of the context; `None` for the current one.
+/// Reads a context of the kubeconfig `file`; `None` for the files that `KUBECONFIG` names, or that of the user. `name`
+/// is that of the context; `None` for the current one.
 ///
 /// # Errors
 /// If there is no file or no such context, or it does not describe how to reach a cluster.

@@ -5,9 +5,9 @@ use std::{env, net::IpAddr};
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// Returns the proxy for an API server: that of `HTTPS_PROXY`, unless `NO_PROXY` excludes the server. A server on this
-/// machine has none.
-pub(super) fn of_environment(server: &Uri) -> Option<String> {
+/// Returns the proxy for an API server, with the name of its variable: `HTTPS_PROXY`, or `HTTP_PROXY` for a server with
+/// `http://`, unless `NO_PROXY` excludes the server. A server on this machine has none.
+pub(super) fn of_environment(server: &Uri) -> Option<(&'static str, String)> {
     choose(server, |name| env::var(name).ok())
 }
 
@@ -19,14 +19,19 @@ pub(super) fn url(proxy: &str) -> Option<Uri> {
     (is_known && url.host().is_some_and(|host| !host.is_empty())).then_some(url)
 }
 
-fn choose(server: &Uri, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let first =
-        |names: [&str; 2]| names.into_iter().filter_map(&variable).find(|value| !value.is_empty());
+fn choose(
+    server: &Uri,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<(&'static str, String)> {
+    let first = |names: [&'static str; 2]| {
+        let values = names.into_iter().filter_map(|name| Some((name, variable(name)?)));
+        values.into_iter().find(|(_, value)| !value.is_empty())
+    };
     let proxy = first(match server.scheme_str() {
         Some("http") => ["HTTP_PROXY", "http_proxy"],
         _ => ["HTTPS_PROXY", "https_proxy"],
     })?;
-    let excluded = first(["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    let (_, excluded) = first(["NO_PROXY", "no_proxy"]).unwrap_or_default();
     (!is_loopback(server) && !is_excluded(server, &excluded)).then_some(proxy)
 }
 
@@ -94,7 +99,8 @@ mod tests {
                 found.map(|(_, value)| (*value).to_owned())
             };
             let chosen = choose(&server.parse().unwrap(), variable);
-            assert_eq!(chosen.as_deref(), expected, "{server} {variables:?}");
+            let expected = expected.map(str::to_owned);
+            assert_eq!(chosen.map(|(_, value)| value), expected, "{server} {variables:?}");
         }
     }
 

@@ -26,7 +26,7 @@ fn kubeconfig_with(cluster: &str, user: &str) -> String {
 #[test]
 fn an_error_in_a_kubeconfig_says_what_is_wrong_with_what() {
     let server = "server: 'https://127.0.0.1:1'";
-    let url = "the `server` of the cluster `c` is not a URL that begins with https://";
+    let url = "the `server` of the cluster `c` is not a URL that begins with http:// or https://";
     let exec = |command: &str, arguments: &str| {
         format!(
             "{{ exec: {{ apiVersion: client.authentication.k8s.io/v1, command: {command}, \
@@ -102,9 +102,9 @@ fn a_context_that_is_missing_is_named_beside_the_others() {
     let pod = "apiVersion: v1\nkind: Pod\n";
     let workspace = Workspace::new(&[("map", MAP), ("config", &config), ("pod", pod)]);
     for (file, context, expected) in [
-        ("config", &["--context", "z"][..], "there is no context `z`, but `a`, `b`"),
+        ("config", &["--context", "z"][..], "there is no context `z`; the contexts are `a`, `b`"),
         ("config", &["--context", "b"], "there is no cluster `d`, which the context `b` names"),
-        ("pod", &["--context", "z"], "there is no context `z`, nor any other"),
+        ("pod", &["--context", "z"], "there is no context `z`; the kubeconfig has no contexts"),
         ("pod", &[], "there is no `current-context`; is it a kubeconfig?"),
     ] {
         let arguments = [&["plan", "--maps", "map", "--kubeconfig", file], context].concat();
@@ -181,7 +181,10 @@ fn the_api_server_is_reached_through_a_proxy() {
     let wrong = run("{ server: 'https://api.x.invalid' }", &[("HTTPS_PROXY", "//u:word@h:1")]);
     let error = "error: HTTPS_PROXY: not a URL that begins with http:// or https://\n";
     assert_eq!((wrong.code, &*wrong.stderr), (Some(2), error));
-    for run in [by_variable, by_field, direct, refused, wrong] {
+    let plain = run(remote, &[("http_proxy", "//u:word@h:1")]);
+    let error = "error: http_proxy: not a URL that begins with http:// or https://\n";
+    assert_eq!((plain.code, &*plain.stderr), (Some(2), error));
+    for run in [by_variable, by_field, direct, refused, wrong, plain] {
         assert!(!run.stderr.contains("word"), "{}", run.stderr);
     }
 }

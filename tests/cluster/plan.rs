@@ -299,7 +299,7 @@ fn failures(cluster: &Cluster) {
     let unknown = plan.run(&["--maps", &map, "--context", "nowhere"]);
     let errors = String::from_utf8(unknown.stderr).unwrap();
     assert_eq!(unknown.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("there is no context `nowhere`, but `test`"), "{errors}");
+    assert!(errors.contains("there is no context `nowhere`; the contexts are `test`"), "{errors}");
     let missing = with_role(cluster).run(&["--maps", &map, "--namespace", "missing"]);
     let errors = String::from_utf8(missing.stderr).unwrap();
     assert_eq!(missing.status.code(), Some(1), "{errors}");
