@@ -136,10 +136,11 @@ async fn plain_http_is_used_for_listed_registries_only() {
     let client = pki.client(&json!({}), &[], &[&registry]);
     expect("plain HTTP, listed", &client, &image, (CheckResult::Present, "")).await;
     assert_eq!(server.seen().len(), 1);
-    let result = (
-        CheckResult::Unreachable,
-        "the registry does not seem to speak TLS; if that is intended, add it to IMAGESWAP_REGISTRY_PLAIN_HTTP",
+    let detail = format!(
+        "the registry does not seem to speak TLS; if that is intended, add {registry} to \
+         IMAGESWAP_REGISTRY_PLAIN_HTTP"
     );
+    let result = (CheckResult::Unreachable, &*detail);
     expect("plain HTTP, not listed", &pki.anonymous(), &image, result).await;
     assert_eq!(server.seen().len(), 1);
 }

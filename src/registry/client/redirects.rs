@@ -45,8 +45,8 @@ pub(super) async fn follow(
         let is_registry = endpoint.is_registry(&uri);
         let authorization = authorization.filter(|_| is_registry);
         let answer = transport.send(request(method, &uri, authorization)?).await;
-        let answer =
-            answer.map_err(|failure| if is_registry { explained(failure) } else { failure })?;
+        let answer = answer
+            .map_err(|failure| if is_registry { explained(failure, &uri) } else { failure })?;
         let status = answer.status();
         if status == StatusCode::UNAUTHORIZED && !is_registry {
             // Its challenge is not answered: the credentials are those of the registry.
@@ -69,13 +69,15 @@ pub(super) async fn follow(
     Err(failed(CheckResult::Invalid, &detail))
 }
 
-/// Adds the remedy to the failure of a registry.
-fn explained(failure: Checked) -> Checked {
+/// Adds the remedy to the failure of a registry, which was asked for `uri`.
+fn explained(failure: Checked, uri: &Uri) -> Checked {
     if !failure.detail.ends_with(WITHOUT_TLS) {
         return failure;
     }
+    let registry = uri.authority().map_or("it", |authority| authority.as_str());
     let detail = format!(
-        "the registry {WITHOUT_TLS}; if that is intended, add it to IMAGESWAP_REGISTRY_PLAIN_HTTP"
+        "the registry {WITHOUT_TLS}; if that is intended, add {registry} to \
+         IMAGESWAP_REGISTRY_PLAIN_HTTP"
     );
     Checked { detail, ..failure }
 }
