@@ -61,7 +61,7 @@ pub struct ExplainArguments {
     namespace: NamespaceArguments,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
 
     /// Images, as in the pods

@@ -142,13 +142,6 @@ pub fn run(
         Policy::Maps(rules) => rules,
         Policy::Legacy(_) => bail!("export needs a map; name its file with --maps"),
     };
-    if rules.rules().iter().all(|rule| rule.target.is_empty()) {
-        // If standard error is closed, the warning cannot be reported.
-        let _ = writeln!(
-            errors,
-            "warning: {name}: no rule swaps an image, so the export changes nothing"
-        );
-    }
     let exported = match arguments.to {
         Form::Containerd => containerd::export(&rules, &name),
         Form::Idms => idms::export(&rules, &name),
@@ -171,6 +164,14 @@ pub fn run(
             }
         }
     };
+    let has_targets = rules.rules().iter().any(|rule| !rule.target.is_empty());
+    if !has_targets && exported.left_out.is_empty() {
+        // If standard error is closed, the warning cannot be reported.
+        let _ = writeln!(
+            errors,
+            "warning: {name}: no rule has a target, so the export redirects no image"
+        );
+    }
     finish(arguments, &name, &exported, output, errors)
 }
 

@@ -44,7 +44,7 @@ pub struct ReviewArguments {
     ca_file: PathBuf,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
 
     /// Images of the pod that is reviewed

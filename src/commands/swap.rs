@@ -28,7 +28,7 @@ pub struct SwapArguments {
     namespace: NamespaceArguments,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
 
     /// Images to rewrite; if there are none, standard input is read, one image per line

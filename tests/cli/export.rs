@@ -280,7 +280,7 @@ fn a_file_of_an_export_is_replaced_as_a_whole() {
 }
 
 #[test]
-fn an_export_that_changes_nothing_warns() {
+fn an_export_that_redirects_no_image_warns() {
     let workspace =
         Workspace::new(&[("nothing", "default::\nquay.io::"), ("one", "default::\nquay.io::h.io")]);
     for form in ["containerd", "idms", "k3s", "kubernetes", "registries.conf"] {
@@ -289,8 +289,8 @@ fn an_export_that_changes_nothing_warns() {
                 .imageswap(&["export", "--to", form, "--maps", map, "--output-dir", "out"])
                 .run()
         };
-        let warning = "warning: nothing: no rule swaps an image, so the export changes nothing\n";
+        let warning = "warning: nothing: no rule has a target, so the export redirects no image\n";
         export("nothing").assert_exit(0, "", warning);
-        assert!(!export("one").stderr.contains("no rule swaps"), "{form}");
+        assert!(!export("one").stderr.contains("no rule has a target"), "{form}");
     }
 }

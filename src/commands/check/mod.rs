@@ -27,7 +27,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub struct CheckArguments {
     /// Output format
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
 
     /// Exit with code 1 for warnings too, and if not all rules could be compared
@@ -57,7 +57,7 @@ pub struct CheckArguments {
     #[arg(long, visible_alias = "sites", value_name = "FILE", conflicts_with = "configmap_key")]
     sites_file: Option<PathBuf>,
 
-    /// Same as FILE, named as in the other commands
+    /// Map file to check, before each FILE
     #[arg(long, visible_alias = "maps", value_name = "FILE")]
     maps_file: Option<PathBuf>,
 
