@@ -42,13 +42,13 @@ impl Default for Limits {
             max_body_bytes: 8 * 1024 * 1024,
             // Thirty-two bodies of the maximum size; pods of usual size never need that much.
             max_buffered_bytes: 256 * 1024 * 1024,
-            // These take some 100 MB. An API server sends a body together with its headers, so its requests rarely
+            // These take some 140 MB. An API server sends a body together with its headers, so its requests rarely
             // wait.
             max_waiting: 16_384,
             // Some 2,700 reviews of usual size.
             max_asking_bytes: 64 * 1024 * 1024,
             // An API server uses HTTP/1.1 for a Service, so it needs a connection for each concurrent call, and keeps
-            // 25 of them. The maximum also bounds attackers: their connections take some 33 MB if they send nothing,
+            // 25 of them. The maximum also bounds attackers: their connections take some 40 MB if they send nothing,
             // and some 330 MB if they read nothing (docs/reliability.md), which is less than the 512 Mi of the
             // Deployment.
             max_connections: 1024,
