@@ -119,14 +119,15 @@ impl Context {
         {
             exec.cluster = (&self.cluster).try_into().ok();
         }
-        let proxy = self.cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty());
-        let proxy = proxy.map(|proxy| (None, proxy)).or_else(|| {
-            let (variable, proxy) = proxy::of_environment(&self.server)?;
-            Some((Some(variable), proxy))
-        });
-        if let Some((variable, proxy)) = proxy {
-            let url = proxy::url(&proxy).ok_or_else(|| self.invalid_proxy(variable))?;
-            config.proxy_url = Some(url);
+        let own = self.cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty());
+        let proxy = match own {
+            Some(proxy) => Some((self.proxy_field(), proxy)),
+            None => proxy::of_environment(&self.server)
+                .map(|(variable, proxy)| (variable.to_owned(), proxy)),
+        };
+        if let Some((place, proxy)) = proxy {
+            let problem = || format!("{place}: not a URL that begins with http:// or https://");
+            config.proxy_url = Some(proxy::url(&proxy).ok_or_else(problem)?);
         }
         Ok(config)
     }
@@ -226,16 +227,10 @@ impl Context {
     }
 
     /// Describes a proxy that cannot be used. Its URL may have a password.
-    /// Describes a proxy that is not usable. It is that of the kubeconfig if it has no variable.
-    fn invalid_proxy(&self, variable: Option<&str>) -> String {
-        let place = variable.map_or_else(
-            || {
-                let cluster = quoted(&self.cluster_name);
-                format!("{}: the `proxy-url` of the cluster {cluster}", self.kubeconfig)
-            },
-            str::to_owned,
-        );
-        format!("{place}: not a URL that begins with http:// or https://")
+    /// Names the proxy of the kubeconfig.
+    fn proxy_field(&self) -> String {
+        let cluster = quoted(&self.cluster_name);
+        format!("{}: the `proxy-url` of the cluster {cluster}", self.kubeconfig)
     }
 
     /// Names the client certificate.
